@@ -1,0 +1,295 @@
+"""From what users pass to what the engine takes, or an error that says why not."""
+
+from math import ceil, isqrt
+from typing import Any
+from warnings import warn
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from skcnn._hyperparameters import check_choice, check_int
+from skcnn.batches import Images
+from skcnn.layers._layer import Shape
+
+__all__ = [
+    "as_images",
+    "check_X",
+    "check_classes",
+    "check_image_shape",
+    "check_same_input",
+    "check_weights",
+    "feature_names",
+    "held_out_rows",
+    "same_shape",
+]
+
+OWNER = "ScratchCNNClassifier"
+FORMS = "(n, features), (n, height, width) or (n, channels, height, width)"
+FORMS_LAST = "(n, features), (n, height, width) or (n, height, width, channels)"
+
+
+def check_X(X: Any) -> np.ndarray:
+    """Return `X` as a finite numeric array of two to four dimensions, not copied.
+
+    Raises
+    ------
+    TypeError
+        For sparse matrices, and for objects that are no numbers.
+    ValueError
+        For NaN, infinity, text, and other numbers of dimensions.
+    """
+    array = check_array(X, dtype="numeric", allow_nd=True, estimator=OWNER, input_name="X")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{OWNER}: X must hold real numbers, got dtype {array.dtype}.")
+    if array.ndim > 4:
+        raise ValueError(
+            f"{OWNER}: X must have shape {FORMS} (or, with data_format='channels_last', "
+            f"{FORMS_LAST}), got {array.ndim} dimensions: {array.shape}."
+        )
+    if 0 in array.shape:
+        raise ValueError(f"{OWNER}: X holds images without pixels, its shape is {array.shape}.")
+    return array
+
+
+def check_image_shape(array: np.ndarray, image_shape: Any, data_format: str) -> Shape:
+    """Find the (channels, height, width) of the images in `array`.
+
+    Parameters
+    ----------
+    array : ndarray of 2, 3 or 4 dimensions
+    image_shape : tuple of int or None
+        As the user gave it, in the order of `data_format`.
+    data_format : {"channels_first", "channels_last"}
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        Where `image_shape` is no shape, or not that of the images.
+    """
+    check_choice(OWNER, "data_format", data_format, ["channels_first", "channels_last"])
+    if image_shape is not None:
+        shape = _given_shape(image_shape, data_format)
+        if not same_shape(array, shape, data_format):
+            raise ValueError(
+                f"{OWNER}: image_shape={image_shape!r} with data_format={data_format!r} does "
+                f"not match X, whose shape is {array.shape}."
+            )
+        return shape
+    if array.ndim == 4:
+        return _channels_first(array.shape[1:], data_format)
+    if array.ndim == 3:
+        return (1, *array.shape[1:])
+    features = array.shape[1]
+    side = isqrt(features)
+    if side * side == features:
+        return 1, side, side
+    side = isqrt(features // 3)
+    if side >= 8 and features == 3 * side * side:
+        shape = (side, side, 3) if data_format == "channels_last" else (3, side, side)
+        warn(
+            f"X has {features} features, which looks like flattened colour images, but is "
+            f"taken as signals of that length. If they are images, pass image_shape={shape}.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return 1, 1, features
+
+
+def _given_shape(image_shape: Any, data_format: str) -> Shape:
+    order = "(height, width, channels)" if data_format == "channels_last" else (
+        "(channels, height, width)"
+    )  # fmt: skip
+    allowed = isinstance(image_shape, (tuple, list, np.ndarray)) and len(image_shape) in (2, 3)
+    if not allowed:
+        raise ValueError(
+            f"{OWNER}: image_shape must be None, (height, width) or {order}, got {image_shape!r}."
+        )
+    sizes = tuple(check_int(OWNER, "image_shape", size, 1) for size in image_shape)
+    return (1, *sizes) if len(sizes) == 2 else _channels_first(sizes, data_format)
+
+
+def _channels_first(sizes: Shape, data_format: str) -> Shape:
+    return (sizes[2], *sizes[:2]) if data_format == "channels_last" else sizes
+
+
+def same_shape(array: np.ndarray, shape: Shape, data_format: str) -> bool:
+    """Whether `array` holds images of this (channels, height, width), in any form."""
+    if array.ndim == 2:
+        return array.shape[1] == int(np.prod(shape))
+    if array.ndim == 3:
+        return shape == (1, *array.shape[1:])
+    return shape == _channels_first(array.shape[1:], data_format)
+
+
+def check_same_input(estimator: Any, X: Any, array: np.ndarray) -> None:
+    """Raise ``ValueError`` unless `X` has the images that `estimator` was fitted on.
+
+    Flat rows get scikit-learn's own messages for names and numbers of features.
+    """
+    if array.ndim == 2:
+        validate_data(estimator, X, reset=False, skip_check_array=True)
+    elif not same_shape(array, estimator.image_shape_, estimator.data_format):
+        if array.ndim == 3:
+            shape: Shape = (1, *array.shape[1:])
+        else:
+            shape = _channels_first(array.shape[1:], estimator.data_format)
+        raise ValueError(
+            f"X holds images of shape {shape} (channels, height, width), but "
+            f"{type(estimator).__name__} was fitted on images of shape {estimator.image_shape_}."
+        )
+
+
+def as_images(array: np.ndarray, shape: Shape, data_format: str) -> Images:
+    """See the array as images; no copy is made."""
+    C, H, W = shape
+    if data_format == "channels_last":
+        return Images(array.reshape(len(array), H, W, C), True)
+    return Images(array.reshape(len(array), C, H, W), False)
+
+
+def feature_names(X: Any) -> np.ndarray | None:
+    """Names of the columns of a dataframe, or None.
+
+    scikit-learn's check writes them into the estimator it is given; that it
+    gets another one keeps a fit that fails later from leaving traces.
+    """
+    probe = BaseEstimator()
+    validate_data(probe, X, skip_check_array=True)
+    return getattr(probe, "feature_names_in_", None)
+
+
+def check_classes(y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes in `y`, sorted, and every sample's number among them.
+
+    Raises
+    ------
+    ValueError
+        For a missing `y`, another length than that of `X`, values that are no
+        classes, or a single class.
+    """
+    if y is None:
+        raise ValueError(f"{OWNER} requires y to be passed, but the target y is None.")
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "f":
+        assert_all_finite(y, input_name="y", estimator_name=OWNER)
+    check_consistent_length(np.empty((n_samples, 0)), y)
+    check_classification_targets(y)
+    classes, targets = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"{OWNER} needs samples of at least 2 classes in the data, but the data contains "
+            f"only one class: {classes[0]!r}."
+        )
+    return classes, targets
+
+
+def check_weights(
+    sample_weight: Any, class_weight: Any, classes: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+    """Weight of every sample times that of its class, in float64, not yet normalised.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,), number or None
+    class_weight : dict, "balanced" or None
+        "balanced" is ``sum of weights / (n_classes * weight of the class)``.
+    classes, targets : ndarray
+        As `check_classes` gives them.
+
+    Raises
+    ------
+    ValueError
+        For weights that are negative, not finite, all zero or zero but for one
+        class, of another length than `y`, and for a `class_weight` that is none.
+    """
+    n = len(targets)
+    if sample_weight is None:
+        weights = np.ones(n)
+    else:
+        weights = np.asarray(sample_weight)
+        if weights.ndim == 0:
+            weights = np.full(n, weights)
+        if weights.ndim != 1:
+            raise ValueError(f"sample_weight must be 1D, got an array of shape {weights.shape}.")
+        weights = check_array(
+            weights, dtype=np.float64, ensure_2d=False, input_name="sample_weight"
+        )
+        if len(weights) != n:
+            raise ValueError(f"sample_weight holds {len(weights)} weights for {n} samples.")
+        if (weights < 0).any():
+            raise ValueError(
+                f"sample_weight must not be negative, but its minimum is {weights.min():g}."
+            )
+    weights = weights * _class_weights(class_weight, classes, targets, weights)[targets]
+    present = np.bincount(targets, weights=weights, minlength=len(classes)) > 0
+    if present.sum() < 2:
+        what = "all zero" if not present.any() else (
+            f"positive for one class only: {classes[present][0]!r}"
+        )  # fmt: skip
+        raise ValueError(
+            f"{OWNER} needs samples of at least 2 classes with a positive weight, but the "
+            f"weights (sample_weight times class_weight) are {what}."
+        )
+    return weights
+
+
+def _class_weights(
+    class_weight: Any, classes: np.ndarray, targets: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        totals = np.bincount(targets, weights=weights, minlength=len(classes))
+        empty = totals == 0
+        return np.where(empty, 0, weights.sum() / (len(classes) * np.where(empty, 1, totals)))
+    if class_weight is None:
+        return np.ones(len(classes))
+    if not isinstance(class_weight, dict):
+        raise ValueError(
+            f"{OWNER}: class_weight must be None, 'balanced' or a dict from class labels to "
+            f"weights, got {class_weight!r}."
+        )
+    result = compute_class_weight(class_weight, classes=classes, y=classes[targets])
+    if not (np.isfinite(result).all() and (result >= 0).all()):
+        raise ValueError(
+            f"{OWNER}: class_weight must hold finite weights of at least 0, got {class_weight!r}."
+        )
+    return np.asarray(result, dtype=np.float64)
+
+
+def held_out_rows(
+    targets: np.ndarray, fraction: float, random_state: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split off ``max(ceil(fraction · n), classes)`` rows for validation.
+
+    Stratified where every class has two members and both parts have room for
+    every class.
+
+    Returns
+    -------
+    training, validation : ndarray of int
+        Row numbers, sorted.
+    """
+    n, counts = len(targets), np.bincount(targets)
+    n_classes = int((counts > 0).sum())
+    size = max(ceil(fraction * n), n_classes)
+    if size >= n:
+        raise ValueError(
+            f"{OWNER}: early_stopping with validation_fraction={fraction:g} holds out {size} of "
+            f"{n} samples, which leaves none to train on."
+        )
+    stratified = counts[counts > 0].min() >= 2 and n - size >= n_classes
+    training, validation = train_test_split(
+        np.arange(n),
+        test_size=size,
+        random_state=random_state,
+        stratify=targets if stratified else None,
+    )
+    return np.sort(training), np.sort(validation)

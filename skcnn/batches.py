@@ -1,0 +1,126 @@
+"""From rows, as a user holds them, to the arrays of a micro-batch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from skcnn.layers._layer import Shape
+
+__all__ = ["Images", "Scaling"]
+
+Rows: TypeAlias = np.ndarray | slice
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What is subtracted from every channel, and what it is then multiplied by.
+
+    Parameters
+    ----------
+    mean, factor : ndarray of float64 of shape (channels,)
+    """
+
+    mean: np.ndarray
+    factor: np.ndarray
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images where they lie, in whatever dtype and order, gathered on demand.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, channels, height, width) or (n, height, width, channels)
+        Any numeric dtype and strides; never copied whole.
+    channels_last : bool
+        Which of the two orders it is.
+    scaling : Scaling or None, default=None
+        Applied while gathering.
+    """
+
+    X: np.ndarray
+    channels_last: bool
+    scaling: Scaling | None = None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def shape(self) -> Shape:
+        """(Channels, height, width)."""
+        if self.channels_last:
+            _, H, W, C = self.X.shape
+        else:
+            _, C, H, W = self.X.shape
+        return C, H, W
+
+    def with_scaling(self, scaling: Scaling | None) -> "Images":
+        """The same images, scaled otherwise."""
+        return replace(self, scaling=scaling)
+
+    def gather(self, rows: Rows, out: np.ndarray) -> None:
+        """Copy some rows, scaled, into a batch-last array.
+
+        Parameters
+        ----------
+        rows : ndarray of int or slice
+        out : ndarray of shape (channels, height, width, number of rows)
+        """
+        part = self.X[rows]
+        if self.scaling is not None:
+            exact = np.result_type(part.dtype, out.dtype)  # no rounding before the mean is gone
+            spread = (1, -1) if self.channels_last else (-1, 1, 1)
+            mean = self.scaling.mean.astype(exact).reshape(spread)
+            part = np.subtract(part, mean, dtype=exact)
+            part *= self.scaling.factor.astype(exact).reshape(spread)
+        np.copyto(out, part.transpose(3, 1, 2, 0) if self.channels_last else
+                  part.transpose(1, 2, 3, 0), casting="same_kind")  # fmt: skip
+
+    def measure(self, rows: np.ndarray, weights: np.ndarray) -> Scaling:
+        """Weighted mean and standard deviation of every channel.
+
+        Blocks of rows are merged as by Chan, Golub & LeVeque (1983), equation
+        2.1, in float64. A channel that is constant gets the factor 1.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Which rows count.
+        weights : ndarray of shape (number of rows,)
+            Weight of each of them.
+
+        Returns
+        -------
+        Scaling
+        """
+        axes = (0, 1, 2) if self.channels_last else (0, 2, 3)
+        channels = self.shape[0]
+        total, mean, spread = 0.0, np.zeros(channels), np.zeros(channels)
+        for block, w in self._blocks(rows, weights):
+            if not w.any():
+                continue
+            w = w.reshape(-1, 1, 1, 1)
+            block_total = w.sum() * (block.size / channels / len(block))
+            block_mean = (block * w).sum(axis=axes) / block_total
+            aligned = block_mean if self.channels_last else block_mean[:, None, None]
+            deviation = block - aligned
+            block_spread = (deviation * deviation * w).sum(axis=axes)
+            difference = block_mean - mean
+            share = block_total / (total + block_total)
+            mean += difference * share
+            spread += block_spread + difference**2 * total * share
+            total += block_total
+        deviation = np.sqrt(spread / total)
+        constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
+        return Scaling(mean, 1 / np.where(constant, 1.0, deviation))
+
+    def _blocks(
+        self, rows: np.ndarray, weights: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """About a megabyte of rows at a time, as float64."""
+        length = max(1, 2**17 // max(1, int(np.prod(self.shape))))
+        for start in range(0, len(rows), length):
+            part = slice(start, start + length)
+            yield self.X[rows[part]].astype(np.float64), weights[part].astype(np.float64)

@@ -1,0 +1,96 @@
+"""How weights start: small frozen values that fill an array from an `rng`.
+
+Each is called as ``initializer(weight, rng)`` and writes into `weight`, whose
+shape is ``(units, inputs)`` or ``(filters, channels, kernel height, kernel
+width)``. The fan-in is the number of inputs that one output sums over, the
+fan-out the number of outputs that one input takes part in.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from skcnn._hyperparameters import check_real
+
+__all__ = ["Gaussian", "Glorot", "He", "Initializer", "LeCunUniform"]
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Fan-in and fan-out of a weight array of the given shape.
+
+    >>> fans((84, 120)), fans((16, 6, 5, 5))
+    ((120, 84), (150, 400))
+    """
+    receptive_field = int(np.prod(shape[2:]))
+    return shape[1] * receptive_field, shape[0] * receptive_field
+
+
+class Initializer(ABC):
+    """What all initializers have in common: a call that fills an array."""
+
+    def check(self) -> None:
+        """Raise ``ValueError`` where a hyperparameter is out of range."""
+
+    @abstractmethod
+    def __call__(self, weight: np.ndarray, rng: np.random.Generator) -> None:
+        """Fill `weight` in place with numbers drawn from `rng`."""
+
+
+@dataclass(frozen=True)
+class Gaussian(Initializer):
+    """Normal numbers of mean 0 and standard deviation `sigma`.
+
+    Parameters
+    ----------
+    sigma : float, default=0.01
+        Standard deviation, positive.
+    """
+
+    sigma: float = 0.01
+
+    def check(self) -> None:
+        check_real("Gaussian", "sigma", self.sigma, 0, bounds="()")
+
+    def __call__(self, weight: np.ndarray, rng: np.random.Generator) -> None:
+        """``W ~ N(0, sigma²)``."""
+        weight[...] = rng.normal(0.0, self.sigma, weight.shape)
+
+
+@dataclass(frozen=True)
+class Glorot(Initializer):
+    """Glorot's (Xavier's) normalized initialization, for tanh and for logits.
+
+    Glorot & Bengio (2010), *Understanding the difficulty of training deep
+    feedforward neural networks*, equation 16.
+    """
+
+    def __call__(self, weight: np.ndarray, rng: np.random.Generator) -> None:
+        """``W ~ U(-a, a)`` with ``a = sqrt(6 / (fan_in + fan_out))``."""
+        limit = np.sqrt(6 / sum(fans(weight.shape)))
+        weight[...] = rng.uniform(-limit, limit, weight.shape)
+
+
+@dataclass(frozen=True)
+class He(Initializer):
+    """He's initialization, which keeps the variance through rectifiers.
+
+    He et al. (2015), *Delving deep into rectifiers*, equation 10.
+    """
+
+    def __call__(self, weight: np.ndarray, rng: np.random.Generator) -> None:
+        """``W ~ N(0, 2 / fan_in)``."""
+        weight[...] = rng.normal(0.0, np.sqrt(2 / fans(weight.shape)[0]), weight.shape)
+
+
+@dataclass(frozen=True)
+class LeCunUniform(Initializer):
+    """LeCun's initialization: uniform numbers of variance ``1 / fan_in``.
+
+    LeCun et al. (1998), *Efficient BackProp*, equation 16.
+    """
+
+    def __call__(self, weight: np.ndarray, rng: np.random.Generator) -> None:
+        """``W ~ U(-a, a)`` with ``a = sqrt(3 / fan_in)``."""
+        limit = np.sqrt(3 / fans(weight.shape)[0])
+        weight[...] = rng.uniform(-limit, limit, weight.shape)

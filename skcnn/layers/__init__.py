@@ -1,0 +1,27 @@
+"""The layers: frozen values that know their shapes and both their directions.
+
+>>> from skcnn.layers import Conv2d
+>>> Conv2d(6, kernel_size=5, padding=2)
+Conv2d(filters=6, kernel_size=5, stride=1, padding=2, initializer=He())
+"""
+
+from skcnn.layers._layer import Layer, Scratch
+from skcnn.layers.activations import ReLU, Sigmoid, Tanh
+from skcnn.layers.convolution import Conv2d
+from skcnn.layers.dense import Dense, Flatten
+from skcnn.layers.dropout import Dropout
+from skcnn.layers.pooling import AvgPool2d, MaxPool2d
+
+__all__ = [
+    "AvgPool2d",
+    "Conv2d",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Layer",
+    "MaxPool2d",
+    "ReLU",
+    "Scratch",
+    "Sigmoid",
+    "Tanh",
+]

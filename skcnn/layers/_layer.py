@@ -1,0 +1,151 @@
+"""What every layer can say of itself and do."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+
+Shape: TypeAlias = tuple[int, ...]
+Params: TypeAlias = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """An array that a layer wants beside its input and output.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape for one sample; the batch is one more axis at the end.
+    dtype : type or None, default=None
+        None is the network's own dtype.
+    kept : bool, default=True
+        True for an array that ``backward`` reads after ``forward`` wrote it;
+        False for one that is free again when the call ends, so that all layers
+        can share its memory.
+    optional : bool, default=False
+        True for an array that ``forward`` fills for ``backward`` alone: it is
+        missing where no backward pass will follow.
+    """
+
+    shape: Shape
+    dtype: Any = None
+    kept: bool = True
+    optional: bool = False
+
+
+class Layer(ABC):
+    """A layer: hyperparameters, shapes, and the mathematics of both directions.
+
+    Layers are frozen dataclasses that hold hyperparameters only. All arrays
+    come from outside, batch last: an image batch is ``(channels, height,
+    width, n)``, a batch of vectors ``(features, n)``. No array's former
+    content may be relied on. Anything is accepted at construction;
+    hyperparameters are checked by `output_shape`, when a network is built.
+
+    Attributes
+    ----------
+    reads_x, reads_y : bool
+        Whether `backward` reads the input or the output of `forward`. (In
+        `Conv2d` and `Dense` it is the input.)
+    writes : {"new", "over_x", "view"}
+        Where the output is written: into an array of its own; wherever it is
+        told, over ``x`` too (elementwise layers, whose `backward` may get
+        ``dx`` and ``dy`` as one array); or nowhere, since it is ``x`` seen in
+        another shape.
+    draws : bool
+        Whether `forward` draws from `rng` in training.
+    decayed : tuple of str
+        Names of the parameters that weight decay applies to.
+    """
+
+    reads_x: ClassVar[bool] = False
+    reads_y: ClassVar[bool] = False
+    writes: ClassVar[Literal["new", "over_x", "view"]] = "new"
+    draws: ClassVar[bool] = False
+    decayed: ClassVar[tuple[str, ...]] = ("weight",)
+
+    @abstractmethod
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Shape that comes out for one sample of `input_shape`.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            ``(channels, height, width)`` or ``(features,)``.
+
+        Returns
+        -------
+        tuple of int
+
+        Raises
+        ------
+        ValueError
+            Where a hyperparameter is not allowed or does not fit the shape.
+        """
+
+    def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Name and shape of every trained array."""
+        return {}
+
+    def init(self, params: Params, rng: np.random.Generator) -> None:
+        """Fill the trained arrays in place with where training starts."""
+
+    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
+        """Arrays wanted between or during `forward` and `backward`."""
+        return {}
+
+    def views(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        dx: np.ndarray | None,
+        dy: np.ndarray | None,
+        scratch: dict,
+    ) -> dict:
+        """What the layer looks at, made once and added to `scratch`.
+
+        Called when the arrays of a batch size are laid out, so that the passes
+        need not slice and reshape. `dx` is None where nobody asks for it, and
+        `dy` too where no backward pass follows.
+        """
+        return {}
+
+    @abstractmethod
+    def forward(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        params: Params,
+        scratch: dict,
+        training: bool,
+        rng: np.random.Generator | None,
+    ) -> None:
+        """Write the output for `x` into `y`."""
+
+    @abstractmethod
+    def backward(
+        self,
+        dx: np.ndarray | None,
+        dy: np.ndarray,
+        x: np.ndarray,
+        y: np.ndarray,
+        params: Params,
+        grads: Params,
+        scratch: dict,
+    ) -> None:
+        """Write the gradient by `x` into `dx` and by the parameters into `grads`.
+
+        `dy` may be overwritten. `dx` is None where nobody asks for it.
+        """
+
+
+def image_shape(layer: Layer, input_shape: Shape) -> Shape:
+    """Return `input_shape` if it is an image's, or raise ``ValueError``."""
+    if len(input_shape) != 3:
+        raise ValueError(
+            f"{type(layer).__name__} takes images (channels, height, width), "
+            f"but its input has shape {input_shape}."
+        )
+    return input_shape

@@ -1,0 +1,98 @@
+"""The fully connected layer, and the flattening that leads to it."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from skcnn._hyperparameters import check_int
+from skcnn.initializers import He, Initializer
+from skcnn.layers._layer import Layer, Params, Shape
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """An image seen as one vector, ``(C, H, W)`` as ``(C·H·W,)``.
+
+    Examples
+    --------
+    >>> Flatten().output_shape((16, 5, 5))
+    (400,)
+    """
+
+    writes: ClassVar[Literal["new", "over_x", "view"]] = "view"
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (prod(input_shape),)
+
+    def forward(self, x, y, params, scratch, training, rng):
+        """``y`` is ``x`` in another shape: the same memory, nothing to compute."""
+
+    def backward(self, dx, dy, x, y, params, grads, scratch):
+        """``dx`` is ``dy`` in the shape of ``x``: nothing to compute."""
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """Fully connected layer, ``y = W x + b``.
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    initializer : Initializer, default=He()
+        How the weights start; biases start at 0.
+
+    Examples
+    --------
+    >>> Dense(120).output_shape((400,))
+    (120,)
+    >>> Dense(120).param_shapes((400,))
+    {'weight': (120, 400), 'bias': (120,)}
+    """
+
+    units: int
+    initializer: Initializer = He()
+
+    reads_x: ClassVar[bool] = True
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        units = check_int("Dense", "units", self.units, 1)
+        check_initializer("Dense", self.initializer)
+        if len(input_shape) != 1:
+            raise ValueError(
+                f"Dense takes vectors (features,), but its input has shape {input_shape}; "
+                "put Flatten() before it."
+            )
+        return (units,)
+
+    def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        return {"weight": (self.units, *input_shape), "bias": (self.units,)}
+
+    def init(self, params: Params, rng: np.random.Generator) -> None:
+        self.initializer(params["weight"], rng)
+        params["bias"][...] = 0
+
+    def forward(self, x, y, params, scratch, training, rng):
+        """``y = W x + b`` for every column."""
+        W, b = params["weight"], params["bias"]
+        np.matmul(W, x, out=y)  # (units, inputs) @ (inputs, n)
+        y += b[:, np.newaxis]
+
+    def backward(self, dx, dy, x, y, params, grads, scratch):
+        """``dW = dy xᵀ``, ``db = Σ dy``, ``dx = Wᵀ dy``."""
+        np.matmul(dy, x.T, out=grads["weight"])  # (units, n) @ (n, inputs)
+        np.add.reduce(dy, axis=1, out=grads["bias"])
+        if dx is not None:
+            np.matmul(params["weight"].T, dy, out=dx)  # (inputs, units) @ (units, n)
+
+
+def check_initializer(owner: str, initializer: Initializer) -> None:
+    """Raise ``ValueError`` unless `initializer` is one, with sound hyperparameters."""
+    if not isinstance(initializer, Initializer):
+        raise ValueError(
+            f"{owner}: initializer must be an instance from skcnn.initializers, "
+            f"got {initializer!r}."
+        )
+    initializer.check()

@@ -1,0 +1,370 @@
+"""Training: epochs, mini-batches, micro-batches, when to stop, what to remember."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skcnn.batches import Images
+from skcnn.inference import outputs
+from skcnn.losses import SoftmaxCrossEntropy
+from skcnn.network import Network, Workspace, micro_batches
+from skcnn.optimizers import Optimizer
+from skcnn.parallel import Workers
+
+__all__ = ["Samples", "Settings", "TrainingState", "new_state", "stream", "train"]
+
+DIVERGED = 1000.0
+"""Loss of an epoch, relative to the first batch's, from which training has diverged."""
+
+_STREAMS = {"init": 0, "shuffle": 1, "layers": 2, "split": 3}
+
+
+def stream(seed: int, purpose: str, *where: int) -> np.random.Generator:
+    """A stream of random numbers for one purpose at one place of the training.
+
+    Streams are told apart by the key and the counter of Philox (Salmon et al.
+    2011), so that none depends on what was drawn before, or on which thread.
+
+    Parameters
+    ----------
+    seed : int
+    purpose : {"init", "shuffle", "layers", "split"}
+    *where : int
+        Up to three numbers, such as epoch, batch and micro-batch.
+    """
+    counter = [0, *where, *[0] * (3 - len(where))]
+    key = np.array([seed, _STREAMS[purpose]], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=np.array(counter, np.uint64)))
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images with what is known of them.
+
+    Parameters
+    ----------
+    images : Images
+    targets : ndarray of int of shape (n,)
+        Class of every image.
+    weights : ndarray of shape (n,)
+        Weight of every image, 1 on average.
+    """
+
+    images: Images
+    targets: np.ndarray
+    weights: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the names are those of `ScratchCNNClassifier`.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    lr, weight_decay : float
+    batch_size, max_iter : int
+    shuffle : bool
+    tol : float
+    n_iter_no_change : int
+    max_bytes : float
+        Memory that each worker's arrays may take.
+    """
+
+    optimizer: Optimizer
+    lr: float
+    weight_decay: float
+    batch_size: int
+    max_iter: int
+    shuffle: bool
+    tol: float
+    n_iter_no_change: int
+    max_bytes: float = np.inf
+
+
+@dataclass
+class TrainingState:
+    """All that training changes, and all that is needed to go on with it.
+
+    Attributes
+    ----------
+    seed : int
+        Where all random numbers come from.
+    weights : ndarray of shape (n_parameters,)
+        The last weights.
+    moments : dict of ndarray
+        What the optimizer remembers.
+    epoch, step : int
+        Epochs and optimizer steps that are complete.
+    first_loss : float or None
+        Loss of the first mini-batch, the measure of divergence.
+    best : float
+        Best score on the validation part, or best negative loss.
+    best_weights : ndarray or None
+        The weights of the best score; kept with a validation part only.
+    no_improvement : int
+        Consecutive epochs without an improvement of at least ``tol``.
+    history : dict of list
+        One number an epoch: "loss", "accuracy", "lr", and with a validation
+        part "validation_loss" and "validation_score".
+    """
+
+    seed: int
+    weights: np.ndarray
+    moments: dict[str, np.ndarray]
+    epoch: int = 0
+    step: int = 0
+    first_loss: float | None = None
+    best: float = -np.inf
+    best_weights: np.ndarray | None = None
+    no_improvement: int = 0
+    history: dict[str, list[float]] = field(default_factory=dict)
+
+    def copy(self) -> "TrainingState":
+        """An independent copy, to go back to."""
+        return TrainingState(
+            self.seed,
+            self.weights.copy(),
+            {name: moment.copy() for name, moment in self.moments.items()},
+            self.epoch,
+            self.step,
+            self.first_loss,
+            self.best,
+            None if self.best_weights is None else self.best_weights.copy(),
+            self.no_improvement,
+            {name: list(values) for name, values in self.history.items()},
+        )
+
+    def record(self, **values: float) -> None:
+        """Add the numbers of one epoch to the history."""
+        for name, value in values.items():
+            self.history.setdefault(name, []).append(value)
+
+
+def new_state(network: Network, optimizer: Optimizer, seed: int) -> TrainingState:
+    """The state in which training starts."""
+    weights = network.init(stream(seed, "init"))
+    return TrainingState(seed, weights, optimizer.moments(weights))
+
+
+class Epoch(NamedTuple):
+    """What a progress report gets to know of an epoch."""
+
+    number: int
+    history: dict[str, list[float]]
+    seconds: float
+    n_samples: int
+
+
+def train(
+    network: Network,
+    samples: Samples,
+    settings: Settings,
+    state: TrainingState,
+    workers: Workers,
+    validation: Samples | None = None,
+    report: Callable[[Epoch], None] | None = None,
+) -> tuple[TrainingState, str]:
+    """Train for at most ``settings.max_iter`` epochs.
+
+    Parameters
+    ----------
+    network : Network
+    samples : Samples
+        What to learn from.
+    settings : Settings
+    state : TrainingState
+        Where to start; it is changed, and worthless afterwards.
+    workers : Workers
+    validation : Samples or None, default=None
+        Scored after each epoch, to stop when the accuracy no longer grows.
+    report : callable or None, default=None
+        Called with an `Epoch` after each.
+
+    Returns
+    -------
+    state : TrainingState
+        Of the last good epoch.
+    reason : {"max_iter", "no_change", "diverged", "interrupted"}
+        Why training ended.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When interrupted before the first epoch was complete.
+    """
+    passes = _Passes(network, samples, settings, workers)
+    good = state.copy()
+    for complete in range(settings.max_iter):
+        start = time.perf_counter()
+        try:
+            loss, accuracy = passes.epoch(state)
+            if _diverged(loss, state):
+                return good, "diverged"
+            state.record(loss=loss, accuracy=accuracy, lr=settings.lr)
+            if validation is not None:
+                score_validation(network, validation, state, workers, settings.max_bytes)
+            state.epoch += 1
+            _judge(state, settings.tol, validation is not None)
+            snapshot = state.copy()
+        except KeyboardInterrupt:
+            if complete == 0:
+                raise
+            return good, "interrupted"
+        good = snapshot
+        if report is not None:
+            seconds = time.perf_counter() - start
+            report(Epoch(state.epoch, state.history, seconds, len(samples)))
+        if state.no_improvement >= settings.n_iter_no_change:
+            return good, "no_change"
+    return good, "max_iter"
+
+
+def _diverged(loss: float, state: TrainingState) -> bool:
+    if state.first_loss is None:  # no batch had any weight
+        return False
+    limit = DIVERGED * max(state.first_loss, np.finfo(np.float32).tiny)
+    return not (loss <= limit and np.isfinite(state.weights).all())
+
+
+def _judge(state: TrainingState, tol: float, validated: bool) -> None:
+    """Compare the last epoch with the best, as `MLPClassifier` does."""
+    if validated:
+        score = state.history["validation_score"][-1]
+    else:
+        score = -state.history["loss"][-1]
+    state.no_improvement = 0 if score >= state.best + tol else state.no_improvement + 1
+    if score > state.best:
+        state.best = score
+        if validated:
+            state.best_weights = state.weights.copy()
+
+
+def score_validation(
+    network: Network,
+    validation: Samples,
+    state: TrainingState,
+    workers: Workers,
+    max_bytes: float,
+) -> None:
+    """Record loss and accuracy on the validation part, weighted."""
+    z = outputs(network, state.weights, validation.images, workers, max_bytes)
+    z = z.astype(np.float64)
+    result = SoftmaxCrossEntropy().loss_and_gradient(
+        z, np.empty_like(z), validation.targets, validation.weights
+    )
+    total = float(validation.weights.sum())
+    state.record(validation_loss=result.loss / total, validation_score=result.correct / total)
+
+
+class _Passes:
+    """Passes over the samples, with all memory they need.
+
+    Every worker has a workspace and a gradient of its own; the first
+    micro-batch of a mini-batch writes its gradient straight into the total.
+    """
+
+    def __init__(
+        self, network: Network, samples: Samples, settings: Settings, workers: Workers
+    ) -> None:
+        self.network, self.samples = network, samples
+        self.settings, self.workers = settings, workers
+        self.loss = SoftmaxCrossEntropy()
+        self.draws = any(layer.draws for layer in network.layers)
+        self.batch_size = min(settings.batch_size, len(samples))
+        self.size = network.micro_batch_size(self.batch_size, settings.max_bytes)
+        self.workspaces: dict[int, Workspace] = {}
+        self.total = np.empty(network.n_parameters, network.dtype)
+        self.total_grads = network.unpack(self.total)
+        self.parts: dict[int, np.ndarray] = {}
+        self.part_grads: dict[int, list[Any]] = {}
+
+    def epoch(self, state: TrainingState) -> tuple[float, float]:
+        """One pass over all samples; returns mean loss and accuracy."""
+        loss = correct = weight = 0.0
+        params = self.network.unpack(state.weights)
+        for batch, rows in enumerate(self._batches(state)):
+            weights = self.samples.weights[rows]
+            total = float(weights.sum(dtype=np.float64))
+            if total == 0:  # nothing to learn here, not even to forget
+                continue
+            batch_loss, batch_correct = self._gradient(state, params, batch, rows, weights)
+            if state.first_loss is None:
+                state.first_loss = batch_loss / total
+            loss, correct, weight = loss + batch_loss, correct + batch_correct, weight + total
+            self._step(state, len(rows))
+        return (loss / weight, correct / weight) if weight else (0.0, 0.0)
+
+    def _batches(self, state: TrainingState) -> Iterator[np.ndarray]:
+        n = len(self.samples)
+        if self.settings.shuffle:
+            order = stream(state.seed, "shuffle", state.epoch).permutation(n)
+        else:
+            order = np.arange(n)
+        for start in range(0, n, self.batch_size):
+            yield order[start : start + self.batch_size]
+
+    def _gradient(
+        self,
+        state: TrainingState,
+        params: list[Any],
+        batch: int,
+        rows: np.ndarray,
+        weights: np.ndarray,
+    ) -> tuple[float, float]:
+        """Sum the gradient over a mini-batch into `total`, in micro-batch order."""
+        parts = micro_batches(len(rows), self.size)
+        sums = np.zeros(2)
+
+        def task(worker: int, i: int) -> Any:
+            workspace, grads = self._memory(worker, i)
+            part = rows[parts[i]]
+            arrays = workspace.arrays(len(part))
+            rng = stream(state.seed, "layers", i, batch, state.epoch) if self.draws else None
+            with np.errstate(all="ignore"):
+                self.samples.images.gather(part, arrays.x[0])
+                self.network.run_forward(arrays, params, True, rng)
+                result = self.loss.loss_and_gradient(
+                    arrays.x[-1], arrays.dx[-1], self.samples.targets[part], weights[parts[i]]
+                )
+                self.network.run_backward(arrays, params, grads)
+            return worker, result
+
+        def in_order(i: int, result: Any) -> None:
+            worker, batch_sums = result
+            sums[:] += batch_sums
+            if i > 0:
+                with np.errstate(all="ignore"):
+                    self.total += self.parts[worker]
+
+        self.workers.run(len(parts), task, in_order)
+        return float(sums[0]), float(sums[1])
+
+    def _memory(self, worker: int, i: int) -> tuple[Workspace, list[Any]]:
+        if worker not in self.workspaces:
+            self.workspaces[worker] = Workspace(self.network, self.size)
+        if i == 0:
+            return self.workspaces[worker], self.total_grads
+        if worker not in self.parts:
+            self.parts[worker] = np.empty_like(self.total)
+            self.part_grads[worker] = self.network.unpack(self.parts[worker])
+        return self.workspaces[worker], self.part_grads[worker]
+
+    def _step(self, state: TrainingState, n_rows: int) -> None:
+        """Divide the summed gradient, add the weight decay, move the weights."""
+        settings, gradient = self.settings, self.total
+        state.step += 1
+        with np.errstate(all="ignore"):
+            gradient *= 1 / n_rows
+            if settings.weight_decay:
+                decayed = slice(self.network.n_decayed)
+                gradient[decayed] += settings.weight_decay * state.weights[decayed]
+            settings.optimizer.step(
+                state.weights, gradient, state.moments, settings.lr, state.step
+            )
