@@ -99,7 +99,7 @@ def check_image_shape(array: np.ndarray, image_shape: Any, data_format: str) -> 
             f"X has {features} features, which looks like flattened colour images, but is "
             f"taken as signals of that length. If they are images, pass image_shape={shape}.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     return 1, 1, features
 

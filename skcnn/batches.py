@@ -15,15 +15,15 @@ Rows: TypeAlias = np.ndarray | slice
 
 @dataclass(frozen=True)
 class Scaling:
-    """What is subtracted from every channel, and what it is then multiplied by.
+    """What is subtracted from every channel, and what it is then divided by.
 
     Parameters
     ----------
-    mean, factor : ndarray of float64 of shape (channels,)
+    mean, deviation : ndarray of float64 of shape (channels,)
     """
 
     mean: np.ndarray
-    factor: np.ndarray
+    deviation: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,17 @@ class Images:
         Which of the two orders it is.
     scaling : Scaling or None, default=None
         Applied while gathering.
+    rows : ndarray of int or None, default=None
+        Which rows of `X` are meant, in which order; None is all of them.
     """
 
     X: np.ndarray
     channels_last: bool
     scaling: Scaling | None = None
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.X) if self.rows is None else len(self.rows)
 
     @property
     def shape(self) -> Shape:
@@ -60,36 +63,41 @@ class Images:
         """The same images, scaled otherwise."""
         return replace(self, scaling=scaling)
 
+    def subset(self, rows: np.ndarray) -> "Images":
+        """Some of the images, without a copy of them."""
+        return replace(self, rows=rows if self.rows is None else self.rows[rows])
+
+    def _take(self, rows: Rows) -> np.ndarray:
+        return self.X[rows] if self.rows is None else self.X[self.rows[rows]]
+
     def gather(self, rows: Rows, out: np.ndarray) -> None:
-        """Copy some rows, scaled, into a batch-last array.
+        """Copy some images, scaled, into a batch-last array.
 
         Parameters
         ----------
         rows : ndarray of int or slice
         out : ndarray of shape (channels, height, width, number of rows)
         """
-        part = self.X[rows]
+        part = self._take(rows)
         if self.scaling is not None:
             exact = np.result_type(part.dtype, out.dtype)  # no rounding before the mean is gone
             spread = (1, -1) if self.channels_last else (-1, 1, 1)
             mean = self.scaling.mean.astype(exact).reshape(spread)
             part = np.subtract(part, mean, dtype=exact)
-            part *= self.scaling.factor.astype(exact).reshape(spread)
+            part *= (1 / self.scaling.deviation).astype(exact).reshape(spread)
         np.copyto(out, part.transpose(3, 1, 2, 0) if self.channels_last else
                   part.transpose(1, 2, 3, 0), casting="same_kind")  # fmt: skip
 
-    def measure(self, rows: np.ndarray, weights: np.ndarray) -> Scaling:
+    def measure(self, weights: np.ndarray) -> Scaling:
         """Weighted mean and standard deviation of every channel.
 
         Blocks of rows are merged as by Chan, Golub & LeVeque (1983), equation
-        2.1, in float64. A channel that is constant gets the factor 1.
+        2.1, in float64. A channel that is constant gets the deviation 1.
 
         Parameters
         ----------
-        rows : ndarray of int
-            Which rows count.
-        weights : ndarray of shape (number of rows,)
-            Weight of each of them.
+        weights : ndarray of shape (n,)
+            Weight of every image, not all 0.
 
         Returns
         -------
@@ -98,7 +106,7 @@ class Images:
         axes = (0, 1, 2) if self.channels_last else (0, 2, 3)
         channels = self.shape[0]
         total, mean, spread = 0.0, np.zeros(channels), np.zeros(channels)
-        for block, w in self._blocks(rows, weights):
+        for block, w in self._blocks(weights):
             if not w.any():
                 continue
             w = w.reshape(-1, 1, 1, 1)
@@ -114,13 +122,11 @@ class Images:
             total += block_total
         deviation = np.sqrt(spread / total)
         constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
-        return Scaling(mean, 1 / np.where(constant, 1.0, deviation))
+        return Scaling(mean, np.where(constant, 1.0, deviation))
 
-    def _blocks(
-        self, rows: np.ndarray, weights: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """About a megabyte of rows at a time, as float64."""
-        length = max(1, 2**17 // max(1, int(np.prod(self.shape))))
-        for start in range(0, len(rows), length):
+    def _blocks(self, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """About a megabyte of images at a time, as float64."""
+        length = max(1, 2**17 // int(np.prod(self.shape)))
+        for start in range(0, len(self), length):
             part = slice(start, start + length)
-            yield self.X[rows[part]].astype(np.float64), weights[part].astype(np.float64)
+            yield self._take(part).astype(np.float64), weights[part].astype(np.float64)

@@ -86,6 +86,16 @@ class Network:
     def __repr__(self) -> str:
         return f"Network({list(self.layers)!r}, {self.input_shape!r}, {self.dtype.name!r})"
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Network):
+            return NotImplemented
+        return (self.layers, self.input_shape, self.dtype) == (
+            other.layers, other.input_shape, other.dtype
+        )  # fmt: skip
+
+    def __hash__(self) -> int:
+        return hash((self.input_shape, self.dtype, len(self.layers)))
+
     def _lay_out(self) -> list[dict[str, tuple[slice, Shape]]]:
         """Where each parameter lies in the flat vector."""
         slots: list[dict[str, tuple[slice, Shape]]] = [{} for _ in self.layers]

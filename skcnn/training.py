@@ -50,7 +50,7 @@ class Samples:
     targets : ndarray of int of shape (n,)
         Class of every image.
     weights : ndarray of shape (n,)
-        Weight of every image, 1 on average.
+        Weight of every image.
     """
 
     images: Images
@@ -59,6 +59,11 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def subset(self, rows: np.ndarray, dtype: np.dtype) -> "Samples":
+        """Some of the samples, with weights that are 1 on average."""
+        weights = self.weights[rows] / self.weights[rows].mean()
+        return Samples(self.images.subset(rows), self.targets[rows], weights.astype(dtype))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,618 @@
+"""The estimator: parameters in, fitted attributes out."""
+
+from collections.abc import Callable
+from typing import Any, Self
+from warnings import warn
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import ThreadpoolController
+
+from skcnn import _validation as validation
+from skcnn._hyperparameters import check_bool, check_choice, check_int, check_real
+from skcnn._nested_parameters import nested_parameters, replaced
+from skcnn.architectures import cnn
+from skcnn.batches import Images, Scaling
+from skcnn.inference import outputs
+from skcnn.initializers import Glorot
+from skcnn.layers import Dense, Flatten, Layer
+from skcnn.layers._layer import Shape
+from skcnn.losses import SoftmaxCrossEntropy
+from skcnn.network import Network
+from skcnn.optimizers import SGD, Adam, Optimizer
+from skcnn.parallel import BlasGuard, Workers
+from skcnn.training import Epoch, Samples, Settings, TrainingState, new_state, stream, train
+
+__all__ = ["ScratchCNNClassifier"]
+
+OWNER = "ScratchCNNClassifier"
+OPTIMIZERS: dict[str, Optimizer] = {"adam": Adam(), "sgd": SGD()}
+PICKLE_FORMAT = 1
+
+_blas = BlasGuard(ThreadpoolController)
+
+
+class ScratchCNNClassifier(ClassifierMixin, BaseEstimator):
+    """Convolutional neural network for small images and signals.
+
+    Trains on softmax cross-entropy by mini-batches. Layers, gradients and
+    optimizers are plain NumPy.
+
+    Parameters
+    ----------
+    layers : list of Layer or None, default=None
+        The network without its output layer, which ``fit`` adds. None builds
+        one from `filters` to `dropout` with `skcnn.architectures.cnn`;
+        otherwise these are not used.
+    filters : int or sequence of int, default=(32, 64)
+        Filters of the convolution in each block.
+    kernel_size : int, (int, int) or sequence of these, default=3
+        Height and width of the kernels; a sequence that holds pairs has one
+        entry a block.
+    pool_size : int, (int, int) or sequence of these, default=2
+        Height and width of the max-pooling that ends a block, 1 for none; a
+        sequence that holds pairs has one entry a block.
+    hidden_layer_sizes : int or sequence of int, default=(128,)
+        Units of the dense layers after the blocks; empty for none.
+    activation : {"relu", "sigmoid", "tanh"} or Layer, default="relu"
+        Follows every convolution and hidden dense layer.
+    dropout : float, default=0.0
+        Rate of the dropout after every hidden dense layer, in [0, 1).
+    image_shape : tuple of int or None, default=None
+        Shape of the images in flat rows: (height, width), or (channels,
+        height, width) in the order of `data_format`. None takes a square
+        number of features as one square channel and any other as a signal.
+    data_format : {"channels_first", "channels_last"}, default="channels_first"
+        Order of the axes in 4-D `X`, in flat rows and in `image_shape`.
+    scale_input : bool, default=True
+        Whether each channel is scaled to mean 0 and standard deviation 1 with
+        the moments of the training rows.
+    optimizer : {"adam", "sgd"} or Optimizer, default="adam"
+        Rule of the weights' steps.
+    lr : float, default=1e-3
+        Learning rate, positive.
+    weight_decay : float, default=1e-4
+        L2 penalty: so many times the weights (not the biases) is added to
+        their gradients.
+    batch_size : int, default=32
+        Samples in a mini-batch.
+    max_iter : int, default=30
+        Epochs at most; with `warm_start` so many more.
+    shuffle : bool, default=True
+        Whether the samples are put into a new order in every epoch.
+    tol : float, default=1e-4
+        An epoch improves by at least this in loss, or with `early_stopping`
+        in validation accuracy.
+    n_iter_no_change : int, default=10
+        Training stops after so many epochs in a row without improvement.
+    early_stopping : bool, default=False
+        Whether to hold out a part of the training rows, stop when the accuracy
+        on it no longer improves, and keep the weights with the best.
+    validation_fraction : float, default=0.1
+        The part that `early_stopping` holds out, in (0, 1); at least as many
+        samples as there are classes.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes; "balanced" weighs them inversely to their
+        (weighted) frequency.
+    warm_start : bool, default=False
+        Whether the next ``fit`` goes on where this one ended.
+    random_state : int, RandomState instance or None, default=None
+        Where initial weights, order, dropout and split come from.
+    dtype : {"float32", "float64"}, dtype or None, default=None
+        What to compute in. None is float64 for float64 `X` and float32 for
+        everything else.
+    verbose : int, default=0
+        1 prints a line an epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    n_features_in_ : int
+        Number of values in an image, channels · height · width.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where `X` had names that are all strings.
+    image_shape_ : tuple of int
+        (Channels, height, width) of the images.
+    input_mean_, input_scale_ : ndarray of shape (channels,)
+        What is subtracted from each channel, and what it is then divided by.
+    layers_ : list of Layer
+        The network's layers, output layer included.
+    network_ : Network
+        The layers bound to the shape of the images.
+    weights_ : ndarray
+        All parameters in one flat vector; ``network_.unpack(weights_)`` shows
+        those of each layer.
+    n_iter_ : int
+        Number of epochs.
+    loss_ : float
+        Loss of the last epoch.
+    loss_curve_ : list of float
+        Loss of each epoch.
+    best_loss_ : float or None
+        Smallest loss of an epoch; None with `early_stopping`.
+    validation_scores_ : list of float or None
+        Accuracy on the held-out part after each epoch; None without one.
+    history_ : dict of list
+        "loss", "accuracy" and "lr" of each epoch, and with `early_stopping`
+        "validation_loss" and "validation_score".
+
+    See Also
+    --------
+    sklearn.neural_network.MLPClassifier : Network of dense layers only.
+
+    Notes
+    -----
+    The loss in `history_` is the weighted mean over an epoch's mini-batches,
+    each before its step. The same data and `random_state` give bit-identical
+    weights on the same machine, for any number of threads or jobs.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skcnn import ScratchCNNClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> clf = ScratchCNNClassifier(filters=(8, 16), max_iter=10, random_state=0)
+    >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.95
+    True
+    """
+
+    def __init__(
+        self,
+        layers=None,
+        *,
+        filters=(32, 64),
+        kernel_size=3,
+        pool_size=2,
+        hidden_layer_sizes=(128,),
+        activation="relu",
+        dropout=0.0,
+        image_shape=None,
+        data_format="channels_first",
+        scale_input=True,
+        optimizer="adam",
+        lr=1e-3,
+        weight_decay=1e-4,
+        batch_size=32,
+        max_iter=30,
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        class_weight=None,
+        warm_start=False,
+        random_state=None,
+        dtype=None,
+        verbose=0,
+    ):
+        self.layers = layers
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.pool_size = pool_size
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.image_shape = image_shape
+        self.data_format = data_format
+        self.scale_input = scale_input
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.dtype = dtype
+        self.verbose = verbose
+
+    def get_params(self, deep=True):
+        """Get the parameters.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add what lies inside layers and optimizers, under names
+            such as ``layers__0__filters`` and ``optimizer__momentum``.
+
+        Returns
+        -------
+        dict
+        """
+        params = super().get_params(deep=deep)
+        if deep:
+            for name, value in list(params.items()):
+                params.update(nested_parameters(name, value))
+        return params
+
+    def set_params(self, **params):
+        """Set parameters, nested ones too.
+
+        Layers and optimizers are never changed: a nested name puts new ones,
+        in a new list, into the parameter.
+
+        Parameters
+        ----------
+        **params : dict
+            Names as `get_params` gives them.
+
+        Returns
+        -------
+        self
+        """
+        nested = {name: value for name, value in params.items() if "__" in name}
+        super().set_params(**{name: params[name] for name in params if name not in nested})
+        for name, value in nested.items():
+            own, _, path = name.partition("__")
+            try:
+                setattr(self, own, replaced(getattr(self, own), path, value))
+            except (AttributeError, KeyError):
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {self}. "
+                    f"Valid parameters are: {sorted(self.get_params())}."
+                ) from None
+        return self
+
+    def fit(self, X, y, sample_weight=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of shape (n, features), (n, height, width) or (n, channels,
+            height, width), with ``data_format="channels_last"`` (n, height,
+            width, channels). Any numeric dtype.
+        y : array-like of shape (n,)
+            Class labels.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the samples, not negative.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters and data that are not allowed; nothing has changed
+            then.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When training diverged.
+        """
+        settings = self._check_settings()
+        array = validation.check_X(X)
+        classes, targets = validation.check_classes(y, len(array))
+        weights = validation.check_weights(sample_weight, self.class_weight, classes, targets)
+        names = validation.feature_names(X)
+        shape = validation.check_image_shape(array, self.image_shape, self.data_format)
+        layers = self._build_layers(shape, len(classes))
+        network = Network(layers, shape, self._compute_dtype(array))
+        images = validation.as_images(array, shape, self.data_format)
+        state = self._start(network, classes, settings)
+        rows, held_out_rows = self._split(targets, weights, state.seed)
+        scaling = self._scaling(images.subset(rows), weights[rows])
+        everything = Samples(images.with_scaling(scaling), targets, weights)
+        samples = everything.subset(rows, network.dtype)
+        held_out = (
+            None
+            if held_out_rows is None
+            else everything.subset(held_out_rows, network.dtype)
+        )
+
+        with _blas as n_workers, Workers(n_workers) as workers:
+            state, reason = train(
+                network, samples, settings, state, workers, held_out, self._report()
+            )
+        self._warn(reason, state)
+
+        self._commit(network, state, scaling)
+        self.classes_ = classes
+        self.n_features_in_ = int(np.prod(shape))
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        return self
+
+    def predict(self, X):
+        """Predict the class of each sample.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in any of the forms that `fit` takes.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        best = self._outputs(X).argmax(axis=0)
+        return self.classes_[best]
+
+    def predict_proba(self, X):
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in any of the forms that `fit` takes.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            In the order of ``classes_`` and the dtype of ``weights_``.
+        """
+        return self._per_class(SoftmaxCrossEntropy().probabilities, X)
+
+    def predict_log_proba(self, X):
+        """Predict the logarithm of the probability of each class.
+
+        Unlike the logarithm of `predict_proba` it is finite, and keeps the
+        order of the classes, where probabilities are too small for their dtype.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in any of the forms that `fit` takes.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            In the order of ``classes_`` and the dtype of ``weights_``.
+        """
+        return self._per_class(SoftmaxCrossEntropy().log_probabilities, X)
+
+    def set_weights(self, arrays):
+        """Replace the weights, for instance by those of another framework.
+
+        Parameters
+        ----------
+        arrays : list of dict
+            As ``network_.unpack(weights_)`` gives them: for every layer its
+            arrays by name, convolutions (filters, channels, height, width) and
+            dense layers (units, inputs).
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Where names or shapes are others, or numbers not finite.
+        """
+        check_is_fitted(self)
+        vector = np.empty_like(self.weights_)
+        mine = self.network_.unpack(vector)
+        if len(arrays) != len(mine):
+            raise ValueError(f"arrays must hold {len(mine)} dicts, one a layer, got {len(arrays)}.")
+        for i, (params, given) in enumerate(zip(mine, arrays, strict=True)):
+            shapes = {name: np.shape(array) for name, array in given.items()}
+            expected = {name: array.shape for name, array in params.items()}
+            if shapes != expected:
+                raise ValueError(f"arrays[{i}] must have the shapes {expected}, got {shapes}.")
+            for name, array in given.items():
+                params[name][...] = array
+        if not np.isfinite(vector).all():
+            raise ValueError("arrays must hold finite numbers.")
+        self.weights_ = vector
+        self.__dict__.pop("_training_state", None)
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_pickle_format": PICKLE_FORMAT}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        found = state.pop("_pickle_format", PICKLE_FORMAT)
+        if found > PICKLE_FORMAT:
+            raise ValueError(
+                f"This model was saved by a newer version of skcnn (format {found}); this "
+                f"version reads formats up to {PICKLE_FORMAT}. Please update skcnn."
+            )
+        super().__setstate__(state)
+
+    def _check_settings(self) -> Settings:
+        """Check all parameters that need no data to be checked."""
+        check_bool(OWNER, "scale_input", self.scale_input)
+        check_bool(OWNER, "early_stopping", self.early_stopping)
+        check_bool(OWNER, "warm_start", self.warm_start)
+        check_real(OWNER, "validation_fraction", self.validation_fraction, 0, 1, bounds="()")
+        if not isinstance(self.verbose, (bool, np.bool_)):
+            check_int(OWNER, "verbose", self.verbose, 0)
+        optimizer = self.optimizer
+        if not isinstance(optimizer, Optimizer):
+            if not isinstance(optimizer, str):
+                raise ValueError(
+                    f"{OWNER}: optimizer must be one of {list(OPTIMIZERS)} or an instance from "
+                    f"skcnn.optimizers, got {optimizer!r}."
+                )
+            optimizer = OPTIMIZERS[check_choice(OWNER, "optimizer", optimizer, OPTIMIZERS)]
+        optimizer.check()
+        return Settings(
+            optimizer=optimizer,
+            lr=check_real(OWNER, "lr", self.lr, 0, bounds="()"),
+            weight_decay=check_real(OWNER, "weight_decay", self.weight_decay, 0),
+            batch_size=check_int(OWNER, "batch_size", self.batch_size, 1),
+            max_iter=check_int(OWNER, "max_iter", self.max_iter, 1),
+            shuffle=check_bool(OWNER, "shuffle", self.shuffle),
+            tol=check_real(OWNER, "tol", self.tol, 0),
+            n_iter_no_change=check_int(OWNER, "n_iter_no_change", self.n_iter_no_change, 1),
+            max_bytes=get_config()["working_memory"] * 2**20,
+        )
+
+    def _build_layers(self, shape: Shape, n_classes: int) -> list[Layer]:
+        """The layers with the output layer, which takes vectors."""
+        if self.layers is None:
+            layers = cnn(
+                self.filters,
+                self.kernel_size,
+                self.pool_size,
+                self.hidden_layer_sizes,
+                self.activation,
+                self.dropout,
+            )
+        elif isinstance(self.layers, (list, tuple)):
+            layers = list(self.layers)
+        else:
+            raise ValueError(
+                f"{OWNER}: layers must be None or a list of instances from skcnn.layers, "
+                f"got {self.layers!r}."
+            )
+        if len(Network(layers, shape).output_shape) == 3:
+            layers.append(Flatten())
+        return [*layers, Dense(n_classes, initializer=Glorot())]
+
+    def _compute_dtype(self, array: np.ndarray) -> np.dtype:
+        if self.dtype is None:
+            return np.dtype(np.float64 if array.dtype == np.float64 else np.float32)
+        try:
+            dtype = np.dtype(self.dtype)
+        except TypeError:
+            dtype = None
+        if dtype not in (np.float32, np.float64):
+            raise ValueError(
+                f"{OWNER}: dtype must be None, float32 or float64, got {self.dtype!r}."
+            )
+        return dtype
+
+    def _start(self, network: Network, classes: np.ndarray, settings: Settings) -> TrainingState:
+        """A new training, or with `warm_start` the last one to go on with."""
+        if not (self.warm_start and hasattr(self, "weights_")):
+            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+            return new_state(network, settings.optimizer, seed)
+        if not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                "warm_start can only go on with the same classes: the model was fitted on "
+                f"{self.classes_}, y has {classes}."
+            )
+        if network != self.network_:
+            raise ValueError(
+                "warm_start can only go on with the same network: the model was fitted as "
+                f"{self.network_}, parameters and X now make {network}."
+            )
+        if hasattr(self, "_training_state"):
+            state = self._training_state.copy()
+        else:  # fitted without warm_start: the weights are all there is
+            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+            state = new_state(network, settings.optimizer, seed)
+            state.weights[...] = self.weights_
+            state.epoch = self.n_iter_
+            state.history = {name: list(values) for name, values in self.history_.items()}
+        fresh = settings.optimizer.moments(state.weights)
+        if state.moments.keys() != fresh.keys():  # another optimizer
+            state.moments, state.step = fresh, 0
+        return state
+
+    def _split(
+        self, targets: np.ndarray, weights: np.ndarray, seed: int
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Numbers of the rows to train on, and of those that are held out."""
+        if not self.early_stopping:
+            return np.arange(len(targets)), None
+        draw = np.random.RandomState(stream(seed, "split").integers(2**32))
+        rows, held_out = validation.held_out_rows(targets, self.validation_fraction, draw)
+        for name, part in (("training", rows), ("validation", held_out)):
+            if not weights[part].any():
+                raise ValueError(
+                    f"{OWNER}: early_stopping left only samples of weight 0 in the {name} part."
+                )
+        return rows, held_out
+
+    def _scaling(self, images: Images, weights: np.ndarray) -> Scaling:
+        """The moments of the training rows; under `warm_start` those of the first fit."""
+        if self.warm_start and hasattr(self, "weights_"):
+            return Scaling(self.input_mean_, self.input_scale_)
+        if self.scale_input:
+            return images.measure(weights)
+        channels = images.shape[0]
+        return Scaling(np.zeros(channels), np.ones(channels))
+
+    def _report(self) -> Callable[[Epoch], None] | None:
+        if not self.verbose:
+            return None
+
+        def report(epoch: Epoch) -> None:
+            last = {name: values[-1] for name, values in epoch.history.items()}
+            line = f"Epoch {epoch.number}: loss {last['loss']:.6f}"
+            line += f", accuracy {last['accuracy']:.4f}"
+            if self.early_stopping:
+                line += f", validation score {last['validation_score']:.4f}"
+            rate = epoch.n_samples / epoch.seconds
+            print(f"{line}, {epoch.seconds:.2f} s, {rate:.0f} images/s")
+
+        return report
+
+    def _warn(self, reason: str, state: TrainingState) -> None:
+        if reason == "diverged":
+            warn(
+                f"Training diverged in epoch {state.epoch + 1}: its loss was not finite or more "
+                "than 1000 times the first. The weights of "
+                f"{'the epoch before' if state.epoch else 'the start'} are kept. Try a smaller "
+                "lr, scaled input or smaller weights.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif reason == "interrupted":
+            warn(
+                f"Training was interrupted; the model of epoch {state.epoch} is kept.",
+                stacklevel=3,
+            )
+
+    def _commit(self, network: Network, state: TrainingState, scaling: Scaling) -> None:
+        """Write what training gave into fitted attributes, none a view of another."""
+        history = {name: list(values) for name, values in state.history.items()}
+        curve = history.get("loss", [])
+        best = state.best_weights if self.early_stopping else None
+        self.weights_ = state.weights.copy() if best is None else best.copy()
+        self.network_ = network
+        self.layers_ = list(network.layers)
+        self.image_shape_ = network.input_shape
+        self.input_mean_, self.input_scale_ = scaling.mean.copy(), scaling.deviation.copy()
+        self.history_ = history
+        self.n_iter_ = state.epoch
+        self.loss_curve_ = list(curve)
+        self.loss_ = curve[-1] if curve else float("nan")
+        self.best_loss_ = None if self.early_stopping else min(curve, default=float("nan"))
+        self.validation_scores_ = (
+            list(history.get("validation_score", [])) if self.early_stopping else None
+        )
+        self.__dict__.pop("_training_state", None)
+        if self.warm_start:
+            self._training_state = state
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Outputs of the network, (classes, n)."""
+        check_is_fitted(self)
+        array = validation.check_X(X)
+        validation.check_same_input(self, X, array)
+        images = validation.as_images(array, self.image_shape_, self.data_format)
+        images = images.with_scaling(Scaling(self.input_mean_, self.input_scale_))
+        max_bytes = get_config()["working_memory"] * 2**20
+        with _blas as n_workers, Workers(n_workers) as workers:
+            return outputs(self.network_, self.weights_, images, workers, max_bytes)
+
+    def _per_class(self, function: Callable[[np.ndarray], np.ndarray], X: Any) -> np.ndarray:
+        """A function of the outputs in float64, one row a sample, in the weights' dtype."""
+        values = function(self._outputs(X).astype(np.float64))
+        return np.ascontiguousarray(values.T, dtype=self.weights_.dtype)
