@@ -13,7 +13,7 @@ import numpy as np
 
 def check_int(owner: str, name: str, value: Any, minimum: int) -> int:
     """Return `value` as an int of at least `minimum`, or raise ``ValueError``."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < minimum:
         raise ValueError(f"{owner}: {name} must be an int of at least {minimum}, got {value!r}.")
     return int(value)
 
@@ -24,7 +24,11 @@ def check_pair(owner: str, name: str, value: Any, minimum: int) -> tuple[int, in
         if len(value) == 2:
             height, width = value
             return check_int(owner, name, height, minimum), check_int(owner, name, width, minimum)
-    elif isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= minimum:
+    elif (
+        isinstance(value, numbers.Integral)
+        and not isinstance(value, bool)
+        and int(value) >= minimum
+    ):
         return int(value), int(value)
     raise ValueError(
         f"{owner}: {name} must be an int of at least {minimum} or a pair of them "

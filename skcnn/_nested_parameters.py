@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-__all__ = ["nested_parameters", "replaced"]
+from sklearn.base import BaseEstimator
+
+__all__ = ["NestedParameters"]
 
 
 def nested_parameters(name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -52,3 +54,54 @@ def replaced(value: Any, path: str, new: Any) -> Any:
         items[key] = inner
         return type(value)(items.values())
     return replace(value, **{key: inner})
+
+
+class NestedParameters(BaseEstimator):
+    """``get_params`` and ``set_params`` that reach into layers and optimizers."""
+
+    def get_params(self, deep=True):
+        """Get the parameters.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add what lies inside layers and optimizers, under names
+            such as ``layers__0__filters`` and ``optimizer__momentum``.
+
+        Returns
+        -------
+        dict
+        """
+        params = super().get_params(deep=deep)
+        if deep:
+            for name, value in list(params.items()):
+                params.update(nested_parameters(name, value))
+        return params
+
+    def set_params(self, **params):
+        """Set parameters, nested ones too.
+
+        Layers and optimizers are never changed: a nested name puts new ones,
+        in a new list, into the parameter.
+
+        Parameters
+        ----------
+        **params : dict
+            Names as `get_params` gives them.
+
+        Returns
+        -------
+        self
+        """
+        nested = {name: value for name, value in params.items() if "__" in name}
+        super().set_params(**{name: params[name] for name in params if name not in nested})
+        for name, value in nested.items():
+            own, _, path = name.partition("__")
+            try:
+                setattr(self, own, replaced(getattr(self, own), path, value))
+            except (AttributeError, KeyError):
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {self}. "
+                    f"Valid parameters are: {sorted(self.get_params())}."
+                ) from None
+        return self

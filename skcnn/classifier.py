@@ -1,42 +1,36 @@
 """The estimator: parameters in, fitted attributes out."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 from warnings import warn
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
 from skcnn import _validation as validation
-from skcnn._hyperparameters import check_bool, check_choice, check_int, check_real
-from skcnn._nested_parameters import nested_parameters, replaced
-from skcnn.architectures import cnn
+from skcnn._binding import bind_dtype, bind_layers, bind_settings
+from skcnn._nested_parameters import NestedParameters
 from skcnn.batches import Images, Scaling
 from skcnn.inference import outputs
-from skcnn.initializers import Glorot
-from skcnn.layers import Dense, Flatten, Layer
-from skcnn.layers._layer import Shape
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
-from skcnn.optimizers import SGD, Adam, Optimizer
 from skcnn.parallel import BlasGuard, Workers
 from skcnn.training import Epoch, Samples, Settings, TrainingState, new_state, stream, train
 
 __all__ = ["ScratchCNNClassifier"]
 
 OWNER = "ScratchCNNClassifier"
-OPTIMIZERS: dict[str, Optimizer] = {"adam": Adam(), "sgd": SGD()}
 PICKLE_FORMAT = 1
 
 _blas = BlasGuard(ThreadpoolController)
 
 
-class ScratchCNNClassifier(ClassifierMixin, BaseEstimator):
+class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
     """Convolutional neural network for small images and signals.
 
     Trains on softmax cross-entropy by mini-batches. Layers, gradients and
@@ -163,6 +157,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
+    weights_: np.ndarray
+    network_: Network
+
     def __init__(
         self,
         layers=None,
@@ -218,53 +215,6 @@ class ScratchCNNClassifier(ClassifierMixin, BaseEstimator):
         self.dtype = dtype
         self.verbose = verbose
 
-    def get_params(self, deep=True):
-        """Get the parameters.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to add what lies inside layers and optimizers, under names
-            such as ``layers__0__filters`` and ``optimizer__momentum``.
-
-        Returns
-        -------
-        dict
-        """
-        params = super().get_params(deep=deep)
-        if deep:
-            for name, value in list(params.items()):
-                params.update(nested_parameters(name, value))
-        return params
-
-    def set_params(self, **params):
-        """Set parameters, nested ones too.
-
-        Layers and optimizers are never changed: a nested name puts new ones,
-        in a new list, into the parameter.
-
-        Parameters
-        ----------
-        **params : dict
-            Names as `get_params` gives them.
-
-        Returns
-        -------
-        self
-        """
-        nested = {name: value for name, value in params.items() if "__" in name}
-        super().set_params(**{name: params[name] for name in params if name not in nested})
-        for name, value in nested.items():
-            own, _, path = name.partition("__")
-            try:
-                setattr(self, own, replaced(getattr(self, own), path, value))
-            except (AttributeError, KeyError):
-                raise ValueError(
-                    f"Invalid parameter {name!r} for estimator {self}. "
-                    f"Valid parameters are: {sorted(self.get_params())}."
-                ) from None
-        return self
-
     def fit(self, X, y, sample_weight=None):
         """Train the network.
 
@@ -294,14 +244,14 @@ class ScratchCNNClassifier(ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             When training diverged.
         """
-        settings = self._check_settings()
+        settings = bind_settings(self)
         array = validation.check_X(X)
         classes, targets = validation.check_classes(y, len(array))
         weights = validation.check_weights(sample_weight, self.class_weight, classes, targets)
         names = validation.feature_names(X)
         shape = validation.check_image_shape(array, self.image_shape, self.data_format)
-        layers = self._build_layers(shape, len(classes))
-        network = Network(layers, shape, self._compute_dtype(array))
+        layers = bind_layers(self, shape, len(classes))
+        network = Network(layers, shape, bind_dtype(self, array))
         images = validation.as_images(array, shape, self.data_format)
         state = self._start(network, classes, settings)
         rows, held_out_rows = self._split(targets, weights, state.seed)
@@ -309,9 +259,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseEstimator):
         everything = Samples(images.with_scaling(scaling), targets, weights)
         samples = everything.subset(rows, network.dtype)
         held_out = (
-            None
-            if held_out_rows is None
-            else everything.subset(held_out_rows, network.dtype)
+            None if held_out_rows is None else everything.subset(held_out_rows, network.dtype)
         )
 
         with _blas as n_workers, Workers(n_workers) as workers:
@@ -432,70 +380,6 @@ class ScratchCNNClassifier(ClassifierMixin, BaseEstimator):
             )
         super().__setstate__(state)
 
-    def _check_settings(self) -> Settings:
-        """Check all parameters that need no data to be checked."""
-        check_bool(OWNER, "scale_input", self.scale_input)
-        check_bool(OWNER, "early_stopping", self.early_stopping)
-        check_bool(OWNER, "warm_start", self.warm_start)
-        check_real(OWNER, "validation_fraction", self.validation_fraction, 0, 1, bounds="()")
-        if not isinstance(self.verbose, (bool, np.bool_)):
-            check_int(OWNER, "verbose", self.verbose, 0)
-        optimizer = self.optimizer
-        if not isinstance(optimizer, Optimizer):
-            if not isinstance(optimizer, str):
-                raise ValueError(
-                    f"{OWNER}: optimizer must be one of {list(OPTIMIZERS)} or an instance from "
-                    f"skcnn.optimizers, got {optimizer!r}."
-                )
-            optimizer = OPTIMIZERS[check_choice(OWNER, "optimizer", optimizer, OPTIMIZERS)]
-        optimizer.check()
-        return Settings(
-            optimizer=optimizer,
-            lr=check_real(OWNER, "lr", self.lr, 0, bounds="()"),
-            weight_decay=check_real(OWNER, "weight_decay", self.weight_decay, 0),
-            batch_size=check_int(OWNER, "batch_size", self.batch_size, 1),
-            max_iter=check_int(OWNER, "max_iter", self.max_iter, 1),
-            shuffle=check_bool(OWNER, "shuffle", self.shuffle),
-            tol=check_real(OWNER, "tol", self.tol, 0),
-            n_iter_no_change=check_int(OWNER, "n_iter_no_change", self.n_iter_no_change, 1),
-            max_bytes=get_config()["working_memory"] * 2**20,
-        )
-
-    def _build_layers(self, shape: Shape, n_classes: int) -> list[Layer]:
-        """The layers with the output layer, which takes vectors."""
-        if self.layers is None:
-            layers = cnn(
-                self.filters,
-                self.kernel_size,
-                self.pool_size,
-                self.hidden_layer_sizes,
-                self.activation,
-                self.dropout,
-            )
-        elif isinstance(self.layers, (list, tuple)):
-            layers = list(self.layers)
-        else:
-            raise ValueError(
-                f"{OWNER}: layers must be None or a list of instances from skcnn.layers, "
-                f"got {self.layers!r}."
-            )
-        if len(Network(layers, shape).output_shape) == 3:
-            layers.append(Flatten())
-        return [*layers, Dense(n_classes, initializer=Glorot())]
-
-    def _compute_dtype(self, array: np.ndarray) -> np.dtype:
-        if self.dtype is None:
-            return np.dtype(np.float64 if array.dtype == np.float64 else np.float32)
-        try:
-            dtype = np.dtype(self.dtype)
-        except TypeError:
-            dtype = None
-        if dtype not in (np.float32, np.float64):
-            raise ValueError(
-                f"{OWNER}: dtype must be None, float32 or float64, got {self.dtype!r}."
-            )
-        return dtype
-
     def _start(self, network: Network, classes: np.ndarray, settings: Settings) -> TrainingState:
         """A new training, or with `warm_start` the last one to go on with."""
         if not (self.warm_start and hasattr(self, "weights_")):
@@ -584,7 +468,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseEstimator):
         history = {name: list(values) for name, values in state.history.items()}
         curve = history.get("loss", [])
         best = state.best_weights if self.early_stopping else None
-        self.weights_ = state.weights.copy() if best is None else best.copy()
+        self.weights_ = (state.weights if best is None else best).copy()
         self.network_ = network
         self.layers_ = list(network.layers)
         self.image_shape_ = network.input_shape

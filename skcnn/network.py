@@ -248,18 +248,12 @@ class Network:
             raise ValueError("In training this network draws random numbers: pass rng.")
         return rng
 
-    def run_forward(
-        self, arrays: "Arrays", params: list[Params], training: bool, rng: Any
-    ) -> None:
+    def run_forward(self, arrays: "Arrays", params: list[Params], training: bool, rng: Any) -> None:
         """Fill ``arrays.x[1:]`` from ``arrays.x[0]``, batch last."""
         for i, layer in enumerate(self.layers):
-            layer.forward(
-                arrays.x[i], arrays.x[i + 1], params[i], arrays.scratch[i], training, rng
-            )
+            layer.forward(arrays.x[i], arrays.x[i + 1], params[i], arrays.scratch[i], training, rng)
 
-    def run_backward(
-        self, arrays: "Arrays", params: list[Params], grads: list[Params]
-    ) -> None:
+    def run_backward(self, arrays: "Arrays", params: list[Params], grads: list[Params]) -> None:
         """Fill `grads` and the ``arrays.dx`` that exist from ``arrays.dx[-1]``."""
         for i in range(len(self.layers) - 1, arrays.first_backward - 1, -1):
             self.layers[i].backward(
@@ -411,9 +405,7 @@ class _Plan:
         self.network = network
         self.sizes = [0, 0, 0]
         layers = network.layers
-        with_params = [
-            i for i, layer in enumerate(layers) if layer.param_shapes(network.shapes[i])
-        ]
+        with_params = [i for i, layer in enumerate(layers) if layer.param_shapes(network.shapes[i])]
         if input_gradient:
             self.first_backward = 0
         else:

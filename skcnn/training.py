@@ -234,7 +234,7 @@ def train(
 def _diverged(loss: float, state: TrainingState) -> bool:
     if state.first_loss is None:  # no batch had any weight
         return False
-    limit = DIVERGED * max(state.first_loss, np.finfo(np.float32).tiny)
+    limit = DIVERGED * max(state.first_loss, 1e-30)
     return not (loss <= limit and np.isfinite(state.weights).all())
 
 
@@ -370,6 +370,4 @@ class _Passes:
             if settings.weight_decay:
                 decayed = slice(self.network.n_decayed)
                 gradient[decayed] += settings.weight_decay * state.weights[decayed]
-            settings.optimizer.step(
-                state.weights, gradient, state.moments, settings.lr, state.step
-            )
+            settings.optimizer.step(state.weights, gradient, state.moments, settings.lr, state.step)

@@ -133,8 +133,7 @@ class Conv2d(Layer):
         else:
             paddings = [(p, p) for p in fixed]
         height, width = (
-            _Axis(n, k, s, *p)
-            for n, k, s, p in zip(sizes, kernels, strides, paddings, strict=True)
+            _Axis(n, k, s, *p) for n, k, s, p in zip(sizes, kernels, strides, paddings, strict=True)
         )
         if min(height.positions, width.positions) < 1:
             raise ValueError(
@@ -203,8 +202,11 @@ class Conv2d(Layer):
         if dy is not None:
             views["dy_blocks"] = in_blocks(dy, self.filters)
         if dx is not None:
-            views["dcols_blocks"] = views["cols_blocks"] if cols is not x else in_blocks(dx, C)
-            views["taps"] = self._taps(h, w, dx, cols) if cols is not x else []
+            if "cols" in scratch:
+                views["dcols_blocks"] = views["cols_blocks"]
+                views["taps"] = self._taps(h, w, dx, cols)
+            else:
+                views["dcols_blocks"] = in_blocks(dx, C)
         return views
 
     @staticmethod
@@ -257,7 +259,7 @@ class Conv2d(Layer):
             return
         # (C·KH·KW, F) @ (F, OH·OW·n)
         np.matmul(W.T, dy_blocks, out=scratch["dcols_blocks"])
-        if scratch["taps"]:
+        if "cols" in scratch:
             dx[...] = 0
-        for pixels, dcols in scratch["taps"]:
-            pixels += dcols
+            for pixels, dcols in scratch["taps"]:
+                pixels += dcols

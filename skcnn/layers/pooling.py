@@ -35,8 +35,7 @@ class _Pool2d(Layer):
                 f"input {sizes[0]} x {sizes[1]} (input shape {input_shape})."
             )
         height, width = (
-            (k, s, (size - k) // s + 1)
-            for k, s, size in zip(windows, strides, sizes, strict=True)
+            (k, s, (size - k) // s + 1) for k, s, size in zip(windows, strides, sizes, strict=True)
         )
         return height, width
 
@@ -63,8 +62,8 @@ class _Pool2d(Layer):
         if dx is not None:
             views["dx_taps"] = along_width(dx)
             views["disjoint_rows"], views["disjoint_columns"] = SH >= KH, SW >= KW
-            views["gapless_rows"] = SH == KH and SH * OH == x.shape[1]
-            views["gapless_columns"] = SW == KW and SW * OW == x.shape[2]
+            views["gapless_rows"] = SH == KH and x.shape[1] == SH * OH
+            views["gapless_columns"] = SW == KW and x.shape[2] == SW * OW
         return views
 
 

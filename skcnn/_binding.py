@@ -1,0 +1,90 @@
+"""The classifier's parameters, checked and turned into what the engine takes."""
+
+from typing import Any
+
+import numpy as np
+from sklearn import get_config
+
+from skcnn._hyperparameters import check_bool, check_choice, check_int, check_real
+from skcnn.architectures import cnn
+from skcnn.initializers import Glorot
+from skcnn.layers import Dense, Flatten, Layer
+from skcnn.layers._layer import Shape
+from skcnn.network import Network
+from skcnn.optimizers import SGD, Adam, Optimizer
+from skcnn.training import Settings
+
+__all__ = ["OPTIMIZERS", "bind_dtype", "bind_layers", "bind_settings"]
+
+OWNER = "ScratchCNNClassifier"
+
+OPTIMIZERS: dict[str, Optimizer] = {"adam": Adam(), "sgd": SGD()}
+"""Optimizers that have a name."""
+
+
+def bind_settings(estimator: Any) -> Settings:
+    """Check all parameters that need no data to be checked."""
+    check_bool(OWNER, "scale_input", estimator.scale_input)
+    check_bool(OWNER, "early_stopping", estimator.early_stopping)
+    check_bool(OWNER, "warm_start", estimator.warm_start)
+    check_real(OWNER, "validation_fraction", estimator.validation_fraction, 0, 1, bounds="()")
+    if not isinstance(estimator.verbose, (bool, np.bool_)):
+        check_int(OWNER, "verbose", estimator.verbose, 0)
+    optimizer = estimator.optimizer
+    if not isinstance(optimizer, Optimizer):
+        if not isinstance(optimizer, str):
+            raise ValueError(
+                f"{OWNER}: optimizer must be one of {list(OPTIMIZERS)} or an instance from "
+                f"skcnn.optimizers, got {optimizer!r}."
+            )
+        optimizer = OPTIMIZERS[check_choice(OWNER, "optimizer", optimizer, OPTIMIZERS)]
+    optimizer.check()
+    return Settings(
+        optimizer=optimizer,
+        lr=check_real(OWNER, "lr", estimator.lr, 0, bounds="()"),
+        weight_decay=check_real(OWNER, "weight_decay", estimator.weight_decay, 0),
+        batch_size=check_int(OWNER, "batch_size", estimator.batch_size, 1),
+        max_iter=check_int(OWNER, "max_iter", estimator.max_iter, 1),
+        shuffle=check_bool(OWNER, "shuffle", estimator.shuffle),
+        tol=check_real(OWNER, "tol", estimator.tol, 0),
+        n_iter_no_change=check_int(OWNER, "n_iter_no_change", estimator.n_iter_no_change, 1),
+        max_bytes=get_config()["working_memory"] * 2**20,
+    )
+
+
+def bind_layers(estimator: Any, shape: Shape, n_classes: int) -> list[Layer]:
+    """The layers with the output layer, which takes vectors."""
+    if estimator.layers is None:
+        layers = cnn(
+            estimator.filters,
+            estimator.kernel_size,
+            estimator.pool_size,
+            estimator.hidden_layer_sizes,
+            estimator.activation,
+            estimator.dropout,
+        )
+    elif isinstance(estimator.layers, (list, tuple)):
+        layers = list(estimator.layers)
+    else:
+        raise ValueError(
+            f"{OWNER}: layers must be None or a list of instances from skcnn.layers, "
+            f"got {estimator.layers!r}."
+        )
+    if len(Network(layers, shape).output_shape) == 3:
+        layers.append(Flatten())
+    return [*layers, Dense(n_classes, initializer=Glorot())]
+
+
+def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:
+    """What the network computes in."""
+    if estimator.dtype is None:
+        return np.dtype(np.float64 if array.dtype == np.float64 else np.float32)
+    try:
+        dtype = np.dtype(estimator.dtype)
+    except TypeError:
+        dtype = None
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(
+            f"{OWNER}: dtype must be None, float32 or float64, got {estimator.dtype!r}."
+        )
+    return dtype

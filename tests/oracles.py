@@ -1,0 +1,112 @@
+"""Independent references: the layers as loops over single numbers, and finite differences.
+
+Everything here is written from the definitions, for one sample in the layout
+(channels, height, width) or (features,), and imports nothing from the engine.
+"""
+
+import math
+
+import numpy as np
+
+
+def pair(value):
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def pads(size, kernel, stride, padding):
+    """(Before, after) along one axis."""
+    if padding == "same":
+        out = math.ceil(size / stride)
+        total = max((out - 1) * stride + kernel - size, 0)
+        return total // 2, total - total // 2
+    return padding, padding
+
+
+def conv2d(layer, params, x):
+    C, H, W = x.shape
+    KH, KW = pair(layer.kernel_size)
+    SH, SW = pair(layer.stride)
+    if layer.padding == "same":
+        if layer.clip:
+            KH, KW = min(KH, 2 * H - 1), min(KW, 2 * W - 1)
+        (top, bottom), (left, right) = pads(H, KH, SH, "same"), pads(W, KW, SW, "same")
+    else:
+        PH, PW = pair(layer.padding)
+        if layer.clip:
+            KH, KW = min(KH, H + 2 * PH), min(KW, W + 2 * PW)
+        (top, bottom), (left, right) = (PH, PH), (PW, PW)
+    OH = (H + top + bottom - KH) // SH + 1
+    OW = (W + left + right - KW) // SW + 1
+    y = np.zeros((layer.filters, OH, OW))
+    for f in range(layer.filters):
+        for p in range(OH):
+            for q in range(OW):
+                total = params["bias"][f]
+                for c in range(C):
+                    for i in range(KH):
+                        for j in range(KW):
+                            row, column = p * SH + i - top, q * SW + j - left
+                            if 0 <= row < H and 0 <= column < W:
+                                total += params["weight"][f, c, i, j] * x[c, row, column]
+                y[f, p, q] = total
+    return y
+
+
+def pool2d(layer, x, pooled):
+    C, H, W = x.shape
+    KH, KW = pair(layer.pool_size)
+    if layer.clip:
+        KH, KW = min(KH, H), min(KW, W)
+    SH, SW = (KH, KW) if layer.stride is None else pair(layer.stride)
+    OH, OW = (H - KH) // SH + 1, (W - KW) // SW + 1
+    y = np.zeros((C, OH, OW))
+    for c in range(C):
+        for p in range(OH):
+            for q in range(OW):
+                y[c, p, q] = pooled(x[c, p * SH : p * SH + KH, q * SW : q * SW + KW])
+    return y
+
+
+def dense(layer, params, x):
+    y = np.zeros(layer.units)
+    for u in range(layer.units):
+        y[u] = params["bias"][u] + sum(w * v for w, v in zip(params["weight"][u], x, strict=True))
+    return y
+
+
+def elementwise(function):
+    return lambda layer, params, x: np.vectorize(function)(x)
+
+
+FORWARD = {
+    "Conv2d": conv2d,
+    "MaxPool2d": lambda layer, params, x: pool2d(layer, x, np.max),
+    "AvgPool2d": lambda layer, params, x: pool2d(layer, x, np.mean),
+    "Flatten": lambda layer, params, x: np.array(list(x.flat)),
+    "Dense": dense,
+    "ReLU": elementwise(lambda v: max(v, 0.0)),
+    "Tanh": elementwise(math.tanh),
+    "Sigmoid": elementwise(lambda v: 1 / (1 + math.exp(-v))),
+    "Dropout": lambda layer, params, x: x,
+}
+
+
+def numerical_gradient(function, x, step=1e-6):
+    """Central differences of a scalar function, one number at a time."""
+    gradient = np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        old = x[i]
+        x[i] = old + step
+        above = function(x)
+        x[i] = old - step
+        below = function(x)
+        x[i] = old
+        gradient[i] = (above - below) / (2 * step)
+    return gradient
+
+
+def spread_out(shape, rng):
+    """Distinct numbers, none near 0 and no two near each other: no kinks nearby."""
+    size = int(np.prod(shape))
+    values = (np.arange(size) - size // 2 + 0.5) / max(1, size / 4)
+    return rng.permutation(values).reshape(shape)

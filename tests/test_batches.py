@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skcnn import batches
+from skcnn.batches import Images, Scaling
+
+rng = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.float32, np.float64, bool])
+@pytest.mark.parametrize("out_dtype", [np.float32, np.float64])
+def test_gathering_scales_and_transposes(channels_last, dtype, out_dtype):
+    X = rng.integers(0, 200, (9, 2, 3, 4)).astype(dtype)
+    mean, deviation = np.array([50.0, 3.0]), np.array([2.0, 0.5])
+    expected = (X - mean[:, None, None]) / deviation[:, None, None]
+    given = X.transpose(0, 2, 3, 1) if channels_last else X
+    images = Images(given, channels_last, Scaling(mean, deviation))
+    assert images.shape == (2, 3, 4)
+    rows = np.array([4, 0, 8])
+    out = np.full((2, 3, 4, 3), np.nan, out_dtype)
+    images.gather(rows, out)
+    np.testing.assert_allclose(out, expected[rows].transpose(1, 2, 3, 0), rtol=1e-6)
+    images.subset(np.array([8, 4, 0, 1])).gather(slice(1, 4), out)
+    np.testing.assert_allclose(out, expected[[4, 0, 1]].transpose(1, 2, 3, 0), rtol=1e-6)
+
+
+def test_unsigned_bytes_do_not_wrap_around():
+    images = Images(
+        np.array([[[[0, 255]]]], np.uint8), False, Scaling(np.array([200.0]), np.array([1.0]))
+    )
+    out = np.empty((1, 1, 2, 1), np.float32)
+    images.gather(slice(0, 1), out)
+    assert out.ravel().tolist() == [-200, 55]
+
+
+def test_a_large_offset_is_taken_away_before_rounding():
+    X = 1e9 + rng.standard_normal((50, 1, 3, 3))
+    images = Images(X, False)
+    out = np.empty((1, 3, 3, 50), np.float32)
+    images.with_scaling(images.measure(np.ones(50))).gather(slice(0, 50), out)
+    assert out.std() == pytest.approx(1, abs=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3)),
+    channels_last=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_moments_are_those_of_the_weighted_sample(shape, channels_last, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(rng.normal(0, 100), 1, shape)
+    weights = rng.integers(0, 4, shape[0]).astype(float)
+    weights[0] = 1
+    images = Images(X.transpose(0, 2, 3, 1) if channels_last else X, channels_last)
+    repeated = X.repeat(weights.astype(int), axis=0)
+    deviation = repeated.std(axis=(0, 2, 3))
+    old, batches_length = batches.Images._blocks, 7
+
+    def short_blocks(self, weights):
+        for start in range(0, len(self), batches_length):
+            part = slice(start, start + batches_length)
+            yield self._take(part), weights[part]
+
+    batches.Images._blocks = short_blocks
+    try:
+        scaling = images.measure(weights)
+    finally:
+        batches.Images._blocks = old
+    np.testing.assert_allclose(scaling.mean, repeated.mean(axis=(0, 2, 3)), rtol=1e-10)
+    np.testing.assert_allclose(
+        scaling.deviation, np.where(deviation < 1e-12, 1, deviation), rtol=1e-8
+    )
+
+
+@pytest.mark.parametrize("value", [0, 7, 0.1, 1e6 + 1 / 3])
+def test_a_constant_channel_is_divided_by_one(value):
+    X = np.full((50, 2, 3, 3), value)
+    X[:, 1] = rng.standard_normal((50, 3, 3))
+    deviation = Images(X, False).measure(np.ones(50)).deviation
+    assert deviation[0] == 1
+    assert deviation[1] == pytest.approx(X[:, 1].std())

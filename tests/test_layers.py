@@ -1,0 +1,276 @@
+"""One table for all layers: a new layer is one new row here and one oracle."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skcnn import layers as all_layers
+from skcnn.layers import (
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool2d,
+    ReLU,
+    Sigmoid,
+    Tanh,
+)
+from skcnn.network import Network, Workspace
+from tests.oracles import FORWARD, numerical_gradient, spread_out
+
+sizes = st.integers(1, 6)
+images = st.tuples(st.integers(1, 3), sizes, sizes)
+vectors = st.tuples(st.integers(1, 9))
+
+
+@st.composite
+def convolutions(draw):
+    shape = draw(images)
+    padding = draw(
+        st.one_of(st.just("same"), st.integers(0, 2), st.tuples(*[st.integers(0, 2)] * 2))
+    )
+    room = (10, 10)
+    if padding != "same":
+        p = (padding, padding) if isinstance(padding, int) else padding
+        room = (shape[1] + 2 * p[0], shape[2] + 2 * p[1])
+    kernel = tuple(draw(st.integers(1, min(5, r))) for r in room)
+    stride = draw(st.one_of(st.integers(1, 3), st.tuples(*[st.integers(1, 3)] * 2)))
+    clip = draw(st.booleans())
+    return Conv2d(draw(st.integers(1, 4)), kernel, stride, padding, clip=clip), shape
+
+
+@st.composite
+def pools(draw, kind):
+    shape = draw(images)
+    clip = draw(st.booleans())
+    window = tuple(draw(st.integers(1, 4 if clip else min(4, s))) for s in shape[1:])
+    stride = draw(st.one_of(st.none(), st.integers(1, 4), st.tuples(*[st.integers(1, 4)] * 2)))
+    return kind(window, stride, clip), shape
+
+
+def anywhere(layer):
+    return st.tuples(st.just(layer), st.one_of(images, vectors))
+
+
+TABLE = {
+    "Conv2d": convolutions(),
+    "MaxPool2d": pools(MaxPool2d),
+    "AvgPool2d": pools(AvgPool2d),
+    "Flatten": anywhere(Flatten()),
+    "Dense": st.tuples(st.builds(Dense, st.integers(1, 5)), vectors),
+    "ReLU": anywhere(ReLU()),
+    "Tanh": anywhere(Tanh()),
+    "Sigmoid": anywhere(Sigmoid()),
+    "Dropout": anywhere(Dropout(0.3)),
+}
+
+SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flattening
+    "Conv2d": Conv2d(2, 3, padding=1),
+    "Conv2d 1x1": Conv2d(2, 1),
+    "Conv2d strided": Conv2d(2, 2, stride=2),
+    "MaxPool2d": MaxPool2d(2, stride=1),
+    "AvgPool2d": AvgPool2d(2, clip=True),
+    "Flatten": Flatten(),
+    "Dense": Dense(3),
+    "ReLU": ReLU(),
+    "Tanh": Tanh(),
+    "Sigmoid": Sigmoid(),
+    "Dropout": Dropout(0.3),
+}
+
+every_layer = pytest.mark.parametrize("kind", TABLE)
+few = settings(max_examples=25, deadline=None)
+
+
+def network_of(layers, shape, seed=0, dtype=np.float64):
+    """The network, and a vector in which biases too are not 0."""
+    network = Network(layers, shape, dtype)
+    vector = network.init(np.random.default_rng(seed))
+    vector += 0.1 * np.random.default_rng(seed + 1).standard_normal(vector.shape)
+    return network, vector.astype(dtype)
+
+
+def assert_gradients(layers, shape, n, seed):
+    """`vjp` against central differences, by the input and by every parameter."""
+    network, vector = network_of(layers, shape, seed)
+    rng = np.random.default_rng(seed)
+    X = spread_out((n, *shape), rng)
+    dY = rng.standard_normal((n, *network.output_shape))
+
+    def loss(X, vector):
+        Y = network.forward(X, vector, training=True, rng=np.random.default_rng(seed))
+        return np.sum(Y * dY)
+
+    Y, dX, gradient = network.vjp(X, vector, dY, rng=np.random.default_rng(seed))
+    assert np.array_equal(
+        Y, network.forward(X, vector, training=True, rng=np.random.default_rng(seed))
+    )
+    by_X = numerical_gradient(lambda X: loss(X, vector), X)
+    by_vector = numerical_gradient(lambda vector: loss(X, vector), vector)
+    np.testing.assert_allclose(dX, by_X, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(gradient, by_vector, rtol=1e-6, atol=1e-6)
+
+
+def test_every_layer_stands_in_the_table():
+    kinds = {name for name in all_layers.__all__ if name not in ("Layer", "Scratch")}
+    assert kinds == set(TABLE) == set(FORWARD)
+    assert kinds == {type(layer).__name__ for layer in SMALL.values()}
+
+
+@every_layer
+@few
+@given(data=st.data(), n=st.integers(1, 4), seed=st.integers(0, 99))
+def test_forward_is_the_naive_loop(kind, data, n, seed):
+    layer, shape = data.draw(TABLE[kind])
+    network, vector = network_of([layer], shape, seed)
+    X = spread_out((n, *shape), np.random.default_rng(seed))
+    Y = network.forward(X, vector)
+    params = network.unpack(vector)[0]
+    expected = np.array([FORWARD[kind](layer, params, x) for x in X])
+    np.testing.assert_allclose(Y, expected, rtol=1e-12, atol=1e-12)
+    assert Y.shape[1:] == layer.output_shape(shape)
+
+
+@every_layer
+@few
+@given(data=st.data(), n=st.integers(1, 3), seed=st.integers(0, 99))
+def test_gradients_are_the_finite_differences(kind, data, n, seed):
+    layer, shape = data.draw(TABLE[kind])
+    assert_gradients([layer], shape, n, seed)
+
+
+@pytest.mark.parametrize(("first", "second"), list(product(SMALL, SMALL)))
+def test_every_ordered_pair_has_the_right_gradients(first, second):
+    """Arrays are shared between neighbours; each pair must allow what was shared."""
+    layers = [SMALL[first], SMALL[second]]
+    for shape in ((2, 4, 4), (8,)):
+        try:
+            Network(layers, shape)
+        except ValueError:
+            continue  # an image layer on vectors, or Dense on images
+        assert_gradients([*layers, Tanh()], shape, 2, seed=3)
+
+
+@pytest.mark.parametrize(
+    "trio", list(product(["Tanh", "ReLU", "Dropout"], ["Flatten"], ["ReLU", "Tanh"]))
+)
+def test_what_a_layer_reads_again_survives_behind_a_view(trio):
+    assert_gradients([SMALL[name] for name in trio], (2, 2, 2), 2, seed=5)
+
+
+@every_layer
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@few
+@given(data=st.data(), n=st.integers(1, 3))
+def test_the_former_content_of_the_workspace_does_not_matter(kind, dtype, data, n):
+    layer, shape = data.draw(TABLE[kind])
+    network, vector = network_of([layer], shape, dtype=dtype)
+    rng = np.random.default_rng(0)
+    X, dY = rng.standard_normal((*shape, n)), rng.standard_normal((*network.output_shape, n))
+    results = []
+    for fill in (0x00, 0xFF):  # bytes of 0xFF are NaN
+        workspace = Workspace(network, n, input_gradient=True)
+        workspace.memory[...] = fill
+        arrays = workspace.arrays(n)
+        arrays.x[0][...] = X
+        params, grads = network.unpack(vector), network.unpack(np.full_like(vector, np.nan))
+        network.run_forward(arrays, params, True, np.random.default_rng(1))
+        Y = arrays.x[-1].copy()
+        arrays.dx[-1][...] = dY
+        network.run_backward(arrays, params, grads)
+        results.append([Y, arrays.dx[0].copy(), *grads[0].values()])
+    for clean, dirty in zip(*results, strict=True):
+        assert np.isfinite(clean).all()
+        assert np.array_equal(clean, dirty)
+        assert clean.dtype == dtype
+
+
+@every_layer
+@few
+@given(data=st.data())
+def test_declared_shapes_are_the_real_ones(kind, data):
+    layer, shape = data.draw(TABLE[kind])
+    network, vector = network_of([layer], shape)
+    real = {name: array.shape for name, array in network.unpack(vector)[0].items()}
+    assert real == layer.param_shapes(shape)
+    assert network.forward(np.zeros((2, *shape)), vector).shape == (2, *layer.output_shape(shape))
+
+
+@every_layer
+@few
+@given(data=st.data())
+def test_layers_are_values(kind, data):
+    layer, _ = data.draw(TABLE[kind])
+    assert layer == replace(layer)
+    assert (
+        eval(repr(layer), vars(all_layers) | vars(__import__("skcnn.initializers").initializers))
+        == layer
+    )
+    with pytest.raises(AttributeError):
+        layer.new_attribute = 1
+
+
+IMAGE, VECTOR = (3, 8, 8), (12,)
+BAD = [
+    (Conv2d(0, 3), IMAGE, "filters must be an int of at least 1, got 0"),
+    (Conv2d(2.0, 3), IMAGE, "filters must be an int of at least 1, got 2.0"),
+    (Conv2d(True, 3), IMAGE, "filters must be an int of at least 1, got True"),
+    (Conv2d("a", 3), IMAGE, "filters must be an int of at least 1, got 'a'"),
+    (Conv2d(2, 0), IMAGE, "kernel_size must be an int of at least 1 or a pair"),
+    (Conv2d(2, (3, 3, 3)), IMAGE, "kernel_size must be"),
+    (Conv2d(2, 3, stride=0), IMAGE, "stride must be"),
+    (Conv2d(2, 3, padding=-1), IMAGE, "padding must be"),
+    (Conv2d(2, 3, padding="valid"), IMAGE, "'same', got 'valid'"),
+    (Conv2d(2, 9), IMAGE, r"kernel 9 x 9 does not fit into the padded input 8 x 8.*\(3, 8, 8\)"),
+    (Conv2d(2, 3), VECTOR, r"takes images .* shape \(12,\)"),
+    (Conv2d(2, 3, initializer="he"), IMAGE, "initializer must be an instance"),
+    (Conv2d(2, 3, clip=1), IMAGE, "clip must be True or False"),
+    (MaxPool2d(0), IMAGE, "MaxPool2d: pool_size must be"),
+    (MaxPool2d(2, stride=0), IMAGE, "stride must be"),
+    (MaxPool2d(9), IMAGE, "window 9 x 9 does not fit into the input 8 x 8"),
+    (MaxPool2d(2), VECTOR, "takes images"),
+    (AvgPool2d("x"), IMAGE, "AvgPool2d: pool_size must be"),
+    (AvgPool2d(2, clip=None), IMAGE, "clip must be True or False"),
+    (Dense(0), VECTOR, "units must be an int of at least 1"),
+    (Dense(3), IMAGE, r"takes vectors .* shape \(3, 8, 8\); put Flatten\(\)"),
+    (Dropout(1.0), VECTOR, r"rate must be a number in \[0, 1\), got 1.0"),
+    (Dropout("x"), VECTOR, "rate must be a number"),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape", "message"), BAD, ids=str)
+def test_bad_hyperparameters_are_named_when_the_layer_is_bound(layer, shape, message):
+    with pytest.raises(ValueError, match=rf"(?s)layers\[1\] = .*{message}"):
+        Network([ReLU(), layer], shape)
+
+
+def test_the_first_maximum_in_row_major_order_gets_the_gradient():
+    for K, S in ((2, 2), (3, 1), (3, 2)):
+        network = Network([MaxPool2d(K, stride=S)], (1, K, K), np.float64)
+        for ties in ([[0] * K] * K, np.eye(K), np.eye(K)[::-1]):
+            x = np.array(ties, float)[np.newaxis, np.newaxis]
+            _, dX, _ = network.vjp(x, np.zeros(0), np.ones((1, 1, 1, 1)))
+            winner = np.zeros(K * K)
+            winner[np.argmax(x)] = 1
+            assert np.array_equal(dX.ravel(), winner)
+
+
+def test_dropout_keeps_the_mean_and_drops_at_its_rate():
+    network = Network([Dropout(0.25)], (1000,), np.float64)
+    Y = network.forward(
+        np.ones((40, 1000)), np.zeros(0), training=True, rng=np.random.default_rng(0)
+    )
+    assert set(np.unique(Y)) == {0, 1 / 0.75}
+    assert np.mean(Y == 0) == pytest.approx(0.25, abs=0.01)
+    assert np.array_equal(network.forward(np.ones((2, 1000)), np.zeros(0)), np.ones((2, 1000)))
+
+
+def test_training_with_dropout_wants_an_rng():
+    network = Network([Dropout(0.25)], (10,))
+    with pytest.raises(ValueError, match="pass rng"):
+        network.forward(np.ones((1, 10)), np.zeros(0, np.float32), training=True)

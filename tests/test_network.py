@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skcnn import network as network_module
+from skcnn.architectures import cnn
+from skcnn.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU, Tanh
+from skcnn.network import Network, Workspace
+
+LAYERS = [Conv2d(4, 3, padding=1), ReLU(), MaxPool2d(2), Conv2d(3, 3), Tanh(), Flatten()]
+LAYERS += [Dense(6), ReLU(), Dropout(0.5), Dense(4)]
+SHAPE = (2, 8, 7)
+
+
+@pytest.fixture
+def network():
+    return Network(LAYERS, SHAPE, np.float64)
+
+
+def test_weights_come_before_biases_in_the_flat_vector(network):
+    vector = np.arange(network.n_parameters, dtype=float)
+    params = network.unpack(vector)
+    weights = [p["weight"] for p in params if p]
+    biases = [p["bias"] for p in params if p]
+    order = np.concatenate([array.ravel() for array in weights + biases])
+    assert np.array_equal(order, vector)
+    assert network.n_decayed == sum(weight.size for weight in weights)
+    assert [sorted(p) for p in params if p] == [["bias", "weight"]] * 4
+    assert all(np.shares_memory(array, vector) for p in params for array in p.values())
+
+
+def test_unpack_refuses_another_length(network):
+    with pytest.raises(ValueError, match=f"has {network.n_parameters} parameters"):
+        network.unpack(np.zeros(3))
+
+
+@settings(max_examples=20, deadline=None)
+@given(n=st.integers(1, 40), size=st.integers(1, 40))
+def test_micro_batches_change_nothing(n, size):
+    network = Network(LAYERS, SHAPE, np.float64)
+    vector = network.init(np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    X, dY = rng.standard_normal((n, *SHAPE)), rng.standard_normal((n, 4))
+    whole = network.vjp(X, vector, dY, training=False)
+    cut = [
+        network.vjp(X[i : i + size], vector, dY[i : i + size], training=False)
+        for i in range(0, n, size)
+    ]
+    for k, join in enumerate((np.concatenate, np.concatenate, sum)):
+        np.testing.assert_allclose(whole[k], join([part[k] for part in cut]), atol=1e-11)
+    np.testing.assert_array_equal(network.forward(X, vector), whole[0])
+
+
+def test_forward_holds_less_memory_than_training(network):
+    forward = Workspace.nbytes_per_sample(network, backward=False)
+    assert forward < Workspace.nbytes_per_sample(network)
+
+
+def test_one_workspace_serves_every_smaller_batch(network):
+    vector = network.init(np.random.default_rng(0))
+    params, grads = network.unpack(vector), network.unpack(np.empty_like(vector))
+    workspace = Workspace(network, 9)
+    rng = np.random.default_rng(0)
+    for n in (9, 4, 1, 9, 5):
+        X, dY = rng.standard_normal((n, *SHAPE)), rng.standard_normal((n, 4))
+        arrays = workspace.arrays(n)
+        arrays.x[0][...] = np.moveaxis(X, 0, -1)
+        network.run_forward(arrays, params, False, None)
+        output = arrays.x[-1].T.copy()
+        arrays.dx[-1][...] = dY.T
+        network.run_backward(arrays, params, grads)
+        Y, _, gradient = network.vjp(X, vector, dY, training=False)
+        np.testing.assert_array_equal(output, Y)
+        for mine, expected in zip(grads, network.unpack(gradient), strict=True):
+            for name in mine:
+                np.testing.assert_array_equal(mine[name], expected[name])
+
+
+def test_the_micro_batch_depends_on_the_network_and_is_lowered_by_memory_only(network):
+    size = network.micro_batch_size()
+    assert size & (size - 1) == 0
+    assert network.micro_batch_size(3) == 3
+    assert network.micro_batch_size(10**6) == size
+    one = Workspace.nbytes_per_sample(network)
+    assert network.micro_batch_size(max_bytes=5.5 * one) == 5
+    assert network.micro_batch_size(max_bytes=0) == 1
+    large = Network(cnn(filters=(64, 64)), (3, 224, 224))
+    assert large.micro_batch_size() == 1
+    assert Workspace.nbytes_per_sample(network) * size <= network_module.CACHE_BYTES
+
+
+def test_a_chain_that_does_not_fit_names_layer_and_shapes():
+    with pytest.raises(
+        ValueError,
+        match=r"layers\[2\] = Conv2d\(filters=4, kernel_size=9.*9 x 9.*4 x 4.*\(2, 4, 4\)",
+    ):
+        Network([Conv2d(2, 1), MaxPool2d(2), Conv2d(4, 9)], (1, 8, 8))
+    with pytest.raises(ValueError, match=r"layers\[1\] = Dense.*\(2, 8, 8\); put Flatten"):
+        Network([Conv2d(2, 1), Dense(3)], (1, 8, 8))
+    with pytest.raises(ValueError, match=r"layers\[0\] must be an instance from skcnn.layers"):
+        Network(["relu"], (1, 8, 8))
+
+
+def test_wrong_arrays_are_named(network):
+    vector = network.init(np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"X must have shape \(n, 2, 8, 7\), got \(3, 8, 7\)"):
+        network.forward(np.zeros((3, 8, 7)), vector)
+    with pytest.raises(ValueError, match=r"dY must have shape \(n, 4\)"):
+        network.vjp(np.zeros((3, *SHAPE)), vector, np.zeros((3, 5)))
+    with pytest.raises(ValueError, match="X holds 3 samples, but dY 2"):
+        network.vjp(np.zeros((3, *SHAPE)), vector, np.zeros((2, 4)))
+    with pytest.raises(ValueError, match="dtype must be float32 or float64"):
+        Network(LAYERS, SHAPE, np.int32)
+
+
+def test_gradients_of_unneeded_inputs_are_not_computed(network):
+    arrays = Workspace(network, 2).arrays(2)
+    assert arrays.dx[0] is None
+    behind_flatten = Network([Flatten(), Dense(3)], SHAPE)
+    assert Workspace(behind_flatten, 2).arrays(2).first_backward == 1
