@@ -305,13 +305,14 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         ndarray of shape (n, n_classes)
             In the order of ``classes_`` and the dtype of ``weights_``.
         """
-        return self._per_class(SoftmaxCrossEntropy().probabilities, X)
+        exact = SoftmaxCrossEntropy().probabilities(self._outputs(X).astype(np.float64)).T
+        return np.ascontiguousarray(exact, dtype=self.weights_.dtype)
 
     def predict_log_proba(self, X):
         """Predict the logarithm of the probability of each class.
 
-        Unlike the logarithm of `predict_proba` it is finite, and keeps the
-        order of the classes, where probabilities are too small for their dtype.
+        It is finite, and keeps the order of the classes, where probabilities
+        are too small for their dtype.
 
         Parameters
         ----------
@@ -323,7 +324,11 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         ndarray of shape (n, n_classes)
             In the order of ``classes_`` and the dtype of ``weights_``.
         """
-        return self._per_class(SoftmaxCrossEntropy().log_probabilities, X)
+        exact = SoftmaxCrossEntropy().log_probabilities(self._outputs(X).astype(np.float64)).T
+        probabilities = np.exp(exact).astype(self.weights_.dtype)
+        normal = probabilities >= np.finfo(probabilities.dtype).tiny
+        logs = np.ascontiguousarray(exact, dtype=probabilities.dtype)
+        return np.log(probabilities, out=logs, where=normal)
 
     def set_weights(self, arrays):
         """Replace the weights, for instance by those of another framework.
@@ -495,8 +500,3 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         max_bytes = get_config()["working_memory"] * 2**20
         with _blas as n_workers, Workers(n_workers) as workers:
             return outputs(self.network_, self.weights_, images, workers, max_bytes)
-
-    def _per_class(self, function: Callable[[np.ndarray], np.ndarray], X: Any) -> np.ndarray:
-        """A function of the outputs in float64, one row a sample, in the weights' dtype."""
-        values = function(self._outputs(X).astype(np.float64))
-        return np.ascontiguousarray(values.T, dtype=self.weights_.dtype)

@@ -8,6 +8,9 @@ from skcnn.parallel import Workers
 
 __all__ = ["outputs"]
 
+LANES = 16
+"""Samples that the widest vector instructions of a matrix product take together."""
+
 
 def outputs(
     network: Network,
@@ -19,7 +22,10 @@ def outputs(
     """Outputs of the network for all images, batch last.
 
     Numbers that overflowed come out as the largest finite ones (and their
-    differences as 0), so that what is made of them stays finite.
+    differences as 0), so that what is made of them stays finite. From `LANES`
+    samples on, micro-batches are filled up to a multiple of them: a matrix
+    product rounds its last columns in another way, and a sample's outputs
+    should not depend on where it stands.
 
     Parameters
     ----------
@@ -36,18 +42,26 @@ def outputs(
     """
     params = network.unpack(weights)
     parts = micro_batches(len(images), network.micro_batch_size(len(images), max_bytes))
+    capacity = _filled(parts[0].stop)
     Z = np.empty((*network.output_shape, len(images)), network.dtype)
     workspaces: dict[int, Workspace] = {}
 
     def task(worker: int, i: int) -> None:
         if worker not in workspaces:
-            workspaces[worker] = Workspace(network, parts[0].stop, backward=False)
+            workspaces[worker] = Workspace(network, capacity, backward=False)
         rows = parts[i]
-        arrays = workspaces[worker].arrays(rows.stop - rows.start)
+        n = rows.stop - rows.start
+        arrays = workspaces[worker].arrays(_filled(n))
         with np.errstate(all="ignore"):
-            images.gather(rows, arrays.x[0])
+            images.gather(rows, arrays.x[0][..., :n])
+            arrays.x[0][..., n:] = 0
             network.run_forward(arrays, params, False, None)
-        Z[..., rows] = arrays.x[-1]
+        Z[..., rows] = arrays.x[-1][..., :n]
 
     workers.run(len(parts), task)
     return np.nan_to_num(Z, copy=False)
+
+
+def _filled(n: int) -> int:
+    """`n`, or from `LANES` on the next multiple of it."""
+    return n if n < LANES else -(-n // LANES) * LANES

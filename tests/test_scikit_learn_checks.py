@@ -1,0 +1,98 @@
+"""scikit-learn's own estimator checks, for the default and for many settings."""
+
+import ast
+import os
+import subprocess
+import sys
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skcnn import ScratchCNNClassifier
+from skcnn.layers import AvgPool2d, Conv2d, Dense, Flatten, MaxPool2d, ReLU, Tanh
+from skcnn.optimizers import SGD
+
+SETTINGS = [  # deterministic, float64, and one batch holds all rows of the equivalence check
+    {},
+    {"optimizer": "sgd", "lr": 0.01},
+    {"optimizer": SGD(momentum=0.5, nesterov=False), "lr": 0.05, "weight_decay": 0.0},
+    {"activation": "tanh"},
+    {"activation": "sigmoid", "lr": 1e-2},
+    {"class_weight": "balanced"},
+    {"scale_input": False},
+    {"filters": 8},
+    {"filters": (8, 8, 16)},
+    {"hidden_layer_sizes": ()},
+    {"hidden_layer_sizes": (32, 16), "kernel_size": (1, 5)},
+    {"filters": (8, 8), "pool_size": [(1, 2), (2, 1)]},
+    {"layers": [], "lr": 0.1},
+    {"layers": [Flatten(), Dense(16), ReLU()], "lr": 1e-2},
+    {"layers": [Conv2d(6, 3, padding="same"), Tanh(), Flatten(), Dense(20), ReLU()]},
+    {
+        "layers": [
+            Conv2d(16, 3, padding="same"), ReLU(), AvgPool2d(2, stride=1, clip=True),
+            MaxPool2d(2, clip=True),
+        ],
+        "lr": 1e-2,
+    },
+    {"shuffle": False, "batch_size": 64, "lr": 3e-3},
+]  # fmt: skip
+EQUIVALENCE = "check_sample_weight_equivalence_on_dense_data"
+NOT_EQUIVALENT = [
+    ({"dropout": 0.3}, "dropout draws for another number of rows"),
+    ({"early_stopping": True}, "another number of rows is held out"),
+    ({"dtype": "float32"}, "the check wants 1e-7, which is the precision of float32"),
+    ({"batch_size": 8}, "15 weighted and 27 repeated rows make different batches"),
+]
+
+
+def expected_failures(estimator):
+    for setting, reason in NOT_EQUIVALENT:
+        if all(getattr(estimator, name) == value for name, value in setting.items()):
+            return {EQUIVALENCE: reason}
+    return {}
+
+
+@parametrize_with_checks(
+    [ScratchCNNClassifier(**setting) for setting in SETTINGS]
+    + [ScratchCNNClassifier(**setting) for setting, _ in NOT_EQUIVALENT],
+    expected_failed_checks=expected_failures,
+)
+def test_estimator_check(estimator, check):
+    check(estimator)
+
+
+def test_no_check_is_silenced_by_a_tag():
+    tags = ScratchCNNClassifier().__sklearn_tags__()
+    assert not tags.non_deterministic
+    assert not tags.no_validation
+    assert not tags.classifier_tags.poor_score
+    assert tags.input_tags.two_d_array
+    assert not tags._skip_test
+
+
+@pytest.mark.parametrize("array_api", [False, True])
+def test_check_estimator_passes_without_exceptions(array_api):
+    """In a process of its own: SciPy reads the variable when it is imported."""
+    code = (
+        "from sklearn.utils.estimator_checks import check_estimator\n"
+        "from skcnn import ScratchCNNClassifier\n"
+        "results = check_estimator(ScratchCNNClassifier(), on_skip=None)\n"
+        "print({(r['status'], str(r['exception'])) for r in results})"
+    )
+    environment = os.environ | {"SCIPY_ARRAY_API": "1"}
+    if not array_api:
+        del environment["SCIPY_ARRAY_API"]
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    statuses = dict(ast.literal_eval(run.stdout))
+    assert statuses.pop("passed") == "None"
+    if not array_api:
+        assert "SCIPY_ARRAY_API is not set" in statuses.pop("skipped")
+    assert not statuses
