@@ -262,7 +262,7 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
             None if held_out_rows is None else everything.subset(held_out_rows, network.dtype)
         )
 
-        with _blas as n_workers, Workers(n_workers) as workers:
+        with _blas as n_workers, Workers(n_workers, _blas.limit_this_thread) as workers:
             state, reason = train(
                 network, samples, settings, state, workers, held_out, self._report()
             )
@@ -498,5 +498,5 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         images = validation.as_images(array, self.image_shape_, self.data_format)
         images = images.with_scaling(Scaling(self.input_mean_, self.input_scale_))
         max_bytes = get_config()["working_memory"] * 2**20
-        with _blas as n_workers, Workers(n_workers) as workers:
+        with _blas as n_workers, Workers(n_workers, _blas.limit_this_thread) as workers:
             return outputs(self.network_, self.weights_, images, workers, max_bytes)

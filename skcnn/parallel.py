@@ -20,9 +20,9 @@ __all__ = ["BlasGuard", "Workers"]
 class BlasGuard:
     """Context in which BLAS uses one thread, in the whole process.
 
-    The first to enter sets the limit and the last to leave takes it back, so
-    that overlapping uses from several threads leave nothing behind. Entering
-    returns the number of threads that BLAS would use outside.
+    The first to enter notes the limits and the last to leave sets them again,
+    so that overlapping uses from several threads leave nothing behind.
+    Entering returns the number of threads that BLAS would use outside.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class BlasGuard:
 
     def __init__(self, make_controller: Callable[[], Any]) -> None:
         self._make_controller = make_controller
-        self._controller: Any = None
+        self._libraries: list[Any] | None = None
         self._reset()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
@@ -41,50 +41,74 @@ class BlasGuard:
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._depth = 0
-        self._limiter: Any = None
-        self._n_threads = 1
+        self._outside: list[int] = []  # threads of each library
 
     def _after_fork(self) -> None:
         """The threads that were inside do not exist in a forked child."""
-        if self._limiter is not None:
-            self._limiter.restore_original_limits()
+        if self._depth and self._libraries is not None:
+            for library, n_threads in zip(self._libraries, self._outside, strict=True):
+                _set_threads(library, n_threads)
         self._reset()
 
     def __enter__(self) -> int:
         with self._lock:
+            if self._libraries is None:
+                self._libraries = _numpys_blas(self._make_controller())
             if self._depth == 0:
-                if self._controller is None:
-                    self._controller = _numpy_blas(self._make_controller())
-                info = self._controller.info()
-                self._n_threads = max(
-                    (library["num_threads"] for library in info), default=os.cpu_count() or 1
-                )
-                self._limiter = self._controller.limit(limits=1)
+                self._outside = [library.get_num_threads() for library in self._libraries]
             self._depth += 1
-            return self._n_threads
+            for library in self._libraries:
+                _set_threads(library, 1)
+            return max(self._outside, default=os.cpu_count() or 1)
 
     def __exit__(self, *exc_info: object) -> None:
+        assert self._libraries is not None
         with self._lock:
             self._depth -= 1
-            if self._depth == 0:
-                self._limiter.restore_original_limits()
-                self._limiter = None
+            for library, n_threads in zip(self._libraries, self._outside, strict=True):
+                if self._depth == 0 or _limited_per_thread(library):
+                    _set_threads(library, n_threads)
+
+    def limit_this_thread(self) -> None:
+        """For helper threads: some libraries count the threads of each caller."""
+        for library in self._libraries or []:
+            if _limited_per_thread(library):
+                _set_threads(library, 1)
 
 
-def _numpy_blas(controller: Any) -> Any:
-    """The part of a threadpool controller that NumPy computes with.
+def _limited_per_thread(library: Any) -> bool:
+    """OpenBLAS with OpenMP keeps a limit for every thread that calls it."""
+    return library.internal_api == "openblas" and library.threading_layer == "openmp"
+
+
+def _set_threads(library: Any, n_threads: int) -> None:
+    """Set a limit from whatever thread this is.
+
+    In threadpoolctl 3.8, the first thread that limits OpenBLAS is the only
+    one that can, until it gives that right up; another is ignored silently.
+    """
+    let_all = getattr(library, "clear_controlling_thread", None)
+    if let_all is not None:
+        let_all(force=True)
+    library.set_num_threads(n_threads)
+    if let_all is not None:
+        let_all(force=True)
+
+
+def _numpys_blas(controller: Any) -> list[Any]:
+    """The libraries that NumPy computes with.
 
     Other packages bring a BLAS of their own, whose limits say nothing here.
     NumPy's wheels carry theirs in ``numpy.libs`` or inside ``numpy``; where
     none is found there, as in conda environments, all count.
     """
-    blas = controller.select(user_api="blas")
+    every = [library for library in controller.lib_controllers if library.user_api == "blas"]
     numpys = [
-        library["filepath"]
-        for library in blas.info()
-        if {"numpy.libs", "numpy"} & set(PurePath(library["filepath"]).parts)
+        library
+        for library in every
+        if {"numpy.libs", "numpy"} & set(PurePath(library.filepath).parts)
     ]
-    return blas.select(filepath=numpys) if numpys else blas
+    return numpys or every
 
 
 class Workers:
@@ -95,10 +119,13 @@ class Workers:
     n_workers : int
         Number of threads. They are started on entering the context and ended
         on leaving it.
+    on_start : callable or None, default=None
+        Called once in every thread but the calling one.
     """
 
-    def __init__(self, n_workers: int) -> None:
+    def __init__(self, n_workers: int, on_start: Callable[[], None] | None = None) -> None:
         self.n_workers = n_workers
+        self._on_start = on_start
         self._inboxes: list[SimpleQueue] = []
         self._outbox: SimpleQueue = SimpleQueue()
 
@@ -118,6 +145,8 @@ class Workers:
         self._inboxes = []
 
     def _serve(self, worker: int, inbox: SimpleQueue) -> None:
+        if self._on_start is not None:
+            self._on_start()
         while (job := inbox.get()) is not None:
             job.work(worker)
             self._outbox.put(worker)

@@ -1,0 +1,202 @@
+import os
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
+
+from skcnn.parallel import BlasGuard, Workers
+
+
+def blas_threads():
+    return [
+        library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"
+    ]
+
+
+@pytest.fixture
+def guard():
+    return BlasGuard(ThreadpoolController)
+
+
+def numpy_threads():
+    """Threads of NumPy's own BLAS, by a guard that has no memory."""
+    with BlasGuard(ThreadpoolController) as n_threads:
+        return n_threads
+
+
+def test_the_guard_limits_and_restores(guard):
+    with threadpool_limits(2, "blas"):
+        with guard as n_threads:
+            assert n_threads == 2
+            assert numpy_threads() == 1
+        assert numpy_threads() == 2
+    with threadpool_limits(1, "blas"), guard as n_threads:
+        assert n_threads == 1
+
+
+def test_the_guard_restores_after_an_exception(guard):
+    before = blas_threads()
+    with pytest.raises(RuntimeError), guard:
+        raise RuntimeError
+    assert blas_threads() == before
+
+
+def test_overlapping_uses_leave_nothing_behind(guard):
+    """The first to enter leaves first: naive nesting would restore a limit of 1."""
+    with threadpool_limits(2, "blas"):
+        entered, left = threading.Event(), threading.Event()
+        seen = []
+
+        def second():
+            with guard as n_threads:
+                seen.append(n_threads)
+                entered.set()
+                left.wait(10)
+                seen.append(numpy_threads())
+
+        thread = threading.Thread(target=second)
+        with guard:
+            thread.start()
+            assert entered.wait(10)
+        left.set()
+        thread.join()
+        assert seen == [2, 1]
+        assert numpy_threads() == 2
+
+
+def test_the_guard_works_where_another_thread_holds_the_limits(guard):
+    """In threadpoolctl 3.8 a second thread's limits are silently ignored."""
+    seen = []
+
+    def in_a_thread():
+        with guard as n_threads:
+            seen.extend([n_threads, numpy_threads()])
+
+    with threadpool_limits(2, "blas"):
+        thread = threading.Thread(target=in_a_thread)
+        thread.start()
+        thread.join()
+        assert seen == [2, 1]
+        assert numpy_threads() == 2
+
+
+class PerThread:
+    """Stands in for an OpenBLAS that was built with OpenMP, which pip does not offer."""
+
+    user_api, internal_api, threading_layer = "blas", "openblas", "openmp"
+    filepath = "lib/libopenblas.so"
+
+    def __init__(self):
+        self.limits = threading.local()
+        self.lib_controllers = [self]
+
+    def get_num_threads(self):
+        return getattr(self.limits, "value", 3)
+
+    def set_num_threads(self, n_threads):
+        self.limits.value = n_threads
+
+
+def test_a_blas_that_counts_for_each_thread_is_limited_in_all_of_them():
+    blas = PerThread()
+    guard = BlasGuard(lambda: blas)
+    seen = []
+
+    def fit():
+        with guard as n_threads, Workers(n_threads, guard.limit_this_thread) as workers:
+            workers.run(30, lambda worker, i: seen.append(blas.get_num_threads()))
+        assert blas.get_num_threads() == 3
+
+    threads = [threading.Thread(target=fit) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [1] * 120
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_is_not_left_limited(guard):
+    with threadpool_limits(2, "blas"), guard:
+        child = os.fork()
+        if child == 0:  # pragma: no cover
+            ok = numpy_threads() == 2
+            with guard as n_threads:
+                ok = ok and n_threads == 2
+            os._exit(0 if ok else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_the_controller_is_made_once_and_not_before_it_is_needed():
+    made = []
+
+    def make():
+        made.append(1)
+        return ThreadpoolController()
+
+    guard = BlasGuard(make)
+    assert not made
+    for _ in range(3):
+        with guard:
+            pass
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 5])
+@pytest.mark.parametrize("n_tasks", [0, 1, 2, 30])
+def test_every_task_runs_once_and_results_come_in_order(n_workers, n_tasks):
+    busy, order = set(), []
+
+    def task(worker, i):
+        assert worker not in busy
+        busy.add(worker)
+        np.linalg.eigvals(np.random.default_rng(i).random((5 + 7 * (i % 5),) * 2))  # uneven
+        return worker, i * i
+
+    def in_order(i, result):
+        busy.remove(result[0])
+        order.append((i, result[1]))
+
+    with Workers(n_workers) as workers:
+        for _ in range(3):
+            order.clear()
+            workers.run(n_tasks, task, in_order)
+            assert order == [(i, i * i) for i in range(n_tasks)]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("failing", [0, 3])
+@pytest.mark.parametrize("where", ["task", "in_order"])
+def test_the_first_error_is_raised_and_the_workers_go_on(error, failing, where):
+    def fail(i):
+        if i == failing:
+            raise error("here")
+
+    def task(worker, i):
+        if where == "task":
+            fail(i)
+
+    def in_order(i, result):
+        if where == "in_order":
+            fail(i)
+
+    with Workers(3) as workers:
+        with pytest.raises(error, match="here"):
+            workers.run(20, task, in_order)
+        done = []
+        workers.run(20, lambda worker, i: done.append(i))
+        assert sorted(done) == list(range(20))
+
+
+def test_no_thread_stays_behind():
+    before = threading.active_count()
+    with Workers(4) as workers:
+        workers.run(10, lambda worker, i: None)
+        names = [thread.name for thread in threading.enumerate()]
+        assert sum(name.startswith("skcnn-") for name in names) == 3
+    for thread in threading.enumerate():
+        if thread.name.startswith("skcnn-"):
+            thread.join(10)
+    assert threading.active_count() == before
