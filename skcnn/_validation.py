@@ -187,7 +187,7 @@ def check_classes(y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
     if len(classes) < 2:
         raise ValueError(
             f"{OWNER} needs samples of at least 2 classes in the data, but the data contains "
-            f"only one class: {classes[0]!r}."
+            f"only one class: {classes.tolist()[0]!r}."
         )
     return classes, targets
 
@@ -233,7 +233,7 @@ def check_weights(
     present = np.bincount(targets, weights=weights, minlength=len(classes)) > 0
     if present.sum() < 2:
         what = "all zero" if not present.any() else (
-            f"positive for one class only: {classes[present][0]!r}"
+            f"positive for one class only: {classes[present].tolist()[0]!r}"
         )  # fmt: skip
         raise ValueError(
             f"{OWNER} needs samples of at least 2 classes with a positive weight, but the "
