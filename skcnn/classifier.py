@@ -67,12 +67,12 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         the moments of the training rows.
     optimizer : {"adam", "sgd"} or Optimizer, default="adam"
         Rule of the weights' steps.
-    lr : float, default=1e-3
+    lr : float, default=2e-3
         Learning rate, positive.
     weight_decay : float, default=1e-4
         L2 penalty: so many times the weights (not the biases) is added to
         their gradients.
-    batch_size : int, default=32
+    batch_size : int, default=64
         Samples in a mini-batch.
     max_iter : int, default=30
         Epochs at most; with `warm_start` so many more.
@@ -174,9 +174,9 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         data_format="channels_first",
         scale_input=True,
         optimizer="adam",
-        lr=1e-3,
+        lr=2e-3,
         weight_decay=1e-4,
-        batch_size=32,
+        batch_size=64,
         max_iter=30,
         shuffle=True,
         tol=1e-4,

@@ -3,8 +3,9 @@
 import numpy as np
 
 from skcnn.batches import Images
-from skcnn.network import Network, Workspace, micro_batches
+from skcnn.network import Network, micro_batches
 from skcnn.parallel import Workers
+from skcnn.workspace import Workspace
 
 __all__ = ["outputs"]
 

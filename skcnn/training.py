@@ -10,9 +10,10 @@ import numpy as np
 from skcnn.batches import Images
 from skcnn.inference import outputs
 from skcnn.losses import SoftmaxCrossEntropy
-from skcnn.network import Network, Workspace, micro_batches
+from skcnn.network import Network, micro_batches
 from skcnn.optimizers import Optimizer
 from skcnn.parallel import Workers
+from skcnn.workspace import Workspace
 
 __all__ = ["Samples", "Settings", "TrainingState", "new_state", "stream", "train"]
 

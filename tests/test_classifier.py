@@ -310,11 +310,11 @@ def test_ctrl_c_after_an_epoch_warns_and_keeps_the_model(monkeypatch):
         return original(*args)
 
     monkeypatch.setattr(classifier, "train", train)
-    clf = quick(max_iter=10)
+    clf = quick(max_iter=10, batch_size=32)
     with pytest.warns(UserWarning, match="interrupted; the model of epoch 2"):
         clf.fit(X, y)
     monkeypatch.undo()
-    assert_same_model(clf, quick(max_iter=2).fit(X, y))
+    assert_same_model(clf, quick(max_iter=2, batch_size=32).fit(X, y))
 
 
 def test_verbose_prints_a_line_an_epoch(capsys):

@@ -20,7 +20,8 @@ from skcnn.layers import (
     Sigmoid,
     Tanh,
 )
-from skcnn.network import Network, Workspace
+from skcnn.network import Network
+from skcnn.workspace import Workspace
 from tests.oracles import FORWARD, numerical_gradient, spread_out
 
 sizes = st.integers(1, 6)

@@ -17,11 +17,14 @@ MAY_IMPORT = {  # a room, and the rooms it may import
     "optimizers": {"_hyperparameters"},
     "layers": {"_hyperparameters", "initializers"},
     "architectures": {"_hyperparameters", "initializers", "layers"},
-    "network": {"layers"},
+    "workspace": {"layers"},
+    "network": {"layers", "workspace"},
     "parallel": set(),
     "batches": {"layers"},
-    "inference": {"batches", "network", "parallel"},
-    "training": {"batches", "inference", "losses", "network", "optimizers", "parallel"},
+    "inference": {"batches", "network", "parallel", "workspace"},
+    "training": {
+        "batches", "inference", "losses", "network", "optimizers", "parallel", "workspace",
+    },
     "_nested_parameters": set(),
     "_validation": {"_hyperparameters", "batches", "layers"},
     "_binding": {
