@@ -74,14 +74,14 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         their gradients.
     batch_size : int, default=64
         Samples in a mini-batch.
-    max_iter : int, default=30
+    max_iter : int, default=50
         Epochs at most; with `warm_start` so many more.
     shuffle : bool, default=True
         Whether the samples are put into a new order in every epoch.
-    tol : float, default=1e-4
+    tol : float, default=5e-4
         An epoch improves by at least this in loss, or with `early_stopping`
         in validation accuracy.
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int, default=5
         Training stops after so many epochs in a row without improvement.
     early_stopping : bool, default=False
         Whether to hold out a part of the training rows, stop when the accuracy
@@ -177,10 +177,10 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         lr=2e-3,
         weight_decay=1e-4,
         batch_size=64,
-        max_iter=30,
+        max_iter=50,
         shuffle=True,
-        tol=1e-4,
-        n_iter_no_change=10,
+        tol=5e-4,
+        n_iter_no_change=5,
         early_stopping=False,
         validation_fraction=0.1,
         class_weight=None,

@@ -24,9 +24,9 @@ def outputs(
 
     Numbers that overflowed come out as the largest finite ones (and their
     differences as 0), so that what is made of them stays finite. From `LANES`
-    samples on, micro-batches are filled up to a multiple of them: a matrix
-    product rounds its last columns in another way, and a sample's outputs
-    should not depend on where it stands.
+    samples on, all micro-batches are filled up to the same multiple of them:
+    a matrix product rounds its last columns in another way, and a sample's
+    outputs should not depend on where it stands.
 
     Parameters
     ----------
@@ -42,8 +42,7 @@ def outputs(
     ndarray of shape (*output_shape, n)
     """
     params = network.unpack(weights)
-    parts = micro_batches(len(images), network.micro_batch_size(len(images), max_bytes))
-    capacity = _filled(parts[0].stop)
+    parts, capacity = _even_parts(len(images), network.micro_batch_size(len(images), max_bytes))
     Z = np.empty((*network.output_shape, len(images)), network.dtype)
     workspaces: dict[int, Workspace] = {}
 
@@ -52,7 +51,7 @@ def outputs(
             workspaces[worker] = Workspace(network, capacity, backward=False)
         rows = parts[i]
         n = rows.stop - rows.start
-        arrays = workspaces[worker].arrays(_filled(n))
+        arrays = workspaces[worker].arrays(capacity)
         with np.errstate(all="ignore"):
             images.gather(rows, arrays.x[0][..., :n])
             arrays.x[0][..., n:] = 0
@@ -63,6 +62,9 @@ def outputs(
     return np.nan_to_num(Z, copy=False)
 
 
-def _filled(n: int) -> int:
-    """`n`, or from `LANES` on the next multiple of it."""
-    return n if n < LANES else -(-n // LANES) * LANES
+def _even_parts(n_samples: int, size: int) -> tuple[list[slice], int]:
+    """Cut into micro-batches of about the same size, and say how many samples each has room for."""
+    capacity = -(-n_samples // -(-n_samples // size))
+    if n_samples >= LANES:
+        capacity = -(-capacity // LANES) * LANES
+    return micro_batches(n_samples, capacity), capacity

@@ -1,8 +1,8 @@
 """The layers: frozen values that know their shapes and both their directions.
 
 >>> from skcnn.layers import Conv2d
->>> Conv2d(6, kernel_size=5, padding=2)
-Conv2d(filters=6, kernel_size=5, stride=1, padding=2, initializer=He())
+>>> Conv2d(6, kernel_size=5, padding=2).output_shape((1, 28, 28))
+(6, 28, 28)
 """
 
 from skcnn.layers._layer import Layer, Scratch
