@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler
 
 from skcnn import ScratchCNNClassifier, classifier
 from skcnn.initializers import Gaussian
@@ -442,7 +442,7 @@ def test_state_for_resumption_is_kept_only_when_asked_for():
 def test_behind_a_scaler_in_a_pipeline_in_a_search():
     train, test, labels, truth = train_test_split(DIGITS, LABELS, random_state=0)
     pipeline = make_pipeline(
-        StandardScaler(), ScratchCNNClassifier(filters=(8, 16), max_iter=15, random_state=0)
+        MinMaxScaler(), ScratchCNNClassifier(filters=(8, 16), max_iter=15, random_state=0)
     )
     grid = {"scratchcnnclassifier__lr": [1e-3, 3e-3]}
     search = GridSearchCV(pipeline, grid, cv=3).fit(train, labels)
