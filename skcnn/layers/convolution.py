@@ -165,6 +165,9 @@ class Conv2d(Layer):
             arrays["padded"] = Scratch((C, h.padded, w.padded), kept=False)
         if h.kernel * w.kernel * h.stride * w.stride > 1 or arrays:
             arrays["cols"] = Scratch((C, h.kernel, w.kernel, h.positions, w.positions))
+            arrays["stripes"] = Scratch(
+                (C, w.kernel, h.size, w.positions), kept=False, optional=True
+            )
         return arrays
 
     def views(self, x, y, dx, dy, scratch):
@@ -175,13 +178,6 @@ class Conv2d(Layer):
         if "padded" in scratch:
             source = scratch["padded"]
             views["inside"] = source[:, h.inside, w.inside]
-            borders = (
-                source[:, : h.before],
-                source[:, h.before + h.size :],
-                source[:, h.inside, : w.before],
-                source[:, h.inside, w.before + w.size :],
-            )
-            views["borders"] = [border for border in borders if border.size]
         if "cols" in scratch:
             cols = scratch["cols"]  # (C, KH, KW, OH, OW, n)
             windows = sliding_window_view(source, (h.kernel, w.kernel), axis=(1, 2))
@@ -204,24 +200,18 @@ class Conv2d(Layer):
         if dx is not None:
             if "cols" in scratch:
                 views["dcols_blocks"] = views["cols_blocks"]
-                views["taps"] = self._taps(h, w, dx, cols)
+                stripes = scratch["stripes"]  # (C, KW, H, OW, n)
+                views["row_taps"] = [
+                    (stripes[:, :, rows], cols[:, i, :, at_rows])
+                    for i, (rows, at_rows) in enumerate(map(h.tap, range(h.kernel)))
+                ]
+                views["column_taps"] = [
+                    (dx[:, :, columns], stripes[:, j, :, at_columns])
+                    for j, (columns, at_columns) in enumerate(map(w.tap, range(w.kernel)))
+                ]
             else:
                 views["dcols_blocks"] = in_blocks(dx, C)
         return views
-
-    @staticmethod
-    def _taps(
-        h: _Axis, w: _Axis, dx: np.ndarray, dcols: np.ndarray
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For every element of the kernel the pixels it meets, and their columns."""
-        taps = []
-        for i in range(h.kernel):
-            for j in range(w.kernel):
-                (rows, at_rows), (columns, at_columns) = h.tap(i), w.tap(j)
-                pixels = dx[:, rows, columns]
-                if pixels.size:
-                    taps.append((pixels, dcols[:, i, j, at_rows, at_columns]))
-        return taps
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y[f, p] = Σ W[f, c, i, j] x[c, p·stride + (i, j)] + b[f]``.
@@ -231,8 +221,7 @@ class Conv2d(Layer):
         """
         W = params["weight"].reshape(self.filters, -1)  # (F, C·KH·KW)
         if "padded" in scratch:
-            for border in scratch["borders"]:
-                border[...] = 0
+            scratch["padded"][...] = 0
             np.copyto(scratch["inside"], x)
         if "cols" in scratch:
             np.copyto(scratch["cols"], scratch["windows"])
@@ -245,8 +234,9 @@ class Conv2d(Layer):
         """``dW = dy colsᵀ``, ``db = Σ dy``, ``dcols = Wᵀ dy``; ``dx`` sums its taps.
 
         A pixel stands in the columns once for every element of the kernel
-        that meets it; its gradient is the sum over these (col2im). `dcols`
-        takes the place of `cols`, which `dW` was the last to need.
+        that meets it; its gradient is the sum over these (col2im), taken over
+        the kernel's rows first and over its columns then. `dcols` takes the
+        place of `cols`, which `dW` was the last to need.
         """
         W = params["weight"].reshape(self.filters, -1)  # (F, C·KH·KW)
         dW = grads["weight"].reshape(self.filters, -1)
@@ -260,6 +250,9 @@ class Conv2d(Layer):
         # (C·KH·KW, F) @ (F, OH·OW·n)
         np.matmul(W.T, dy_blocks, out=scratch["dcols_blocks"])
         if "cols" in scratch:
-            dx[...] = 0
-            for pixels, dcols in scratch["taps"]:
+            scratch["stripes"][...] = 0
+            for pixels, dcols in scratch["row_taps"]:
                 pixels += dcols
+            dx[...] = 0
+            for pixels, stripes in scratch["column_taps"]:
+                pixels += stripes
