@@ -241,9 +241,10 @@ class Conv2d(Layer):
         W = params["weight"].reshape(self.filters, -1)  # (F, C·KH·KW)
         dW = grads["weight"].reshape(self.filters, -1)
         dy_blocks, cols_blocks = scratch["dy_blocks"], scratch["cols_blocks"]
-        # (F, OH·OW·n) @ (OH·OW·n, C·KH·KW), summed over the blocks
-        products = np.matmul(dy_blocks, cols_blocks.transpose(0, 2, 1))
-        np.add.reduce(products, axis=0, out=dW)
+        # dWᵀ = cols dyᵀ, the faster way round, summed over the blocks:
+        # (C·KH·KW, OH·OW·n) @ (OH·OW·n, F)
+        products = np.matmul(cols_blocks, dy_blocks.transpose(0, 2, 1))
+        np.add.reduce(products, axis=0, out=dW.T)
         np.add.reduce(dy.reshape(self.filters, -1), axis=1, out=grads["bias"])
         if dx is None:
             return
