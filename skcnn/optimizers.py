@@ -5,7 +5,6 @@ caller keeps, and the learning rate comes with every step.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +12,6 @@ import numpy as np
 from skcnn._hyperparameters import check_bool, check_real
 
 __all__ = ["SGD", "Adam", "Optimizer"]
-
-CHUNK = 8192
-"""Elements handled at a time, so that temporary arrays stay in the first-level cache."""
 
 
 class Optimizer(ABC):
@@ -38,6 +34,9 @@ class Optimizer(ABC):
         t: int,
     ) -> None:
         """Move `weights` in place by one step.
+
+        Every element moves on its own, so that a part of the vectors can be
+        given as well.
 
         Parameters
         ----------
@@ -86,16 +85,14 @@ class SGD(Optimizer):
             weights -= lr * gradient
             return
         velocity = moments["velocity"]
-        for part in chunks(len(weights)):
-            descent = gradient[part] * -lr
-            v = velocity[part]
-            v *= self.momentum
-            v += descent
-            if self.nesterov:
-                descent += self.momentum * v
-                weights[part] += descent
-            else:
-                weights[part] += v
+        descent = gradient * -lr
+        velocity *= self.momentum
+        velocity += descent
+        if self.nesterov:
+            descent += self.momentum * velocity
+            weights += descent
+        else:
+            weights += velocity
 
 
 @dataclass(frozen=True)
@@ -134,26 +131,20 @@ class Adam(Optimizer):
     ) -> None:
         """``m = β₁m + (1-β₁)g``, ``v = β₂v + (1-β₂)g²``, ``w -= lr m̂ / (√v̂ + ε)``.
 
-        ``m̂ = m / (1 - β₁ᵗ)`` and ``v̂ = v / (1 - β₂ᵗ)``; both corrections are
-        moved into the rate and ε.
+        ``m̂ = m / (1 - β₁ᵗ)`` and ``v̂ = v / (1 - β₂ᵗ)``. The moments are kept
+        as ``m / (1-β₁)`` and ``v / (1-β₂)``, which saves two products, and all
+        constant factors are moved into the rate and ε.
         """
-        correction = float(np.sqrt(1 - self.beta_2**t))
-        rate = lr * correction / (1 - self.beta_1**t)
-        for part in chunks(len(weights)):
-            g, m, v = gradient[part], moments["first"][part], moments["second"][part]
-            m *= self.beta_1
-            m += (1 - self.beta_1) * g
-            v *= self.beta_2
-            squared = g * g
-            squared *= 1 - self.beta_2
-            v += squared
-            denominator = np.sqrt(v)
-            denominator += self.epsilon * correction
-            step = np.divide(m, denominator, out=denominator)
-            step *= rate
-            weights[part] -= step
-
-
-def chunks(length: int) -> Iterator[slice]:
-    """Slices of `CHUNK` elements that cover ``range(length)``."""
-    return (slice(start, start + CHUNK) for start in range(0, length, CHUNK))
+        m, v = moments["first"], moments["second"]
+        m *= self.beta_1
+        m += gradient
+        v *= self.beta_2
+        step = np.multiply(gradient, gradient)
+        v += step
+        first = (1 - self.beta_1) / (1 - self.beta_1**t)  # m̂ / m
+        second = float(np.sqrt((1 - self.beta_2) / (1 - self.beta_2**t)))  # √v̂ / √v
+        np.sqrt(v, out=step)
+        step += self.epsilon / second
+        np.divide(m, step, out=step)
+        step *= lr * first / second
+        weights -= step

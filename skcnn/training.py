@@ -20,6 +20,9 @@ __all__ = ["Samples", "Settings", "TrainingState", "new_state", "stream", "train
 DIVERGED = 1000.0
 """Loss of an epoch, relative to the first batch's, from which training has diverged."""
 
+CHUNK = 2**16
+"""Parameters that the optimizer moves at a time."""
+
 _STREAMS = {"init": 0, "shuffle": 1, "layers": 2, "split": 3}
 
 
@@ -288,6 +291,7 @@ class _Passes:
         self.workspaces: dict[int, Workspace] = {}
         self.total = np.empty(network.n_parameters, network.dtype)
         self.total_grads = network.unpack(self.total)
+        self.chunks = _chunks(network.n_decayed, network.n_parameters)
         self.parts: dict[int, np.ndarray] = {}
         self.part_grads: dict[int, list[Any]] = {}
 
@@ -363,12 +367,23 @@ class _Passes:
         return self.workspaces[worker], self.part_grads[worker]
 
     def _step(self, state: TrainingState, n_rows: int) -> None:
-        """Divide the summed gradient, add the weight decay, move the weights."""
-        settings, gradient = self.settings, self.total
+        """Divide the summed gradient, add the weight decay, move the weights.
+
+        Chunk by chunk, so that all passes over a chunk find it in the cache.
+        """
+        settings, end = self.settings, self.network.n_decayed
         state.step += 1
         with np.errstate(all="ignore"):
-            gradient *= 1 / n_rows
-            if settings.weight_decay:
-                decayed = slice(self.network.n_decayed)
-                gradient[decayed] += settings.weight_decay * state.weights[decayed]
-            settings.optimizer.step(state.weights, gradient, state.moments, settings.lr, state.step)
+            for part in self.chunks:
+                w, g = state.weights[part], self.total[part]
+                g *= 1 / n_rows
+                if settings.weight_decay and part.stop <= end:
+                    g += settings.weight_decay * w
+                moments = {name: moment[part] for name, moment in state.moments.items()}
+                settings.optimizer.step(w, g, moments, settings.lr, state.step)
+
+
+def _chunks(n_decayed: int, n_parameters: int) -> list[slice]:
+    """Slices that cover all parameters, none of them decayed ones and others."""
+    starts = [*range(0, n_decayed, CHUNK), *range(n_decayed, n_parameters, CHUNK)]
+    return [slice(a, b) for a, b in zip(starts, [*starts[1:], n_parameters], strict=True)]
