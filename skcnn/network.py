@@ -40,6 +40,12 @@ class Network:
         Shape of one sample before each layer, and after the last.
     output_shape : tuple of int
         Shape of one sample after the last layer.
+    steps : tuple of Layer
+        The layers in the order in which they run: a rectifier before a
+        max-pooling runs after it, on fewer numbers. Outputs and gradients are
+        the same.
+    step_shapes : tuple of tuple of int
+        Shape of one sample before each step, and after the last.
     n_parameters : int
         Length of the flat vector.
     n_decayed : int
@@ -85,6 +91,8 @@ class Network:
                 raise ValueError(f"layers[{i}] = {layer!r}: {error}") from None
         self.shapes = tuple(shapes)
         self.output_shape = shapes[-1]
+        self.steps = _pools_first(self.layers)
+        self.step_shapes = _chain(self.steps, self.input_shape)
         self._slots = self._lay_out()
 
     def __repr__(self) -> str:
@@ -254,13 +262,13 @@ class Network:
 
     def run_forward(self, arrays: Arrays, params: list[Params], training: bool, rng: Any) -> None:
         """Fill ``arrays.x[1:]`` from ``arrays.x[0]``, batch last."""
-        for i, layer in enumerate(self.layers):
+        for i, layer in enumerate(self.steps):
             layer.forward(arrays.x[i], arrays.x[i + 1], params[i], arrays.scratch[i], training, rng)
 
     def run_backward(self, arrays: Arrays, params: list[Params], grads: list[Params]) -> None:
         """Fill `grads` and the ``arrays.dx`` that exist from ``arrays.dx[-1]``."""
-        for i in range(len(self.layers) - 1, arrays.first_backward - 1, -1):
-            self.layers[i].backward(
+        for i in range(len(self.steps) - 1, arrays.first_backward - 1, -1):
+            self.steps[i].backward(
                 arrays.dx[i], arrays.dx[i + 1], arrays.x[i], arrays.x[i + 1],
                 params[i], grads[i], arrays.scratch[i],
             )  # fmt: skip
@@ -292,6 +300,27 @@ class Network:
             size //= 2
         size = max(1, int(min(size, max_bytes / one)))
         return size if n_samples is None else max(1, min(size, n_samples))
+
+
+def _pools_first(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """Swap each rectifier with a max-pooling that follows it: max(relu(x)) = relu(max(x)).
+
+    Where a window has a positive pixel, both orders pick the same one; where it
+    has none, both outputs and all gradients are 0. Neither layer has
+    parameters, so that those keep their numbers.
+    """
+    steps = list(layers)
+    for i in range(len(steps) - 1):
+        if steps[i].rectifies and steps[i + 1].takes_maximum:
+            steps[i], steps[i + 1] = steps[i + 1], steps[i]
+    return tuple(steps)
+
+
+def _chain(layers: Sequence[Layer], input_shape: Shape) -> tuple[Shape, ...]:
+    shapes = [input_shape]
+    for layer in layers:
+        shapes.append(layer.output_shape(shapes[-1]))
+    return tuple(shapes)
 
 
 def micro_batches(n_samples: int, size: int) -> list[slice]:

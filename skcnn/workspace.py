@@ -17,8 +17,8 @@ ALIGNMENT = 64
 class Bound(Protocol):
     """What a workspace has to know of a network."""
 
-    layers: tuple[Layer, ...]
-    shapes: tuple[Shape, ...]
+    steps: tuple[Layer, ...]
+    step_shapes: tuple[Shape, ...]
     dtype: np.dtype
 
 
@@ -100,13 +100,13 @@ class Workspace:
             memory = self.memory[start : start + prod(shape) * n * dtype.itemsize]
             return memory.view(dtype).reshape((*shape, n))
 
-        x = [array(place, shape) for place, shape in zip(plan.x, network.shapes, strict=True)]
+        x = [array(place, shape) for place, shape in zip(plan.x, network.step_shapes, strict=True)]
         dx = [
             None if place is None else array(place, shape)
-            for place, shape in zip(plan.dx, network.shapes, strict=True)
+            for place, shape in zip(plan.dx, network.step_shapes, strict=True)
         ]
         scratch: list[dict] = []
-        for i, layer in enumerate(network.layers):
+        for i, layer in enumerate(network.steps):
             own: dict = {}
             for name, (spec, place, skip) in plan.scratch[i].items():
                 own[name] = array(place, spec.shape, spec.dtype, skip)
@@ -129,8 +129,10 @@ class _Plan:
     def __init__(self, network: Bound, backward: bool = True, input_gradient: bool = False) -> None:
         self.network = network
         self.sizes = [0, 0, 0]
-        layers = network.layers
-        with_params = [i for i, layer in enumerate(layers) if layer.param_shapes(network.shapes[i])]
+        layers = network.steps
+        with_params = [
+            i for i, layer in enumerate(layers) if layer.param_shapes(network.step_shapes[i])
+        ]
         if input_gradient:
             self.first_backward = 0
         else:
@@ -158,7 +160,7 @@ class _Plan:
         input, unless the layer that made the input, or itself, reads it again.
         """
         groups, read_again = [0], False
-        for layer in self.network.layers:
+        for layer in self.network.steps:
             over = layer.writes == "over_x" and not layer.reads_x and not read_again
             if over or layer.writes == "view":
                 groups.append(groups[-1])
@@ -171,13 +173,13 @@ class _Plan:
     def _place_activations(self, backward: bool) -> list[int]:
         network, groups = self.network, self._groups()
         kept = set()
-        for i, layer in enumerate(network.layers):
+        for i, layer in enumerate(network.steps):
             if backward and layer.reads_x:
                 kept.add(groups[i])
             if backward and layer.reads_y:
                 kept.add(groups[i + 1])
         places: list[int] = []
-        for i, shape in enumerate(network.shapes):
+        for i, shape in enumerate(network.step_shapes):
             nbytes = self._nbytes(shape)
             if i and groups[i] == groups[i - 1]:
                 places.append(places[-1])
@@ -189,22 +191,22 @@ class _Plan:
 
     def _place_gradients(self, backward: bool, input_gradient: bool) -> list[int | None]:
         network = self.network
-        places: list[int | None] = [None] * len(network.shapes)
+        places: list[int | None] = [None] * len(network.step_shapes)
         if not backward:
             return places
         lowest = self.first_backward + (not input_gradient)
         place = self.x[-1]  # the gradient by the output must not lie over it
-        for i in range(len(network.layers), lowest - 1, -1):
-            new = i == len(network.layers) or network.layers[i].writes == "new"
+        for i in range(len(network.steps), lowest - 1, -1):
+            new = i == len(network.steps) or network.steps[i].writes == "new"
             if new:
-                place = self._turn(place, self._nbytes(network.shapes[i]))
+                place = self._turn(place, self._nbytes(network.step_shapes[i]))
             places[i] = place
         return places
 
     def _place_scratch(self, i: int, backward: bool) -> dict[str, tuple[Scratch, int, int]]:
         """(What, place, bytes per sample before it in that place) by name."""
         places, skip = {}, 0
-        for name, spec in self.network.layers[i].scratch(self.network.shapes[i]).items():
+        for name, spec in self.network.steps[i].scratch(self.network.step_shapes[i]).items():
             nbytes = self._nbytes(spec.shape, spec.dtype)
             if spec.optional and not backward:
                 continue

@@ -115,6 +115,24 @@ def test_wrong_arrays_are_named(network):
         Network(LAYERS, SHAPE, np.int32)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_rectifier_runs_after_the_pooling_with_the_same_bits(dtype, monkeypatch):
+    layers = [Conv2d(3, 2), ReLU(), MaxPool2d(3, stride=2), Tanh(), ReLU(), MaxPool2d(2), Flatten()]
+    swapped = Network(layers, SHAPE, dtype)
+    kinds = [type(step) for step in swapped.steps]
+    assert kinds == [Conv2d, MaxPool2d, ReLU, Tanh, MaxPool2d, ReLU, Flatten]
+    assert swapped.layers == tuple(layers)
+    monkeypatch.setattr(ReLU, "rectifies", False)
+    plain = Network(layers, SHAPE, dtype)
+    assert plain.steps == plain.layers
+    vector = plain.init(np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    X = np.round(rng.standard_normal((20, *SHAPE)))  # ties
+    dY = rng.standard_normal((20, *plain.output_shape))
+    for one, other in zip(plain.vjp(X, vector, dY), swapped.vjp(X, vector, dY), strict=True):
+        assert np.array_equal(one, other)
+
+
 def test_gradients_of_unneeded_inputs_are_not_computed(network):
     arrays = Workspace(network, 2).arrays(2)
     assert arrays.dx[0] is None

@@ -56,6 +56,9 @@ class Layer(ABC):
         another shape.
     draws : bool
         Whether `forward` draws from `rng` in training.
+    rectifies, takes_maximum : bool
+        Whether the layer is ``max(x, 0)``; whether each of its outputs is the
+        largest of some inputs. The two may change places.
     decayed : tuple of str
         Names of the parameters that weight decay applies to.
     """
@@ -64,6 +67,8 @@ class Layer(ABC):
     reads_y: ClassVar[bool] = False
     writes: ClassVar[Literal["new", "over_x", "view"]] = "new"
     draws: ClassVar[bool] = False
+    rectifies: ClassVar[bool] = False
+    takes_maximum: ClassVar[bool] = False
     decayed: ClassVar[tuple[str, ...]] = ("weight",)
 
     @abstractmethod

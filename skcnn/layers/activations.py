@@ -22,6 +22,8 @@ class _Activation(Layer):
 class ReLU(_Activation):
     """Rectifier, ``y = max(x, 0)``."""
 
+    rectifies: ClassVar[bool] = True
+
     def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
         return {"positive": Scratch(input_shape, bool, kept=False)}
 

@@ -1,6 +1,7 @@
 """Pooling: a window of pixels becomes its maximum or its mean."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -90,6 +91,8 @@ class MaxPool2d(_Pool2d):
     >>> MaxPool2d(2, clip=True).output_shape((6, 1, 100))
     (6, 1, 50)
     """
+
+    takes_maximum: ClassVar[bool] = True
 
     def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
         (KH, _, _), (KW, _, _) = self._windows(input_shape)
