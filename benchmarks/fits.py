@@ -1,0 +1,83 @@
+"""Training: one epoch of Adam on random float32 images."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from skorch import NeuralNetClassifier
+from torch import nn
+
+from benchmarks.networks import CASES, N_CLASSES, N_ROWS, Case, as_torch
+from skcnn import ScratchCNNClassifier
+
+Epoch = Callable[[], object]
+
+TARGETS = {  # work, batch: (must, aim) against the better PyTorch loop
+    ("LeNet", 32): (1.5, 2.0),
+    ("LeNet", 128): (1.2, 1.5),
+    ("simple_cnn", 32): (2.0, 2.5),
+    ("simple_cnn", 128): (2.0, 2.5),
+    ("two blocks", 32): (2.5, 3.0),
+    ("two blocks", 128): (1.5, 2.0),
+    ("conv32-conv64", 128): (0.9, 1.2),
+    ("VGG-like", 128): (0.9, 1.2),
+}
+SKORCH_MUST, SKORCH_AIM = 2.0, 4.0
+
+
+def data(case: Case, n_rows: int = N_ROWS) -> tuple[np.ndarray, np.ndarray]:
+    """Random images and labels."""
+    rng = np.random.default_rng(0)
+    images = rng.random((n_rows, *case.image_shape), dtype=np.float32)
+    return images, rng.integers(0, N_CLASSES, n_rows)
+
+
+def skcnn_epoch(case: Case, X: np.ndarray, y: np.ndarray, batch_size: int) -> Epoch:
+    """``fit`` of the classifier, with its validation and its moments of the data."""
+    clf = ScratchCNNClassifier(
+        layers=list(case.layers), batch_size=batch_size, weight_decay=0.0, max_iter=1,
+        warm_start=True, random_state=0, tol=0.0,
+    )  # fmt: skip
+    return lambda: clf.fit(X, y)
+
+
+def torch_epoch(
+    case: Case, X: np.ndarray, y: np.ndarray, batch_size: int, memory_format: torch.memory_format
+) -> Epoch:
+    """The plain loop."""
+    images = torch.from_numpy(X).contiguous(memory_format=memory_format)
+    labels = torch.from_numpy(y)
+    model = as_torch(case).to(memory_format=memory_format)
+    optimizer, criterion = torch.optim.Adam(model.parameters()), nn.CrossEntropyLoss()
+
+    def epoch() -> None:
+        order = torch.randperm(len(images))
+        for start in range(0, len(images), batch_size):
+            rows = order[start : start + batch_size]
+            optimizer.zero_grad()
+            criterion(model(images[rows]), labels[rows]).backward()
+            optimizer.step()
+
+    return epoch
+
+
+def skorch_epoch(case: Case, X: np.ndarray, y: np.ndarray, batch_size: int) -> Epoch:
+    """``fit`` through skorch."""
+    net = NeuralNetClassifier(
+        as_torch, module__case=case, criterion=nn.CrossEntropyLoss, optimizer=torch.optim.Adam,
+        max_epochs=1, batch_size=batch_size, iterator_train__shuffle=True, train_split=None,
+        verbose=0, warm_start=True,
+    )  # fmt: skip
+    return lambda: net.fit(X, y)
+
+
+def contenders(name: str, batch_size: int) -> dict[str, Epoch]:
+    """All that train one network."""
+    case = CASES[name]
+    X, y = data(case)
+    return {
+        "skcnn": skcnn_epoch(case, X, y, batch_size),
+        "PyTorch": torch_epoch(case, X, y, batch_size, torch.contiguous_format),
+        "PyTorch channels_last": torch_epoch(case, X, y, batch_size, torch.channels_last),
+        "skorch": skorch_epoch(case, X, y, batch_size),
+    }

@@ -1,0 +1,39 @@
+"""The floor: the time of a network's matrix products alone, at full sgemm speed."""
+
+import time
+
+import numpy as np
+
+from benchmarks.networks import Case
+from skcnn.layers import Conv2d, Dense
+
+
+def multiply_adds(case: Case) -> int:
+    """Multiply-adds of the products that training one image takes.
+
+    Each layer with weights has one product forward and two backward, but the
+    first has no gradient by its input to compute.
+    """
+    total, first = 0, True
+    network = case.network
+    for i, layer in enumerate(network.layers):
+        if not isinstance(layer, (Conv2d, Dense)):
+            continue
+        weight = layer.param_shapes(network.shapes[i])["weight"]
+        positions = int(np.prod(network.shapes[i + 1][1:]))  # 1 for a dense layer
+        total += int(np.prod(weight)) * positions * (2 if first else 3)
+        first = False
+    return total
+
+
+def sgemm_speed(size: int = 1024, repeats: int = 15) -> float:
+    """Multiply-adds per second of large square float32 products, on all threads of BLAS."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.random((size, size), dtype=np.float32) for _ in range(2))
+    out = np.empty_like(a)
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        np.matmul(a, b, out=out)
+        seconds.append(time.perf_counter() - start)
+    return size**3 / float(np.median(seconds))

@@ -1,0 +1,84 @@
+"""The networks that are compared, here and in PyTorch."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from skcnn.architectures import cnn
+from skcnn.layers import Conv2d, Dense, Flatten, Layer, MaxPool2d, ReLU
+from skcnn.layers._layer import Shape
+from skcnn.network import Network
+
+N_CLASSES = 10
+N_ROWS = 5003
+"""A prime: no batch size divides it."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network and the shape of its images."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    image_shape: Shape
+
+    @property
+    def network(self) -> Network:
+        """With the output layer."""
+        return Network([*self.layers, Dense(N_CLASSES)], self.image_shape)
+
+
+def _lenet() -> tuple[Layer, ...]:
+    return (
+        Conv2d(6, 5, padding=2), ReLU(), MaxPool2d(2), Conv2d(16, 5), ReLU(), MaxPool2d(2),
+        Flatten(), Dense(120), ReLU(), Dense(84), ReLU(),
+    )  # fmt: skip
+
+
+def _vgg_like() -> tuple[Layer, ...]:
+    def pair(filters: int) -> list[Layer]:
+        conv = Conv2d(filters, 3, padding=1)
+        return [conv, ReLU(), conv, ReLU(), MaxPool2d(2)]
+
+    return (*pair(32), *pair(64), Flatten(), Dense(128), ReLU())
+
+
+CASES = {
+    case.name: case
+    for case in (
+        Case("LeNet", _lenet(), (1, 28, 28)),
+        Case(
+            "simple_cnn",
+            (Conv2d(8, 3, padding=1), ReLU(), MaxPool2d(2), Flatten(), Dense(64), ReLU()),
+            (1, 28, 28),
+        ),
+        Case("two blocks", tuple(cnn((16, 32), hidden_layer_sizes=64)), (1, 8, 8)),
+        Case("conv32-conv64", tuple(cnn((32, 64), hidden_layer_sizes=128)), (1, 28, 28)),
+        Case("VGG-like", _vgg_like(), (3, 32, 32)),
+    )
+}
+
+
+def as_torch(case: Case) -> nn.Sequential:
+    """The same network in PyTorch, with PyTorch's own initial weights."""
+    modules: list[nn.Module] = []
+    network = case.network
+    for layer, shape in zip(network.layers, network.shapes, strict=False):
+        if isinstance(layer, Conv2d):
+            modules.append(
+                nn.Conv2d(shape[0], layer.filters, layer.kernel_size, layer.stride, layer.padding)
+            )
+        elif isinstance(layer, MaxPool2d):
+            modules.append(nn.MaxPool2d(layer.pool_size))
+        elif isinstance(layer, ReLU):
+            modules.append(nn.ReLU())
+        elif isinstance(layer, Flatten):
+            modules.append(nn.Flatten())
+        elif isinstance(layer, Dense):
+            modules.append(nn.Linear(shape[0], layer.units))
+        else:
+            raise TypeError(layer)
+    model = nn.Sequential(*modules)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert count == network.n_parameters, "not the same network"
+    return model

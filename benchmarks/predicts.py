@@ -1,0 +1,40 @@
+"""Prediction with LeNet, in batches of several sizes."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from skorch import NeuralNetClassifier
+
+from benchmarks.fits import data
+from benchmarks.networks import CASES, as_torch
+from skcnn import ScratchCNNClassifier
+
+BATCHES = (1, 32, 512)
+MUST, AIM = 1.0, 1.5
+SKORCH_MUST, SKORCH_AIM = 2.0, 3.0
+
+
+def contenders(batch_size: int) -> dict[str, Callable[[], object]]:
+    """All that predict; each call goes over about 512 images, in batches."""
+    case = CASES["LeNet"]
+    X, y = data(case, 600)
+    clf = ScratchCNNClassifier(layers=list(case.layers), max_iter=1, random_state=0).fit(X, y)
+    model = as_torch(case).eval()
+    net = NeuralNetClassifier(
+        as_torch, module__case=case, max_epochs=1, batch_size=512, train_split=None, verbose=0
+    ).fit(X, y)
+    batches = [X[i : i + batch_size] for i in range(0, 512, batch_size)][:64]
+
+    def over(predict: Callable[[np.ndarray], object]) -> Callable[[], object]:
+        return lambda: [predict(batch) for batch in batches]
+
+    def torch_predict(batch: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return model(torch.from_numpy(batch)).argmax(dim=1).numpy()
+
+    return {
+        "skcnn": over(clf.predict),
+        "PyTorch": over(torch_predict),
+        "skorch": over(net.predict),
+    }
