@@ -55,14 +55,17 @@ def bind_settings(estimator: Any) -> Settings:
 def bind_layers(estimator: Any, shape: Shape, n_classes: int) -> list[Layer]:
     """The layers with the output layer, which takes vectors."""
     if estimator.layers is None:
-        layers = cnn(
-            estimator.filters,
-            estimator.kernel_size,
-            estimator.pool_size,
-            estimator.hidden_layer_sizes,
-            estimator.activation,
-            estimator.dropout,
-        )
+        try:
+            layers = cnn(
+                estimator.filters,
+                estimator.kernel_size,
+                estimator.pool_size,
+                estimator.hidden_layer_sizes,
+                estimator.activation,
+                estimator.dropout,
+            )
+        except ValueError as error:
+            raise ValueError(str(error).replace("cnn:", f"{OWNER}:", 1)) from None
     elif isinstance(estimator.layers, (list, tuple)):
         layers = list(estimator.layers)
     else:
@@ -78,10 +81,11 @@ def bind_layers(estimator: Any, shape: Shape, n_classes: int) -> list[Layer]:
 def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:
     """What the network computes in."""
     if estimator.dtype is None:
-        return np.dtype(np.float64 if array.dtype == np.float64 else np.float32)
+        double = array.dtype.kind == "f" and array.dtype.itemsize >= 8
+        return np.dtype(np.float64 if double else np.float32)
     try:
         dtype = np.dtype(estimator.dtype)
-    except TypeError:
+    except (SyntaxError, TypeError, ValueError):
         dtype = None
     if dtype not in (np.float32, np.float64):
         raise ValueError(

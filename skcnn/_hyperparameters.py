@@ -20,7 +20,7 @@ def check_int(owner: str, name: str, value: Any, minimum: int) -> int:
 
 def check_pair(owner: str, name: str, value: Any, minimum: int) -> tuple[int, int]:
     """Return an int or a pair of ints (height, width) as a pair."""
-    if isinstance(value, (tuple, list, np.ndarray)):
+    if isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim == 1):
         if len(value) == 2:
             height, width = value
             return check_int(owner, name, height, minimum), check_int(owner, name, width, minimum)

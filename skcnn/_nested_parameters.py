@@ -45,9 +45,9 @@ def replaced(value: Any, path: str, new: Any) -> Any:
     KeyError
         Where there is no such item.
     """
-    key, _, rest = path.partition("__")
+    key, deeper, rest = path.partition("__")
     items = dict(_items(value))
-    if key not in items:
+    if key not in items or (deeper and not rest):
         raise KeyError(key)
     inner = replaced(items[key], rest, new) if rest else new
     if isinstance(value, (list, tuple)):

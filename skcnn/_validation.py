@@ -7,12 +7,12 @@ from warnings import warn
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
-from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from skcnn._hyperparameters import check_choice, check_int
+from skcnn._hyperparameters import check_choice, check_int, check_real
 from skcnn.batches import Images
 from skcnn.layers._layer import Shape
 
@@ -25,6 +25,7 @@ __all__ = [
     "check_weights",
     "feature_names",
     "held_out_rows",
+    "held_out_size",
     "same_shape",
 ]
 
@@ -85,6 +86,14 @@ def check_image_shape(array: np.ndarray, image_shape: Any, data_format: str) -> 
             )
         return shape
     if array.ndim == 4:
+        if data_format == "channels_first" and array.shape[3] in (3, 4) and array.shape[1] > 4:
+            warn(
+                f"X has shape {array.shape}, which is taken as {array.shape[1]} channels of "
+                f"{array.shape[2]} x {array.shape[3]} pixels. If the channels are last, pass "
+                "data_format='channels_last'.",
+                UserWarning,
+                stacklevel=3,
+            )
         return _channels_first(array.shape[1:], data_format)
     if array.ndim == 3:
         return (1, *array.shape[1:])
@@ -113,7 +122,9 @@ def _given_shape(image_shape: Any, data_format: str) -> Shape:
         raise ValueError(
             f"{OWNER}: image_shape must be None, (height, width) or {order}, got {image_shape!r}."
         )
-    sizes = tuple(check_int(OWNER, "image_shape", size, 1) for size in image_shape)
+    sizes = tuple(
+        check_int(OWNER, f"image_shape[{i}]", size, 1) for i, size in enumerate(image_shape)
+    )
     return (1, *sizes) if len(sizes) == 2 else _channels_first(sizes, data_format)
 
 
@@ -137,11 +148,11 @@ def check_same_input(estimator: Any, X: Any, array: np.ndarray) -> None:
     """
     if array.ndim == 2:
         validate_data(estimator, X, reset=False, skip_check_array=True)
-    elif not same_shape(array, estimator.image_shape_, estimator.data_format):
+    elif not same_shape(array, estimator.image_shape_, estimator._data_format):
         if array.ndim == 3:
             shape: Shape = (1, *array.shape[1:])
         else:
-            shape = _channels_first(array.shape[1:], estimator.data_format)
+            shape = _channels_first(array.shape[1:], estimator._data_format)
         raise ValueError(
             f"X holds images of shape {shape} (channels, height, width), but "
             f"{type(estimator).__name__} was fitted on images of shape {estimator.image_shape_}."
@@ -179,11 +190,16 @@ def check_classes(y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
     if y is None:
         raise ValueError(f"{OWNER} requires y to be passed, but the target y is None.")
     y = column_or_1d(y, warn=True)
-    if y.dtype.kind == "f":
-        assert_all_finite(y, input_name="y", estimator_name=OWNER)
+    y = check_array(
+        y, dtype=None, ensure_2d=False, ensure_min_samples=0, estimator=OWNER, input_name="y"
+    )
     check_consistent_length(np.empty((n_samples, 0)), y)
     check_classification_targets(y)
-    classes, targets = np.unique(y, return_inverse=True)
+    try:
+        classes, targets = np.unique(y, return_inverse=True)
+    except TypeError:
+        kinds = sorted({type(label).__name__ for label in y})
+        raise TypeError(f"{OWNER}: y must hold labels of one type, got {kinds}.") from None
     if len(classes) < 2:
         raise ValueError(
             f"{OWNER} needs samples of at least 2 classes in the data, but the data contains "
@@ -229,7 +245,13 @@ def check_weights(
             raise ValueError(
                 f"sample_weight must not be negative, but its minimum is {weights.min():g}."
             )
-    weights = weights * _class_weights(class_weight, classes, targets, weights)[targets]
+    with np.errstate(all="ignore"):
+        weights = weights * _class_weights(class_weight, classes, targets, weights)[targets]
+        if not np.isfinite(weights.sum()):
+            raise ValueError(
+                f"{OWNER}: the weights (sample_weight times class_weight) are too large to be "
+                "summed; only their ratios matter, so scale them down."
+            )
     present = np.bincount(targets, weights=weights, minlength=len(classes)) > 0
     if present.sum() < 2:
         what = "all zero" if not present.any() else (
@@ -256,12 +278,22 @@ def _class_weights(
             f"{OWNER}: class_weight must be None, 'balanced' or a dict from class labels to "
             f"weights, got {class_weight!r}."
         )
+    for label, value in class_weight.items():
+        check_real(OWNER, f"class_weight[{label!r}]", value, 0)
     result = compute_class_weight(class_weight, classes=classes, y=classes[targets])
-    if not (np.isfinite(result).all() and (result >= 0).all()):
-        raise ValueError(
-            f"{OWNER}: class_weight must hold finite weights of at least 0, got {class_weight!r}."
-        )
     return np.asarray(result, dtype=np.float64)
+
+
+def held_out_size(targets: np.ndarray, fraction: float) -> int:
+    """Return ``max(ceil(fraction · n), classes)``, or raise where that leaves nothing."""
+    n = len(targets)
+    size = max(ceil(fraction * n), len(np.unique(targets)))
+    if size >= n:
+        raise ValueError(
+            f"{OWNER}: early_stopping with validation_fraction={fraction:g} holds out {size} of "
+            f"{n} samples, which leaves none to train on."
+        )
+    return size
 
 
 def held_out_rows(
@@ -279,12 +311,7 @@ def held_out_rows(
     """
     n, counts = len(targets), np.bincount(targets)
     n_classes = int((counts > 0).sum())
-    size = max(ceil(fraction * n), n_classes)
-    if size >= n:
-        raise ValueError(
-            f"{OWNER}: early_stopping with validation_fraction={fraction:g} holds out {size} of "
-            f"{n} samples, which leaves none to train on."
-        )
+    size = held_out_size(targets, fraction)
     stratified = counts[counts > 0].min() >= 2 and n - size >= n_classes
     training, validation = train_test_split(
         np.arange(n),

@@ -110,25 +110,33 @@ def cnn(
 
 
 def _is_sequence(value: Any) -> bool:
-    return isinstance(value, (tuple, list, np.ndarray))
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
 def _sizes(name: str, value: Any) -> list[int]:
     """An int or a sequence of ints as a list of ints of at least 1."""
     if _is_sequence(value):
         return [check_int("cnn", f"{name}[{i}]", size, 1) for i, size in enumerate(value)]
-    if isinstance(value, str):
+    try:
+        return [check_int("cnn", name, value, 1)]
+    except ValueError:
         raise ValueError(
             f"cnn: {name} must be an int of at least 1 or a sequence of them, got {value!r}."
-        )
-    return [check_int("cnn", name, value, 1)]
+        ) from None
 
 
 def _per_block(name: str, value: Any, n_blocks: int) -> list[Any]:
     """One int or pair for every block."""
     if not (_is_sequence(value) and any(_is_sequence(entry) for entry in value)):
-        check_pair("cnn", name, value, 1)
-        return [value] * n_blocks
+        try:
+            pair = check_pair("cnn", name, value, 1)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} (One entry a block is told by pairs, as in [(3, 3), (5, 5)].)"
+            ) from None
+        return [pair if _is_sequence(value) else int(value)] * n_blocks
     if len(value) != n_blocks:
         raise ValueError(
             f"cnn: {name} has {len(value)} entries for {n_blocks} blocks, got {value!r}."
@@ -141,7 +149,10 @@ def _per_block(name: str, value: Any, n_blocks: int) -> list[Any]:
 def _activation(activation: Any) -> Layer:
     if isinstance(activation, Layer):
         return activation
-    return ACTIVATIONS[check_choice("cnn", "activation", activation, ACTIVATIONS)]
+    try:
+        return ACTIVATIONS[check_choice("cnn", "activation", activation, ACTIVATIONS)]
+    except ValueError as error:
+        raise ValueError(f"{error} (Or an instance from skcnn.layers.)") from None
 
 
 def _initializer(activation: Layer) -> Initializer:

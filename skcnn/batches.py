@@ -81,6 +81,8 @@ class Images:
         part = self._take(rows)
         if self.scaling is not None:
             exact = np.result_type(part.dtype, out.dtype)  # no rounding before the mean is gone
+            if self.scaling.deviation.min() < np.finfo(exact).tiny:
+                exact = np.result_type(exact, np.float64)
             spread = (1, -1) if self.channels_last else (-1, 1, 1)
             mean = self.scaling.mean.astype(exact).reshape(spread)
             part = np.subtract(part, mean, dtype=exact)
@@ -103,12 +105,14 @@ class Images:
         -------
         Scaling
         """
+        unit = self._unit(weights)
         axes = (0, 1, 2) if self.channels_last else (0, 2, 3)
         channels = self.shape[0]
         total, mean, spread = 0.0, np.zeros(channels), np.zeros(channels)
         for block, w in self._blocks(weights):
             if not w.any():
                 continue
+            block /= unit
             w = w.reshape(-1, 1, 1, 1)
             block_total = w.sum() * (block.size / channels / len(block))
             block_mean = (block * w).sum(axis=axes) / block_total
@@ -122,7 +126,14 @@ class Images:
             total += block_total
         deviation = np.sqrt(spread / total)
         constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
-        return Scaling(mean, np.where(constant, 1.0, deviation))
+        return Scaling(mean * unit, np.where(constant, 1.0, deviation * unit))
+
+    def _unit(self, weights: np.ndarray) -> float:
+        """What to divide by, lest squares of very large or small numbers leave float64."""
+        if self.X.dtype.kind != "f" or self.X.dtype.itemsize < 8:
+            return 1.0
+        peak = max(float(np.abs(block).max()) for block, _ in self._blocks(weights))
+        return 1.0 if peak == 0 or 1e-100 < peak < 1e100 else peak
 
     def _blocks(self, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """About a megabyte of images at a time, as float64."""

@@ -1,6 +1,7 @@
 """The estimator: parameters in, fitted attributes out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from warnings import warn
 
@@ -19,7 +20,7 @@ from skcnn.batches import Images, Scaling
 from skcnn.inference import outputs
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
-from skcnn.parallel import BlasGuard, Workers
+from skcnn.parallel import BlasGuard, Interrupts, Workers
 from skcnn.training import Epoch, Samples, Settings, TrainingState, new_state, stream, train
 
 __all__ = ["ScratchCNNClassifier"]
@@ -93,7 +94,8 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         Weights of the classes; "balanced" weighs them inversely to their
         (weighted) frequency.
     warm_start : bool, default=False
-        Whether the next ``fit`` goes on where this one ended.
+        Whether the next ``fit`` goes on where this one ended, for `max_iter`
+        more epochs at most.
     random_state : int, RandomState instance or None, default=None
         Where initial weights, order, dropout and split come from.
     dtype : {"float32", "float64"}, dtype or None, default=None
@@ -250,6 +252,8 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         weights = validation.check_weights(sample_weight, self.class_weight, classes, targets)
         names = validation.feature_names(X)
         shape = validation.check_image_shape(array, self.image_shape, self.data_format)
+        if self.early_stopping:
+            validation.held_out_size(targets, self.validation_fraction)
         layers = bind_layers(self, shape, len(classes))
         network = Network(layers, shape, bind_dtype(self, array))
         images = validation.as_images(array, shape, self.data_format)
@@ -262,19 +266,13 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
             None if held_out_rows is None else everything.subset(held_out_rows, network.dtype)
         )
 
-        with _blas as n_workers, Workers(n_workers, _blas.limit_this_thread) as workers:
-            state, reason = train(
-                network, samples, settings, state, workers, held_out, self._report()
-            )
+        with Interrupts() as interrupts:
+            with _workers(interrupts) as workers:
+                state, reason = train(
+                    network, samples, settings, state, workers, held_out, self._report()
+                )
+            self._commit(network, state, scaling, classes, names)
         self._warn(reason, state)
-
-        self._commit(network, state, scaling)
-        self.classes_ = classes
-        self.n_features_in_ = int(np.prod(shape))
-        if names is not None:
-            self.feature_names_in_ = names
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
         return self
 
     def predict(self, X):
@@ -352,14 +350,18 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         check_is_fitted(self)
         vector = np.empty_like(self.weights_)
         mine = self.network_.unpack(vector)
-        if len(arrays) != len(mine):
-            raise ValueError(f"arrays must hold {len(mine)} dicts, one a layer, got {len(arrays)}.")
+        if not isinstance(arrays, (list, tuple)) or len(arrays) != len(mine):
+            raise ValueError(f"arrays must be a list of {len(mine)} dicts, one a layer.")
         for i, (params, given) in enumerate(zip(mine, arrays, strict=True)):
+            if not isinstance(given, dict):
+                raise ValueError(f"arrays[{i}] must be a dict, got {given!r}.")
             shapes = {name: np.shape(array) for name, array in given.items()}
             expected = {name: array.shape for name, array in params.items()}
             if shapes != expected:
                 raise ValueError(f"arrays[{i}] must have the shapes {expected}, got {shapes}.")
             for name, array in given.items():
+                if np.asarray(array).dtype.kind not in "iuf":
+                    raise ValueError(f"arrays[{i}][{name!r}] must hold real numbers.")
                 params[name][...] = array
         if not np.isfinite(vector).all():
             raise ValueError("arrays must hold finite numbers.")
@@ -408,6 +410,7 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
             state.weights[...] = self.weights_
             state.epoch = self.n_iter_
             state.history = {name: list(values) for name, values in self.history_.items()}
+        state.judge_by(validated=self.early_stopping)
         fresh = settings.optimizer.moments(state.weights)
         if state.moments.keys() != fresh.keys():  # another optimizer
             state.moments, state.step = fresh, 0
@@ -421,11 +424,13 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
             return np.arange(len(targets)), None
         draw = np.random.RandomState(stream(seed, "split").integers(2**32))
         rows, held_out = validation.held_out_rows(targets, self.validation_fraction, draw)
-        for name, part in (("training", rows), ("validation", held_out)):
-            if not weights[part].any():
-                raise ValueError(
-                    f"{OWNER}: early_stopping left only samples of weight 0 in the {name} part."
-                )
+        present = np.unique(targets[rows][weights[rows] > 0])
+        if len(present) < 2 or not weights[held_out].any():
+            raise ValueError(
+                f"{OWNER}: early_stopping holds out {len(held_out)} of {len(targets)} samples, "
+                "which leaves fewer than 2 classes to train on, or nothing of positive weight "
+                "to validate on."
+            )
         return rows, held_out
 
     def _scaling(self, images: Images, weights: np.ndarray) -> Scaling:
@@ -468,35 +473,65 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
                 stacklevel=3,
             )
 
-    def _commit(self, network: Network, state: TrainingState, scaling: Scaling) -> None:
-        """Write what training gave into fitted attributes, none a view of another."""
-        history = {name: list(values) for name, values in state.history.items()}
-        curve = history.get("loss", [])
+    def _commit(
+        self,
+        network: Network,
+        state: TrainingState,
+        scaling: Scaling,
+        classes: np.ndarray,
+        names: np.ndarray | None,
+    ) -> None:
+        """Write all fitted attributes at once, none a view of another."""
+        kinds = ["loss", "accuracy", "lr"]
+        if self.early_stopping:
+            kinds += ["validation_loss", "validation_score"]
+        history = {name: list(state.history.get(name, [])) for name in kinds}
+        curve = history["loss"]
         best = state.best_weights if self.early_stopping else None
-        self.weights_ = (state.weights if best is None else best).copy()
-        self.network_ = network
-        self.layers_ = list(network.layers)
-        self.image_shape_ = network.input_shape
-        self.input_mean_, self.input_scale_ = scaling.mean.copy(), scaling.deviation.copy()
-        self.history_ = history
-        self.n_iter_ = state.epoch
-        self.loss_curve_ = list(curve)
-        self.loss_ = curve[-1] if curve else float("nan")
-        self.best_loss_ = None if self.early_stopping else min(curve, default=float("nan"))
-        self.validation_scores_ = (
-            list(history.get("validation_score", [])) if self.early_stopping else None
-        )
-        self.__dict__.pop("_training_state", None)
+        fitted = {
+            "classes_": classes,
+            "n_features_in_": int(np.prod(network.input_shape)),
+            "image_shape_": network.input_shape,
+            "input_mean_": scaling.mean.copy(),
+            "input_scale_": scaling.deviation.copy(),
+            "layers_": list(network.layers),
+            "network_": network,
+            "weights_": (state.weights if best is None else best).copy(),
+            "n_iter_": state.epoch,
+            "loss_": curve[-1] if curve else float("nan"),
+            "loss_curve_": list(curve),
+            "best_loss_": None if self.early_stopping else min(curve, default=float("nan")),
+            "validation_scores_": (
+                list(history["validation_score"]) if self.early_stopping else None
+            ),
+            "history_": history,
+            "_data_format": self.data_format,
+        }
+        if names is not None:
+            fitted["feature_names_in_"] = names
         if self.warm_start:
-            self._training_state = state
+            fitted["_training_state"] = state
+        kept = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("feature_names_in_", "_training_state")
+        }
+        self.__dict__ = kept | fitted
 
     def _outputs(self, X: Any) -> np.ndarray:
         """Outputs of the network, (classes, n)."""
         check_is_fitted(self)
         array = validation.check_X(X)
         validation.check_same_input(self, X, array)
-        images = validation.as_images(array, self.image_shape_, self.data_format)
+        images = validation.as_images(array, self.image_shape_, self._data_format)
         images = images.with_scaling(Scaling(self.input_mean_, self.input_scale_))
         max_bytes = get_config()["working_memory"] * 2**20
-        with _blas as n_workers, Workers(n_workers, _blas.limit_this_thread) as workers:
+        with Interrupts() as interrupts, _workers(interrupts) as workers:
             return outputs(self.network_, self.weights_, images, workers, max_bytes)
+
+
+@contextmanager
+def _workers(interrupts: Interrupts) -> Iterator[Workers]:
+    """As many threads as BLAS would use, which is kept to one in each of them."""
+    with _blas as n, Workers(n, _blas.limit_this_thread, interrupts.check) as workers:
+        yield workers

@@ -7,14 +7,51 @@ micro-batches with a single-threaded BLAS, and sums are made in their order.
 """
 
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import PurePath
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
-__all__ = ["BlasGuard", "Workers"]
+__all__ = ["BlasGuard", "Interrupts", "Workers"]
+
+
+class Interrupts:
+    """Context in which Ctrl-C waits for a safe place.
+
+    Ctrl-C raises ``KeyboardInterrupt`` between any two steps of the main
+    thread, also where a lock has just been taken or a limit half restored. In
+    this context it is only remembered; `check` raises it, and so does leaving.
+    A handler that the user has set is left alone.
+    """
+
+    def __init__(self) -> None:
+        self.pending = False
+        self._mine = False
+
+    def __enter__(self) -> "Interrupts":
+        in_main = threading.current_thread() is threading.main_thread()
+        if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._remember)
+            self._mine = True
+        return self
+
+    def __exit__(self, exc_type: object, *rest: object) -> None:
+        if self._mine:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if exc_type is None:
+            self.check()
+
+    def _remember(self, signum: int, frame: object) -> None:
+        self.pending = True
+
+    def check(self) -> None:
+        """Raise ``KeyboardInterrupt`` if Ctrl-C was pressed since the last check."""
+        if self.pending:
+            self.pending = False
+            raise KeyboardInterrupt
 
 
 class BlasGuard:
@@ -121,12 +158,21 @@ class Workers:
         on leaving it.
     on_start : callable or None, default=None
         Called once in every thread but the calling one.
+    check : callable or None, default=None
+        Called in the calling thread before each of its tasks; what it raises
+        ends the run.
     """
 
-    def __init__(self, n_workers: int, on_start: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        n_workers: int,
+        on_start: Callable[[], None] | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         self.n_workers = n_workers
-        self._on_start = on_start
+        self._on_start, self._check = on_start, check
         self._inboxes: list[SimpleQueue] = []
+        self._working: dict[int, _Job | None] = {}
         self._outbox: SimpleQueue = SimpleQueue()
 
     def __enter__(self) -> "Workers":
@@ -149,7 +195,8 @@ class Workers:
             self._on_start()
         while (job := inbox.get()) is not None:
             job.work(worker)
-            self._outbox.put(worker)
+            self._working[worker] = None
+            self._outbox.put(worker)  # only to wake the caller
 
     def run(
         self,
@@ -175,16 +222,17 @@ class Workers:
             The first that a call raised, when no call is running any more.
         """
         job = _Job(n_tasks, task, in_order)
-        helpers = self._inboxes[: n_tasks - 1]
-        for inbox in helpers:
-            inbox.put(job)
-        job.work(0)
-        waiting = len(helpers)
-        while waiting:
+        helpers = range(1, min(n_tasks, self.n_workers))
+        for worker in helpers:
+            self._working[worker] = job
+            self._inboxes[worker - 1].put(job)
+        job.work(0, self._check)
+        while any(self._working[worker] is job for worker in helpers):
             try:
-                self._outbox.get()
-                waiting -= 1
-            except BaseException as error:  # Ctrl-C: let the others finish first
+                self._outbox.get(timeout=0.1)
+            except Empty:
+                pass
+            except BaseException as error:  # let the others finish first
                 job.fail(error)
         if job.error is not None:
             raise job.error
@@ -207,10 +255,12 @@ class _Job:
             self._todo.clear()
             self._turn.notify_all()
 
-    def work(self, worker: int) -> None:
+    def work(self, worker: int, check: Callable[[], None] | None = None) -> None:
         """Take tasks until there are none."""
         try:
             while self._todo:
+                if check is not None:
+                    check()
                 try:
                     i = self._todo.popleft()
                 except IndexError:  # another thread was faster

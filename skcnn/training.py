@@ -150,6 +150,20 @@ class TrainingState:
             {name: list(values) for name, values in self.history.items()},
         )
 
+    def judge_by(self, validated: bool) -> None:
+        """Go on with or without a validation part; the best of the other kind is forgotten.
+
+        The history of the validation part is as long as the others, NaN where
+        there was none.
+        """
+        if validated == (self.best_weights is not None) and self.epoch:
+            return
+        self.best, self.best_weights, self.no_improvement = -np.inf, None, 0
+        for name in ("validation_loss", "validation_score"):
+            self.history.pop(name, None)
+            if validated and self.epoch:
+                self.history[name] = [float("nan")] * self.epoch
+
     def record(self, **values: float) -> None:
         """Add the numbers of one epoch to the history."""
         for name, value in values.items():
@@ -231,6 +245,7 @@ def train(
             seconds = time.perf_counter() - start
             report(Epoch(state.epoch, state.history, seconds, len(samples)))
         if state.no_improvement >= settings.n_iter_no_change:
+            good.no_improvement = 0  # who goes on all the same wants more than one epoch
             return good, "no_change"
     return good, "max_iter"
 

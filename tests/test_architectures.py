@@ -56,7 +56,7 @@ def test_a_signal_learns_no_weights_that_meet_only_padding():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"filters": 0}, "filters must be an int of at least 1, got 0"),
+        ({"filters": 0}, "filters must be an int of at least 1 or a sequence of them, got 0"),
         ({"filters": -3}, "filters"),
         ({"filters": 2.0}, "filters"),
         ({"filters": True}, "filters"),

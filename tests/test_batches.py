@@ -63,7 +63,7 @@ def test_moments_are_those_of_the_weighted_sample(shape, channels_last, seed):
     def short_blocks(self, weights):
         for start in range(0, len(self), batches_length):
             part = slice(start, start + batches_length)
-            yield self._take(part), weights[part]
+            yield self._take(part).copy(), weights[part]
 
     batches.Images._blocks = short_blocks
     try:
@@ -83,3 +83,23 @@ def test_a_constant_channel_is_divided_by_one(value):
     deviation = Images(X, False).measure(np.ones(50)).deviation
     assert deviation[0] == 1
     assert deviation[1] == pytest.approx(X[:, 1].std())
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-150, 1.0, 1e150, 1e300])
+def test_very_large_and_small_numbers_are_scaled_alike(scale):
+    X = rng.standard_normal((30, 1, 3, 3))
+    plain, scaled = Images(X, False), Images(X * scale, False)
+    outs = []
+    for images in (plain, scaled):
+        out = np.empty((1, 3, 3, 30))
+        images.with_scaling(images.measure(np.ones(30))).gather(slice(0, 30), out)
+        outs.append(out)
+    np.testing.assert_allclose(outs[0], outs[1], rtol=1e-10)
+
+
+def test_tiny_float32_pixels_are_scaled():
+    X = (rng.standard_normal((30, 1, 3, 3)) * 1e-39).astype(np.float32)
+    out = np.empty((1, 3, 3, 30), np.float32)
+    images = Images(X, False)
+    images.with_scaling(images.measure(np.ones(30))).gather(slice(0, 30), out)
+    assert out.std() == pytest.approx(1, abs=1e-3)

@@ -274,6 +274,33 @@ def test_warm_start_with_another_optimizer_begins_its_moments_anew():
     assert set(clf._training_state.moments) == {"velocity"}
 
 
+def test_warm_start_with_another_criterion_judges_anew():
+    settings = {"warm_start": True, "max_iter": 4, "n_iter_no_change": 3}
+    clf = quick(early_stopping=True, **settings).fit(X, y)
+    clf.set_params(early_stopping=False, max_iter=10).fit(X, y)
+    assert clf.n_iter_ == 14  # the loss falls all the time
+    assert {len(values) for values in clf.history_.values()} == {14}
+    clf.set_params(early_stopping=True, max_iter=2).fit(X, y)
+    assert {len(values) for values in clf.history_.values()} == {16}
+    assert np.isnan(clf.validation_scores_[:14]).all()
+
+
+def test_a_model_keeps_the_order_of_axes_it_was_fitted_with():
+    images = np.random.default_rng(0).random((40, 5, 7, 2))
+    clf = quick(data_format="channels_last").fit(images, np.arange(40) % 3)
+    before = clf.predict_proba(images)
+    assert np.array_equal(
+        clf.set_params(data_format="channels_first").predict_proba(images), before
+    )
+
+
+def test_divergence_in_the_first_epoch_leaves_an_empty_history():
+    clf = quick(optimizer="sgd", lr=1e30)
+    with pytest.warns(ConvergenceWarning, match="weights of the start"):
+        clf.fit(X, y)
+    assert clf.history_ == {"loss": [], "accuracy": [], "lr": []}
+
+
 def test_diverging_training_warns_and_stays_finite():
     clf = quick(optimizer="sgd", lr=1e4, max_iter=10)
     with pytest.warns(ConvergenceWarning, match=r"diverged in epoch \d+.*smaller lr"):
@@ -352,7 +379,15 @@ def test_nested_names_reach_layers_and_optimizers():
 
 
 @pytest.mark.parametrize(
-    "name", ["layers__5__filters", "layers__0__nothing", "optimizer__momentum", "nothing", "a__b"]
+    "name",
+    [
+        "layers__5__filters",
+        "layers__0__nothing",
+        "layers__0__",
+        "optimizer__momentum",
+        "nothing",
+        "a__b",
+    ],
 )
 def test_unknown_names_list_the_known_ones(name):
     clf = ScratchCNNClassifier(layers=[Conv2d(4, 3)])
@@ -399,7 +434,7 @@ def test_weights_can_be_carried_over():
     assert np.array_equal(other.set_weights(arrays).predict_proba(X), clf.predict_proba(X))
     weights = other.weights_
     for spoil, message in (
-        (lambda a: a.pop(), "must hold 6 dicts"),
+        (lambda a: a.pop(), "must be a list of 6 dicts"),
         (lambda a: a[0].pop("bias"), r"arrays\[0\] must have the shapes"),
         (lambda a: a[0].update(bias=np.zeros(7)), r"arrays\[0\] must have the shapes"),
         (lambda a: a[0].update(bias=np.full(3, np.nan)), "finite"),

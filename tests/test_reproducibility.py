@@ -2,9 +2,11 @@
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
+import warnings
 
 import joblib
 import numpy as np
@@ -146,6 +148,43 @@ def test_thread_limits_are_restored_when_training_fails(monkeypatch):
         clf.fit(X, y)
     assert threads() == before
     assert vars(clf) == vars(ScratchCNNClassifier(**SETTINGS))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends itself a POSIX signal")
+def test_ctrl_c_at_any_moment_leaves_everything_in_order():
+    """A thread presses Ctrl-C at random moments of fits and predictions."""
+    before, rng = threads(), np.random.default_rng(0)
+    clf = ScratchCNNClassifier(**SETTINGS).fit(X, y)
+    names = set(vars(clf))
+    for turn in range(30):
+        pressed = threading.Event()
+
+        def press(pressed=pressed):
+            os.kill(os.getpid(), signal.SIGINT)
+            pressed.set()
+
+        threading.Timer(rng.uniform(0.001, 0.06), press).start()
+        try:
+            with warnings.catch_warnings(action="ignore"):  # a later epoch is kept
+                while not pressed.is_set():
+                    clf.predict(X) if turn % 2 else clf.fit(X, y)
+        except KeyboardInterrupt:
+            pass
+        assert threads() == before
+        assert set(vars(clf)) == names
+        assert np.isfinite(clf.predict_proba(X)).all()
+
+
+def test_a_users_own_handler_is_left_alone():
+    def mine(signum, frame):
+        pass
+
+    old = signal.signal(signal.SIGINT, mine)
+    try:
+        fitted()
+        assert signal.getsignal(signal.SIGINT) is mine
+    finally:
+        signal.signal(signal.SIGINT, old)
 
 
 def test_several_fits_and_predictions_at_once(reference):

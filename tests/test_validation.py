@@ -31,7 +31,7 @@ BAD_PARAMETERS = [
     ({"optimizer": SGD(momentum=2)}, r"momentum must be a number in \[0, 1\), got 2"),
     ({"activation": "swish"}, r"activation must be one of \['relu', 'sigmoid', 'tanh'\]"),
     ({"data_format": "NHWC"}, r"data_format must be one of \['channels_first', 'channels_last'\]"),
-    ({"filters": 0}, "filters must be an int of at least 1, got 0"),
+    ({"filters": 0}, "filters must be an int of at least 1 or a sequence of them, got 0"),
     ({"filters": -1}, "filters must be"),
     ({"filters": 1.5}, "filters must be"),
     ({"filters": True}, "filters must be"),
@@ -70,12 +70,14 @@ BAD_PARAMETERS = [
     ({"class_weight": "auto"}, "class_weight must be None, 'balanced' or a dict"),
     ({"class_weight": [1, 2]}, "class_weight must be"),
     ({"class_weight": {0: 1, 7: 2}}, r"The classes, \[1\], are not in class_weight"),
-    ({"class_weight": {0: -1}}, "class_weight must hold finite weights of at least 0"),
-    ({"class_weight": {0: np.nan}}, "class_weight must hold finite"),
+    ({"class_weight": {0: -1}}, r"class_weight\[0\] must be a number in \[0, inf\), got -1"),
+    ({"class_weight": {0: "a"}}, r"class_weight\[0\] must be a number"),
+    ({"class_weight": {0: 1e308, 1: 1e308}}, "too large to be summed"),
+    ({"class_weight": {0: np.nan}}, r"class_weight\[0\] must be"),
     ({"class_weight": {0: 0}}, "positive for one class only: 1"),
     ({"image_shape": (5, 5)}, r"image_shape=\(5, 5\).*does not match X, whose shape is \(20, 16\)"),
     ({"image_shape": 16}, r"image_shape must be None, \(height, width\) or \(channels"),
-    ({"image_shape": (4, 2.0, 2)}, "image_shape must be an int of at least 1, got 2.0"),
+    ({"image_shape": (4, 2.0, 2)}, r"image_shape\[1\] must be an int of at least 1, got 2.0"),
     ({"image_shape": (4, 4, 1, 1)}, "image_shape must be"),
     ({"random_state": "seed"}, "seed"),
 ]
@@ -157,6 +159,7 @@ def test_other_images_than_those_fitted_name_both_shapes(bad, message):
         (np.linspace(0, 1, 20), "Unknown label type: continuous"),
         (np.where(y, np.nan, 1.0), "contains NaN"),
         (np.zeros((20, 3)), "y should be a 1d array"),
+        (np.array(["a", np.nan] * 10, dtype=object), "contains NaN"),
         (y[:5], "inconsistent numbers of samples"),
     ],
 )
@@ -170,6 +173,30 @@ def test_a_single_sample_gets_the_standard_message():
         classifier().fit(X[:1], y[:1])
 
 
+def test_labels_of_several_types_are_named():
+    with pytest.raises(TypeError, match=r"labels of one type, got \['NoneType', 'str'\]"):
+        classifier().fit(X, np.array(["a", None] * 10, dtype=object))
+
+
+def test_channels_that_seem_to_be_last_raise_a_hand():
+    images = rng.random((20, 6, 6, 3))
+    with pytest.warns(UserWarning, match="data_format='channels_last'"):
+        classifier().fit(images, y)
+
+
+def test_early_stopping_leaves_two_classes_to_train_on():
+    clf = classifier(early_stopping=True)
+    with pytest.raises(ValueError, match="fewer than 2 classes to train on"):
+        clf.fit(rng.random((12, 9)), list("abcdefghijkk"))
+
+
+def test_a_failed_fit_leaves_a_random_state_where_it_was():
+    state = np.random.RandomState(0)
+    with pytest.raises(ValueError, match="leaves none"):
+        classifier(early_stopping=True, random_state=state).fit(X[:2], y[:2])
+    assert state.randint(100) == np.random.RandomState(0).randint(100)
+
+
 def test_a_column_of_targets_warns():
     with pytest.warns(DataConversionWarning, match="column-vector"):
         classifier().fit(X, y[:, None])
@@ -179,6 +206,7 @@ BAD_WEIGHTS = [
     (-np.ones(20), "sample_weight must not be negative, but its minimum is -1"),
     (np.full(20, np.nan), "sample_weight contains NaN"),
     (np.full(20, np.inf), "sample_weight contains infinity"),
+    (np.full(20, 1e308), "too large to be summed"),
     (np.zeros(20), "all zero"),
     (y, "positive for one class only: 1"),
     (np.ones(7), "sample_weight holds 7 weights for 20 samples"),
