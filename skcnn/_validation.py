@@ -194,8 +194,8 @@ def check_classes(y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
         y, dtype=None, ensure_2d=False, ensure_min_samples=0, estimator=OWNER, input_name="y"
     )
     check_consistent_length(np.empty((n_samples, 0)), y)
-    check_classification_targets(y)
     try:
+        check_classification_targets(y)
         classes, targets = np.unique(y, return_inverse=True)
     except TypeError:
         kinds = sorted({type(label).__name__ for label in y})
