@@ -6,7 +6,6 @@ from warnings import warn
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -309,6 +308,8 @@ def held_out_rows(
     training, validation : ndarray of int
         Row numbers, sorted.
     """
+    from sklearn.model_selection import train_test_split  # takes half of the import's time
+
     n, counts = len(targets), np.bincount(targets)
     n_classes = int((counts > 0).sum())
     size = held_out_size(targets, fraction)

@@ -1,0 +1,164 @@
+"""All contenders side by side, in one run; see ``python -m benchmarks --help``.
+
+Every round runs each contender once, in turn. Printed are ratios of medians to
+skcnn's own, with the quartiles of the ratios of single rounds; above 1 skcnn is
+faster. All compute in float32 on the same number of threads.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_info
+
+from benchmarks import fits, floor, footprint, predicts, search
+from benchmarks.measure import Result, take_turns
+from benchmarks.networks import CASES, N_ROWS
+
+
+def measure_fits(rounds: int) -> list[Result]:
+    """Training, for every network and batch size."""
+    results = []
+    for (name, batch_size), (must, aim) in fits.TARGETS.items():
+        result = Result(f"fit {name}, batch {batch_size}", must, aim, "PyTorch")
+        result.seconds = take_turns(fits.contenders(name, batch_size), rounds)
+        results.append(result)
+        show(result)
+    return results
+
+
+def measure_predictions(rounds: int) -> list[Result]:
+    """Prediction with LeNet."""
+    results = []
+    for batch_size in predicts.BATCHES:
+        result = Result(
+            f"predict LeNet, batch {batch_size}", predicts.MUST, predicts.AIM, "PyTorch"
+        )
+        result.seconds = take_turns(predicts.contenders(batch_size), rounds)
+        results.append(result)
+        show(result)
+    return results
+
+
+def measure_search(rounds: int) -> Result:
+    """The search from a cold start."""
+    result = Result("search digits, 3 x 3 x 3, cold", search.MUST, search.AIM, "skorch")
+    contenders = {name: lambda name=name: search.seconds(name) for name in ("skcnn", "skorch")}
+    result.seconds = take_turns(contenders, rounds, warm_up=0)
+    show(result)
+    return result
+
+
+def show(result: Result) -> None:
+    """Print the ratios of one work."""
+    print(f"{result.work}", flush=True)
+    for name in result.seconds:
+        if name == "skcnn":
+            continue
+        low, high = result.spread(name)
+        print(f"    {name:22} {result.ratio(name):5.2f}  ({low:.2f} to {high:.2f})")
+    if result.must is not None:
+        best = min(result.ratio(name) for name in result.seconds if result.against in name)
+        verdict = "reached" if best >= result.must else "NOT reached"
+        print(
+            f"    {best:.2f} against the better {result.against}: must {result.must}, "
+            f"aim {result.aim}: {verdict}",
+            flush=True,
+        )
+
+
+def show_floor(results: list[Result]) -> dict[str, float]:
+    """Share of the sgemm speed of this run that LeNet and the VGG-like net reach."""
+    speed = floor.sgemm_speed()
+    print(f"\nsgemm: {2 * speed / 1e9:.0f} GFLOP/s on all threads of BLAS")
+    shares = {}
+    for result in results:
+        name = result.work.removeprefix("fit ").split(",")[0]
+        if name in ("LeNet", "VGG-like"):
+            least = floor.multiply_adds(CASES[name]) * N_ROWS / speed
+            shares[result.work] = least / float(np.median(result.seconds["skcnn"]))
+            print(f"    {result.work:24} {shares[result.work]:.0%} of the floor")
+    return shares
+
+
+def machine() -> dict:
+    """What the figures depend on."""
+    libraries = [
+        {key: library[key] for key in ("internal_api", "architecture", "num_threads", "version")}
+        for library in threadpool_info()
+        if library["user_api"] == "blas" and "numpy" in library["filepath"]
+    ]
+    return {
+        "blas": libraries,
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "torch_threads": torch.get_num_threads(),
+    }
+
+
+def chart(results: list[Result], path: Path) -> None:
+    """Draw the ratios as bars."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 0.5 * len(results) + 1.5), layout="constrained")
+    places = np.arange(len(results))
+    for shift, against in ((-0.2, "PyTorch"), (0.2, "skorch")):
+        ratios = [
+            min((r.ratio(name) for name in r.seconds if against in name), default=np.nan)
+            for r in results
+        ]
+        axes.barh(places + shift, ratios, 0.38, label=f"against {against}")
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_yticks(places, [result.work for result in results])
+    axes.invert_yaxis()
+    axes.set_xlabel("times as fast as the other, medians of one run")
+    axes.legend()
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    """Measure, print, and write the figures."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="three rounds, no search")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds that are measured")
+    parser.add_argument("--out", type=Path, default=Path("benchmark-results"), help="folder")
+    options = parser.parse_args()
+    rounds = 3 if options.quick else options.rounds
+    about = machine()
+    print(json.dumps(about), "\n")
+
+    trained = measure_fits(rounds)
+    results = trained + measure_predictions(rounds)
+    if not options.quick:
+        results.append(measure_search(max(3, rounds // 2)))
+    shares = show_floor(trained)
+    memory = footprint.memory_of_fit()
+    importing = footprint.milliseconds_of_import(rounds)
+    print(f"\nfit of LeNet on 60,000 images: {memory:.0f} MB beyond the data (must 100, aim 50)")
+    print(f"import skcnn beyond sklearn.base: {importing:.0f} ms (must 50, aim 20)")
+
+    options.out.mkdir(exist_ok=True)
+    summary = {
+        "machine": about,
+        "ratios": {r.work: {n: r.ratio(n) for n in r.seconds} for r in results},
+        "seconds": {r.work: r.seconds for r in results},
+        "share_of_floor": shares,
+        "memory_mb": memory,
+        "import_ms": importing,
+    }
+    (options.out / "results.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    chart(results, options.out / "results.png")
+    print(f"\nWritten: {options.out / 'results.json'}, {options.out / 'results.png'}")
+
+
+if __name__ == "__main__":
+    main()
