@@ -94,6 +94,10 @@ class Network:
         self.steps = _pools_first(self.layers)
         self.step_shapes = _chain(self.steps, self.input_shape)
         self._slots = self._lay_out()
+        self.plans: dict[tuple[bool, bool], Any] = {}  # of workspaces, made on demand
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "plans": {}}
 
     def __repr__(self) -> str:
         return f"Network({list(self.layers)!r}, {self.input_shape!r}, {self.dtype.name!r})"

@@ -154,8 +154,8 @@ class Workers:
     Parameters
     ----------
     n_workers : int
-        Number of threads. They are started on entering the context and ended
-        on leaving it.
+        Number of threads. They are started when there are tasks for them and
+        ended on leaving the context.
     on_start : callable or None, default=None
         Called once in every thread but the calling one.
     check : callable or None, default=None
@@ -176,14 +176,17 @@ class Workers:
         self._outbox: SimpleQueue = SimpleQueue()
 
     def __enter__(self) -> "Workers":
-        for worker in range(1, self.n_workers):
+        return self
+
+    def _start(self, n_helpers: int) -> None:
+        """Start helper threads until there are so many."""
+        for worker in range(len(self._inboxes) + 1, n_helpers + 1):
             inbox: SimpleQueue = SimpleQueue()
             thread = threading.Thread(
                 target=self._serve, args=(worker, inbox), name=f"skcnn-{worker}", daemon=True
             )
             thread.start()
             self._inboxes.append(inbox)
-        return self
 
     def __exit__(self, *exc_info: object) -> None:
         for inbox in self._inboxes:
@@ -223,6 +226,7 @@ class Workers:
         """
         job = _Job(n_tasks, task, in_order)
         helpers = range(1, min(n_tasks, self.n_workers))
+        self._start(len(helpers))
         for worker in helpers:
             self._working[worker] = job
             self._inboxes[worker - 1].put(job)

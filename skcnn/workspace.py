@@ -20,6 +20,7 @@ class Bound(Protocol):
     steps: tuple[Layer, ...]
     step_shapes: tuple[Shape, ...]
     dtype: np.dtype
+    plans: dict[tuple[bool, bool], Any]
 
 
 class Arrays:
@@ -70,7 +71,7 @@ class Workspace:
         input_gradient: bool = False,
     ) -> None:
         self.network, self.capacity = network, capacity
-        self._plan = _Plan(network, backward, input_gradient)
+        self._plan = _plan(network, backward, input_gradient)
         self._offsets, total = [], 0
         for size in self._plan.sizes:
             self._offsets.append(total)
@@ -83,7 +84,7 @@ class Workspace:
     @staticmethod
     def nbytes_per_sample(network: Bound, backward: bool = True) -> int:
         """Bytes that one sample takes."""
-        return sum(_Plan(network, backward).sizes)
+        return sum(_plan(network, backward, False).sizes)
 
     def arrays(self, n_samples: int) -> Arrays:
         """The arrays for a micro-batch of `n_samples`, at most `capacity`."""
@@ -113,6 +114,14 @@ class Workspace:
             own.update(layer.views(x[i], x[i + 1], dx[i], dx[i + 1], own))
             scratch.append(own)
         return Arrays(x, dx, scratch, plan.first_backward)
+
+
+def _plan(network: Bound, backward: bool, input_gradient: bool) -> "_Plan":
+    """The plan of a network, made once: small predictions would spend their time on it."""
+    key = (backward, input_gradient)
+    if key not in network.plans:
+        network.plans[key] = _Plan(network, backward, input_gradient)
+    return network.plans[key]
 
 
 class _Plan:
