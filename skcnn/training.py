@@ -253,7 +253,8 @@ def train(
 def _diverged(loss: float, state: TrainingState) -> bool:
     if state.first_loss is None:  # no batch had any weight
         return False
-    limit = DIVERGED * max(state.first_loss, 1e-30)
+    # whoever goes on from learned weights starts near 0, which is no measure of divergence
+    limit = DIVERGED * max(state.first_loss, 1e-3)
     return not (loss <= limit and np.isfinite(state.weights).all())
 
 

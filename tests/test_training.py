@@ -128,6 +128,16 @@ def test_divergence_keeps_the_last_good_weights(lr):
         assert np.array_equal(state.weights, new_state(network, SGD(0), 0).weights)
 
 
+def test_going_on_from_learned_weights_is_not_taken_for_divergence():
+    network = network_of([Flatten()])
+    state, _ = run(network, max_iter=300)
+    learned = state.history["loss"][-1]
+    assert learned < 0.5
+    state.first_loss = learned / 1e6  # the first batch happened to be known by heart
+    state, reason = run(network, state=state, max_iter=3, lr=0.01)
+    assert (reason, state.epoch) == ("max_iter", 303)
+
+
 class InterruptedWorkers(Workers):
     """Raises Ctrl-C in a given mini-batch."""
 
