@@ -47,27 +47,44 @@ class _Axis(NamedTuple):
 SMALL_PRODUCT = 2**20
 """Multiply-adds up to which OpenBLAS uses its kernels for small matrices."""
 
+MIN_PIECE = 256
+"""Columns below which a product is not worth its call."""
 
-def _blocks(per_column: int, positions: int, n: int) -> int:
-    """Into how many equal blocks the columns of a product are cut.
+SUM_BYTES = 8 * 2**20
+"""What the products that sum up to one gradient may take at a time."""
 
-    A long and narrow product spends most of its time packing its operands.
-    Cut into blocks of up to `SMALL_PRODUCT` it is two to five times as fast
-    (`matmul` runs over the blocks). Only whole positions are cut, so that it
-    works for every `n`; a product that is not narrow stays in one piece.
+
+def _pieces(per_column: int, columns: int, n: int) -> int:
+    """Into how many equal pieces the `columns` of a row, of `n` samples each, are cut.
+
+    A long and narrow product spends much of its time packing its operands; in
+    pieces of up to `SMALL_PRODUCT` it need not. Only whole columns are cut, so
+    that it works for every `n`; a product that is not narrow stays in one piece.
     """
-    for blocks in range(1, positions + 1):
-        if positions % blocks == 0:
-            length = positions // blocks * n
-            if length < MIN_BLOCK:
+    for pieces in range(1, columns + 1):
+        if columns % pieces == 0:
+            length = columns // pieces * n
+            if length < MIN_PIECE:
                 break
             if per_column * length <= SMALL_PRODUCT:
-                return blocks
+                return pieces
     return 1
 
 
-MIN_BLOCK = 256
-"""Columns below which a block is not worth its call."""
+def _windows(rows: np.ndarray, starts: range, height: int, pieces: int) -> np.ndarray:
+    """Every `height` rows on from `starts` as one matrix a piece, without a copy.
+
+    `rows` is (H, A, L), L contiguous; the result is (len(starts), pieces,
+    height·A, L / pieces). Windows that overlap share their memory. With more
+    than one row in a window, `rows` has to be contiguous.
+    """
+    _, A, L = rows.shape
+    per_row, per_line, per_number = rows.strides
+    return np.lib.stride_tricks.as_strided(
+        rows[starts.start :],
+        (len(starts), pieces, height * A, L // pieces),
+        (starts.step * per_row, L // pieces * per_number, per_line, per_number),
+    )
 
 
 @dataclass(frozen=True)
@@ -163,97 +180,151 @@ class Conv2d(Layer):
         arrays = {}
         if h.before or h.after or w.before or w.after:
             arrays["padded"] = Scratch((C, h.padded, w.padded), kept=False)
-        if h.kernel * w.kernel * h.stride * w.stride > 1 or arrays:
-            arrays["cols"] = Scratch((C, h.kernel, w.kernel, h.positions, w.positions))
-            arrays["stripes"] = Scratch(
-                (C, w.kernel, h.size, w.positions), kept=False, optional=True
-            )
+        if h.kernel * w.kernel * w.stride > 1 or arrays:
+            arrays["stripes"] = Scratch((h.padded, C, w.kernel, w.positions))
+        before, after = _margins(h)
+        if before or after:
+            shape = (before + h.positions + after, self.filters, w.positions)
+            arrays["dy_rows"] = Scratch(shape, kept=False, optional=True)
         return arrays
 
     def views(self, x, y, dx, dy, scratch):
         C, n = x.shape[0], x.shape[-1]
         h, w = self._axes(x.shape[:-1])
-        views: dict = {}
-        source = x
-        if "padded" in scratch:
-            source = scratch["padded"]
-            views["inside"] = source[:, h.inside, w.inside]
-        if "cols" in scratch:
-            cols = scratch["cols"]  # (C, KH, KW, OH, OW, n)
-            windows = sliding_window_view(source, (h.kernel, w.kernel), axis=(1, 2))
-            windows = windows[:, :: h.stride, :: w.stride]  # (C, OH, OW, n, KH, KW)
-            views["windows"] = windows.transpose(0, 4, 5, 1, 2, 3)
-        else:  # a 1 x 1 kernel: the columns are the pixels
-            cols = x
-        rows = C * h.kernel * w.kernel
-        blocks = _blocks(self.filters * rows, h.positions * w.positions, n)
+        F, L = self.filters, w.positions * n
+        pieces = _pieces(F * C * h.kernel * w.kernel, w.positions, n)
+        every = range(0, h.positions * h.stride, h.stride)
 
-        def in_blocks(array: np.ndarray, height: int) -> np.ndarray:
-            """(height, OH·OW·n) as (blocks, height, OH·OW·n / blocks)."""
-            return array.reshape(height, blocks, -1).transpose(1, 0, 2)
+        def by_rows(image: np.ndarray) -> np.ndarray:
+            """(channels, rows, columns, n) as (rows, channels, columns·n)."""
+            return image.reshape(*image.shape[:2], -1).swapaxes(0, 1)
 
-        views["cols_blocks"] = in_blocks(cols, rows)
-        views["y_blocks"] = in_blocks(y, self.filters)
-        views["y2"] = y.reshape(self.filters, -1)
-        if dy is not None:
-            views["dy_blocks"] = in_blocks(dy, self.filters)
-        if dx is not None:
-            if "cols" in scratch:
-                views["dcols_blocks"] = views["cols_blocks"]
-                stripes = scratch["stripes"]  # (C, KW, H, OW, n)
-                views["row_taps"] = [
-                    (stripes[:, :, rows], cols[:, i, :, at_rows])
-                    for i, (rows, at_rows) in enumerate(map(h.tap, range(h.kernel)))
-                ]
-                views["column_taps"] = [
-                    (dx[:, :, columns], stripes[:, j, :, at_columns])
-                    for j, (columns, at_columns) in enumerate(map(w.tap, range(w.kernel)))
-                ]
-            else:
-                views["dcols_blocks"] = in_blocks(dx, C)
+        views: dict = {"y2": y.reshape(F, -1)}
+        if "stripes" in scratch:
+            stripes = scratch["stripes"]  # (H, C, KW, OW, n), H with padding
+            source = x
+            if "padded" in scratch:
+                source = scratch["padded"]
+                views["inside"] = source[:, h.inside, w.inside]
+            shifts = sliding_window_view(source, w.kernel, axis=2)[:, :, :: w.stride]
+            views["shifts"] = shifts.transpose(1, 0, 4, 2, 3)  # (H, C, KW, OW, n)
+            rows = stripes.reshape(h.padded, C * w.kernel, L)
+        else:  # a 1 x 1 kernel sees the pixels themselves
+            rows = by_rows(x)
+        views["windows"] = _windows(rows, every, h.kernel, pieces)
+        views["y_windows"] = _windows(by_rows(y), range(h.positions), 1, pieces)
+        if dy is None:
+            return views
+        dy_rows = by_rows(dy)
+        views["dy_windows"] = _windows(dy_rows, range(h.positions), 1, pieces)
+        views["dyT_windows"] = views["dy_windows"].swapaxes(2, 3)
+        at_once = max(1, SUM_BYTES // (pieces * rows.shape[1] * h.kernel * F * x.itemsize))
+        views["parts"] = [slice(i, i + at_once) for i in range(0, h.positions, at_once)]
+        if dx is None:
+            return views
+
+        before, _ = _margins(h)
+        if "dy_rows" in scratch:
+            inside = slice(before, before + h.positions)
+            views["dy_margins"] = [scratch["dy_rows"][:before], scratch["dy_rows"][inside.stop :]]
+            views["dy_inside"] = scratch["dy_rows"][inside]
+            views["dy_by_rows"] = dy.swapaxes(0, 1)
+            dy_rows = scratch["dy_rows"].reshape(-1, F, L)
+        if "stripes" in scratch:
+            drows = rows[h.inside]  # `stripes` again, without the padding
+            dstripes = stripes[h.inside].transpose(2, 1, 0, 3, 4)  # (KW, C, H, OW, n)
+            taps = [
+                (dx[:, :, columns], dstripes[j][:, :, at_columns])
+                for j, (columns, at_columns) in enumerate(map(w.tap, range(w.kernel)))
+            ]
+            taps.sort(key=lambda tap: -tap[0].size)
+            views["taps"], views["first_covers"] = taps, taps[0][0].shape == dx.shape
+        else:
+            drows = by_rows(dx)
+        views["phases"] = []
+        for phase in range(h.stride):
+            taken = drows[(phase - h.before) % h.stride :: h.stride]
+            first = -((phase - h.before) // h.stride)  # window of the first of them
+            height = len(range(phase, h.kernel, h.stride))
+            start = before + first - (height - 1)
+            views["phases"].append(
+                (
+                    slice(phase, h.kernel, h.stride),
+                    _windows(dy_rows, range(start, start + len(taken)), height, pieces)
+                    if height
+                    else None,
+                    _windows(taken, range(len(taken)), 1, pieces),
+                )
+            )
         return views
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y[f, p] = Σ W[f, c, i, j] x[c, p·stride + (i, j)] + b[f]``.
 
-        All windows are unfolded into columns (im2col: Chellapilla et al.
-        2006), so that the sum is one matrix product ``W cols``.
+        Each row of the image is unfolded along its width, into one *stripe*
+        for every column of the kernel; the stripes of KH rows, one below the
+        other, are the columns that im2col (Chellapilla et al. 2006) would have
+        written for a row of the output. Neighbouring rows share them, so that
+        KH times less is written, and each row of ``y`` is one matrix product.
         """
-        W = params["weight"].reshape(self.filters, -1)  # (F, C·KH·KW)
+        W = params["weight"].transpose(0, 2, 1, 3).reshape(self.filters, -1)  # (F, KH·C·KW)
         if "padded" in scratch:
             scratch["padded"][...] = 0
             np.copyto(scratch["inside"], x)
-        if "cols" in scratch:
-            np.copyto(scratch["cols"], scratch["windows"])
-        # (F, C·KH·KW) @ (C·KH·KW, OH·OW·n), block by block
-        np.matmul(W, scratch["cols_blocks"], out=scratch["y_blocks"])
+        if "stripes" in scratch:
+            np.copyto(scratch["stripes"], scratch["shifts"])
+        # for every row: (F, KH·C·KW) @ (KH·C·KW, OW·n)
+        np.matmul(W, scratch["windows"], out=scratch["y_windows"])
         y2 = scratch["y2"]  # (F, OH·OW·n)
         y2 += params["bias"][:, np.newaxis]
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
-        """``dW = dy colsᵀ``, ``db = Σ dy``, ``dcols = Wᵀ dy``; ``dx`` sums its taps.
+        """``dW = Σ dy[p] x[p·stride + (i, j)]``, ``db = Σ dy``, and transposed to `forward`:
 
-        A pixel stands in the columns once for every element of the kernel
-        that meets it; its gradient is the sum over these (col2im), taken over
-        the kernel's rows first and over its columns then. `dcols` takes the
-        place of `cols`, which `dW` was the last to need.
+        ``dx[c, q] = Σ W[f, c, i, j] dy[f, p]`` over all ``p·stride + (i, j) =
+        q``. First the stripes get their gradients, the sum over the rows of
+        the kernel as one product with the KH rows of ``dy`` that a row took
+        part in (with stride ``s``, only every ``s``-th row of the kernel meets
+        a given row). Then each pixel collects those of its KW stripes.
         """
-        W = params["weight"].reshape(self.filters, -1)  # (F, C·KH·KW)
-        dW = grads["weight"].reshape(self.filters, -1)
-        dy_blocks, cols_blocks = scratch["dy_blocks"], scratch["cols_blocks"]
-        # dWᵀ = cols dyᵀ, the faster way round, summed over the blocks:
-        # (C·KH·KW, OH·OW·n) @ (OH·OW·n, F)
-        products = np.matmul(cols_blocks, dy_blocks.transpose(0, 2, 1))
-        np.add.reduce(products, axis=0, out=dW.T)
+        C, (KH, KW) = x.shape[0], params["weight"].shape[2:]
+        dW = grads["weight"].transpose(2, 1, 3, 0)  # (KH, C, KW, F)
+        total = None
+        for part in scratch["parts"]:
+            # for every row: (KH·C·KW, OW·n) @ (OW·n, F)
+            products = np.matmul(scratch["windows"][part], scratch["dyT_windows"][part])
+            products = products.reshape(-1, KH, C, KW, self.filters)
+            if total is None:
+                total = np.add.reduce(products, axis=0, out=dW)
+            else:
+                total += np.add.reduce(products, axis=0)
         np.add.reduce(dy.reshape(self.filters, -1), axis=1, out=grads["bias"])
         if dx is None:
             return
-        # (C·KH·KW, F) @ (F, OH·OW·n)
-        np.matmul(W.T, dy_blocks, out=scratch["dcols_blocks"])
-        if "cols" in scratch:
-            scratch["stripes"][...] = 0
-            for pixels, dcols in scratch["row_taps"]:
-                pixels += dcols
-            dx[...] = 0
-            for pixels, stripes in scratch["column_taps"]:
+        if "dy_rows" in scratch:
+            for margin in scratch["dy_margins"]:
+                margin[...] = 0
+            np.copyto(scratch["dy_inside"], scratch["dy_by_rows"])
+        for kernel_rows, dy_windows, drows in scratch["phases"]:
+            if dy_windows is None:  # the kernel never meets these rows
+                drows[...] = 0
+                continue
+            W = params["weight"][:, :, kernel_rows][:, :, ::-1]
+            W = W.transpose(1, 3, 2, 0).reshape(C * KW, -1)  # (C·KW, KH·F), rows last to first
+            np.matmul(W, dy_windows, out=drows)
+        if "stripes" in scratch:
+            taps = scratch["taps"]
+            if scratch["first_covers"]:
+                np.copyto(*taps[0])
+                taps = taps[1:]
+            else:
+                dx[...] = 0
+            for pixels, stripes in taps:
                 pixels += stripes
+
+
+def _margins(h: _Axis) -> tuple[int, int]:
+    """Rows of zeros before and after `dy`, so that every row of `x` has a full window."""
+    before = -(-h.kernel // h.stride) - 1
+    last = (h.before + h.size - 1) // h.stride  # the window that the last row is first in
+    return before, max(0, last - h.positions + 1)
