@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info
 
 from benchmarks import fits, floor, footprint, predicts, search
 from benchmarks.measure import Result, take_turns
-from benchmarks.networks import CASES, N_ROWS
+from benchmarks.networks import CASES
 
 
 def measure_fits(rounds: int) -> list[Result]:
@@ -77,7 +77,7 @@ def show_floor(results: list[Result]) -> dict[str, float]:
     for result in results:
         name = result.work.removeprefix("fit ").split(",")[0]
         if name in ("LeNet", "VGG-like"):
-            least = floor.multiply_adds(CASES[name]) * N_ROWS / speed
+            least = floor.multiply_adds(CASES[name]) * CASES[name].n_rows / speed
             shares[result.work] = least / float(np.median(result.seconds["skcnn"]))
             print(f"    {result.work:24} {shares[result.work]:.0%} of the floor")
     return shares

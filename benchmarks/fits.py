@@ -7,7 +7,7 @@ import torch
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from benchmarks.networks import CASES, N_CLASSES, N_ROWS, Case, as_torch
+from benchmarks.networks import CASES, N_CLASSES, Case, as_torch
 from skcnn import ScratchCNNClassifier
 
 Epoch = Callable[[], object]
@@ -25,11 +25,12 @@ TARGETS = {  # work, batch: (must, aim) against the better PyTorch loop
 SKORCH_MUST, SKORCH_AIM = 2.0, 4.0
 
 
-def data(case: Case, n_rows: int = N_ROWS) -> tuple[np.ndarray, np.ndarray]:
+def data(case: Case, n_rows: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Random images and labels."""
+    n = n_rows or case.n_rows
     rng = np.random.default_rng(0)
-    images = rng.random((n_rows, *case.image_shape), dtype=np.float32)
-    return images, rng.integers(0, N_CLASSES, n_rows)
+    images = rng.random((n, *case.image_shape), dtype=np.float32)
+    return images, rng.integers(0, N_CLASSES, n)
 
 
 def skcnn_epoch(case: Case, X: np.ndarray, y: np.ndarray, batch_size: int) -> Epoch:

@@ -13,6 +13,9 @@ N_CLASSES = 10
 N_ROWS = 5003
 """A prime: no batch size divides it."""
 
+N_ROWS_OF_LARGE = 1009
+"""For networks whose epochs take long."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -21,6 +24,7 @@ class Case:
     name: str
     layers: tuple[Layer, ...]
     image_shape: Shape
+    n_rows: int = N_ROWS
 
     @property
     def network(self) -> Network:
@@ -53,8 +57,13 @@ CASES = {
             (1, 28, 28),
         ),
         Case("two blocks", tuple(cnn((16, 32), hidden_layer_sizes=64)), (1, 8, 8)),
-        Case("conv32-conv64", tuple(cnn((32, 64), hidden_layer_sizes=128)), (1, 28, 28)),
-        Case("VGG-like", _vgg_like(), (3, 32, 32)),
+        Case(
+            "conv32-conv64",
+            tuple(cnn((32, 64), hidden_layer_sizes=128)),
+            (1, 28, 28),
+            N_ROWS_OF_LARGE,
+        ),
+        Case("VGG-like", _vgg_like(), (3, 32, 32), N_ROWS_OF_LARGE),
     )
 }
 

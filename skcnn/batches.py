@@ -79,16 +79,22 @@ class Images:
         out : ndarray of shape (channels, height, width, number of rows)
         """
         part = self._take(rows)
-        if self.scaling is not None:
+        part = part.transpose(3, 1, 2, 0) if self.channels_last else part.transpose(1, 2, 3, 0)
+        if self.scaling is None:
+            np.copyto(out, part, casting="same_kind")
+        else:
             exact = np.result_type(part.dtype, out.dtype)  # no rounding before the mean is gone
             if self.scaling.deviation.min() < np.finfo(exact).tiny:
                 exact = np.result_type(exact, np.float64)
-            spread = (1, -1) if self.channels_last else (-1, 1, 1)
-            mean = self.scaling.mean.astype(exact).reshape(spread)
-            part = np.subtract(part, mean, dtype=exact)
-            part *= (1 / self.scaling.deviation).astype(exact).reshape(spread)
-        np.copyto(out, part.transpose(3, 1, 2, 0) if self.channels_last else
-                  part.transpose(1, 2, 3, 0), casting="same_kind")  # fmt: skip
+            mean = self.scaling.mean.astype(exact).reshape(-1, 1, 1, 1)
+            factor = (1 / self.scaling.deviation).astype(exact).reshape(-1, 1, 1, 1)
+            if exact == out.dtype:
+                np.subtract(part, mean, out=out, dtype=exact)
+                out *= factor
+            else:
+                part = np.subtract(part, mean, dtype=exact)
+                part *= factor
+                np.copyto(out, part, casting="same_kind")
 
     def measure(self, weights: np.ndarray) -> Scaling:
         """Weighted mean and standard deviation of every channel.

@@ -1,5 +1,7 @@
 """The forward pass over any number of rows."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from skcnn.batches import Images
@@ -8,6 +10,12 @@ from skcnn.parallel import Workers
 from skcnn.workspace import Workspace
 
 __all__ = ["outputs"]
+
+SPARE_BYTES = 8 * 2**20
+"""What the arrays of one thread may take to be kept for the next call."""
+
+SPARES = 4
+"""How many of them are kept."""
 
 LANES = 16
 """Samples that the widest vector instructions of a matrix product take together."""
@@ -48,7 +56,9 @@ def outputs(
 
     def task(worker: int, i: int) -> None:
         if worker not in workspaces:
-            workspaces[worker] = Workspace(network, capacity, backward=False)
+            workspaces[worker] = _take_spare(network, capacity) or Workspace(
+                network, capacity, backward=False
+            )
         rows = parts[i]
         n = rows.stop - rows.start
         arrays = workspaces[worker].arrays(capacity)
@@ -59,6 +69,7 @@ def outputs(
         Z[..., rows] = arrays.x[-1][..., :n]
 
     workers.run(len(parts), task)
+    _keep_spares(network, workspaces.values())
     return np.nan_to_num(Z, copy=False)
 
 
@@ -68,3 +79,21 @@ def _even_parts(n_samples: int, size: int) -> tuple[list[slice], int]:
     if n_samples >= LANES:
         capacity = -(-capacity // LANES) * LANES
     return micro_batches(n_samples, capacity), capacity
+
+
+def _take_spare(network: Network, capacity: int) -> Workspace | None:
+    """A workspace that an earlier call left: laying one out takes as long as a small prediction.
+
+    Calls from several threads take different ones.
+    """
+    try:
+        spare = network.spare_workspaces.pop()
+    except IndexError:
+        return None
+    return spare if spare.capacity == capacity else None
+
+
+def _keep_spares(network: Network, workspaces: Iterable[Workspace]) -> None:
+    for workspace in workspaces:
+        if workspace.memory.nbytes <= SPARE_BYTES and len(network.spare_workspaces) < SPARES:
+            network.spare_workspaces.append(workspace)

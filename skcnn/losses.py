@@ -91,7 +91,6 @@ class SoftmaxCrossEntropy:
         p = np.exp(z, out=dz)
         total = p.sum(axis=0)
         loss = np.dot(weights, np.log(total) - z[targets, columns])
-        p /= total
-        p[targets, columns] -= 1
-        dz *= weights
+        dz *= weights / total
+        dz[targets, columns] -= weights
         return BatchLoss(float(loss), float(correct))

@@ -12,11 +12,11 @@ from skcnn.workspace import Arrays, Workspace
 
 __all__ = ["Network", "micro_batches"]
 
-CACHE_BYTES = 24 * 2**20
+CACHE_BYTES = 32 * 2**20
 """What the arrays of one micro-batch may take, roughly a last-level cache."""
 
-TASK_BYTES = 2**20
-"""What they should take at least, for a task to be worth a thread's while."""
+SMALL_BYTES = 4 * 2**20
+"""Up to here a network is so small that the calls take longer than the arithmetic."""
 
 
 class Network:
@@ -95,9 +95,10 @@ class Network:
         self.step_shapes = _chain(self.steps, self.input_shape)
         self._slots = self._lay_out()
         self.plans: dict[tuple[bool, bool], Any] = {}  # of workspaces, made on demand
+        self.spare_workspaces: list[Workspace] = []  # of small predictions, for the next one
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "plans": {}}
+        return {**self.__dict__, "plans": {}, "spare_workspaces": []}
 
     def __repr__(self) -> str:
         return f"Network({list(self.layers)!r}, {self.input_shape!r}, {self.dtype.name!r})"
@@ -280,8 +281,8 @@ class Network:
     def micro_batch_size(self, n_samples: int | None = None, max_bytes: float = np.inf) -> int:
         """How many samples go through the layers together.
 
-        A power of two, 32 where nothing speaks against it: more where that is
-        little work for a task, and fewer where the arrays leave the cache. It
+        A power of two, 64 where nothing speaks against it: more where that is
+        little work for a call, and fewer where the arrays leave the cache. It
         depends on the network and its dtype alone, so that results do too;
         only the memory that is allowed, or a smaller number of samples, can
         lower it.
@@ -299,7 +300,7 @@ class Network:
             At least 1.
         """
         one = Workspace.nbytes_per_sample(self)
-        size = 64 if 32 * one < TASK_BYTES else 32
+        size = 128 if 128 * one <= SMALL_BYTES else 64
         while size > 1 and size * one > CACHE_BYTES:
             size //= 2
         size = max(1, int(min(size, max_bytes / one)))

@@ -250,6 +250,7 @@ class _Job:
         self._task, self._in_order = task, in_order
         self._todo = deque(range(n_tasks))
         self._next = 0
+        self._early: dict[int, Any] = {}  # results whose turn has not come
         self._turn = threading.Condition()
 
     def fail(self, error: BaseException) -> None:
@@ -276,11 +277,16 @@ class _Job:
             self.fail(error)
 
     def _finish(self, i: int, result: Any) -> None:
+        """Hand over all results whose turn has come; before another task, wait for this one's.
+
+        Whoever finds no more tasks need not wait: others will hand it over.
+        """
         assert self._in_order is not None
         with self._turn:
-            while self._next != i and self.error is None:
-                self._turn.wait()
-            if self.error is None:
-                self._in_order(i, result)
+            self._early[i] = result
+            while self._next in self._early and self.error is None:
+                self._in_order(self._next, self._early.pop(self._next))
                 self._next += 1
                 self._turn.notify_all()
+            while self._next <= i and self._todo and self.error is None:
+                self._turn.wait()

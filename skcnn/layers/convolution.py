@@ -47,7 +47,7 @@ class _Axis(NamedTuple):
 SMALL_PRODUCT = 2**20
 """Multiply-adds up to which OpenBLAS uses its kernels for small matrices."""
 
-MIN_PIECE = 256
+MIN_PIECE = 64
 """Columns below which a product is not worth its call."""
 
 SUM_BYTES = 8 * 2**20
@@ -212,13 +212,13 @@ class Conv2d(Layer):
         else:  # a 1 x 1 kernel sees the pixels themselves
             rows = by_rows(x)
         views["windows"] = _windows(rows, every, h.kernel, pieces)
+        views["whole_windows"] = _windows(rows, every, h.kernel, 1)
         views["y_windows"] = _windows(by_rows(y), range(h.positions), 1, pieces)
         if dy is None:
             return views
         dy_rows = by_rows(dy)
-        views["dy_windows"] = _windows(dy_rows, range(h.positions), 1, pieces)
-        views["dyT_windows"] = views["dy_windows"].swapaxes(2, 3)
-        at_once = max(1, SUM_BYTES // (pieces * rows.shape[1] * h.kernel * F * x.itemsize))
+        views["dyT_windows"] = _windows(dy_rows, range(h.positions), 1, 1).swapaxes(2, 3)
+        at_once = max(1, SUM_BYTES // (rows.shape[1] * h.kernel * F * x.itemsize))
         views["parts"] = [slice(i, i + at_once) for i in range(0, h.positions, at_once)]
         if dx is None:
             return views
@@ -292,7 +292,7 @@ class Conv2d(Layer):
         total = None
         for part in scratch["parts"]:
             # for every row: (KH·C·KW, OW·n) @ (OW·n, F)
-            products = np.matmul(scratch["windows"][part], scratch["dyT_windows"][part])
+            products = np.matmul(scratch["whole_windows"][part], scratch["dyT_windows"][part])
             products = products.reshape(-1, KH, C, KW, self.filters)
             if total is None:
                 total = np.add.reduce(products, axis=0, out=dW)
