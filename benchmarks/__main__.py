@@ -45,7 +45,7 @@ def measure_predictions(rounds: int) -> list[Result]:
 def measure_search(rounds: int) -> Result:
     """The search from a cold start."""
     result = Result("search digits, 3 x 3 x 3, cold", search.MUST, search.AIM, "skorch")
-    contenders = {name: lambda name=name: search.seconds(name) for name in ("skcnn", "skorch")}
+    contenders = {name: lambda name=name: search.seconds(name) for name in search.CONTENDERS}
     result.seconds = take_turns(contenders, rounds, warm_up=0)
     show(result)
     return result
@@ -65,8 +65,15 @@ def show(result: Result) -> None:
         print(
             f"    {best:.2f} against the better {result.against}: must {result.must}, "
             f"aim {result.aim}: {verdict}",
-            flush=True,
         )
+    if result.against != "skorch" and "skorch" in result.seconds:
+        must, aim = (
+            (fits.SKORCH_MUST, fits.SKORCH_AIM)
+            if result.work.startswith("fit")
+            else (predicts.SKORCH_MUST, predicts.SKORCH_AIM)
+        )
+        verdict = "reached" if result.ratio("skorch") >= must else "NOT reached"
+        print(f"    {result.ratio('skorch'):.2f} against skorch: must {must}, aim {aim}: {verdict}")
 
 
 def show_floor(results: list[Result]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from sklearn.neural_network import MLPClassifier
 from skorch import NeuralNetClassifier
 from torch import nn
 
@@ -23,6 +24,9 @@ TARGETS = {  # work, batch: (must, aim) against the better PyTorch loop
     ("VGG-like", 128): (0.9, 1.2),
 }
 SKORCH_MUST, SKORCH_AIM = 2.0, 4.0
+
+WITH_MLP = ("LeNet", "simple_cnn")
+"""Where most parameters are in dense layers, so that a network of these alone compares."""
 
 
 def data(case: Case, n_rows: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -72,13 +76,28 @@ def skorch_epoch(case: Case, X: np.ndarray, y: np.ndarray, batch_size: int) -> E
     return lambda: net.fit(X, y)
 
 
+def mlp_epoch(case: Case, X: np.ndarray, y: np.ndarray, batch_size: int) -> Epoch:
+    """scikit-learn's own network, with as many parameters in one hidden layer.
+
+    It has no weights to share, so that it needs far fewer multiply-adds for them.
+    """
+    inputs = int(np.prod(case.image_shape))
+    hidden = round((case.network.n_parameters - N_CLASSES) / (inputs + 1 + N_CLASSES))
+    mlp = MLPClassifier(hidden, batch_size=batch_size, random_state=0)
+    rows = X.reshape(len(X), -1)
+    return lambda: mlp.partial_fit(rows, y, classes=np.arange(N_CLASSES))
+
+
 def contenders(name: str, batch_size: int) -> dict[str, Epoch]:
     """All that train one network."""
     case = CASES[name]
     X, y = data(case)
-    return {
+    all_of_them = {
         "skcnn": skcnn_epoch(case, X, y, batch_size),
         "PyTorch": torch_epoch(case, X, y, batch_size, torch.contiguous_format),
         "PyTorch channels_last": torch_epoch(case, X, y, batch_size, torch.channels_last),
         "skorch": skorch_epoch(case, X, y, batch_size),
     }
+    if name in WITH_MLP:
+        all_of_them["MLPClassifier"] = mlp_epoch(case, X, y, batch_size)
+    return all_of_them
