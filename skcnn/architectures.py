@@ -75,11 +75,11 @@ def cnn(
     --------
     >>> for layer in cnn(filters=8, hidden_layer_sizes=64):
     ...     print(layer)
-    Conv2d(filters=8, kernel_size=3, stride=1, padding='same', initializer=He(), clip=True)
+    Conv2d(filters=8, kernel_size=3, padding='same', clip=True)
     ReLU()
-    MaxPool2d(pool_size=2, stride=None, clip=True)
+    MaxPool2d(pool_size=2, clip=True)
     Flatten()
-    Dense(units=64, initializer=He())
+    Dense(units=64)
     ReLU()
     """
     widths = _sizes("filters", filters)

@@ -26,28 +26,34 @@ def conv2d(layer, params, x):
     C, H, W = x.shape
     KH, KW = pair(layer.kernel_size)
     SH, SW = pair(layer.stride)
+    DH, DW = pair(layer.dilation)
     if layer.padding == "same":
         if layer.clip:
-            KH, KW = min(KH, 2 * H - 1), min(KW, 2 * W - 1)
-        (top, bottom), (left, right) = pads(H, KH, SH, "same"), pads(W, KW, SW, "same")
+            KH, KW = min(KH, 2 * ((H - 1) // DH) + 1), min(KW, 2 * ((W - 1) // DW) + 1)
+        (top, bottom), (left, right) = (
+            pads(H, DH * (KH - 1) + 1, SH, "same"),
+            pads(W, DW * (KW - 1) + 1, SW, "same"),
+        )
     else:
         PH, PW = pair(layer.padding)
         if layer.clip:
-            KH, KW = min(KH, H + 2 * PH), min(KW, W + 2 * PW)
+            KH, KW = min(KH, (H + 2 * PH - 1) // DH + 1), min(KW, (W + 2 * PW - 1) // DW + 1)
         (top, bottom), (left, right) = (PH, PH), (PW, PW)
-    OH = (H + top + bottom - KH) // SH + 1
-    OW = (W + left + right - KW) // SW + 1
+    OH = (H + top + bottom - DH * (KH - 1) - 1) // SH + 1
+    OW = (W + left + right - DW * (KW - 1) - 1) // SW + 1
     y = np.zeros((layer.filters, OH, OW))
     for f in range(layer.filters):
+        group = f // (layer.filters // layer.groups)
         for p in range(OH):
             for q in range(OW):
-                total = params["bias"][f]
-                for c in range(C):
+                total = params["bias"][f] if layer.bias else 0.0
+                for c in range(C // layer.groups):
+                    channel = group * (C // layer.groups) + c
                     for i in range(KH):
                         for j in range(KW):
-                            row, column = p * SH + i - top, q * SW + j - left
+                            row, column = p * SH + i * DH - top, q * SW + j * DW - left
                             if 0 <= row < H and 0 <= column < W:
-                                total += params["weight"][f, c, i, j] * x[c, row, column]
+                                total += params["weight"][f, c, i, j] * x[channel, row, column]
                 y[f, p, q] = total
     return y
 
@@ -70,7 +76,9 @@ def pool2d(layer, x, pooled):
 def dense(layer, params, x):
     y = np.zeros(layer.units)
     for u in range(layer.units):
-        y[u] = params["bias"][u] + sum(w * v for w, v in zip(params["weight"][u], x, strict=True))
+        y[u] = sum(w * v for w, v in zip(params["weight"][u], x, strict=True))
+        if layer.bias:
+            y[u] += params["bias"][u]
     return y
 
 

@@ -31,7 +31,9 @@ vectors = st.tuples(st.integers(1, 9))
 
 @st.composite
 def convolutions(draw):
-    shape = draw(images)
+    groups = draw(st.integers(1, 3))
+    channels, *sizes = draw(images)
+    shape = (channels * groups, *sizes)
     padding = draw(
         st.one_of(st.just("same"), st.integers(0, 2), st.tuples(*[st.integers(0, 2)] * 2))
     )
@@ -39,10 +41,17 @@ def convolutions(draw):
     if padding != "same":
         p = (padding, padding) if isinstance(padding, int) else padding
         room = (shape[1] + 2 * p[0], shape[2] + 2 * p[1])
-    kernel = tuple(draw(st.integers(1, min(5, r))) for r in room)
+    dilation = draw(st.one_of(st.integers(1, 2), st.tuples(*[st.integers(1, 3)] * 2)))
+    step = (dilation, dilation) if isinstance(dilation, int) else dilation
+    kernel = tuple(
+        draw(st.integers(1, min(5, (r - 1) // d + 1))) for r, d in zip(room, step, strict=True)
+    )
     stride = draw(st.one_of(st.integers(1, 3), st.tuples(*[st.integers(1, 3)] * 2)))
-    clip = draw(st.booleans())
-    return Conv2d(draw(st.integers(1, 4)), kernel, stride, padding, clip=clip), shape
+    layer = Conv2d(
+        groups * draw(st.integers(1, 3)), kernel, stride, padding, dilation=dilation,
+        groups=groups, bias=draw(st.booleans()), clip=draw(st.booleans()),
+    )  # fmt: skip
+    return layer, shape
 
 
 @st.composite
@@ -63,7 +72,7 @@ TABLE = {
     "MaxPool2d": pools(MaxPool2d),
     "AvgPool2d": pools(AvgPool2d),
     "Flatten": anywhere(Flatten()),
-    "Dense": st.tuples(st.builds(Dense, st.integers(1, 5)), vectors),
+    "Dense": st.tuples(st.builds(Dense, st.integers(1, 5), st.booleans()), vectors),
     "ReLU": anywhere(ReLU()),
     "Tanh": anywhere(Tanh()),
     "Sigmoid": anywhere(Sigmoid()),
@@ -74,6 +83,8 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "Conv2d": Conv2d(2, 3, padding=1),
     "Conv2d 1x1": Conv2d(2, 1),
     "Conv2d strided": Conv2d(2, 2, stride=2),
+    "Conv2d depthwise": Conv2d(2, 3, padding=1, groups=2, bias=False),
+    "Conv2d dilated": Conv2d(2, 2, padding=1, dilation=2),
     "MaxPool2d": MaxPool2d(2, stride=1),
     "AvgPool2d": AvgPool2d(2, clip=True),
     "Flatten": Flatten(),
@@ -230,6 +241,13 @@ BAD = [
     (Conv2d(2, 9), IMAGE, r"kernel 9 x 9 does not fit into the padded input 8 x 8.*\(3, 8, 8\)"),
     (Conv2d(2, 3), VECTOR, r"takes images .* shape \(12,\)"),
     (Conv2d(2, 3, initializer="he"), IMAGE, "initializer must be an instance"),
+    (Conv2d(2, 3, dilation=0), IMAGE, "dilation must be an int of at least 1 or a pair"),
+    (Conv2d(2, 5, dilation=2), IMAGE, "kernel 9 x 9 does not fit into the padded input 8 x 8"),
+    (Conv2d(2, 3, groups=0), IMAGE, "groups must be an int of at least 1"),
+    (Conv2d(2, 3, groups=2), IMAGE, "groups must divide the 3 channels .* 2 filters, got 2"),
+    (Conv2d(2, 3, groups=3), IMAGE, "groups must divide the 3 channels .* 2 filters, got 3"),
+    (Conv2d(2, 3, bias=None), IMAGE, "bias must be True or False"),
+    (Dense(2, bias="no"), VECTOR, "bias must be True or False"),
     (Conv2d(2, 3, clip=1), IMAGE, "clip must be True or False"),
     (MaxPool2d(0), IMAGE, "MaxPool2d: pool_size must be"),
     (MaxPool2d(2, stride=0), IMAGE, "stride must be"),

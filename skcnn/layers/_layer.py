@@ -1,8 +1,8 @@
 """What every layer can say of itself and do."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import numpy as np
 
@@ -70,6 +70,16 @@ class Layer(ABC):
     rectifies: ClassVar[bool] = False
     takes_maximum: ClassVar[bool] = False
     decayed: ClassVar[tuple[str, ...]] = ("weight",)
+
+    def __repr__(self) -> str:
+        """The call that makes the layer, without what is at its default."""
+        told = [
+            f"{field.name}={value!r}"
+            for field in fields(cast(Any, self))
+            if (value := getattr(self, field.name)) is not field.default
+            and not (type(value) is type(field.default) and value == field.default)
+        ]
+        return f"{type(self).__name__}({', '.join(told)})"
 
     @abstractmethod
     def output_shape(self, input_shape: Shape) -> Shape:

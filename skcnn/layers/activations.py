@@ -18,7 +18,7 @@ class _Activation(Layer):
         return input_shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ReLU(_Activation):
     """Rectifier, ``y = max(x, 0)``."""
 
@@ -37,7 +37,7 @@ class ReLU(_Activation):
         np.multiply(dy, positive, out=dx)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tanh(_Activation):
     """Hyperbolic tangent, ``y = tanh(x)``."""
 
@@ -55,7 +55,7 @@ class Tanh(_Activation):
         np.multiply(dy, slope, out=dx)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sigmoid(_Activation):
     """Logistic function, ``y = 1 / (1 + exp(-x))``."""
 

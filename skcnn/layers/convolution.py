@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from skcnn._hyperparameters import check_bool, check_int, check_pair
 from skcnn.initializers import He, Initializer
@@ -18,6 +18,7 @@ class _Axis(NamedTuple):
     size: int
     kernel: int
     stride: int
+    dilation: int
     before: int  # padding
     after: int
 
@@ -26,9 +27,14 @@ class _Axis(NamedTuple):
         return self.before + self.size + self.after
 
     @property
+    def extent(self) -> int:
+        """From the kernel's first element to its last, ``dilation (kernel - 1) + 1``."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
     def positions(self) -> int:
-        """``floor((size + 2 padding - kernel) / stride) + 1``."""
-        return (self.padded - self.kernel) // self.stride + 1
+        """``floor((size + 2 padding - extent) / stride) + 1``."""
+        return (self.padded - self.extent) // self.stride + 1
 
     @property
     def inside(self) -> slice:
@@ -37,9 +43,10 @@ class _Axis(NamedTuple):
 
     def tap(self, k: int) -> tuple[slice, slice]:
         """Pixels that element `k` of the kernel meets, and at which positions."""
-        first = max(0, -((k - self.before) // self.stride))
-        last = min(self.positions - 1, (self.size - 1 + self.before - k) // self.stride)
-        start = first * self.stride + k - self.before
+        k = k * self.dilation - self.before  # pixel that it meets at the first position
+        first = max(0, -(k // self.stride))
+        last = min(self.positions - 1, (self.size - 1 - k) // self.stride)
+        start = first * self.stride + k
         stop = start + (last - first) * self.stride + 1 if last >= first else start
         return slice(start, stop, self.stride), slice(first, max(first, last + 1))
 
@@ -74,20 +81,20 @@ def _pieces(per_column: int, columns: int, n: int) -> int:
 def _windows(rows: np.ndarray, starts: range, height: int, pieces: int) -> np.ndarray:
     """Every `height` rows on from `starts` as one matrix a piece, without a copy.
 
-    `rows` is (H, A, L), L contiguous; the result is (len(starts), pieces,
+    `rows` is (G, H, A, L), L contiguous; the result is (G, len(starts), pieces,
     height·A, L / pieces). Windows that overlap share their memory. With more
-    than one row in a window, `rows` has to be contiguous.
+    than one row in a window, each row has to follow the one before it.
     """
-    _, A, L = rows.shape
-    per_row, per_line, per_number = rows.strides
-    return np.lib.stride_tricks.as_strided(
-        rows[starts.start :],
-        (len(starts), pieces, height * A, L // pieces),
-        (starts.step * per_row, L // pieces * per_number, per_line, per_number),
+    G, _, A, L = rows.shape
+    per_group, per_row, per_line, per_number = rows.strides
+    return as_strided(
+        rows[:, starts.start :],
+        (G, len(starts), pieces, height * A, L // pieces),
+        (per_group, starts.step * per_row, L // pieces * per_number, per_line, per_number),
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Conv2d(Layer):
     """Convolution of an image with `filters` learned kernels.
 
@@ -102,6 +109,14 @@ class Conv2d(Layer):
     padding : int, (int, int) or "same", default=0
         Zeros on each side of an axis. "same" pads so that ``ceil(size /
         stride)`` positions come out, with the odd pixel after, as in Keras.
+    dilation : int or (int, int), default=1
+        Step between two elements of the kernel (Yu & Koltun 2016).
+    groups : int, default=1
+        Into how many groups of equal size the channels are cut; each filter
+        sees one of them (Krizhevsky et al. 2012). As many groups as channels
+        make the convolution depthwise.
+    bias : bool, default=True
+        Whether a learned number is added to each filter's output.
     initializer : Initializer, default=He()
         How the weights start; biases start at 0.
     clip : bool, default=False
@@ -121,6 +136,9 @@ class Conv2d(Layer):
     kernel_size: int | tuple[int, int]
     stride: int | tuple[int, int] = 1
     padding: int | tuple[int, int] | str = 0
+    dilation: int | tuple[int, int] = 1
+    groups: int = 1
+    bias: bool = True
     initializer: Initializer = He()
     clip: bool = False
 
@@ -131,6 +149,7 @@ class Conv2d(Layer):
         sizes = image_shape(self, input_shape)[1:]
         kernels = check_pair("Conv2d", "kernel_size", self.kernel_size, 1)
         strides = check_pair("Conv2d", "stride", self.stride, 1)
+        dilations = check_pair("Conv2d", "dilation", self.dilation, 1)
         same = self.padding == "same" if isinstance(self.padding, str) else False
         if isinstance(self.padding, str) and not same:
             raise ValueError(
@@ -139,22 +158,26 @@ class Conv2d(Layer):
             )
         fixed = (0, 0) if same else check_pair("Conv2d", "padding", self.padding, 0)
         if check_bool("Conv2d", "clip", self.clip):
-            reach = [2 * n - 1 if same else n + 2 * p for n, p in zip(sizes, fixed, strict=True)]
-            kernels = (min(kernels[0], reach[0]), min(kernels[1], reach[1]))
+            reach = [n - 1 if same else n + 2 * p - 1 for n, p in zip(sizes, fixed, strict=True)]
+            longest = [
+                (2 if same else 1) * (r // d) + 1 for r, d in zip(reach, dilations, strict=True)
+            ]
+            kernels = (min(kernels[0], longest[0]), min(kernels[1], longest[1]))
         if same:  # what ceil(size / stride) positions need
             total = [
-                max((-(-n // s) - 1) * s + k - n, 0)
-                for n, k, s in zip(sizes, kernels, strides, strict=True)
+                max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+                for n, k, s, d in zip(sizes, kernels, strides, dilations, strict=True)
             ]
             paddings = [(p // 2, p - p // 2) for p in total]
         else:
             paddings = [(p, p) for p in fixed]
         height, width = (
-            _Axis(n, k, s, *p) for n, k, s, p in zip(sizes, kernels, strides, paddings, strict=True)
+            _Axis(n, k, s, d, *p)
+            for n, k, s, d, p in zip(sizes, kernels, strides, dilations, paddings, strict=True)
         )
         if min(height.positions, width.positions) < 1:
             raise ValueError(
-                f"Conv2d: the kernel {height.kernel} x {width.kernel} does not fit into the "
+                f"Conv2d: the kernel {height.extent} x {width.extent} does not fit into the "
                 f"padded input {height.padded} x {width.padded} (input shape {input_shape})."
             )
         return height, width
@@ -162,104 +185,124 @@ class Conv2d(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         filters = check_int("Conv2d", "filters", self.filters, 1)
         check_initializer("Conv2d", self.initializer)
+        check_bool("Conv2d", "bias", self.bias)
         height, width = self._axes(input_shape)
+        groups = check_int("Conv2d", "groups", self.groups, 1)
+        if input_shape[0] % groups or filters % groups:
+            raise ValueError(
+                f"Conv2d: groups must divide the {input_shape[0]} channels of the input and the "
+                f"{filters} filters, got {groups}."
+            )
         return filters, height.positions, width.positions
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         height, width = self._axes(input_shape)
-        weight = (self.filters, input_shape[0], height.kernel, width.kernel)
-        return {"weight": weight, "bias": (self.filters,)}
+        weight = (self.filters, input_shape[0] // self.groups, height.kernel, width.kernel)
+        return {"weight": weight, "bias": (self.filters,)} if self.bias else {"weight": weight}
 
     def init(self, params: Params, rng: np.random.Generator) -> None:
         self.initializer(params["weight"], rng)
-        params["bias"][...] = 0
+        if self.bias:
+            params["bias"][...] = 0
 
     def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
-        C = input_shape[0]
+        G, C = self.groups, input_shape[0] // self.groups
         h, w = self._axes(input_shape)
         arrays = {}
         if h.before or h.after or w.before or w.after:
-            arrays["padded"] = Scratch((C, h.padded, w.padded), kept=False)
+            arrays["padded"] = Scratch((G, C, h.padded, w.padded), kept=False)
         if h.kernel * w.kernel * w.stride > 1 or arrays:
-            arrays["stripes"] = Scratch((h.padded, C, w.kernel, w.positions))
+            arrays["stripes"] = Scratch((G, h.padded, C, w.kernel, w.positions))
         before, after = _margins(h)
         if before or after:
-            shape = (before + h.positions + after, self.filters, w.positions)
+            shape = (G, before + h.positions + after, self.filters // G, w.positions)
             arrays["dy_rows"] = Scratch(shape, kept=False, optional=True)
         return arrays
 
     def views(self, x, y, dx, dy, scratch):
-        C, n = x.shape[0], x.shape[-1]
+        G, C, F = self.groups, x.shape[0] // self.groups, self.filters // self.groups
         h, w = self._axes(x.shape[:-1])
-        F, L = self.filters, w.positions * n
-        pieces = _pieces(F * C * h.kernel * w.kernel, w.positions, n)
-        every = range(0, h.positions * h.stride, h.stride)
+        n, L = x.shape[-1], w.positions * x.shape[-1]
+        pieces = _pieces(F * C * h.extent * w.kernel, w.positions, n)
+        starts = range(0, h.positions * h.stride, h.stride)
+
+        def in_groups(image: np.ndarray) -> np.ndarray:
+            """(channels, ...) as (groups, channels a group, ...)."""
+            return image.reshape(G, -1, *image.shape[1:])
 
         def by_rows(image: np.ndarray) -> np.ndarray:
-            """(channels, rows, columns, n) as (rows, channels, columns·n)."""
-            return image.reshape(*image.shape[:2], -1).swapaxes(0, 1)
+            """(channels, rows, columns, n) as (groups, rows, channels a group, columns·n)."""
+            return in_groups(image.reshape(*image.shape[:2], -1)).swapaxes(1, 2)
 
-        views: dict = {"y2": y.reshape(F, -1)}
+        views: dict = {"y2": y.reshape(self.filters, -1)}
+        if h.extent > h.kernel:  # rows of zeros stand where the kernel has none
+            views["spaced"] = np.zeros((G, F, C, h.extent, w.kernel), x.dtype)
+            views["filled"] = views["spaced"][:, :, :, :: h.dilation]
         if "stripes" in scratch:
-            stripes = scratch["stripes"]  # (H, C, KW, OW, n), H with padding
-            source = x
+            source = in_groups(x)
             if "padded" in scratch:
-                source = scratch["padded"]
-                views["inside"] = source[:, h.inside, w.inside]
-            shifts = sliding_window_view(source, w.kernel, axis=2)[:, :, :: w.stride]
-            views["shifts"] = shifts.transpose(1, 0, 4, 2, 3)  # (H, C, KW, OW, n)
-            rows = stripes.reshape(h.padded, C * w.kernel, L)
+                views["unpadded"], source = source, scratch["padded"]
+                views["inside"] = source[:, :, h.inside, w.inside]
+            shifts = sliding_window_view(source, w.extent, axis=3)
+            shifts = shifts[:, :, :, :: w.stride, :, :: w.dilation]  # (G, C, H, OW, n, KW)
+            views["shifts"] = shifts.transpose(0, 2, 1, 5, 3, 4)
+            rows = scratch["stripes"].reshape(G, h.padded, C * w.kernel, L)
         else:  # a 1 x 1 kernel sees the pixels themselves
             rows = by_rows(x)
-        views["windows"] = _windows(rows, every, h.kernel, pieces)
-        views["whole_windows"] = _windows(rows, every, h.kernel, 1)
+        views["windows"] = _windows(rows, starts, h.extent, pieces)
         views["y_windows"] = _windows(by_rows(y), range(h.positions), 1, pieces)
         if dy is None:
             return views
         dy_rows = by_rows(dy)
-        views["dyT_windows"] = _windows(dy_rows, range(h.positions), 1, 1).swapaxes(2, 3)
-        at_once = max(1, SUM_BYTES // (rows.shape[1] * h.kernel * F * x.itemsize))
+        views["dyT_rows"] = dy_rows.swapaxes(2, 3)  # (G, OH, OW·n, F)
+        views["whole_windows"] = _windows(rows, starts, h.extent, 1)[:, :, 0]
+        views["kernel_rows"] = slice(None, None, h.dilation)
+        at_once = max(1, SUM_BYTES // (x.itemsize * self.filters * C * h.extent * w.kernel))
         views["parts"] = [slice(i, i + at_once) for i in range(0, h.positions, at_once)]
         if dx is None:
             return views
 
         before, _ = _margins(h)
         if "dy_rows" in scratch:
+            views["dy_by_rows"], dy_rows = dy_rows, scratch["dy_rows"].reshape(G, -1, F, L)
             inside = slice(before, before + h.positions)
-            views["dy_margins"] = [scratch["dy_rows"][:before], scratch["dy_rows"][inside.stop :]]
-            views["dy_inside"] = scratch["dy_rows"][inside]
-            views["dy_by_rows"] = dy.swapaxes(0, 1)
-            dy_rows = scratch["dy_rows"].reshape(-1, F, L)
+            views["dy_margins"] = [dy_rows[:, :before], dy_rows[:, inside.stop :]]
+            views["dy_inside"] = dy_rows[:, inside]
         if "stripes" in scratch:
-            drows = rows[h.inside]  # `stripes` again, without the padding
-            dstripes = stripes[h.inside].transpose(2, 1, 0, 3, 4)  # (KW, C, H, OW, n)
-            taps = [
-                (dx[:, :, columns], dstripes[j][:, :, at_columns])
-                for j, (columns, at_columns) in enumerate(map(w.tap, range(w.kernel)))
-            ]
+            drows = rows[:, h.inside]  # `stripes` again, without the padding
+            dstripes = scratch["stripes"][:, h.inside]  # (G, H, C, KW, OW, n)
+            taps = []
+            for j, (columns, at_columns) in enumerate(map(w.tap, range(w.kernel))):
+                pixels = in_groups(dx)[:, :, :, columns]  # (G, C, H, some columns, n)
+                taps.append((pixels, dstripes[:, :, :, j, at_columns].swapaxes(1, 2)))
             taps.sort(key=lambda tap: -tap[0].size)
-            views["taps"], views["first_covers"] = taps, taps[0][0].shape == dx.shape
+            views["taps"], views["first_covers"] = taps, taps[0][0].size == dx.size
         else:
             drows = by_rows(dx)
         views["phases"] = []
         for phase in range(h.stride):
-            taken = drows[(phase - h.before) % h.stride :: h.stride]
+            taken = drows[:, (phase - h.before) % h.stride :: h.stride]
+            kernel_rows = slice(phase, h.extent, h.stride)
+            height = len(range(phase, h.extent, h.stride))
             first = -((phase - h.before) // h.stride)  # window of the first of them
-            height = len(range(phase, h.kernel, h.stride))
             start = before + first - (height - 1)
-            views["phases"].append(
-                (
-                    slice(phase, h.kernel, h.stride),
-                    _windows(dy_rows, range(start, start + len(taken)), height, pieces)
-                    if height
-                    else None,
-                    _windows(taken, range(len(taken)), 1, pieces),
-                )
-            )
+            from_dy = None
+            if height and taken.size:
+                from_dy = _windows(dy_rows, range(start, start + taken.shape[1]), height, pieces)
+                taken = _windows(taken, range(taken.shape[1]), 1, pieces)
+            views["phases"].append((kernel_rows, from_dy, taken))
         return views
 
+    def _weight_rows(self, params: Params, scratch: dict) -> np.ndarray:
+        """The kernels as (groups, filters a group, C, KH, KW), with dilation's gaps in KH."""
+        W = params["weight"].reshape(self.groups, -1, *params["weight"].shape[1:])
+        if "spaced" in scratch:
+            scratch["filled"][...] = W
+            W = scratch["spaced"]
+        return W
+
     def forward(self, x, y, params, scratch, training, rng):
-        """``y[f, p] = Σ W[f, c, i, j] x[c, p·stride + (i, j)] + b[f]``.
+        """``y[f, p] = Σ W[f, c, i, j] x[c, p·stride + (i, j)·dilation] + b[f]``.
 
         Each row of the image is unfolded along its width, into one *stripe*
         for every column of the kernel; the stripes of KH rows, one below the
@@ -267,38 +310,41 @@ class Conv2d(Layer):
         written for a row of the output. Neighbouring rows share them, so that
         KH times less is written, and each row of ``y`` is one matrix product.
         """
-        W = params["weight"].transpose(0, 2, 1, 3).reshape(self.filters, -1)  # (F, KH·C·KW)
+        W = self._weight_rows(params, scratch)  # (G, F, C, KH, KW)
+        W = W.transpose(0, 1, 3, 2, 4).reshape(self.groups, 1, 1, W.shape[1], -1)
         if "padded" in scratch:
             scratch["padded"][...] = 0
-            np.copyto(scratch["inside"], x)
+            np.copyto(scratch["inside"], scratch["unpadded"])
         if "stripes" in scratch:
             np.copyto(scratch["stripes"], scratch["shifts"])
-        # for every row: (F, KH·C·KW) @ (KH·C·KW, OW·n)
+        # for every group and row: (F, KH·C·KW) @ (KH·C·KW, OW·n)
         np.matmul(W, scratch["windows"], out=scratch["y_windows"])
-        y2 = scratch["y2"]  # (F, OH·OW·n)
-        y2 += params["bias"][:, np.newaxis]
+        if self.bias:
+            y2 = scratch["y2"]  # (filters, OH·OW·n)
+            y2 += params["bias"][:, np.newaxis]
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
-        """``dW = Σ dy[p] x[p·stride + (i, j)]``, ``db = Σ dy``, and transposed to `forward`:
+        """``dW = Σ dy[p] x[p·stride + (i, j)·dilation]``, ``db = Σ dy``, and
 
-        ``dx[c, q] = Σ W[f, c, i, j] dy[f, p]`` over all ``p·stride + (i, j) =
-        q``. First the stripes get their gradients, the sum over the rows of
-        the kernel as one product with the KH rows of ``dy`` that a row took
-        part in (with stride ``s``, only every ``s``-th row of the kernel meets
-        a given row). Then each pixel collects those of its KW stripes.
+        ``dx[c, q] = Σ W[f, c, i, j] dy[f, p]`` over all ``p·stride + (i, j)·
+        dilation = q``. First the stripes get their gradients, the sum over the
+        rows of the kernel as one product with the KH rows of ``dy`` that a row
+        took part in (with stride ``s``, only every ``s``-th row of the kernel
+        meets a given row). Then each pixel collects those of its KW stripes.
         """
-        C, (KH, KW) = x.shape[0], params["weight"].shape[2:]
-        dW = grads["weight"].transpose(2, 1, 3, 0)  # (KH, C, KW, F)
-        total = None
-        for part in scratch["parts"]:
-            # for every row: (KH·C·KW, OW·n) @ (OW·n, F)
-            products = np.matmul(scratch["whole_windows"][part], scratch["dyT_windows"][part])
-            products = products.reshape(-1, KH, C, KW, self.filters)
-            if total is None:
-                total = np.add.reduce(products, axis=0, out=dW)
+        W = self._weight_rows(params, scratch)  # (G, F, C, KH, KW)
+        G, F, C, KH, KW = W.shape
+        dW = grads["weight"].reshape(G, F, C, -1, KW).transpose(0, 3, 2, 4, 1)  # (G, KH, C, KW, F)
+        for i, part in enumerate(scratch["parts"]):
+            # for every group and row: (KH·C·KW, OW·n) @ (OW·n, F)
+            products = np.matmul(scratch["whole_windows"][:, part], scratch["dyT_rows"][:, part])
+            products = products.reshape(G, -1, KH, C, KW, F)[:, :, scratch["kernel_rows"]]
+            if i == 0:
+                np.add.reduce(products, axis=1, out=dW)
             else:
-                total += np.add.reduce(products, axis=0)
-        np.add.reduce(dy.reshape(self.filters, -1), axis=1, out=grads["bias"])
+                dW += np.add.reduce(products, axis=1)
+        if self.bias:
+            np.add.reduce(dy.reshape(self.filters, -1), axis=1, out=grads["bias"])
         if dx is None:
             return
         if "dy_rows" in scratch:
@@ -309,9 +355,9 @@ class Conv2d(Layer):
             if dy_windows is None:  # the kernel never meets these rows
                 drows[...] = 0
                 continue
-            W = params["weight"][:, :, kernel_rows][:, :, ::-1]
-            W = W.transpose(1, 3, 2, 0).reshape(C * KW, -1)  # (C·KW, KH·F), rows last to first
-            np.matmul(W, dy_windows, out=drows)
+            taken = W[:, :, :, kernel_rows][:, :, :, ::-1]  # rows last to first
+            taken = taken.transpose(0, 2, 4, 3, 1).reshape(G, 1, 1, C * KW, -1)
+            np.matmul(taken, dy_windows, out=drows)  # (C·KW, KH·F) @ (KH·F, OW·n)
         if "stripes" in scratch:
             taps = scratch["taps"]
             if scratch["first_covers"]:
@@ -325,6 +371,6 @@ class Conv2d(Layer):
 
 def _margins(h: _Axis) -> tuple[int, int]:
     """Rows of zeros before and after `dy`, so that every row of `x` has a full window."""
-    before = -(-h.kernel // h.stride) - 1
+    before = -(-h.extent // h.stride) - 1
     last = (h.before + h.size - 1) // h.stride  # the window that the last row is first in
     return before, max(0, last - h.positions + 1)

@@ -6,12 +6,12 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from skcnn._hyperparameters import check_int
+from skcnn._hyperparameters import check_bool, check_int
 from skcnn.initializers import He, Initializer
 from skcnn.layers._layer import Layer, Params, Shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Flatten(Layer):
     """An image seen as one vector, ``(C, H, W)`` as ``(C·H·W,)``.
 
@@ -33,7 +33,7 @@ class Flatten(Layer):
         """``dx`` is ``dy`` in the shape of ``x``: nothing to compute."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dense(Layer):
     """Fully connected layer, ``y = W x + b``.
 
@@ -41,6 +41,8 @@ class Dense(Layer):
     ----------
     units : int
         Number of outputs.
+    bias : bool, default=True
+        Whether a learned number is added to each output.
     initializer : Initializer, default=He()
         How the weights start; biases start at 0.
 
@@ -53,12 +55,14 @@ class Dense(Layer):
     """
 
     units: int
+    bias: bool = True
     initializer: Initializer = He()
 
     reads_x: ClassVar[bool] = True
 
     def output_shape(self, input_shape: Shape) -> Shape:
         units = check_int("Dense", "units", self.units, 1)
+        check_bool("Dense", "bias", self.bias)
         check_initializer("Dense", self.initializer)
         if len(input_shape) != 1:
             raise ValueError(
@@ -68,22 +72,25 @@ class Dense(Layer):
         return (units,)
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return {"weight": (self.units, *input_shape), "bias": (self.units,)}
+        weight = (self.units, *input_shape)
+        return {"weight": weight, "bias": (self.units,)} if self.bias else {"weight": weight}
 
     def init(self, params: Params, rng: np.random.Generator) -> None:
         self.initializer(params["weight"], rng)
-        params["bias"][...] = 0
+        if self.bias:
+            params["bias"][...] = 0
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = W x + b`` for every column."""
-        W, b = params["weight"], params["bias"]
-        np.matmul(W, x, out=y)  # (units, inputs) @ (inputs, n)
-        y += b[:, np.newaxis]
+        np.matmul(params["weight"], x, out=y)  # (units, inputs) @ (inputs, n)
+        if self.bias:
+            y += params["bias"][:, np.newaxis]
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dW = dy xᵀ``, ``db = Σ dy``, ``dx = Wᵀ dy``."""
         np.matmul(dy, x.T, out=grads["weight"])  # (units, n) @ (n, inputs)
-        np.add.reduce(dy, axis=1, out=grads["bias"])
+        if self.bias:
+            np.add.reduce(dy, axis=1, out=grads["bias"])
         if dx is not None:
             np.matmul(params["weight"].T, dy, out=dx)  # (inputs, units) @ (units, n)
 

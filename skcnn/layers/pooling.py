@@ -9,7 +9,7 @@ from skcnn._hyperparameters import check_bool, check_pair
 from skcnn.layers._layer import Layer, Scratch, Shape, image_shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Pool2d(Layer):
     """What maximum and mean share: the windows.
 
@@ -68,7 +68,7 @@ class _Pool2d(Layer):
         return views
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MaxPool2d(_Pool2d):
     """The maximum of each window.
 
@@ -162,7 +162,7 @@ def _award(
         dtaps[0] += dy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AvgPool2d(_Pool2d):
     """The mean of each window.
 
