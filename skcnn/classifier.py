@@ -411,7 +411,7 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
             state.epoch = self.n_iter_
             state.history = {name: list(values) for name, values in self.history_.items()}
         state.judge_by(validated=self.early_stopping)
-        fresh = settings.optimizer.moments(state.weights)
+        fresh = settings.optimizer.moments(state.weights[: network.n_parameters])
         if state.moments.keys() != fresh.keys():  # another optimizer
             state.moments, state.step = fresh, 0
         return state

@@ -39,7 +39,7 @@ def outputs(
     Parameters
     ----------
     network : Network
-    weights : ndarray of shape (n_parameters,)
+    weights : ndarray of shape (vector_size,)
     images : Images
     workers : Workers
     max_bytes : float, default=inf

@@ -1,7 +1,7 @@
 """A network: layers bound to an input shape."""
 
 from collections.abc import Sequence
-from math import prod
+from math import lcm, prod
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
 from skcnn.workspace import Arrays, Workspace
 
-__all__ = ["Network", "micro_batches"]
+__all__ = ["Network", "longest", "micro_batches"]
 
 CACHE_BYTES = 32 * 2**20
 """What the arrays of one micro-batch may take, roughly a last-level cache."""
@@ -23,7 +23,7 @@ class Network:
     """Layers bound to an input shape.
 
     All parameters lie in one flat vector, ``[decayed parameters | undecayed
-    parameters]``, in the order of the layers within each part.
+    parameters | untrained state]``, in the order of the layers within each part.
 
     Parameters
     ----------
@@ -47,9 +47,13 @@ class Network:
     step_shapes : tuple of tuple of int
         Shape of one sample before each step, and after the last.
     n_parameters : int
-        Length of the flat vector.
+        Number of trained parameters, the first two parts of the flat vector.
     n_decayed : int
-        Number of its leading elements that weight decay applies to.
+        Number of those in the first part, which weight decay applies to.
+    samples_together : int
+        Micro-batches hold a multiple of so many samples.
+    vector_size : int
+        Length of the flat vector, with the untrained state.
 
     Raises
     ------
@@ -93,6 +97,7 @@ class Network:
         self.output_shape = shapes[-1]
         self.steps = _pools_first(self.layers)
         self.step_shapes = _chain(self.steps, self.input_shape)
+        self.samples_together = lcm(*(layer.samples_together for layer in self.layers))
         self._slots = self._lay_out()
         self.plans: dict[tuple[bool, bool], Any] = {}  # of workspaces, made on demand
         self.spare_workspaces: list[Workspace] = []  # of small predictions, for the next one
@@ -114,18 +119,18 @@ class Network:
         return hash((self.input_shape, self.dtype, len(self.layers)))
 
     def _lay_out(self) -> list[dict[str, tuple[slice, Shape]]]:
-        """Where each parameter lies in the flat vector."""
+        """Where each array lies in the flat vector."""
         slots: list[dict[str, tuple[slice, Shape]]] = [{} for _ in self.layers]
-        end = 0
-        for decayed in (True, False):
+        ends, end = [], 0
+        for part in ("decayed", "undecayed", "state"):
             for layer, shape, slot in zip(self.layers, self.shapes, slots, strict=False):
-                for name, size in layer.param_shapes(shape).items():
-                    if (name in layer.decayed) == decayed:
+                arrays = (layer.state_shapes if part == "state" else layer.param_shapes)(shape)
+                for name, size in arrays.items():
+                    if part == "state" or (name in layer.decayed) == (part == "decayed"):
                         slot[name] = (slice(end, end + prod(size)), size)
                         end += prod(size)
-            if decayed:
-                self.n_decayed = end
-        self.n_parameters = end
+            ends.append(end)
+        self.n_decayed, self.n_parameters, self.vector_size = ends
         return slots
 
     def init(self, rng: np.random.Generator) -> np.ndarray:
@@ -138,9 +143,9 @@ class Network:
 
         Returns
         -------
-        ndarray of shape (n_parameters,)
+        ndarray of shape (vector_size,)
         """
-        vector = np.zeros(self.n_parameters, self.dtype)
+        vector = np.zeros(self.vector_size, self.dtype)
         for layer, params in zip(self.layers, self.unpack(vector), strict=True):
             layer.init(params, rng)
         return vector
@@ -150,16 +155,16 @@ class Network:
 
         Parameters
         ----------
-        vector : ndarray of shape (n_parameters,)
+        vector : ndarray of shape (vector_size,)
 
         Returns
         -------
         list of dict
             One a layer, from names ("weight", "bias") to arrays.
         """
-        if vector.shape != (self.n_parameters,):
+        if vector.shape != (self.vector_size,):
             raise ValueError(
-                f"The network has {self.n_parameters} parameters in a flat vector, "
+                f"The network has {self.vector_size} numbers in its flat vector, "
                 f"got an array of shape {vector.shape}."
             )
         return [
@@ -179,9 +184,9 @@ class Network:
         Parameters
         ----------
         X : ndarray of shape (n, *input_shape)
-        vector : ndarray of shape (n_parameters,)
+        vector : ndarray of shape (vector_size,)
         training : bool, default=False
-            Whether dropout drops.
+            Whether dropout drops, and BatchNorm uses the batch's moments.
         rng : numpy.random.Generator or None, default=None
             Needed in training by layers that draw.
 
@@ -193,8 +198,9 @@ class Network:
         rng = self._checked_rng(training, rng)
         Y = np.empty((len(X), *self.output_shape), self.dtype)
         params = self.unpack(vector)
-        workspace = Workspace(self, self.micro_batch_size(len(X)), backward=False)
-        for part in micro_batches(len(X), workspace.capacity):
+        parts = self.micro_batches(len(X), self.micro_batch_size(len(X)))
+        workspace = Workspace(self, longest(parts), backward=False)
+        for part in parts:
             arrays = workspace.arrays(len(X[part]))
             np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
             self.run_forward(arrays, params, training, rng)
@@ -214,11 +220,11 @@ class Network:
         Parameters
         ----------
         X : ndarray of shape (n, *input_shape)
-        vector : ndarray of shape (n_parameters,)
+        vector : ndarray of shape (vector_size,)
         dY : ndarray of shape (n, *output_shape)
             Gradient of a loss by the output.
         training : bool, default=True
-            Whether dropout drops.
+            Whether dropout drops, and BatchNorm uses the batch's moments.
         rng : numpy.random.Generator or None, default=None
             Needed in training by layers that draw.
 
@@ -228,8 +234,9 @@ class Network:
             Output of the network.
         dX : ndarray of shape (n, *input_shape)
             Gradient by the input.
-        gradient : ndarray of shape (n_parameters,)
-            Gradient by the parameters, summed over the samples.
+        gradient : ndarray of shape (vector_size,)
+            Gradient by the parameters, summed over the samples; in the third
+            part what the untrained state has to move by, against its sign.
         """
         X = self._checked("X", X, self.input_shape)
         dY = self._checked("dY", dY, self.output_shape)
@@ -239,8 +246,9 @@ class Network:
         Y, dX = np.empty_like(dY), np.empty_like(X)
         gradient, part_gradient = np.zeros_like(vector), np.zeros_like(vector)
         params, grads = self.unpack(vector), self.unpack(part_gradient)
-        workspace = Workspace(self, self.micro_batch_size(len(X)), input_gradient=True)
-        for part in micro_batches(len(X), workspace.capacity):
+        parts = self.micro_batches(len(X), self.micro_batch_size(len(X)))
+        workspace = Workspace(self, longest(parts), input_gradient=True)
+        for part in parts:
             arrays = workspace.arrays(len(X[part]))
             np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
             self.run_forward(arrays, params, training, rng)
@@ -282,10 +290,10 @@ class Network:
         """How many samples go through the layers together.
 
         A power of two, 64 where nothing speaks against it: more where that is
-        little work for a call, and fewer where the arrays leave the cache. It
-        depends on the network and its dtype alone, so that results do too;
-        only the memory that is allowed, or a smaller number of samples, can
-        lower it.
+        little work for a call, and fewer where the arrays leave the cache; but
+        a multiple of the samples that are normalised together. It depends on
+        the network and its dtype alone, so that results do too; only the
+        memory that is allowed, or a smaller number of samples, can lower it.
 
         Parameters
         ----------
@@ -304,7 +312,19 @@ class Network:
         while size > 1 and size * one > CACHE_BYTES:
             size //= 2
         size = max(1, int(min(size, max_bytes / one)))
+        size = max(size // self.samples_together, 1) * self.samples_together
         return size if n_samples is None else max(1, min(size, n_samples))
+
+    def micro_batches(self, n_samples: int, size: int) -> list[slice]:
+        """Cut ``range(n_samples)`` into micro-batches of `size`, the last one smaller.
+
+        Where samples are normalised together, a last one of a single sample
+        joins the one before.
+        """
+        parts = micro_batches(n_samples, size)
+        if self.samples_together > 1 and len(parts) > 1 and n_samples % size == 1:
+            parts[-2:] = [slice(parts[-2].start, n_samples)]
+        return parts
 
 
 def _pools_first(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -331,3 +351,8 @@ def _chain(layers: Sequence[Layer], input_shape: Shape) -> tuple[Shape, ...]:
 def micro_batches(n_samples: int, size: int) -> list[slice]:
     """Cut ``range(n_samples)`` into slices of at most `size`."""
     return [slice(i, min(i + size, n_samples)) for i in range(0, n_samples, size)]
+
+
+def longest(parts: list[slice]) -> int:
+    """Number of samples in the largest of some micro-batches."""
+    return max((part.stop - part.start for part in parts), default=1)

@@ -10,7 +10,7 @@ import numpy as np
 from skcnn.batches import Images
 from skcnn.inference import outputs
 from skcnn.losses import SoftmaxCrossEntropy
-from skcnn.network import Network, micro_batches
+from skcnn.network import Network
 from skcnn.optimizers import Optimizer
 from skcnn.parallel import Workers
 from skcnn.workspace import Workspace
@@ -105,8 +105,8 @@ class TrainingState:
     ----------
     seed : int
         Where all random numbers come from.
-    weights : ndarray of shape (n_parameters,)
-        The last weights.
+    weights : ndarray of shape (vector_size,)
+        The last weights, and the untrained state.
     moments : dict of ndarray
         What the optimizer remembers.
     epoch, step : int
@@ -173,7 +173,7 @@ class TrainingState:
 def new_state(network: Network, optimizer: Optimizer, seed: int) -> TrainingState:
     """The state in which training starts."""
     weights = network.init(stream(seed, "init"))
-    return TrainingState(seed, weights, optimizer.moments(weights))
+    return TrainingState(seed, weights, optimizer.moments(weights[: network.n_parameters]))
 
 
 class Epoch(NamedTuple):
@@ -304,8 +304,10 @@ class _Passes:
         self.draws = any(layer.draws for layer in network.layers)
         self.batch_size = min(settings.batch_size, len(samples))
         self.size = network.micro_batch_size(self.batch_size, settings.max_bytes)
+        joined = network.samples_together > 1  # a single sample may join a micro-batch
+        self.capacity = min(self.size + joined, self.batch_size)
         self.workspaces: dict[int, Workspace] = {}
-        self.total = np.empty(network.n_parameters, network.dtype)
+        self.total = np.empty(network.vector_size, network.dtype)
         self.total_grads = network.unpack(self.total)
         self.chunks = _chunks(network.n_decayed, network.n_parameters)
         self.parts: dict[int, np.ndarray] = {}
@@ -345,7 +347,7 @@ class _Passes:
         weights: np.ndarray,
     ) -> tuple[float, float]:
         """Sum the gradient over a mini-batch into `total`, in micro-batch order."""
-        parts = micro_batches(len(rows), self.size)
+        parts = self.network.micro_batches(len(rows), self.size)
         sums = np.zeros(2)
 
         def task(worker: int, i: int) -> Any:
@@ -374,7 +376,7 @@ class _Passes:
 
     def _memory(self, worker: int, i: int) -> tuple[Workspace, list[Any]]:
         if worker not in self.workspaces:
-            self.workspaces[worker] = Workspace(self.network, self.size)
+            self.workspaces[worker] = Workspace(self.network, self.capacity)
         if i == 0:
             return self.workspaces[worker], self.total_grads
         if worker not in self.parts:
@@ -386,6 +388,7 @@ class _Passes:
         """Divide the summed gradient, add the weight decay, move the weights.
 
         Chunk by chunk, so that all passes over a chunk find it in the cache.
+        The untrained state moves by what the layers have written for it.
         """
         settings, end = self.settings, self.network.n_decayed
         state.step += 1
@@ -397,6 +400,8 @@ class _Passes:
                     g += settings.weight_decay * w
                 moments = {name: moment[part] for name, moment in state.moments.items()}
                 settings.optimizer.step(w, g, moments, settings.lr, state.step)
+            untrained = slice(self.network.n_parameters, None)
+            state.weights[untrained] -= self.total[untrained] * (1 / n_rows)
 
 
 def _chunks(n_decayed: int, n_parameters: int) -> list[slice]:

@@ -140,7 +140,9 @@ class _Plan:
         self.sizes = [0, 0, 0]
         layers = network.steps
         with_params = [
-            i for i, layer in enumerate(layers) if layer.param_shapes(network.step_shapes[i])
+            i
+            for i, (layer, shape) in enumerate(zip(layers, network.step_shapes, strict=False))
+            if layer.param_shapes(shape) or layer.state_shapes(shape)
         ]
         if input_gradient:
             self.first_backward = 0

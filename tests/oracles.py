@@ -82,6 +82,17 @@ def dense(layer, params, x):
     return y
 
 
+def batch_norm(layer, params, x):
+    """At prediction: with the running moments."""
+    y = np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        c = i[0]
+        deviation = math.sqrt(params["running_variance"][c] + layer.epsilon)
+        y[i] = params["weight"][c] * (x[i] - params["running_mean"][c]) / deviation
+        y[i] += params["bias"][c]
+    return y
+
+
 def elementwise(function):
     return lambda layer, params, x: np.vectorize(function)(x)
 
@@ -95,6 +106,7 @@ FORWARD = {
     "ReLU": elementwise(lambda v: max(v, 0.0)),
     "Tanh": elementwise(math.tanh),
     "Sigmoid": elementwise(lambda v: 1 / (1 + math.exp(-v))),
+    "BatchNorm": batch_norm,
     "Dropout": lambda layer, params, x: x,
 }
 

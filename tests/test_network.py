@@ -32,7 +32,7 @@ def test_weights_come_before_biases_in_the_flat_vector(network):
 
 
 def test_unpack_refuses_another_length(network):
-    with pytest.raises(ValueError, match=f"has {network.n_parameters} parameters"):
+    with pytest.raises(ValueError, match=f"has {network.vector_size} numbers"):
         network.unpack(np.zeros(3))
 
 

@@ -7,6 +7,7 @@
 
 from skcnn.layers._layer import Layer, Scratch
 from skcnn.layers.activations import ReLU, Sigmoid, Tanh
+from skcnn.layers.batch_norm import BatchNorm
 from skcnn.layers.convolution import Conv2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
@@ -14,6 +15,7 @@ from skcnn.layers.pooling import AvgPool2d, MaxPool2d
 
 __all__ = [
     "AvgPool2d",
+    "BatchNorm",
     "Conv2d",
     "Dense",
     "Dropout",

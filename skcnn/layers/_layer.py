@@ -104,8 +104,21 @@ class Layer(ABC):
         """Name and shape of every trained array."""
         return {}
 
+    def state_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Name and shape of every array that is learned without a gradient.
+
+        They stand among the parameters, and `backward` writes into `grads` what
+        they have to move by, against its sign and summed over the samples.
+        """
+        return {}
+
+    @property
+    def samples_together(self) -> int:
+        """Number of samples whose outputs in training depend on each other."""
+        return 1
+
     def init(self, params: Params, rng: np.random.Generator) -> None:
-        """Fill the trained arrays in place with where training starts."""
+        """Fill the arrays in place with where training starts."""
 
     def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
         """Arrays wanted between or during `forward` and `backward`."""

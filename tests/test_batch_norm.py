@@ -1,0 +1,131 @@
+"""Batch normalisation in training, and the running moments."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from skcnn import ScratchCNNClassifier
+from skcnn.batches import Images
+from skcnn.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU
+from skcnn.network import Network
+from skcnn.optimizers import SGD
+from skcnn.parallel import Workers
+from skcnn.training import Samples, Settings, new_state, train
+
+GHOSTS = {  # samples -> ghost batches of 4
+    1: [1], 2: [2], 4: [4], 5: [5], 6: [4, 2], 8: [4, 4], 9: [4, 5], 11: [4, 4, 3], 13: [4, 4, 5],
+}  # fmt: skip
+
+
+def naive(x, ghosts, gamma, beta, epsilon):
+    """Normalise (n, channels, ...) ghost batch by ghost batch, number by number."""
+    y, moments, start = np.zeros_like(x), [], 0
+    for size in ghosts:
+        part = x[start : start + size]
+        for c in range(x.shape[1]):
+            numbers = [float(v) for v in part[:, c].flat]
+            mean = sum(numbers) / len(numbers)
+            variance = sum((v - mean) ** 2 for v in numbers) / len(numbers)
+            y[start : start + size, c] = (
+                gamma[c] * (part[:, c] - mean) / (variance + epsilon) ** 0.5 + beta[c]
+            )
+            moments.append((size, c, mean, variance * len(numbers) / max(1, len(numbers) - 1)))
+        start += size
+    return y, moments
+
+
+@pytest.mark.parametrize("n", GHOSTS)
+@pytest.mark.parametrize("shape", [(3,), (3, 2, 5)])
+def test_training_uses_the_moments_of_each_ghost_batch(n, shape):
+    layer = BatchNorm(4, momentum=0.7, epsilon=1e-3)
+    network = Network([layer], shape, np.float64)
+    rng = np.random.default_rng(n)
+    vector = network.init(rng)
+    vector += 0.2 * rng.random(vector.shape)
+    params = network.unpack(vector)[0]
+    X = rng.normal(2, 3, (n, *shape))
+    expected, moments = naive(X, GHOSTS[n], params["weight"], params["bias"], 1e-3)
+    Y = network.forward(X, vector, training=True)
+    np.testing.assert_allclose(Y, expected, rtol=1e-10, atol=1e-10)
+
+    Y, _, gradient = network.vjp(X, vector, np.ones_like(Y))
+    np.testing.assert_allclose(Y, expected, rtol=1e-10, atol=1e-10)
+    moves = network.unpack(gradient)[0]
+    for c in range(3):
+        mean = sum(size * m for size, channel, m, _ in moments if channel == c) / n
+        variance = sum(size * v for size, channel, _, v in moments if channel == c) / n
+        for name, average in (("running_mean", mean), ("running_variance", variance)):
+            moved = params[name][c] - moves[name][c] / n
+            assert moved == pytest.approx(0.7 * params[name][c] + 0.3 * average)
+
+
+def test_without_training_the_gradient_is_that_of_a_fixed_scale():
+    network = Network([BatchNorm()], (2,), np.float64)
+    vector = network.init(np.random.default_rng(0))
+    network.unpack(vector)[0]["running_variance"][...] = 4
+    X = np.array([[1.0, 2.0], [3.0, 5.0]])
+    Y, dX, gradient = network.vjp(X, vector, np.ones((2, 2)), training=False)
+    np.testing.assert_allclose(Y, X / np.sqrt(4 + 1e-5))
+    np.testing.assert_allclose(dX, np.full((2, 2), 1 / np.sqrt(4 + 1e-5)))
+    grads = network.unpack(gradient)[0]
+    np.testing.assert_allclose(grads["weight"], Y.sum(axis=0))
+    assert not grads["running_mean"].any()
+    assert not grads["running_variance"].any()
+
+
+def test_the_flat_vector_ends_with_what_is_not_trained():
+    network = Network([Conv2d(2, 3), BatchNorm(), ReLU(), Flatten(), Dense(3)], (1, 5, 5))
+    decayed, trained = 2 * 9 + 3 * 18, 2 * 9 + 3 * 18 + 2 + 4 + 3
+    assert (network.n_decayed, network.n_parameters) == (decayed, trained)
+    assert network.vector_size == trained + 4
+    vector = network.init(np.random.default_rng(0))
+    assert np.array_equal(vector[trained:], [0, 0, 1, 1])
+    assert len(SGD().moments(vector[: network.n_parameters])["velocity"]) == trained
+
+
+def test_micro_batches_hold_whole_ghost_batches():
+    network = Network([BatchNorm(24), BatchNorm(16)], (4,))
+    assert network.micro_batch_size() % 48 == 0
+    assert network.micro_batch_size(max_bytes=1) == 48
+    assert network.micro_batches(97, 48) == [slice(0, 48), slice(48, 97)]
+    assert network.micro_batches(98, 48) == [slice(0, 48), slice(48, 96), slice(96, 98)]
+    assert network.micro_batches(1, 48) == [slice(0, 1)]
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_running_moments_do_not_depend_on_micro_batches_or_workers(n_workers):
+    rng = np.random.default_rng(0)
+    X, y = rng.random((65, 1, 4, 4)), rng.integers(0, 2, 65)
+    network = Network([BatchNorm(8), Flatten(), Dense(2)], (1, 4, 4), np.float64)
+    samples = Samples(Images(X, channels_last=False), y, np.ones(65))
+    weights = []
+    for max_bytes in (np.inf, 1.0):  # all at once, and one ghost batch at a time
+        settings = Settings(SGD(), 0.1, 0.0, 65, 3, True, 0.0, 9, max_bytes=max_bytes)
+        with Workers(n_workers) as workers:
+            state, _ = train(network, samples, settings, new_state(network, SGD(), 0), workers)
+        weights.append(state.weights)
+    np.testing.assert_allclose(weights[0], weights[1], rtol=1e-10)
+    running = network.unpack(weights[0])[0]
+    assert running["running_mean"] == pytest.approx(0.5 * (1 - 0.9**3), abs=0.05)
+    assert running["running_variance"] == pytest.approx(0.9**3 + (1 - 0.9**3) / 12, abs=0.05)
+
+
+def test_a_classifier_with_batch_norm_learns_and_resumes_exactly():
+    X, y = load_digits(return_X_y=True)
+    layers = [
+        Conv2d(8, 3, padding=1),
+        BatchNorm(),
+        ReLU(),
+        Flatten(),
+        Dense(32),
+        BatchNorm(),
+        ReLU(),
+    ]
+    clf = ScratchCNNClassifier(layers, max_iter=6, n_iter_no_change=9, random_state=0)
+    clf.fit(X[:1000], y[:1000])
+    assert clf.score(X[1000:], y[1000:]) > 0.9
+    halves = ScratchCNNClassifier(
+        layers, max_iter=3, n_iter_no_change=9, random_state=0, warm_start=True
+    )
+    halves.fit(X[:1000], y[:1000]).fit(X[:1000], y[:1000])
+    assert np.array_equal(halves.weights_, clf.weights_)
