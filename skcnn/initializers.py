@@ -13,7 +13,7 @@ import numpy as np
 
 from skcnn._hyperparameters import check_real
 
-__all__ = ["Gaussian", "Glorot", "He", "Initializer", "LeCunUniform"]
+__all__ = ["FanInUniform", "Gaussian", "Glorot", "He", "Initializer", "LeCunUniform"]
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -35,6 +35,20 @@ class Initializer(ABC):
     @abstractmethod
     def __call__(self, weight: np.ndarray, rng: np.random.Generator) -> None:
         """Fill `weight` in place with numbers drawn from `rng`."""
+
+
+@dataclass(frozen=True)
+class FanInUniform(Initializer):
+    """Uniform numbers up to ``1 / sqrt(fan_in)``, a third of LeCun's variance.
+
+    The start of layers in PyTorch, and before it in Torch (LeCun et al. 1998
+    with another constant).
+    """
+
+    def __call__(self, weight: np.ndarray, rng: np.random.Generator) -> None:
+        """``W ~ U(-a, a)`` with ``a = sqrt(1 / fan_in)``."""
+        limit = np.sqrt(1 / fans(weight.shape)[0])
+        weight[...] = rng.uniform(-limit, limit, weight.shape)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skcnn.initializers import Gaussian, Glorot, He, LeCunUniform
+from skcnn.initializers import FanInUniform, Gaussian, Glorot, He, LeCunUniform
 
 WIDE = (200, 100, 3, 3)  # fan-in 900, fan-out 1800
 
@@ -12,6 +12,7 @@ WIDE = (200, 100, 3, 3)  # fan-in 900, fan-out 1800
         (Gaussian(0.05), 0.05, np.inf),
         (Glorot(), np.sqrt(2 / (900 + 1800)), np.sqrt(6 / (900 + 1800))),
         (He(), np.sqrt(2 / 900), np.inf),
+        (FanInUniform(), np.sqrt(1 / 3 / 900), np.sqrt(1 / 900)),
         (LeCunUniform(), np.sqrt(1 / 900), np.sqrt(3 / 900)),
     ],
 )
@@ -25,7 +26,9 @@ def test_moments_are_the_published_ones(initializer, deviation, limit):
         assert np.abs(weight).max() > 0.999 * limit
 
 
-@pytest.mark.parametrize("initializer", [Gaussian(), Glorot(), He(), LeCunUniform()])
+@pytest.mark.parametrize(
+    "initializer", [FanInUniform(), Gaussian(), Glorot(), He(), LeCunUniform()]
+)
 def test_numbers_come_from_the_rng_alone_and_keep_the_dtype(initializer):
     first, second = np.empty((4, 5), np.float32), np.empty((4, 5), np.float32)
     before = np.random.get_state()[1].copy()
