@@ -1,6 +1,5 @@
 """Batch normalisation."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -66,70 +65,86 @@ class BatchNorm(Layer):
         params["bias"][...] = params["running_mean"][...] = 0
 
     def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
-        return {"centered": Scratch(input_shape, optional=True)}
+        return {
+            "centered": Scratch(input_shape, optional=True),
+            "product": Scratch(input_shape, kept=False, optional=True),
+        }
 
-    def _ghosts(self, n: int) -> Iterator[slice]:
-        """The ghost batches of `n` samples."""
-        start = 0
-        while start < n:
-            stop = n if n - start <= self.ghost_size + 1 else start + self.ghost_size
-            yield slice(start, stop)
-            start = stop
+    def views(self, x, y, dx, dy, scratch):
+        C, n = x.shape[0], x.shape[-1]
+        starts = list(range(0, n, self.ghost_size))
+        if len(starts) > 1 and n - starts[-1] == 1:
+            starts.pop()
+        samples = np.diff([*starts, n])  # in each ghost batch
+        arrays = {"x3": x, "y3": y, "dx3": dx, "dy3": dy, **scratch}
+        return {
+            **{k: None if a is None else a.reshape(C, -1, n) for k, a in arrays.items()},
+            "starts": starts,
+            "samples": samples.astype(x.dtype),
+            "ghost_of": np.repeat(np.arange(len(starts)), samples),  # of every sample
+        }
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = γ (x - μ) / sqrt(σ² + ε) + β``, with the moments of each ghost batch.
 
-        Without `training` these are the running moments.
+        Without `training` these are the running moments. The sums run over the
+        pixels first and over the samples of a ghost batch then; what is found
+        for each is spread over its samples, as ``(C, 1, n)``.
         """
-        aligned = (slice(None), *[np.newaxis] * (x.ndim - 1))
-        every = range(x.ndim)
-        gamma, beta = params["weight"], params["bias"]
-        centered = scratch.get("centered")
-        scratch["training"], scratch["moments"] = training, []
-        if centered is None:  # no backward pass follows
-            centered = np.empty_like(x) if training else y
-        for ghost in self._ghosts(x.shape[-1]) if training else [slice(None)]:
-            c = centered[..., ghost]
-            if training:
-                mean = x[..., ghost].mean(axis=tuple(every[1:]))
-                np.subtract(x[..., ghost], mean[aligned], out=c)
-                variance = np.einsum(c, every, c, every, [0]) / (c.size // len(c))
-            else:
-                mean, variance = params["running_mean"], params["running_variance"]
-                np.subtract(x, mean[aligned], out=c)
-            inverse = 1 / np.sqrt(np.maximum(variance, 0) + self.epsilon).astype(x.dtype)
-            np.multiply(c, (gamma * inverse)[aligned], out=y[..., ghost])
-            scratch["moments"].append((ghost, mean, variance, inverse))
-        y += beta[aligned]
+        x3, y3 = scratch["x3"], scratch["y3"]  # (C, H·W, n)
+        gamma, beta = params["weight"][:, None, None], params["bias"][:, None, None]
+        if training:
+            centered = scratch["centered"] if "centered" in scratch else np.empty_like(x3)
+            numbers = scratch["samples"] * x3.shape[1]  # with the same moments
+            mean = _ghost_sums(x3, scratch["starts"]) / numbers  # (C, ghosts)
+            np.subtract(x3, mean[:, None, scratch["ghost_of"]], out=centered)
+            squares = np.multiply(centered, centered, out=y3)
+            variance = _ghost_sums(squares, scratch["starts"]) / numbers
+            scratch["moments"] = mean, variance, numbers
+            inverse = (1 / np.sqrt(variance + self.epsilon))[:, None, scratch["ghost_of"]]
+        else:
+            centered = scratch.get("centered", y3)
+            np.subtract(x3, params["running_mean"][:, None, None], out=centered)
+            variance = np.maximum(params["running_variance"], 0)[:, None, None]
+            scratch["moments"], inverse = None, 1 / np.sqrt(variance + self.epsilon)
+        scratch["inverse"] = inverse = inverse.astype(x.dtype, copy=False)
+        np.multiply(centered, gamma * inverse, out=y3)
+        y3 += beta
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dβ = Σ dy``, ``dγ = Σ dy x̂``, ``dx = γ/σ (dy - mean(dy) - x̂ mean(dy x̂))``.
 
-        ``x̂`` is the normalised input. The moments depend on ``x`` in training
-        only; without it ``dx = γ/σ dy``. The running moments take part in no
-        gradient: theirs is what they have to move by, against its sign.
+        ``x̂ = (x - μ)/σ`` is the normalised input. The moments depend on ``x``
+        in training only; without it ``dx = γ/σ dy``. The running moments take
+        part in no gradient: theirs is what they have to move by, against its
+        sign.
         """
-        aligned = (slice(None), *[np.newaxis] * (dy.ndim - 1))
-        every = range(dy.ndim)
-        for gradient in grads.values():
-            gradient[...] = 0
-        for ghost, mean, variance, inverse in scratch["moments"]:
-            d, c = dy[..., ghost], scratch["centered"][..., ghost]
-            m = c.size // len(c)  # numbers with the same moments
-            db = d.sum(axis=tuple(every[1:]))
-            dg = np.einsum(d, every, c, every, [0]) * inverse
-            grads["bias"] += db
-            grads["weight"] += dg
-            if scratch["training"]:
-                share = (1 - self.momentum) * c.shape[-1]
-                unbiased = variance * (m / max(1, m - 1))
-                grads["running_mean"] += share * (params["running_mean"] - mean)
-                grads["running_variance"] += share * (params["running_variance"] - unbiased)
-            if dx is None:
-                continue
-            out = dx[..., ghost]
-            if scratch["training"]:
-                c *= (inverse * dg / m)[aligned]
-                c += (db / m)[aligned]
-                d = np.subtract(d, c, out=out)
-            np.multiply(d, (params["weight"] * inverse)[aligned], out=out)
+        dy3, centered, inverse = scratch["dy3"], scratch["centered"], scratch["inverse"]
+        gamma, ghost_of = params["weight"][:, None, None], scratch["ghost_of"]
+        product = np.multiply(dy3, centered, out=scratch["product"])
+        db = np.add.reduce(dy3, axis=1)  # (C, n)
+        dg = np.add.reduce(product, axis=1) * inverse[:, 0]
+        np.add.reduce(db, axis=1, out=grads["bias"])
+        np.add.reduce(dg, axis=1, out=grads["weight"])
+        grads["running_mean"][...] = grads["running_variance"][...] = 0
+        if scratch["moments"] is not None:
+            mean, variance, numbers = scratch["moments"]
+            share = (1 - self.momentum) * scratch["samples"]
+            unbiased = variance * (numbers / np.maximum(numbers - 1, 1))
+            for name, moment in (("running_mean", mean), ("running_variance", unbiased)):
+                np.dot(params[name][:, None] - moment, share, out=grads[name])
+        if dx is None:
+            return
+        dx3 = scratch["dx3"]
+        if scratch["moments"] is not None:
+            of_dy = np.add.reduceat(db, scratch["starts"], axis=1) / numbers
+            of_both = np.add.reduceat(dg, scratch["starts"], axis=1) / numbers
+            centered *= inverse * of_both[:, None, ghost_of]
+            centered += of_dy[:, None, ghost_of]
+            dy3 = np.subtract(dy3, centered, out=dx3)
+        np.multiply(dy3, gamma * inverse, out=dx3)
+
+
+def _ghost_sums(x3: np.ndarray, starts: list[int]) -> np.ndarray:
+    """Sums over the pixels and samples of each ghost batch, (C, ghosts)."""
+    return np.add.reduceat(np.add.reduce(x3, axis=1), starts, axis=1)
