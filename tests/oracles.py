@@ -52,18 +52,38 @@ def conv2d(layer, params, x):
     return y
 
 
-def pool2d(layer, x, pooled):
+def pool2d(layer, x, pooled, outside):
     C, H, W = x.shape
     KH, KW = pair(layer.pool_size)
+    PH, PW = pair(layer.padding)
     if layer.clip:
-        KH, KW = min(KH, H), min(KW, W)
+        KH, KW = min(KH, H + 2 * PH), min(KW, W + 2 * PW)
     SH, SW = (KH, KW) if layer.stride is None else pair(layer.stride)
-    OH, OW = (H - KH) // SH + 1, (W - KW) // SW + 1
+    OH, OW = (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
     y = np.zeros((C, OH, OW))
     for c in range(C):
         for p in range(OH):
             for q in range(OW):
-                y[c, p, q] = pooled(x[c, p * SH : p * SH + KH, q * SW : q * SW + KW])
+                y[c, p, q] = pooled(
+                    [
+                        x[c, i, j] if 0 <= i < H and 0 <= j < W else outside
+                        for i in range(p * SH - PH, p * SH - PH + KH)
+                        for j in range(q * SW - PW, q * SW - PW + KW)
+                    ]
+                )
+    return y
+
+
+def local_response(layer, params, x):
+    C, H, W = x.shape
+    y = np.zeros((C, H, W))
+    half = layer.size // 2
+    for c in range(C):
+        for i in range(H):
+            for j in range(W):
+                neighbours = range(max(0, c - half), min(C - 1, c + half) + 1)
+                total = sum(x[other, i, j] ** 2 for other in neighbours)
+                y[c, i, j] = x[c, i, j] / (layer.k + layer.alpha * total) ** layer.beta
     return y
 
 
@@ -80,8 +100,10 @@ def elementwise(function):
 
 FORWARD = {
     "Conv2d": conv2d,
-    "MaxPool2d": lambda layer, params, x: pool2d(layer, x, np.max),
-    "AvgPool2d": lambda layer, params, x: pool2d(layer, x, np.mean),
+    "MaxPool2d": lambda layer, params, x: pool2d(layer, x, np.max, -np.inf),
+    "AvgPool2d": lambda layer, params, x: pool2d(layer, x, np.mean, 0.0),
+    "GlobalAvgPool2d": lambda layer, params, x: [sum(c.flat) / c.size for c in x],
+    "LocalResponseNorm": local_response,
     "Flatten": lambda layer, params, x: np.array(list(x.flat)),
     "Dense": dense,
     "ReLU": elementwise(lambda v: max(v, 0.0)),
@@ -106,7 +128,10 @@ def numerical_gradient(function, x, step=1e-6):
 
 
 def spread_out(shape, rng):
-    """Distinct numbers, none near 0 and no two near each other: no kinks nearby."""
+    """Distinct numbers, none near 0 and no two near each other: no kinks nearby.
+
+    The gaps between them grow, lest sums or differences of some be equal.
+    """
     size = int(np.prod(shape))
     values = (np.arange(size) - size // 2 + 0.5) / max(1, size / 4)
-    return rng.permutation(values).reshape(shape)
+    return rng.permutation(values + 0.1 * values**2).reshape(shape)

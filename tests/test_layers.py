@@ -15,6 +15,8 @@ from skcnn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GlobalAvgPool2d,
+    LocalResponseNorm,
     MaxPool2d,
     ReLU,
     Sigmoid,
@@ -49,9 +51,17 @@ def convolutions(draw):
 def pools(draw, kind):
     shape = draw(images)
     clip = draw(st.booleans())
-    window = tuple(draw(st.integers(1, 4 if clip else min(4, s))) for s in shape[1:])
+    padding = draw(st.one_of(st.just((0, 0)), st.tuples(*[st.integers(0, 2)] * 2)))
+    window = tuple(
+        draw(st.integers(p + 1, 4 if clip else min(4, s + 2 * p)))
+        for s, p in zip(shape[1:], padding, strict=True)
+    )
     stride = draw(st.one_of(st.none(), st.integers(1, 4), st.tuples(*[st.integers(1, 4)] * 2)))
-    return kind(window, stride, clip), shape
+    return kind(window, stride, padding, clip), shape
+
+
+def on_images(kind, *values):
+    return st.tuples(st.builds(kind, *values), images)
 
 
 def anywhere(layer):
@@ -62,6 +72,17 @@ TABLE = {
     "Conv2d": convolutions(),
     "MaxPool2d": pools(MaxPool2d),
     "AvgPool2d": pools(AvgPool2d),
+    "GlobalAvgPool2d": on_images(GlobalAvgPool2d),
+    "LocalResponseNorm": st.tuples(
+        st.builds(
+            LocalResponseNorm,
+            st.integers(1, 8),
+            st.floats(0, 1),
+            st.floats(0, 2),
+            st.floats(0.5, 3),
+        ),
+        st.tuples(st.integers(1, 6), st.integers(1, 3), st.integers(1, 3)),
+    ),
     "Flatten": anywhere(Flatten()),
     "Dense": st.tuples(st.builds(Dense, st.integers(1, 5)), vectors),
     "ReLU": anywhere(ReLU()),
@@ -75,7 +96,11 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "Conv2d 1x1": Conv2d(2, 1),
     "Conv2d strided": Conv2d(2, 2, stride=2),
     "MaxPool2d": MaxPool2d(2, stride=1),
+    "MaxPool2d padded": MaxPool2d(3, stride=2, padding=1),
     "AvgPool2d": AvgPool2d(2, clip=True),
+    "AvgPool2d padded": AvgPool2d(3, stride=2, padding=1),
+    "GlobalAvgPool2d": GlobalAvgPool2d(),
+    "LocalResponseNorm": LocalResponseNorm(3, alpha=0.1),
     "Flatten": Flatten(),
     "Dense": Dense(3),
     "ReLU": ReLU(),
@@ -237,6 +262,15 @@ BAD = [
     (MaxPool2d(2), VECTOR, "takes images"),
     (AvgPool2d("x"), IMAGE, "AvgPool2d: pool_size must be"),
     (AvgPool2d(2, clip=None), IMAGE, "clip must be True or False"),
+    (MaxPool2d(2, padding=-1), IMAGE, "padding must be an int of at least 0 or a pair"),
+    (AvgPool2d((3, 2), padding=2), IMAGE, "padding must be smaller than the window 3 x 2.*got 2"),
+    (MaxPool2d(11, padding=1), IMAGE, "window 11 x 11 does not fit into the padded input 10 x 10"),
+    (GlobalAvgPool2d(), VECTOR, "GlobalAvgPool2d takes images"),
+    (LocalResponseNorm(0), IMAGE, "size must be an int of at least 1, got 0"),
+    (LocalResponseNorm(alpha=-1), IMAGE, r"alpha must be a number in \[0, inf\), got -1"),
+    (LocalResponseNorm(beta="x"), IMAGE, "beta must be a number"),
+    (LocalResponseNorm(k=0), IMAGE, r"k must be a number in \(0, inf\), got 0"),
+    (LocalResponseNorm(), VECTOR, "LocalResponseNorm takes images"),
     (Dense(0), VECTOR, "units must be an int of at least 1"),
     (Dense(3), IMAGE, r"takes vectors .* shape \(3, 8, 8\); put Flatten\(\)"),
     (Dropout(1.0), VECTOR, r"rate must be a number in \[0, 1\), got 1.0"),
@@ -259,6 +293,15 @@ def test_the_first_maximum_in_row_major_order_gets_the_gradient():
             winner = np.zeros(K * K)
             winner[np.argmax(x)] = 1
             assert np.array_equal(dX.ravel(), winner)
+
+
+def test_padding_takes_part_in_no_maximum():
+    for padding in ((1, 0), (0, 1), (2, 2)):
+        network = Network([MaxPool2d(3, stride=1, padding=padding)], (2, 3, 4), np.float64)
+        X = -10 - np.arange(24.0).reshape(1, 2, 3, 4)
+        Y, dX, _ = network.vjp(X, np.zeros(0), np.ones((1, *network.output_shape)))
+        assert Y.max() == -10
+        assert dX.sum() == Y.size
 
 
 def test_dropout_keeps_the_mean_and_drops_at_its_rate():

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from skcnn.layers import AvgPool2d, Conv2d, Dense, Flatten, MaxPool2d, ReLU
+from skcnn.layers import (
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Flatten,
+    MaxPool2d,
+    ReLU,
+)
 from skcnn.network import Network
 
 x = np.arange(1.0, 17.0).reshape(1, 1, 4, 4)
@@ -40,7 +47,12 @@ def test_convolution_backward(convolution):
 
 @pytest.mark.parametrize(
     ("layer", "expected"),
-    [(MaxPool2d(2), [[6, 8], [14, 16]]), (AvgPool2d(2), [[3.5, 5.5], [11.5, 13.5]])],
+    [
+        (MaxPool2d(2), [[6, 8], [14, 16]]),
+        (AvgPool2d(2), [[3.5, 5.5], [11.5, 13.5]]),
+        (MaxPool2d(3, stride=2, padding=1), [[6, 8], [14, 16]]),
+        (AvgPool2d(4, stride=2, padding=1), [[3.375, 3.9375], [5.625, 6.1875]]),
+    ],
 )
 def test_pooling(layer, expected):
     network = Network([layer], (1, 4, 4), np.float64)

@@ -10,7 +10,8 @@ from skcnn.layers.activations import ReLU, Sigmoid, Tanh
 from skcnn.layers.convolution import Conv2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
-from skcnn.layers.pooling import AvgPool2d, MaxPool2d
+from skcnn.layers.local_response import LocalResponseNorm
+from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 
 __all__ = [
     "AvgPool2d",
@@ -18,7 +19,9 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "GlobalAvgPool2d",
     "Layer",
+    "LocalResponseNorm",
     "MaxPool2d",
     "ReLU",
     "Scratch",
