@@ -87,11 +87,24 @@ def local_response(layer, params, x):
     return y
 
 
+def softmax(layer, params, x):
+    y = np.zeros(x.shape)
+    for place in np.ndindex(x.shape[1:]):
+        powers = [math.exp(row[place]) for row in x]
+        for c, power in enumerate(powers):
+            y[(c, *place)] = power / sum(powers)
+    return y
+
+
 def dense(layer, params, x):
     y = np.zeros(layer.units)
     for u in range(layer.units):
         y[u] = params["bias"][u] + sum(w * v for w, v in zip(params["weight"][u], x, strict=True))
     return y
+
+
+def gelu(v):
+    return 0.5 * v * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3)))
 
 
 def elementwise(function):
@@ -107,6 +120,15 @@ FORWARD = {
     "Flatten": lambda layer, params, x: np.array(list(x.flat)),
     "Dense": dense,
     "ReLU": elementwise(lambda v: max(v, 0.0)),
+    "LeakyReLU": lambda layer, params, x: np.vectorize(
+        lambda v: v if v > 0 else layer.negative_slope * v
+    )(x),
+    "ELU": lambda layer, params, x: np.vectorize(
+        lambda v: v if v > 0 else layer.alpha * (math.exp(v) - 1)
+    )(x),
+    "GELU": elementwise(gelu),
+    "SiLU": elementwise(lambda v: v / (1 + math.exp(-v))),
+    "Softmax": softmax,
     "Tanh": elementwise(math.tanh),
     "Sigmoid": elementwise(lambda v: 1 / (1 + math.exp(-v))),
     "Dropout": lambda layer, params, x: x,

@@ -10,16 +10,21 @@ from hypothesis import strategies as st
 
 from skcnn import layers as all_layers
 from skcnn.layers import (
+    ELU,
+    GELU,
     AvgPool2d,
     Conv2d,
     Dense,
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
     ReLU,
     Sigmoid,
+    SiLU,
+    Softmax,
     Tanh,
 )
 from skcnn.network import Network
@@ -86,6 +91,11 @@ TABLE = {
     "Flatten": anywhere(Flatten()),
     "Dense": st.tuples(st.builds(Dense, st.integers(1, 5)), vectors),
     "ReLU": anywhere(ReLU()),
+    "LeakyReLU": st.floats(0, 0.9).flatmap(lambda slope: anywhere(LeakyReLU(slope))),
+    "ELU": st.one_of(st.just(1.0), st.floats(0.1, 3)).flatmap(lambda a: anywhere(ELU(a))),
+    "GELU": anywhere(GELU()),
+    "SiLU": anywhere(SiLU()),
+    "Softmax": anywhere(Softmax()),
     "Tanh": anywhere(Tanh()),
     "Sigmoid": anywhere(Sigmoid()),
     "Dropout": anywhere(Dropout(0.3)),
@@ -104,6 +114,11 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "Flatten": Flatten(),
     "Dense": Dense(3),
     "ReLU": ReLU(),
+    "LeakyReLU": LeakyReLU(0.2),
+    "ELU": ELU(0.5),
+    "GELU": GELU(),
+    "SiLU": SiLU(),
+    "Softmax": Softmax(),
     "Tanh": Tanh(),
     "Sigmoid": Sigmoid(),
     "Dropout": Dropout(0.3),
@@ -271,6 +286,8 @@ BAD = [
     (LocalResponseNorm(beta="x"), IMAGE, "beta must be a number"),
     (LocalResponseNorm(k=0), IMAGE, r"k must be a number in \(0, inf\), got 0"),
     (LocalResponseNorm(), VECTOR, "LocalResponseNorm takes images"),
+    (LeakyReLU(1.0), VECTOR, r"negative_slope must be a number in \[0, 1\), got 1.0"),
+    (ELU(0), VECTOR, r"alpha must be a number in \(0, inf\), got 0"),
     (Dense(0), VECTOR, "units must be an int of at least 1"),
     (Dense(3), IMAGE, r"takes vectors .* shape \(3, 8, 8\); put Flatten\(\)"),
     (Dropout(1.0), VECTOR, r"rate must be a number in \[0, 1\), got 1.0"),
@@ -302,6 +319,19 @@ def test_padding_takes_part_in_no_maximum():
         Y, dX, _ = network.vjp(X, np.zeros(0), np.ones((1, *network.output_shape)))
         assert Y.max() == -10
         assert dX.sum() == Y.size
+
+
+@pytest.mark.parametrize("kind", ["LeakyReLU", "ELU", "GELU", "SiLU", "Softmax", "Sigmoid", "Tanh"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_activations_of_very_large_numbers_are_finite(kind, dtype):
+    large = np.array([-1e38, -1e20, -1e4, -100, -30, 0, 30, 100, 1e4, 1e20, 1e38], dtype)
+    network = Network([SMALL[kind]], large.shape, dtype)
+    Y, dX, _ = network.vjp(large[np.newaxis], np.zeros(0, dtype), np.ones((1, 11), dtype))
+    assert np.isfinite(Y).all()
+    assert np.isfinite(dX).all()
+    if kind in ("LeakyReLU", "ELU", "GELU", "SiLU"):
+        np.testing.assert_allclose(Y[0, 6:], large[6:], rtol=1e-6)
+        np.testing.assert_allclose(dX[0, 6:], 1, rtol=1e-6)
 
 
 def test_dropout_keeps_the_mean_and_drops_at_its_rate():

@@ -6,7 +6,7 @@
 """
 
 from skcnn.layers._layer import Layer, Scratch
-from skcnn.layers.activations import ReLU, Sigmoid, Tanh
+from skcnn.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from skcnn.layers.convolution import Conv2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
@@ -18,13 +18,18 @@ __all__ = [
     "Conv2d",
     "Dense",
     "Dropout",
+    "ELU",
     "Flatten",
+    "GELU",
     "GlobalAvgPool2d",
     "Layer",
+    "LeakyReLU",
     "LocalResponseNorm",
     "MaxPool2d",
     "ReLU",
     "Scratch",
+    "SiLU",
     "Sigmoid",
+    "Softmax",
     "Tanh",
 ]
