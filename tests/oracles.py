@@ -96,6 +96,22 @@ def softmax(layer, params, x):
     return y
 
 
+def warped(x, inverse):
+    """Every pixel looked up at `inverse` times its place, seen from the centre."""
+    C, H, W = x.shape
+    y = np.zeros((C, H, W))
+    (a, b), (c, d) = inverse
+    for i in range(H):
+        for j in range(W):
+            down, right = i - (H - 1) / 2, j - (W - 1) / 2
+            u, v = a * down + b * right + (H - 1) / 2, c * down + d * right + (W - 1) / 2
+            for p in range(H):
+                for q in range(W):
+                    near = max(0.0, 1 - abs(u - p)) * max(0.0, 1 - abs(v - q))
+                    y[:, i, j] += near * x[:, p, q]
+    return y
+
+
 def dense(layer, params, x):
     y = np.zeros(layer.units)
     for u in range(layer.units):
@@ -132,6 +148,10 @@ FORWARD = {
     "Tanh": elementwise(math.tanh),
     "Sigmoid": elementwise(lambda v: 1 / (1 + math.exp(-v))),
     "Dropout": lambda layer, params, x: x,
+    "RandomCrop": lambda layer, params, x: x,
+    "RandomFlip": lambda layer, params, x: x,
+    "RandomScale": lambda layer, params, x: x,
+    "RandomRotation": lambda layer, params, x: x,
 }
 
 

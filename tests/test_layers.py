@@ -21,6 +21,10 @@ from skcnn.layers import (
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomScale,
     ReLU,
     Sigmoid,
     SiLU,
@@ -65,6 +69,12 @@ def pools(draw, kind):
     return kind(window, stride, padding, clip), shape
 
 
+@st.composite
+def crops(draw):
+    shape = draw(images)
+    return RandomCrop(tuple(draw(st.integers(0, min(3, s - 1))) for s in shape[1:])), shape
+
+
 def on_images(kind, *values):
     return st.tuples(st.builds(kind, *values), images)
 
@@ -99,6 +109,12 @@ TABLE = {
     "Tanh": anywhere(Tanh()),
     "Sigmoid": anywhere(Sigmoid()),
     "Dropout": anywhere(Dropout(0.3)),
+    "RandomCrop": crops(),
+    "RandomFlip": st.sampled_from([(True, False), (False, True), (True, True)]).flatmap(
+        lambda ways: on_images(lambda: RandomFlip(*ways))
+    ),
+    "RandomScale": on_images(RandomScale, st.floats(0, 0.9)),
+    "RandomRotation": on_images(RandomRotation, st.floats(0, 180)),
 }
 
 SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flattening
@@ -122,6 +138,10 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "Tanh": Tanh(),
     "Sigmoid": Sigmoid(),
     "Dropout": Dropout(0.3),
+    "RandomCrop": RandomCrop(1),
+    "RandomFlip": RandomFlip(),
+    "RandomScale": RandomScale(0.3),
+    "RandomRotation": RandomRotation(30),
 }
 
 every_layer = pytest.mark.parametrize("kind", TABLE)
@@ -288,6 +308,18 @@ BAD = [
     (LocalResponseNorm(), VECTOR, "LocalResponseNorm takes images"),
     (LeakyReLU(1.0), VECTOR, r"negative_slope must be a number in \[0, 1\), got 1.0"),
     (ELU(0), VECTOR, r"alpha must be a number in \(0, inf\), got 0"),
+    (RandomCrop(-1), IMAGE, "padding must be an int of at least 0 or a pair"),
+    (RandomCrop((2, 8)), IMAGE, r"padding must be smaller than the image 8 x 8.*got \(2, 8\)"),
+    (RandomCrop(2), VECTOR, "RandomCrop takes images"),
+    (RandomFlip(False, False), IMAGE, "one of horizontal and vertical must be True"),
+    (RandomFlip(1), IMAGE, "horizontal must be True or False, got 1"),
+    (RandomFlip(True, "no"), IMAGE, "vertical must be True or False, got 'no'"),
+    (RandomFlip(), VECTOR, "RandomFlip takes images"),
+    (RandomScale(1), IMAGE, r"factor must be a number in \[0, 1\), got 1"),
+    (RandomScale(0.1), VECTOR, "RandomScale takes images"),
+    (RandomRotation(181), IMAGE, r"degrees must be a number in \[0, 180\], got 181"),
+    (RandomRotation((0, 9)), IMAGE, "degrees must be a number"),
+    (RandomRotation(9), VECTOR, "RandomRotation takes images"),
     (Dense(0), VECTOR, "units must be an int of at least 1"),
     (Dense(3), IMAGE, r"takes vectors .* shape \(3, 8, 8\); put Flatten\(\)"),
     (Dropout(1.0), VECTOR, r"rate must be a number in \[0, 1\), got 1.0"),

@@ -7,6 +7,7 @@
 
 from skcnn.layers._layer import Layer, Scratch
 from skcnn.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from skcnn.layers.augmentation import RandomCrop, RandomFlip, RandomRotation, RandomScale
 from skcnn.layers.convolution import Conv2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
@@ -26,6 +27,10 @@ __all__ = [
     "LeakyReLU",
     "LocalResponseNorm",
     "MaxPool2d",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomScale",
     "ReLU",
     "Scratch",
     "SiLU",
