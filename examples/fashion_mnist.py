@@ -15,10 +15,11 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from skcnn.datasets import load_mnist
+from skcnn.schedules import OneCycle
 from sklearn.metrics import ConfusionMatrixDisplay, classification_report
 
 from skcnn import ScratchCNNClassifier
-from skcnn.datasets import load_mnist
 from skcnn.layers import (
     BatchNorm,
     Conv2d,
@@ -31,10 +32,9 @@ from skcnn.layers import (
     RandomFlip,
     ReLU,
 )
-from skcnn.schedules import OneCycle
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  (after the choice of backend)
+import matplotlib.pyplot as plt
 
 NAMES = np.array(
     ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]

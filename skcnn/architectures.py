@@ -12,20 +12,32 @@ import numpy as np
 from skcnn._hyperparameters import check_choice, check_int, check_pair, check_real
 from skcnn.initializers import Glorot, He, Initializer
 from skcnn.layers import (
+    ELU,
+    GELU,
     Conv2d,
     Dense,
     Dropout,
     Flatten,
     Layer,
+    LeakyReLU,
     MaxPool2d,
     ReLU,
     Sigmoid,
+    SiLU,
     Tanh,
 )
 
 __all__ = ["ACTIVATIONS", "cnn"]
 
-ACTIVATIONS: dict[str, Layer] = {"relu": ReLU(), "sigmoid": Sigmoid(), "tanh": Tanh()}
+ACTIVATIONS: dict[str, Layer] = {
+    "relu": ReLU(),
+    "leaky_relu": LeakyReLU(),
+    "elu": ELU(),
+    "gelu": GELU(),
+    "silu": SiLU(),
+    "sigmoid": Sigmoid(),
+    "tanh": Tanh(),
+}
 """Activations that have a name."""
 
 
@@ -57,8 +69,9 @@ def cnn(
         holds pairs has one entry a block.
     hidden_layer_sizes : int or sequence of int, default=(128,)
         Units of the dense layers; empty for none.
-    activation : {"relu", "sigmoid", "tanh"} or Layer, default="relu"
-        Follows every convolution and hidden dense layer.
+    activation : str or Layer, default="relu"
+        Follows every convolution and hidden dense layer: "relu", "leaky_relu",
+        "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
     dropout : float, default=0.0
         Rate of the dropout after every hidden dense layer, in [0, 1).
 

@@ -53,8 +53,9 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         sequence that holds pairs has one entry a block.
     hidden_layer_sizes : int or sequence of int, default=(128,)
         Units of the dense layers after the blocks; empty for none.
-    activation : {"relu", "sigmoid", "tanh"} or Layer, default="relu"
-        Follows every convolution and hidden dense layer.
+    activation : str or Layer, default="relu"
+        Follows every convolution and hidden dense layer: "relu", "leaky_relu",
+        "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
     dropout : float, default=0.0
         Rate of the dropout after every hidden dense layer, in [0, 1).
     image_shape : tuple of int or None, default=None

@@ -186,7 +186,7 @@ class Network:
         X : ndarray of shape (n, *input_shape)
         vector : ndarray of shape (vector_size,)
         training : bool, default=False
-            Whether dropout drops, and BatchNorm uses the batch's moments.
+            Whether layers draw, and BatchNorm uses the moments of the batch.
         rng : numpy.random.Generator or None, default=None
             Needed in training by layers that draw.
 
@@ -224,7 +224,7 @@ class Network:
         dY : ndarray of shape (n, *output_shape)
             Gradient of a loss by the output.
         training : bool, default=True
-            Whether dropout drops, and BatchNorm uses the batch's moments.
+            Whether layers draw, and BatchNorm uses the moments of the batch.
         rng : numpy.random.Generator or None, default=None
             Needed in training by layers that draw.
 

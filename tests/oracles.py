@@ -58,18 +58,63 @@ def conv2d(layer, params, x):
     return y
 
 
-def pool2d(layer, x, pooled):
+def pool2d(layer, x, pooled, outside):
     C, H, W = x.shape
     KH, KW = pair(layer.pool_size)
+    PH, PW = pair(layer.padding)
     if layer.clip:
-        KH, KW = min(KH, H), min(KW, W)
+        KH, KW = min(KH, H + 2 * PH), min(KW, W + 2 * PW)
     SH, SW = (KH, KW) if layer.stride is None else pair(layer.stride)
-    OH, OW = (H - KH) // SH + 1, (W - KW) // SW + 1
+    OH, OW = (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
     y = np.zeros((C, OH, OW))
     for c in range(C):
         for p in range(OH):
             for q in range(OW):
-                y[c, p, q] = pooled(x[c, p * SH : p * SH + KH, q * SW : q * SW + KW])
+                y[c, p, q] = pooled(
+                    [
+                        x[c, i, j] if 0 <= i < H and 0 <= j < W else outside
+                        for i in range(p * SH - PH, p * SH - PH + KH)
+                        for j in range(q * SW - PW, q * SW - PW + KW)
+                    ]
+                )
+    return y
+
+
+def local_response(layer, params, x):
+    C, H, W = x.shape
+    y = np.zeros((C, H, W))
+    half = layer.size // 2
+    for c in range(C):
+        for i in range(H):
+            for j in range(W):
+                neighbours = range(max(0, c - half), min(C - 1, c + half) + 1)
+                total = sum(x[other, i, j] ** 2 for other in neighbours)
+                y[c, i, j] = x[c, i, j] / (layer.k + layer.alpha * total) ** layer.beta
+    return y
+
+
+def softmax(layer, params, x):
+    y = np.zeros(x.shape)
+    for place in np.ndindex(x.shape[1:]):
+        powers = [math.exp(row[place]) for row in x]
+        for c, power in enumerate(powers):
+            y[(c, *place)] = power / sum(powers)
+    return y
+
+
+def warped(x, inverse):
+    """Every pixel looked up at `inverse` times its place, seen from the centre."""
+    C, H, W = x.shape
+    y = np.zeros((C, H, W))
+    (a, b), (c, d) = inverse
+    for i in range(H):
+        for j in range(W):
+            down, right = i - (H - 1) / 2, j - (W - 1) / 2
+            u, v = a * down + b * right + (H - 1) / 2, c * down + d * right + (W - 1) / 2
+            for p in range(H):
+                for q in range(W):
+                    near = max(0.0, 1 - abs(u - p)) * max(0.0, 1 - abs(v - q))
+                    y[:, i, j] += near * x[:, p, q]
     return y
 
 
@@ -93,21 +138,40 @@ def batch_norm(layer, params, x):
     return y
 
 
+def gelu(v):
+    return 0.5 * v * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3)))
+
+
 def elementwise(function):
     return lambda layer, params, x: np.vectorize(function)(x)
 
 
 FORWARD = {
     "Conv2d": conv2d,
-    "MaxPool2d": lambda layer, params, x: pool2d(layer, x, np.max),
-    "AvgPool2d": lambda layer, params, x: pool2d(layer, x, np.mean),
+    "MaxPool2d": lambda layer, params, x: pool2d(layer, x, np.max, -np.inf),
+    "AvgPool2d": lambda layer, params, x: pool2d(layer, x, np.mean, 0.0),
+    "GlobalAvgPool2d": lambda layer, params, x: [sum(c.flat) / c.size for c in x],
+    "LocalResponseNorm": local_response,
     "Flatten": lambda layer, params, x: np.array(list(x.flat)),
     "Dense": dense,
     "ReLU": elementwise(lambda v: max(v, 0.0)),
+    "LeakyReLU": lambda layer, params, x: np.vectorize(
+        lambda v: v if v > 0 else layer.negative_slope * v
+    )(x),
+    "ELU": lambda layer, params, x: np.vectorize(
+        lambda v: v if v > 0 else layer.alpha * (math.exp(v) - 1)
+    )(x),
+    "GELU": elementwise(gelu),
+    "SiLU": elementwise(lambda v: v / (1 + math.exp(-v))),
+    "Softmax": softmax,
     "Tanh": elementwise(math.tanh),
     "Sigmoid": elementwise(lambda v: 1 / (1 + math.exp(-v))),
     "BatchNorm": batch_norm,
     "Dropout": lambda layer, params, x: x,
+    "RandomCrop": lambda layer, params, x: x,
+    "RandomFlip": lambda layer, params, x: x,
+    "RandomScale": lambda layer, params, x: x,
+    "RandomRotation": lambda layer, params, x: x,
 }
 
 
@@ -126,7 +190,10 @@ def numerical_gradient(function, x, step=1e-6):
 
 
 def spread_out(shape, rng):
-    """Distinct numbers, none near 0 and no two near each other: no kinks nearby."""
+    """Distinct numbers, none near 0 and no two near each other: no kinks nearby.
+
+    The gaps between them grow, lest sums or differences of some be equal.
+    """
     size = int(np.prod(shape))
     values = (np.arange(size) - size // 2 + 0.5) / max(1, size / 4)
-    return rng.permutation(values).reshape(shape)
+    return rng.permutation(values + 0.1 * values**2).reshape(shape)

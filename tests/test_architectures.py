@@ -5,7 +5,20 @@ from hypothesis import strategies as st
 
 from skcnn.architectures import cnn
 from skcnn.initializers import Glorot, He
-from skcnn.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU, Tanh
+from skcnn.layers import (
+    ELU,
+    GELU,
+    Conv2d,
+    Dense,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    MaxPool2d,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
 from skcnn.network import Network
 
 
@@ -23,6 +36,21 @@ def test_blocks_then_dense_layers():
 def test_an_int_is_one_block_and_activations_bring_their_initializer():
     assert cnn(4, 3, 1, (), Tanh()) == [
         Conv2d(4, 3, padding="same", initializer=Glorot(), clip=True), Tanh(), Flatten()
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "start"),
+    [
+        ("relu", ReLU(), He()), ("leaky_relu", LeakyReLU(), He()), ("elu", ELU(), He()),
+        ("gelu", GELU(), He()), ("silu", SiLU(), He()),
+        ("sigmoid", Sigmoid(), Glorot()), ("tanh", Tanh(), Glorot()),
+    ],
+)  # fmt: skip
+def test_activations_have_names(name, layer, start):
+    assert cnn(4, 3, 1, 5, name) == [
+        Conv2d(4, 3, padding="same", initializer=start, clip=True), layer, Flatten(),
+        Dense(5, initializer=start), layer,
     ]  # fmt: skip
 
 
@@ -69,7 +97,7 @@ def test_a_signal_learns_no_weights_that_meet_only_padding():
         ({"kernel_size": 0}, "kernel_size"),
         ({"kernel_size": [(3, 3)]}, "kernel_size has 1 entries for 2 blocks"),
         ({"pool_size": [(2, 2), 0]}, r"pool_size\[1\]"),
-        ({"activation": "swish"}, r"activation must be one of \['relu', 'sigmoid', 'tanh'\]"),
+        ({"activation": "swish"}, r"activation must be one of \['relu', 'leaky_relu', 'elu', "),
         ({"activation": 3}, "activation"),
         ({"dropout": 1.0}, r"dropout must be a number in \[0, 1\)"),
     ],

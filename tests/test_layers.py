@@ -10,15 +10,26 @@ from hypothesis import strategies as st
 
 from skcnn import layers as all_layers
 from skcnn.layers import (
+    ELU,
+    GELU,
     AvgPool2d,
     BatchNorm,
     Conv2d,
     Dense,
     Dropout,
     Flatten,
+    GlobalAvgPool2d,
+    LeakyReLU,
+    LocalResponseNorm,
     MaxPool2d,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomScale,
     ReLU,
     Sigmoid,
+    SiLU,
+    Softmax,
     Tanh,
 )
 from skcnn.network import Network
@@ -59,9 +70,23 @@ def convolutions(draw):
 def pools(draw, kind):
     shape = draw(images)
     clip = draw(st.booleans())
-    window = tuple(draw(st.integers(1, 4 if clip else min(4, s))) for s in shape[1:])
+    padding = draw(st.one_of(st.just((0, 0)), st.tuples(*[st.integers(0, 2)] * 2)))
+    window = tuple(
+        draw(st.integers(p + 1, 4 if clip else min(4, s + 2 * p)))
+        for s, p in zip(shape[1:], padding, strict=True)
+    )
     stride = draw(st.one_of(st.none(), st.integers(1, 4), st.tuples(*[st.integers(1, 4)] * 2)))
-    return kind(window, stride, clip), shape
+    return kind(window, stride, padding, clip), shape
+
+
+@st.composite
+def crops(draw):
+    shape = draw(images)
+    return RandomCrop(tuple(draw(st.integers(0, min(3, s - 1))) for s in shape[1:])), shape
+
+
+def on_images(kind, *values):
+    return st.tuples(st.builds(kind, *values), images)
 
 
 def anywhere(layer):
@@ -72,15 +97,37 @@ TABLE = {
     "Conv2d": convolutions(),
     "MaxPool2d": pools(MaxPool2d),
     "AvgPool2d": pools(AvgPool2d),
+    "GlobalAvgPool2d": on_images(GlobalAvgPool2d),
+    "LocalResponseNorm": st.tuples(
+        st.builds(
+            LocalResponseNorm,
+            st.integers(1, 8),
+            st.floats(0, 1),
+            st.floats(0, 2),
+            st.floats(0.5, 3),
+        ),
+        st.tuples(st.integers(1, 6), st.integers(1, 3), st.integers(1, 3)),
+    ),
     "Flatten": anywhere(Flatten()),
     "Dense": st.tuples(st.builds(Dense, st.integers(1, 5), st.booleans()), vectors),
     "ReLU": anywhere(ReLU()),
+    "LeakyReLU": st.floats(0, 0.9).flatmap(lambda slope: anywhere(LeakyReLU(slope))),
+    "ELU": st.one_of(st.just(1.0), st.floats(0.1, 3)).flatmap(lambda a: anywhere(ELU(a))),
+    "GELU": anywhere(GELU()),
+    "SiLU": anywhere(SiLU()),
+    "Softmax": anywhere(Softmax()),
     "Tanh": anywhere(Tanh()),
     "Sigmoid": anywhere(Sigmoid()),
     "Dropout": anywhere(Dropout(0.3)),
     "BatchNorm": st.tuples(
         st.builds(BatchNorm, st.integers(2, 4), epsilon=st.just(0.1)), st.one_of(images, vectors)
     ),
+    "RandomCrop": crops(),
+    "RandomFlip": st.sampled_from([(True, False), (False, True), (True, True)]).flatmap(
+        lambda ways: on_images(lambda: RandomFlip(*ways))
+    ),
+    "RandomScale": on_images(RandomScale, st.floats(0, 0.9)),
+    "RandomRotation": on_images(RandomRotation, st.floats(0, 180)),
 }
 
 SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flattening
@@ -90,14 +137,27 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "Conv2d depthwise": Conv2d(2, 3, padding=1, groups=2, bias=False),
     "Conv2d dilated": Conv2d(2, 2, padding=1, dilation=2),
     "MaxPool2d": MaxPool2d(2, stride=1),
+    "MaxPool2d padded": MaxPool2d(3, stride=2, padding=1),
     "AvgPool2d": AvgPool2d(2, clip=True),
+    "AvgPool2d padded": AvgPool2d(3, stride=2, padding=1),
+    "GlobalAvgPool2d": GlobalAvgPool2d(),
+    "LocalResponseNorm": LocalResponseNorm(3, alpha=0.1),
     "Flatten": Flatten(),
     "Dense": Dense(3),
     "ReLU": ReLU(),
+    "LeakyReLU": LeakyReLU(0.2),
+    "ELU": ELU(0.5),
+    "GELU": GELU(),
+    "SiLU": SiLU(),
+    "Softmax": Softmax(),
     "Tanh": Tanh(),
     "Sigmoid": Sigmoid(),
     "Dropout": Dropout(0.3),
     "BatchNorm": BatchNorm(2, epsilon=0.1),
+    "RandomCrop": RandomCrop(1),
+    "RandomFlip": RandomFlip(),
+    "RandomScale": RandomScale(0.3),
+    "RandomRotation": RandomRotation(30),
 }
 
 every_layer = pytest.mark.parametrize("kind", TABLE)
@@ -261,6 +321,29 @@ BAD = [
     (MaxPool2d(2), VECTOR, "takes images"),
     (AvgPool2d("x"), IMAGE, "AvgPool2d: pool_size must be"),
     (AvgPool2d(2, clip=None), IMAGE, "clip must be True or False"),
+    (MaxPool2d(2, padding=-1), IMAGE, "padding must be an int of at least 0 or a pair"),
+    (AvgPool2d((3, 2), padding=2), IMAGE, "padding must be smaller than the window 3 x 2.*got 2"),
+    (MaxPool2d(11, padding=1), IMAGE, "window 11 x 11 does not fit into the padded input 10 x 10"),
+    (GlobalAvgPool2d(), VECTOR, "GlobalAvgPool2d takes images"),
+    (LocalResponseNorm(0), IMAGE, "size must be an int of at least 1, got 0"),
+    (LocalResponseNorm(alpha=-1), IMAGE, r"alpha must be a number in \[0, inf\), got -1"),
+    (LocalResponseNorm(beta="x"), IMAGE, "beta must be a number"),
+    (LocalResponseNorm(k=0), IMAGE, r"k must be a number in \(0, inf\), got 0"),
+    (LocalResponseNorm(), VECTOR, "LocalResponseNorm takes images"),
+    (LeakyReLU(1.0), VECTOR, r"negative_slope must be a number in \[0, 1\), got 1.0"),
+    (ELU(0), VECTOR, r"alpha must be a number in \(0, inf\), got 0"),
+    (RandomCrop(-1), IMAGE, "padding must be an int of at least 0 or a pair"),
+    (RandomCrop((2, 8)), IMAGE, r"padding must be smaller than the image 8 x 8.*got \(2, 8\)"),
+    (RandomCrop(2), VECTOR, "RandomCrop takes images"),
+    (RandomFlip(False, False), IMAGE, "one of horizontal and vertical must be True"),
+    (RandomFlip(1), IMAGE, "horizontal must be True or False, got 1"),
+    (RandomFlip(True, "no"), IMAGE, "vertical must be True or False, got 'no'"),
+    (RandomFlip(), VECTOR, "RandomFlip takes images"),
+    (RandomScale(1), IMAGE, r"factor must be a number in \[0, 1\), got 1"),
+    (RandomScale(0.1), VECTOR, "RandomScale takes images"),
+    (RandomRotation(181), IMAGE, r"degrees must be a number in \[0, 180\], got 181"),
+    (RandomRotation((0, 9)), IMAGE, "degrees must be a number"),
+    (RandomRotation(9), VECTOR, "RandomRotation takes images"),
     (Dense(0), VECTOR, "units must be an int of at least 1"),
     (Dense(3), IMAGE, r"takes vectors .* shape \(3, 8, 8\); put Flatten\(\)"),
     (BatchNorm(1), IMAGE, "ghost_size must be an int of at least 2, got 1"),
@@ -286,6 +369,28 @@ def test_the_first_maximum_in_row_major_order_gets_the_gradient():
             winner = np.zeros(K * K)
             winner[np.argmax(x)] = 1
             assert np.array_equal(dX.ravel(), winner)
+
+
+def test_padding_takes_part_in_no_maximum():
+    for padding in ((1, 0), (0, 1), (2, 2)):
+        network = Network([MaxPool2d(3, stride=1, padding=padding)], (2, 3, 4), np.float64)
+        X = -10 - np.arange(24.0).reshape(1, 2, 3, 4)
+        Y, dX, _ = network.vjp(X, np.zeros(0), np.ones((1, *network.output_shape)))
+        assert Y.max() == -10
+        assert dX.sum() == Y.size
+
+
+@pytest.mark.parametrize("kind", ["LeakyReLU", "ELU", "GELU", "SiLU", "Softmax", "Sigmoid", "Tanh"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_activations_of_very_large_numbers_are_finite(kind, dtype):
+    large = np.array([-1e38, -1e20, -1e4, -100, -30, 0, 30, 100, 1e4, 1e20, 1e38], dtype)
+    network = Network([SMALL[kind]], large.shape, dtype)
+    Y, dX, _ = network.vjp(large[np.newaxis], np.zeros(0, dtype), np.ones((1, 11), dtype))
+    assert np.isfinite(Y).all()
+    assert np.isfinite(dX).all()
+    if kind in ("LeakyReLU", "ELU", "GELU", "SiLU"):
+        np.testing.assert_allclose(Y[0, 6:], large[6:], rtol=1e-6)
+        np.testing.assert_allclose(dX[0, 6:], 1, rtol=1e-6)
 
 
 def test_dropout_keeps_the_mean_and_drops_at_its_rate():

@@ -1,9 +1,23 @@
 """Numbers from courses and papers that must come out of the public interface."""
 
+import math
+
 import numpy as np
 import pytest
 
-from skcnn.layers import AvgPool2d, Conv2d, Dense, Flatten, MaxPool2d, ReLU
+from skcnn.layers import (
+    ELU,
+    GELU,
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Flatten,
+    LeakyReLU,
+    MaxPool2d,
+    ReLU,
+    SiLU,
+    Softmax,
+)
 from skcnn.network import Network
 
 x = np.arange(1.0, 17.0).reshape(1, 1, 4, 4)
@@ -40,11 +54,39 @@ def test_convolution_backward(convolution):
 
 @pytest.mark.parametrize(
     ("layer", "expected"),
-    [(MaxPool2d(2), [[6, 8], [14, 16]]), (AvgPool2d(2), [[3.5, 5.5], [11.5, 13.5]])],
+    [
+        (MaxPool2d(2), [[6, 8], [14, 16]]),
+        (AvgPool2d(2), [[3.5, 5.5], [11.5, 13.5]]),
+        (MaxPool2d(3, stride=2, padding=1), [[6, 8], [14, 16]]),
+        (AvgPool2d(4, stride=2, padding=1), [[3.375, 3.9375], [5.625, 6.1875]]),
+    ],
 )
 def test_pooling(layer, expected):
     network = Network([layer], (1, 4, 4), np.float64)
     assert network.forward(x, np.zeros(0)).tolist() == [[expected]]
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [  # at -2, -1, 0, 1, 2
+        (LeakyReLU(), [-0.02, -0.01, 0, 1, 2]),
+        (ELU(), [-0.86466472, -0.63212056, 0, 1, 2]),
+        (GELU(), [-0.04540231, -0.15880801, 0, 0.84119199, 1.95459769]),
+        (SiLU(), [-0.23840584, -0.26894142, 0, 0.73105858, 1.76159416]),
+        (Softmax(), [0.01165623, 0.03168492, 0.08612854, 0.23412166, 0.63640865]),
+    ],
+)
+def test_activations(layer, expected):
+    network = Network([layer], (5,), np.float64)
+    Y = network.forward(np.arange(-2.0, 3.0)[np.newaxis], np.zeros(0))
+    np.testing.assert_allclose(Y[0], expected, atol=5e-9)
+
+
+def test_gelu_is_near_the_exact_one():
+    v = np.linspace(-8, 8, 4001)
+    Y = Network([GELU()], (4001,), np.float64).forward(v[np.newaxis], np.zeros(0))
+    exact = [0.5 * z * math.erfc(-z / math.sqrt(2)) for z in v]
+    np.testing.assert_allclose(Y[0], exact, atol=5e-4)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ BAD_PARAMETERS = [
     ({"optimizer": 3}, "optimizer must be one of .* or an instance from skcnn.optimizers, got 3"),
     ({"optimizer": Adam}, "optimizer must be"),
     ({"optimizer": SGD(momentum=2)}, r"momentum must be a number in \[0, 1\), got 2"),
-    ({"activation": "swish"}, r"activation must be one of \['relu', 'sigmoid', 'tanh'\]"),
+    ({"activation": "swish"}, r"activation must be one of \['relu', 'leaky_relu', "),
     ({"data_format": "NHWC"}, r"data_format must be one of \['channels_first', 'channels_last'\]"),
     ({"filters": 0}, "filters must be an int of at least 1 or a sequence of them, got 0"),
     ({"filters": -1}, "filters must be"),

@@ -6,12 +6,14 @@
 """
 
 from skcnn.layers._layer import Layer, Scratch
-from skcnn.layers.activations import ReLU, Sigmoid, Tanh
+from skcnn.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from skcnn.layers.augmentation import RandomCrop, RandomFlip, RandomRotation, RandomScale
 from skcnn.layers.batch_norm import BatchNorm
 from skcnn.layers.convolution import Conv2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
-from skcnn.layers.pooling import AvgPool2d, MaxPool2d
+from skcnn.layers.local_response import LocalResponseNorm
+from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 
 __all__ = [
     "AvgPool2d",
@@ -19,11 +21,22 @@ __all__ = [
     "Conv2d",
     "Dense",
     "Dropout",
+    "ELU",
     "Flatten",
+    "GELU",
+    "GlobalAvgPool2d",
     "Layer",
+    "LeakyReLU",
+    "LocalResponseNorm",
     "MaxPool2d",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomScale",
     "ReLU",
     "Scratch",
+    "SiLU",
     "Sigmoid",
+    "Softmax",
     "Tanh",
 ]

@@ -1,7 +1,7 @@
-"""Pooling: a window of pixels becomes its maximum or its mean."""
+"""Pooling: a window of pixels becomes its maximum or its mean, or all pixels become one."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -16,41 +16,55 @@ class _Pool2d(Layer):
     A window is pooled along its width first and along its height then. Each of
     the two steps sees its input as one strided slice, a *tap*, for every
     element of the window: tap ``j`` holds the ``j``-th pixel of all windows.
+    Padding along the width needs a copy of the image; along the height the
+    result of the first step is written between its margins.
     """
 
     pool_size: int | tuple[int, int]
     stride: int | tuple[int, int] | None = None
+    padding: int | tuple[int, int] = 0
     clip: bool = False
 
-    def _windows(self, input_shape: Shape) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-        """(Window, stride, positions) along height and width, checked."""
+    def _axes(self, input_shape: Shape) -> tuple["_Axis", "_Axis"]:
+        """The checked geometry along height and width."""
         name = type(self).__name__
         sizes = image_shape(self, input_shape)[1:]
         windows = check_pair(name, "pool_size", self.pool_size, 1)
+        paddings = check_pair(name, "padding", self.padding, 0)
+        if paddings[0] >= windows[0] or paddings[1] >= windows[1]:
+            raise ValueError(
+                f"{name}: padding must be smaller than the window {windows[0]} x {windows[1]}, "
+                f"lest a window hold nothing else, got {self.padding!r}."
+            )
+        padded = (sizes[0] + 2 * paddings[0], sizes[1] + 2 * paddings[1])
         if check_bool(name, "clip", self.clip):
-            windows = (min(windows[0], sizes[0]), min(windows[1], sizes[1]))
+            windows = (min(windows[0], padded[0]), min(windows[1], padded[1]))
         strides = windows if self.stride is None else check_pair(name, "stride", self.stride, 1)
-        if windows[0] > sizes[0] or windows[1] > sizes[1]:
+        if windows[0] > padded[0] or windows[1] > padded[1]:
             raise ValueError(
                 f"{name}: the window {windows[0]} x {windows[1]} does not fit into the "
-                f"input {sizes[0]} x {sizes[1]} (input shape {input_shape})."
+                f"{'padded ' if any(paddings) else ''}input {padded[0]} x {padded[1]} "
+                f"(input shape {input_shape})."
             )
-        height, width = (
-            (k, s, (size - k) // s + 1) for k, s, size in zip(windows, strides, sizes, strict=True)
-        )
+        height, width = map(_Axis, sizes, windows, strides, paddings)
         return height, width
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        (_, _, OH), (_, _, OW) = self._windows(input_shape)
-        return input_shape[0], OH, OW
+        height, width = self._axes(input_shape)
+        return input_shape[0], height.positions, width.positions
 
-    def _row_shape(self, input_shape: Shape) -> Shape:
-        """Shape after the first step, when the rows of the windows are pooled."""
-        _, (_, _, OW) = self._windows(input_shape)
-        return input_shape[0], input_shape[1], OW
+    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
+        C, H, _ = input_shape
+        height, width = self._axes(input_shape)
+        # the image after the first step, when the rows of the windows are pooled
+        arrays = {"rows": Scratch((C, height.padded, width.positions), kept=False)}
+        if width.padding:
+            arrays["padded"] = Scratch((C, H, width.padded), kept=False)
+        return arrays
 
     def views(self, x, y, dx, dy, scratch):
-        (KH, SH, OH), (KW, SW, OW) = self._windows(x.shape[:-1])
+        h, w = self._axes(x.shape[:-1])
+        (KH, SH, OH), (KW, SW, OW) = ((a.window, a.stride, a.positions) for a in (h, w))
         rows = scratch["rows"]
 
         def along_width(image):
@@ -59,13 +73,56 @@ class _Pool2d(Layer):
         def along_height(image):
             return [image[:, i : i + SH * (OH - 1) + 1 : SH] for i in range(KH)]
 
-        views = {"x_taps": along_width(x), "row_taps": along_height(rows)}
+        padded = scratch.get("padded")
+        views = {
+            "x_taps": along_width(x if padded is None else padded),
+            "row_taps": along_height(rows),
+            "inner_rows": rows[:, h.inside],
+            "margins": [],
+        }
+        if h.padding:
+            views["margins"] += [rows[:, : h.padding], rows[:, -h.padding :]]
+        if padded is not None:
+            views["inside"] = padded[:, :, w.inside]
+            views["margins"] += [padded[:, :, : w.padding], padded[:, :, -w.padding :]]
         if dx is not None:
-            views["dx_taps"] = along_width(dx)
+            views["dpadded"] = dx if padded is None else padded
+            views["dx_taps"] = along_width(views["dpadded"])
             views["disjoint_rows"], views["disjoint_columns"] = SH >= KH, SW >= KW
-            views["gapless_rows"] = SH == KH and x.shape[1] == SH * OH
-            views["gapless_columns"] = SW == KW and x.shape[2] == SW * OW
+            views["gapless_rows"] = SH == KH and h.padded == SH * OH
+            views["gapless_columns"] = SW == KW and w.padded == SW * OW
         return views
+
+
+class _Axis(NamedTuple):
+    """How the window moves along one axis: sizes in pixels."""
+
+    size: int
+    window: int
+    stride: int
+    padding: int  # on each side
+
+    @property
+    def padded(self) -> int:
+        return self.size + 2 * self.padding
+
+    @property
+    def positions(self) -> int:
+        """``floor((size + 2 padding - window) / stride) + 1``."""
+        return (self.padded - self.window) // self.stride + 1
+
+    @property
+    def inside(self) -> slice:
+        """Where the unpadded pixels lie in the padded ones."""
+        return slice(self.padding, self.padding + self.size)
+
+
+def _pad(x: np.ndarray, scratch: dict, value: float) -> None:
+    """Write `value` left and right of `x`, and above and below the rows, where there is padding."""
+    for margin in scratch["margins"]:
+        margin[...] = value
+    if "inside" in scratch:
+        np.copyto(scratch["inside"], x)
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,9 +135,12 @@ class MaxPool2d(_Pool2d):
         Height and width of the window.
     stride : int or (int, int) or None, default=None
         Step between two windows; None is the size of the window.
+    padding : int or (int, int), default=0
+        Pixels added on each side of an axis, fewer than the window has. They
+        never are the maximum.
     clip : bool, default=False
-        Shorten the window to an axis that is shorter than it, instead of
-        raising an error.
+        Shorten the window to an axis that is shorter than it (padding
+        included), instead of raising an error.
 
     Examples
     --------
@@ -88,6 +148,8 @@ class MaxPool2d(_Pool2d):
     (6, 14, 14)
     >>> MaxPool2d(3, stride=2).output_shape((96, 55, 55))
     (96, 27, 27)
+    >>> MaxPool2d(3, stride=2, padding=1).output_shape((64, 112, 112))
+    (64, 56, 56)
     >>> MaxPool2d(2, clip=True).output_shape((6, 1, 100))
     (6, 1, 50)
     """
@@ -95,14 +157,15 @@ class MaxPool2d(_Pool2d):
     takes_maximum: ClassVar[bool] = True
 
     def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
-        (KH, _, _), (KW, _, _) = self._windows(input_shape)
-        rows, pooled = self._row_shape(input_shape), self.output_shape(input_shape)
+        height, width = self._axes(input_shape)
+        C, OH, OW = self.output_shape(input_shape)
+        rows = C, height.size, OW
         return {
-            "rows": Scratch(rows, kept=False),
-            "column_wins": Scratch((KW - 1, *rows), bool, optional=True),
-            "row_wins": Scratch((KH - 1, *pooled), bool, optional=True),
+            **super().scratch(input_shape),
+            "column_wins": Scratch((width.window - 1, *rows), bool, optional=True),
+            "row_wins": Scratch((height.window - 1, C, OH, OW), bool, optional=True),
             "row_share": Scratch(rows, kept=False, optional=True),
-            "share": Scratch(pooled, kept=False, optional=True),
+            "share": Scratch((C, OH, OW), kept=False, optional=True),
         }
 
     def forward(self, x, y, params, scratch, training, rng):
@@ -110,9 +173,10 @@ class MaxPool2d(_Pool2d):
 
         A tournament: the maximum so far meets one tap after the other, and
         who won is kept. The earlier one wins a tie, so that the winner is the
-        first maximum of the window in row-major order.
+        first maximum of the window in row-major order. Padding is ``-∞``.
         """
-        rows = scratch["rows"]  # (C, H, OW, n)
+        _pad(x, scratch, -np.inf)
+        rows = scratch["inner_rows"]  # (C, H, OW, n)
         _tournament(scratch["x_taps"], rows, scratch.get("column_wins"))
         _tournament(scratch["row_taps"], y, scratch.get("row_wins"))
 
@@ -126,11 +190,13 @@ class MaxPool2d(_Pool2d):
             scratch["disjoint_rows"],
         )  # fmt: skip
         if not scratch["gapless_columns"]:
-            dx[...] = 0
+            scratch["dpadded"][...] = 0
         _award(
-            scratch["dx_taps"], drows, scratch["column_wins"], scratch["row_share"],
-            scratch["disjoint_columns"],
+            scratch["dx_taps"], scratch["inner_rows"], scratch["column_wins"],
+            scratch["row_share"], scratch["disjoint_columns"],
         )  # fmt: skip
+        if "inside" in scratch:
+            np.copyto(dx, scratch["inside"])
 
 
 def _tournament(taps: list, champion: np.ndarray, wins: np.ndarray | None) -> None:
@@ -172,9 +238,13 @@ class AvgPool2d(_Pool2d):
         Height and width of the window.
     stride : int or (int, int) or None, default=None
         Step between two windows; None is the size of the window.
+    padding : int or (int, int), default=0
+        Zeros added on each side of an axis, fewer than the window has. They
+        count: every window is divided by its full size, as PyTorch does by
+        default.
     clip : bool, default=False
-        Shorten the window to an axis that is shorter than it, instead of
-        raising an error.
+        Shorten the window to an axis that is shorter than it (padding
+        included), instead of raising an error.
 
     Examples
     --------
@@ -182,12 +252,11 @@ class AvgPool2d(_Pool2d):
     (16, 5, 5)
     """
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
-        return {"rows": Scratch(self._row_shape(input_shape), kept=False)}
-
     def forward(self, x, y, params, scratch, training, rng):
         """``y[p] = Σ x[p·stride + (i, j)] / (KH·KW)`` over the window's ``(i, j)``."""
-        for total, taps in ((scratch["rows"], scratch["x_taps"]), (y, scratch["row_taps"])):
+        _pad(x, scratch, 0)
+        rows = scratch["inner_rows"]  # (C, H, OW, n)
+        for total, taps in ((rows, scratch["x_taps"]), (y, scratch["row_taps"])):
             np.copyto(total, taps[0])
             for tap in taps[1:]:
                 total += tap
@@ -196,10 +265,41 @@ class AvgPool2d(_Pool2d):
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dx[p·stride + (i, j)] += dy[p] / (KH·KW)`` for every ``(i, j)``."""
         dy *= 1 / (len(scratch["row_taps"]) * len(scratch["x_taps"]))
-        drows = scratch["rows"]
-        drows[...] = 0
+        scratch["rows"][...] = 0  # now for the gradient by the rows' sums
         for tap in scratch["row_taps"]:
             tap += dy
-        dx[...] = 0
+        scratch["dpadded"][...] = 0
         for tap in scratch["dx_taps"]:
-            tap += drows
+            tap += scratch["inner_rows"]
+        if "inside" in scratch:
+            np.copyto(dx, scratch["inside"])
+
+
+@dataclass(frozen=True, repr=False)
+class GlobalAvgPool2d(Layer):
+    """The mean of each channel, which makes a vector of an image of any size.
+
+    Lin, Chen & Yan (2014), "Network in network", section 3.2.
+
+    Examples
+    --------
+    >>> GlobalAvgPool2d().output_shape((64, 7, 7))
+    (64,)
+    """
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return image_shape(self, input_shape)[:1]
+
+    def views(self, x, y, dx, dy, scratch):
+        C, H, W, n = x.shape
+        return {"pixels": x.reshape(C, H * W, n)}
+
+    def forward(self, x, y, params, scratch, training, rng):
+        """``y[c] = Σ x[c, i, j] / (H·W)``."""
+        np.add.reduce(scratch["pixels"], axis=1, out=y)
+        y *= 1 / scratch["pixels"].shape[1]
+
+    def backward(self, dx, dy, x, y, params, grads, scratch):
+        """``dx[c, i, j] = dy[c] / (H·W)``."""
+        dy *= 1 / scratch["pixels"].shape[1]
+        np.copyto(dx, dy[:, np.newaxis, np.newaxis])
