@@ -4,7 +4,7 @@ import pytest
 from skcnn import training
 from skcnn.architectures import cnn
 from skcnn.batches import Images
-from skcnn.layers import Dense, Dropout, Flatten, ReLU
+from skcnn.layers import BatchNorm, Dense, Dropout, Flatten, ReLU
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
@@ -173,6 +173,19 @@ def test_large_gradients_are_clipped_before_the_decay(share, decay, chunk, monke
     step = w - state.weights - decayed
     np.testing.assert_allclose(step, gradient * min(1, share), rtol=1e-9, atol=1e-14)
     assert np.linalg.norm(step) <= limit * (1 + 1e-9)
+
+
+def test_running_moments_are_neither_measured_nor_clipped():
+    network = network_of([Flatten(), BatchNorm(), Dense(4)])
+    start = new_state(network, SGD(0), 0).weights
+    free, _ = run(network, lr=1.0)
+    trained, moments = slice(0, network.n_parameters), slice(network.n_parameters, None)
+    norm = np.linalg.norm((free.weights - start)[trained])
+    clipped, _ = run(network, lr=1.0, max_grad_norm=norm / 100)
+    assert not np.array_equal(free.weights[moments], start[moments])
+    assert np.array_equal(clipped.weights[moments], free.weights[moments])
+    step = (clipped.weights - start)[trained]
+    np.testing.assert_allclose(step, (free.weights - start)[trained] / 100, rtol=1e-7, atol=1e-12)
 
 
 def test_a_limit_that_is_never_reached_changes_no_bit():
