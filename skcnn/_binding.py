@@ -11,15 +11,42 @@ from skcnn.initializers import Glorot
 from skcnn.layers import Dense, Flatten, Layer
 from skcnn.layers._layer import Shape
 from skcnn.network import Network
-from skcnn.optimizers import SGD, Adam, Optimizer
+from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSprop
+from skcnn.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    OneCycle,
+    ReduceOnPlateau,
+    Schedule,
+    StepDecay,
+    WarmUp,
+)
 from skcnn.training import Settings
 
-__all__ = ["OPTIMIZERS", "bind_dtype", "bind_layers", "bind_settings"]
+__all__ = ["OPTIMIZERS", "SCHEDULES", "bind_dtype", "bind_layers", "bind_settings"]
 
 OWNER = "ScratchCNNClassifier"
 
-OPTIMIZERS: dict[str, Optimizer] = {"adam": Adam(), "sgd": SGD()}
+OPTIMIZERS: dict[str, Optimizer] = {
+    "adam": Adam(),
+    "adamw": AdamW(),
+    "sgd": SGD(),
+    "rmsprop": RMSprop(),
+    "adagrad": AdaGrad(),
+}
 """Optimizers that have a name."""
+
+SCHEDULES: dict[str, Schedule] = {
+    "constant": Constant(),
+    "step": StepDecay(),
+    "exponential": Exponential(),
+    "cosine": Cosine(),
+    "one_cycle": OneCycle(),
+    "warm_up": WarmUp(),
+    "reduce_on_plateau": ReduceOnPlateau(),
+}
+"""Learning-rate schedules that have a name."""
 
 
 def bind_settings(estimator: Any) -> Settings:
@@ -39,10 +66,26 @@ def bind_settings(estimator: Any) -> Settings:
             )
         optimizer = OPTIMIZERS[check_choice(OWNER, "optimizer", optimizer, OPTIMIZERS)]
     optimizer.check()
+    schedule = estimator.lr_schedule
+    named = isinstance(schedule, str)
+    if not isinstance(schedule, Schedule):
+        if not named:
+            raise ValueError(
+                f"{OWNER}: lr_schedule must be one of {list(SCHEDULES)} or an instance from "
+                f"skcnn.schedules, got {schedule!r}."
+            )
+        schedule = SCHEDULES[check_choice(OWNER, "lr_schedule", schedule, SCHEDULES)]
+    schedule.check()
+    norm = estimator.max_grad_norm
     return Settings(
         optimizer=optimizer,
         lr=check_real(OWNER, "lr", estimator.lr, 0, bounds="()"),
+        lr_schedule=schedule,
+        restart_schedule=named or schedule.open,
         weight_decay=check_real(OWNER, "weight_decay", estimator.weight_decay, 0),
+        max_grad_norm=(
+            None if norm is None else check_real(OWNER, "max_grad_norm", norm, 0, bounds="()")
+        ),
         batch_size=check_int(OWNER, "batch_size", estimator.batch_size, 1),
         max_iter=check_int(OWNER, "max_iter", estimator.max_iter, 1),
         shuffle=check_bool(OWNER, "shuffle", estimator.shuffle),

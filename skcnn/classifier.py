@@ -67,13 +67,24 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
     scale_input : bool, default=True
         Whether each channel is scaled to mean 0 and standard deviation 1 with
         the moments of the training rows.
-    optimizer : {"adam", "sgd"} or Optimizer, default="adam"
+    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad"} or Optimizer, default="adam"
         Rule of the weights' steps.
     lr : float, default=2e-3
         Learning rate, positive.
+    lr_schedule : {"constant", "step", "exponential", "cosine", "one_cycle", "warm_up", \
+            "reduce_on_plateau"} or Schedule, default="constant"
+        What `lr` is multiplied with as training goes on. One that is given by
+        name, or as an instance from `skcnn.schedules` without a length of its
+        own, takes `max_iter` for its length and starts anew with each ``fit``;
+        any other instance counts all epochs of the model, so that training in
+        parts with `warm_start` has the same rates as training at once.
     weight_decay : float, default=1e-4
         L2 penalty: so many times the weights (not the biases) is added to
-        their gradients.
+        their gradients. With "adamw" these weights are multiplied by
+        ``1 - lr * weight_decay`` in each step instead.
+    max_grad_norm : float or None, default=None
+        The gradient of a mini-batch (the mean over its rows, before weight
+        decay) is scaled down to this Euclidean norm when it is larger.
     batch_size : int, default=64
         Samples in a mini-batch.
     max_iter : int, default=50
@@ -135,8 +146,8 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
     validation_scores_ : list of float or None
         Accuracy on the held-out part after each epoch; None without one.
     history_ : dict of list
-        "loss", "accuracy" and "lr" of each epoch, and with `early_stopping`
-        "validation_loss" and "validation_score".
+        "loss", "accuracy" and "lr" (of the last mini-batch) of each epoch, and
+        with `early_stopping` "validation_loss" and "validation_score".
 
     See Also
     --------
@@ -147,6 +158,10 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
     The loss in `history_` is the weighted mean over an epoch's mini-batches,
     each before its step. The same data and `random_state` give bit-identical
     weights on the same machine, for any number of threads or jobs.
+
+    `tol` and `n_iter_no_change` stop training whatever the rate is, often
+    before a schedule has come to its end, where steps are small and the loss
+    hardly moves: with ``n_iter_no_change=max_iter`` none is cut short.
 
     Examples
     --------
@@ -178,7 +193,9 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         scale_input=True,
         optimizer="adam",
         lr=2e-3,
+        lr_schedule="constant",
         weight_decay=1e-4,
+        max_grad_norm=None,
         batch_size=64,
         max_iter=50,
         shuffle=True,
@@ -204,7 +221,9 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         self.scale_input = scale_input
         self.optimizer = optimizer
         self.lr = lr
+        self.lr_schedule = lr_schedule
         self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.shuffle = shuffle
@@ -464,7 +483,7 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
                 f"Training diverged in epoch {state.epoch + 1}: its loss was not finite or more "
                 "than 1000 times the first. The weights of "
                 f"{'the epoch before' if state.epoch else 'the start'} are kept. Try a smaller "
-                "lr, scaled input or smaller weights.",
+                "lr, a max_grad_norm, scaled input or smaller weights.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

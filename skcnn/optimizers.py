@@ -6,16 +6,27 @@ caller keeps, and the learning rate comes with every step.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from skcnn._hyperparameters import check_bool, check_real
 
-__all__ = ["SGD", "Adam", "Optimizer"]
+__all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
 
 class Optimizer(ABC):
-    """What all optimizers have in common."""
+    """What all optimizers have in common.
+
+    Attributes
+    ----------
+    decoupled : bool
+        Whether weight decay shrinks the weights by ``1 - lr weight_decay``
+        before the step; otherwise ``weight_decay`` times the weights is a part
+        of the gradient. Both are the caller's, who knows which weights decay.
+    """
+
+    decoupled: ClassVar[bool] = False
 
     def check(self) -> None:
         """Raise ``ValueError`` where a hyperparameter is out of range."""
@@ -114,9 +125,9 @@ class Adam(Optimizer):
     epsilon: float = 1e-8
 
     def check(self) -> None:
-        check_real("Adam", "beta_1", self.beta_1, 0, 1)
-        check_real("Adam", "beta_2", self.beta_2, 0, 1)
-        check_real("Adam", "epsilon", self.epsilon, 0, bounds="()")
+        check_real(type(self).__name__, "beta_1", self.beta_1, 0, 1)
+        check_real(type(self).__name__, "beta_2", self.beta_2, 0, 1)
+        check_real(type(self).__name__, "epsilon", self.epsilon, 0, bounds="()")
 
     def moments(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         return {"first": np.zeros_like(weights), "second": np.zeros_like(weights)}
@@ -147,4 +158,124 @@ class Adam(Optimizer):
         step += self.epsilon / second
         np.divide(m, step, out=step)
         step *= lr * first / second
+        weights -= step
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
+
+    The weights shrink by ``1 - lr weight_decay`` before each step of Adam,
+    instead of ``weight_decay w`` being scaled by the moments with the rest of
+    the gradient. (The paper multiplies the decay by the schedule alone; that it
+    is multiplied by the whole rate is common since.) A decay that matters is
+    therefore larger than for the other optimizers, such as 1e-2.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+        Decay of the mean of the gradients, in [0, 1).
+    beta_2 : float, default=0.999
+        Decay of the mean of their squares, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the root of the second moment, positive.
+    """
+
+    decoupled: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """Gradients divided by the root of their recent mean square (Tieleman & Hinton 2012).
+
+    Parameters
+    ----------
+    rho : float, default=0.9
+        Decay of the mean of the squares, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the root, positive.
+    momentum : float, default=0.0
+        Share of the last step that is taken again, in [0, 1).
+    """
+
+    rho: float = 0.9
+    epsilon: float = 1e-8
+    momentum: float = 0.0
+
+    def check(self) -> None:
+        check_real("RMSprop", "rho", self.rho, 0, 1)
+        check_real("RMSprop", "epsilon", self.epsilon, 0, bounds="()")
+        check_real("RMSprop", "momentum", self.momentum, 0, 1)
+
+    def moments(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        names = ("mean_square", "velocity") if self.momentum else ("mean_square",)
+        return {name: np.zeros_like(weights) for name in names}
+
+    def step(
+        self,
+        weights: np.ndarray,
+        gradient: np.ndarray,
+        moments: dict[str, np.ndarray],
+        lr: float,
+        t: int,
+    ) -> None:
+        """``s = ρs + (1-ρ)g²``, ``v = μv + lr g / (√s + ε)``, ``w -= v``.
+
+        The mean square is kept as ``s / (1-ρ)``, and the factor is moved into
+        the rate and ε.
+        """
+        s = moments["mean_square"]
+        s *= self.rho
+        step = np.multiply(gradient, gradient)
+        s += step
+        root = float(np.sqrt(1 - self.rho))
+        np.sqrt(s, out=step)
+        step += self.epsilon / root
+        np.divide(gradient, step, out=step)
+        step *= lr / root
+        if self.momentum:
+            velocity = moments["velocity"]
+            velocity *= self.momentum
+            velocity += step
+            step = velocity
+        weights -= step
+
+
+@dataclass(frozen=True)
+class AdaGrad(Optimizer):
+    """Gradients divided by the root of the sum of all their squares.
+
+    Duchi, Hazan & Singer (2011), figure 1 with the diagonal matrix and the
+    composite mirror descent update without a regularizer.
+
+    Parameters
+    ----------
+    epsilon : float, default=1e-8
+        Added to the root, positive.
+    """
+
+    epsilon: float = 1e-8
+
+    def check(self) -> None:
+        check_real("AdaGrad", "epsilon", self.epsilon, 0, bounds="()")
+
+    def moments(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        return {"sum_of_squares": np.zeros_like(weights)}
+
+    def step(
+        self,
+        weights: np.ndarray,
+        gradient: np.ndarray,
+        moments: dict[str, np.ndarray],
+        lr: float,
+        t: int,
+    ) -> None:
+        """``s += g²``, ``w -= lr g / (√s + ε)``."""
+        s = moments["sum_of_squares"]
+        step = np.multiply(gradient, gradient)
+        s += step
+        np.sqrt(s, out=step)
+        step += self.epsilon
+        np.divide(gradient, step, out=step)
+        step *= lr
         weights -= step

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import inf, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import Optimizer
 from skcnn.parallel import Workers
+from skcnn.schedules import Constant, Schedule
 from skcnn.workspace import Workspace
 
 __all__ = ["Samples", "Settings", "TrainingState", "new_state", "stream", "train"]
@@ -84,6 +86,11 @@ class Settings:
     n_iter_no_change : int
     max_bytes : float
         Memory that each worker's arrays may take.
+    lr_schedule : Schedule
+    restart_schedule : bool
+        Whether it counts epochs from the start of this training, or from the
+        model's first.
+    max_grad_norm : float or None
     """
 
     optimizer: Optimizer
@@ -95,6 +102,9 @@ class Settings:
     tol: float
     n_iter_no_change: int
     max_bytes: float = np.inf
+    lr_schedule: Schedule = Constant()
+    restart_schedule: bool = False
+    max_grad_norm: float | None = None
 
 
 @dataclass
@@ -120,8 +130,8 @@ class TrainingState:
     no_improvement : int
         Consecutive epochs without an improvement of at least ``tol``.
     history : dict of list
-        One number an epoch: "loss", "accuracy", "lr", and with a validation
-        part "validation_loss" and "validation_score".
+        One number an epoch: "loss", "accuracy", "lr" (of the last mini-batch),
+        and with a validation part "validation_loss" and "validation_score".
     """
 
     seed: int
@@ -222,15 +232,16 @@ def train(
     KeyboardInterrupt
         When interrupted before the first epoch was complete.
     """
-    passes = _Passes(network, samples, settings, workers)
+    schedule_start = state.epoch if settings.restart_schedule else 0
+    passes = _Passes(network, samples, settings, workers, schedule_start)
     good = state.copy()
     for complete in range(settings.max_iter):
         start = time.perf_counter()
         try:
-            loss, accuracy = passes.epoch(state)
+            loss, accuracy, lr = passes.epoch(state)
             if _diverged(loss, state):
                 return good, "diverged"
-            state.record(loss=loss, accuracy=accuracy, lr=settings.lr)
+            state.record(loss=loss, accuracy=accuracy, lr=lr)
             if validation is not None:
                 score_validation(network, validation, state, workers, settings.max_bytes)
             state.epoch += 1
@@ -296,10 +307,16 @@ class _Passes:
     """
 
     def __init__(
-        self, network: Network, samples: Samples, settings: Settings, workers: Workers
+        self,
+        network: Network,
+        samples: Samples,
+        settings: Settings,
+        workers: Workers,
+        schedule_start: int,
     ) -> None:
         self.network, self.samples = network, samples
         self.settings, self.workers = settings, workers
+        self.schedule_start = schedule_start
         self.loss = SoftmaxCrossEntropy()
         self.draws = any(layer.draws for layer in network.layers)
         self.batch_size = min(settings.batch_size, len(samples))
@@ -313,11 +330,12 @@ class _Passes:
         self.parts: dict[int, np.ndarray] = {}
         self.part_grads: dict[int, list[Any]] = {}
 
-    def epoch(self, state: TrainingState) -> tuple[float, float]:
-        """One pass over all samples; returns mean loss and accuracy."""
+    def epoch(self, state: TrainingState) -> tuple[float, float, float]:
+        """One pass over all samples; returns mean loss, accuracy and the last rate."""
         loss = correct = weight = 0.0
         params = self.network.unpack(state.weights)
-        for batch, rows in enumerate(self._batches(state)):
+        rates = self._rates(state)
+        for batch, (rows, lr) in enumerate(zip(self._batches(state), rates, strict=True)):
             weights = self.samples.weights[rows]
             total = float(weights.sum(dtype=np.float64))
             if total == 0:  # nothing to learn here, not even to forget
@@ -326,8 +344,16 @@ class _Passes:
             if state.first_loss is None:
                 state.first_loss = batch_loss / total
             loss, correct, weight = loss + batch_loss, correct + batch_correct, weight + total
-            self._step(state, len(rows))
-        return (loss / weight, correct / weight) if weight else (0.0, 0.0)
+            self._step(state, len(rows), lr)
+        return (loss / weight, correct / weight, lr) if weight else (0.0, 0.0, lr)
+
+    def _rates(self, state: TrainingState) -> list[float]:
+        """Learning rate of each mini-batch of this epoch."""
+        settings, start = self.settings, self.schedule_start
+        epoch, n = state.epoch - start, -(-len(self.samples) // self.batch_size)
+        history = {name: values[start:] for name, values in state.history.items()}
+        multiplier, max_iter = settings.lr_schedule.multiplier, settings.max_iter
+        return [settings.lr * float(multiplier(epoch + i / n, max_iter, history)) for i in range(n)]
 
     def _batches(self, state: TrainingState) -> Iterator[np.ndarray]:
         n = len(self.samples)
@@ -384,8 +410,8 @@ class _Passes:
             self.part_grads[worker] = self.network.unpack(self.parts[worker])
         return self.workspaces[worker], self.part_grads[worker]
 
-    def _step(self, state: TrainingState, n_rows: int) -> None:
-        """Divide the summed gradient, add the weight decay, move the weights.
+    def _step(self, state: TrainingState, n_rows: int, lr: float) -> None:
+        """Divide and clip the summed gradient, add the weight decay, move the weights.
 
         Chunk by chunk, so that all passes over a chunk find it in the cache.
         The untrained state moves by what the layers have written for it.
@@ -393,15 +419,38 @@ class _Passes:
         settings, end = self.settings, self.network.n_decayed
         state.step += 1
         with np.errstate(all="ignore"):
+            scale = 1 / n_rows
+            if settings.max_grad_norm is not None:
+                scale *= self._clip(settings.max_grad_norm * n_rows)
             for part in self.chunks:
                 w, g = state.weights[part], self.total[part]
-                g *= 1 / n_rows
+                g *= scale
                 if settings.weight_decay and part.stop <= end:
-                    g += settings.weight_decay * w
+                    if settings.optimizer.decoupled:
+                        w *= 1 - lr * settings.weight_decay
+                    else:
+                        g += settings.weight_decay * w
                 moments = {name: moment[part] for name, moment in state.moments.items()}
-                settings.optimizer.step(w, g, moments, settings.lr, state.step)
+                settings.optimizer.step(w, g, moments, lr, state.step)
             untrained = slice(self.network.n_parameters, None)
             state.weights[untrained] -= self.total[untrained] * (1 / n_rows)
+
+    def _clip(self, limit: float) -> float:
+        """``min(1, limit / ‖g‖)`` of the summed gradient (Pascanu et al. 2013, algorithm 1).
+
+        The squares are summed in float64, and without BLAS, so that the sum is
+        the same for any number of threads; gradients whose squares leave even
+        float64 are measured in a larger unit.
+        """
+        for unit in (1.0, 2.0**600):
+            squares = 0.0
+            for part in self.chunks:
+                g = self.total[part] if unit == 1 else self.total[part] / unit
+                squares += float(np.add.reduce(np.square(g, dtype=np.float64)))
+            if squares < inf:
+                break
+        norm = unit * sqrt(squares)
+        return limit / norm if norm > limit else 1.0
 
 
 def _chunks(n_decayed: int, n_parameters: int) -> list[slice]:

@@ -15,6 +15,7 @@ MAY_IMPORT = {  # a room, and the rooms it may import
     "initializers": {"_hyperparameters"},
     "losses": set(),
     "optimizers": {"_hyperparameters"},
+    "schedules": {"_hyperparameters"},
     "layers": {"_hyperparameters", "initializers"},
     "architectures": {"_hyperparameters", "initializers", "layers"},
     "workspace": {"layers"},
@@ -23,13 +24,14 @@ MAY_IMPORT = {  # a room, and the rooms it may import
     "batches": {"layers"},
     "inference": {"batches", "network", "parallel", "workspace"},
     "training": {
-        "batches", "inference", "losses", "network", "optimizers", "parallel", "workspace",
+        "batches", "inference", "losses", "network", "optimizers", "parallel", "schedules",
+        "workspace",
     },
     "_nested_parameters": set(),
     "_validation": {"_hyperparameters", "batches", "layers"},
     "_binding": {
         "_hyperparameters", "architectures", "initializers", "layers", "network", "optimizers",
-        "training",
+        "schedules", "training",
     },
     "classifier": {
         "_binding",

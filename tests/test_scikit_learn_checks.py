@@ -11,6 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skcnn import ScratchCNNClassifier
 from skcnn.layers import AvgPool2d, Conv2d, Dense, Flatten, MaxPool2d, ReLU, Tanh
 from skcnn.optimizers import SGD
+from skcnn.schedules import ReduceOnPlateau, WarmUp
 
 SETTINGS = [  # deterministic, float64, and one batch holds all rows of the equivalence check
     {},
@@ -36,6 +37,13 @@ SETTINGS = [  # deterministic, float64, and one batch holds all rows of the equi
         "lr": 1e-2,
     },
     {"shuffle": False, "batch_size": 64, "lr": 3e-3},
+    {"optimizer": "adamw", "weight_decay": 1e-2},
+    {"optimizer": "rmsprop"},
+    {"optimizer": "adagrad", "lr": 2e-2},
+    {"lr_schedule": "cosine", "lr": 3e-3},
+    {"lr_schedule": "one_cycle", "lr": 1e-2},
+    {"lr_schedule": WarmUp(2, then=ReduceOnPlateau()), "lr": 3e-3},
+    {"max_grad_norm": 1.0, "lr": 3e-3},
 ]  # fmt: skip
 EQUIVALENCE = "check_sample_weight_equivalence_on_dense_data"
 NOT_EQUIVALENT = [

@@ -25,7 +25,10 @@ def classifier(**parameters):
 
 
 BAD_PARAMETERS = [
-    ({"optimizer": "adamw2"}, r"optimizer must be one of \['adam', 'sgd'\], got 'adamw2'"),
+    (
+        {"optimizer": "adamw2"},
+        r"optimizer must be one of \['adam', 'adamw', 'sgd', 'rmsprop', 'adagrad'\], got 'adamw2'",
+    ),
     ({"optimizer": 3}, "optimizer must be one of .* or an instance from skcnn.optimizers, got 3"),
     ({"optimizer": Adam}, "optimizer must be"),
     ({"optimizer": SGD(momentum=2)}, r"momentum must be a number in \[0, 1\), got 2"),
