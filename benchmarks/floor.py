@@ -5,7 +5,6 @@ import time
 import numpy as np
 
 from benchmarks.networks import Case
-from skcnn.layers import Conv2d, Dense
 
 
 def multiply_adds(case: Case) -> int:
@@ -14,16 +13,13 @@ def multiply_adds(case: Case) -> int:
     Each layer with weights has one product forward and two backward, but the
     first has no gradient by its input to compute.
     """
-    total, first = 0, True
     network = case.network
-    for i, layer in enumerate(network.layers):
-        if not isinstance(layer, (Conv2d, Dense)):
-            continue
-        weight = layer.param_shapes(network.shapes[i])["weight"]
-        positions = int(np.prod(network.shapes[i + 1][1:]))  # 1 for a dense layer
-        total += int(np.prod(weight)) * positions * (2 if first else 3)
-        first = False
-    return total
+    forward = [
+        layer.multiply_adds(shape)
+        for layer, shape in zip(network.layers, network.shapes, strict=False)
+    ]
+    first = next(products for products in forward if products)
+    return 3 * sum(forward) - first
 
 
 def sgemm_speed(size: int = 1024, repeats: int = 15) -> float:

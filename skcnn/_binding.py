@@ -6,9 +6,8 @@ import numpy as np
 from sklearn import get_config
 
 from skcnn._hyperparameters import check_bool, check_choice, check_int, check_real
-from skcnn.architectures import cnn
-from skcnn.initializers import Glorot
-from skcnn.layers import Dense, Flatten, Layer
+from skcnn.architectures import cnn, with_output
+from skcnn.layers import Layer
 from skcnn.layers._layer import Shape
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSprop
@@ -116,9 +115,7 @@ def bind_layers(estimator: Any, shape: Shape, n_classes: int) -> list[Layer]:
             f"{OWNER}: layers must be None or a list of instances from skcnn.layers, "
             f"got {estimator.layers!r}."
         )
-    if len(Network(layers, shape).output_shape) == 3:
-        layers.append(Flatten())
-    return [*layers, Dense(n_classes, initializer=Glorot())]
+    return with_output(layers, Network(layers, shape).output_shape, n_classes)
 
 
 def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:

@@ -26,8 +26,9 @@ from skcnn.layers import (
     SiLU,
     Tanh,
 )
+from skcnn.layers._layer import Shape
 
-__all__ = ["ACTIVATIONS", "cnn"]
+__all__ = ["ACTIVATIONS", "cnn", "with_output"]
 
 ACTIVATIONS: dict[str, Layer] = {
     "relu": ReLU(),
@@ -120,6 +121,29 @@ def cnn(
         if dropout > 0:
             layers += [Dropout(dropout)]
     return layers
+
+
+def with_output(layers: Sequence[Layer], output_shape: Shape, n_classes: int) -> list[Layer]:
+    """The layers with the output layer that `ScratchCNNClassifier` adds to them.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    output_shape : tuple of int
+        What the layers make of one sample; images are flattened first.
+    n_classes : int
+
+    Returns
+    -------
+    list of Layer
+
+    Examples
+    --------
+    >>> with_output([], (3, 8, 8), 10)
+    [Flatten(), Dense(units=10, initializer=Glorot())]
+    """
+    flatten = [Flatten()] if len(output_shape) == 3 else []
+    return [*layers, *flatten, Dense(n_classes, initializer=Glorot())]
 
 
 def _is_sequence(value: Any) -> bool:

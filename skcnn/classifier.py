@@ -21,6 +21,7 @@ from skcnn.inference import outputs
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.parallel import BlasGuard, Interrupts, Workers
+from skcnn.summary import Summary
 from skcnn.training import Epoch, Samples, Settings, TrainingState, new_state, stream, train
 
 __all__ = ["ScratchCNNClassifier"]
@@ -388,6 +389,18 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         self.weights_ = vector
         self.__dict__.pop("_training_state", None)
         return self
+
+    def summary(self):
+        """The fitted network as a table.
+
+        Returns
+        -------
+        Summary
+            For every layer its shape, parameters, multiply-adds, memory and
+            receptive field, as `skcnn.summary` gives them before a fit.
+        """
+        check_is_fitted(self)
+        return Summary.of(self.network_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

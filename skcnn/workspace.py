@@ -86,6 +86,15 @@ class Workspace:
         """Bytes that one sample takes."""
         return sum(_plan(network, backward, False).sizes)
 
+    @staticmethod
+    def nbytes_of_steps(network: Bound) -> list[int]:
+        """Bytes that the output and the scratch arrays of each step take for one sample.
+
+        As in training. Together they take something else: steps share memory,
+        and there are the input and the gradients.
+        """
+        return _plan(network, True, False).nbytes_of_steps()
+
     def arrays(self, n_samples: int) -> Arrays:
         """The arrays for a micro-batch of `n_samples`, at most `capacity`."""
         if n_samples not in self._carved:
@@ -154,6 +163,14 @@ class _Plan:
 
     def _nbytes(self, shape: Shape, dtype: Any = None) -> int:
         return prod(shape) * np.dtype(dtype or self.network.dtype).itemsize
+
+    def nbytes_of_steps(self) -> list[int]:
+        totals = []
+        for i, shape in enumerate(self.network.step_shapes[1:]):
+            new = self.x[i + 1] != self.x[i]
+            arrays = [spec for spec, _, _ in self.scratch[i].values()] + [Scratch(shape)] * new
+            totals.append(sum(self._nbytes(array.shape, array.dtype) for array in arrays))
+        return totals
 
     def _own(self, nbytes: int) -> int:
         self.sizes.append(nbytes)

@@ -20,6 +20,7 @@ MAY_IMPORT = {  # a room, and the rooms it may import
     "architectures": {"_hyperparameters", "initializers", "layers"},
     "workspace": {"layers"},
     "network": {"layers", "workspace"},
+    "summary": {"_hyperparameters", "architectures", "layers", "network", "workspace"},
     "parallel": set(),
     "batches": {"layers"},
     "inference": {"batches", "network", "parallel", "workspace"},
@@ -37,9 +38,9 @@ MAY_IMPORT = {  # a room, and the rooms it may import
         "_binding",
         "_hyperparameters", "_nested_parameters", "_validation", "architectures", "batches",
         "inference", "initializers", "layers", "losses", "network", "optimizers", "parallel",
-        "training",
+        "summary", "training",
     },
-    "": {"classifier"},
+    "": {"classifier", "summary"},
     "datasets": {"_hyperparameters"},  # a leaf: nothing imports it
 }  # fmt: skip
 NEEDS_SCIKIT_LEARN = {"_binding", "_nested_parameters", "_validation", "classifier"}

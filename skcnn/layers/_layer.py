@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, TypeAlias, cast
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -33,6 +33,48 @@ class Scratch:
     dtype: Any = None
     kept: bool = True
     optional: bool = False
+
+
+class Reach(NamedTuple):
+    """How a layer's windows lie along one axis of its input.
+
+    Window ``p`` holds the pixels ``p·stride + i·dilation - before``, ``i`` from
+    0 to ``kernel - 1``, as far as the input has them.
+
+    Parameters
+    ----------
+    positions : int
+        Number of different windows.
+    kernel : int
+        Pixels in a window.
+    stride, dilation : int, default=1
+        Step from window to window, and from pixel to pixel in a window.
+    before : int, default=0
+        Padding before the first pixel.
+
+    Examples
+    --------
+    >>> strided = Reach(positions=9, kernel=3, stride=2)
+    >>> list(strided.pixels(8, 20)), strided.unused(20)
+    ([16, 17, 18], 1)
+    """
+
+    positions: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+
+    def pixels(self, p: int, size: int) -> range:
+        """The pixels of window `p` in an input of `size` pixels."""
+        start, step = p * self.stride - self.before, self.dilation
+        stop = min(start + (self.kernel - 1) * step + 1, size)
+        return range(max(start, start % step), stop, step)
+
+    def unused(self, size: int) -> int:
+        """How many of `size` pixels lie in no window."""
+        used = {pixel for p in range(self.positions) for pixel in self.pixels(p, size)}
+        return size - len(used)
 
 
 class Layer(ABC):
@@ -73,13 +115,17 @@ class Layer(ABC):
 
     def __repr__(self) -> str:
         """The call that makes the layer, without what is at its default."""
-        told = [
-            f"{field.name}={value!r}"
+        told = [f"{name}={value!r}" for name, value in self.hyperparameters().items()]
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Those that are not at their default, by name."""
+        return {
+            field.name: value
             for field in fields(cast(Any, self))
             if (value := getattr(self, field.name)) is not field.default
             and not (type(value) is type(field.default) and value == field.default)
-        ]
-        return f"{type(self).__name__}({', '.join(told)})"
+        }
 
     @abstractmethod
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -119,6 +165,17 @@ class Layer(ABC):
 
     def init(self, params: Params, rng: np.random.Generator) -> None:
         """Fill the arrays in place with where training starts."""
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        """Multiply-adds of the products with parameters, forward for one sample."""
+        return 0
+
+    def reach(self, input_shape: Shape) -> tuple[Reach, ...] | None:
+        """Which pixels each number of the output depends on, along every axis but the channels.
+
+        None for a layer whose numbers depend on the pixel at the same place only.
+        """
+        return None
 
     def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
         """Arrays wanted between or during `forward` and `backward`."""

@@ -1,6 +1,7 @@
 """The convolution (strictly: cross-correlation, as in every CNN)."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from skcnn._hyperparameters import check_bool, check_int, check_pair
 from skcnn.initializers import He, Initializer
-from skcnn.layers._layer import Layer, Params, Scratch, Shape, image_shape
+from skcnn.layers._layer import Layer, Params, Reach, Scratch, Shape, image_shape
 from skcnn.layers.dense import check_initializer
 
 
@@ -204,6 +205,17 @@ class Conv2d(Layer):
         self.initializer(params["weight"], rng)
         if self.bias:
             params["bias"][...] = 0
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        height, width = self._axes(input_shape)
+        weights = prod(self.param_shapes(input_shape)["weight"])
+        return weights * height.positions * width.positions
+
+    def reach(self, input_shape: Shape) -> tuple[Reach, ...]:
+        return tuple(
+            Reach(axis.positions, axis.kernel, axis.stride, axis.dilation, axis.before)
+            for axis in self._axes(input_shape)
+        )
 
     def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
         G, C = self.groups, input_shape[0] // self.groups

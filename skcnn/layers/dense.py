@@ -8,7 +8,7 @@ import numpy as np
 
 from skcnn._hyperparameters import check_bool, check_int
 from skcnn.initializers import He, Initializer
-from skcnn.layers._layer import Layer, Params, Shape
+from skcnn.layers._layer import Layer, Params, Reach, Shape
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,6 +79,12 @@ class Dense(Layer):
         self.initializer(params["weight"], rng)
         if self.bias:
             params["bias"][...] = 0
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        return self.units * prod(input_shape)
+
+    def reach(self, input_shape: Shape) -> tuple[Reach, ...]:
+        return (Reach(positions=1, kernel=prod(input_shape)),)  # all units have the same
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = W x + b`` for every column."""

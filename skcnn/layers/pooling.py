@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from skcnn._hyperparameters import check_bool, check_pair
-from skcnn.layers._layer import Layer, Scratch, Shape, image_shape
+from skcnn.layers._layer import Layer, Reach, Scratch, Shape, image_shape
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,6 +52,12 @@ class _Pool2d(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         height, width = self._axes(input_shape)
         return input_shape[0], height.positions, width.positions
+
+    def reach(self, input_shape: Shape) -> tuple[Reach, ...]:
+        return tuple(
+            Reach(axis.positions, axis.window, axis.stride, before=axis.padding)
+            for axis in self._axes(input_shape)
+        )
 
     def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
         C, H, _ = input_shape
@@ -289,6 +295,9 @@ class GlobalAvgPool2d(Layer):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return image_shape(self, input_shape)[:1]
+
+    def reach(self, input_shape: Shape) -> tuple[Reach, ...]:
+        return tuple(Reach(positions=1, kernel=size) for size in input_shape[1:])
 
     def views(self, x, y, dx, dy, scratch):
         C, H, W, n = x.shape

@@ -1,0 +1,345 @@
+"""A network as a table: shapes, parameters, arithmetic, memory, and what each number sees."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from skcnn._hyperparameters import check_int
+from skcnn.architectures import with_output
+from skcnn.layers import Layer
+from skcnn.layers._layer import Reach, Shape
+from skcnn.network import Network
+from skcnn.workspace import Workspace
+
+__all__ = ["LayerSummary", "Summary", "summary"]
+
+Field: TypeAlias = tuple[int, int] | None
+"""First and last pixel that a number depends on along one axis; None for no pixel at all."""
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One layer of a network.
+
+    Attributes
+    ----------
+    layer : Layer
+    output_shape : tuple of int
+        Shape that comes out for one sample.
+    parameters : int
+        Numbers that are trained.
+    multiply_adds : int
+        Multiply-adds of the products with parameters, forward for one image.
+    memory : int
+        Bytes of the output and the scratch arrays for one sample in training;
+        nothing for an output that is written over the input.
+    receptive_field : tuple of int
+        Height and width of the input pixels that one number of the output
+        depends on.
+    unused : tuple of int
+        Rows and columns of the layer's input that lie in none of its windows.
+    """
+
+    layer: Layer
+    output_shape: Shape
+    parameters: int
+    multiply_adds: int
+    memory: int
+    receptive_field: Shape
+    unused: Shape
+
+
+@dataclass(frozen=True, repr=False)
+class Summary:
+    """What `summary` tells of a network; it prints as a table.
+
+    Attributes
+    ----------
+    input_shape : tuple of int
+        (Channels, height, width) of an image.
+    dtype : str
+        What the network computes in.
+    rows : tuple of LayerSummary
+        The layers, output layer included.
+    parameters : int
+        Numbers that are trained.
+    multiply_adds : int
+        Multiply-adds of the products with parameters, forward for one image.
+    memory_per_sample : int
+        Bytes that training takes for one sample. It is not the sum of the
+        rows: layers share memory, and there are the input and the gradients.
+    micro_batch_size : int
+        How many samples go through the layers together, unless a batch is
+        smaller or scikit-learn's ``working_memory`` too small.
+    micro_batch_memory : int
+        Bytes that training takes for so many, in each thread.
+    """
+
+    input_shape: Shape
+    dtype: str
+    rows: tuple[LayerSummary, ...]
+    parameters: int
+    multiply_adds: int
+    memory_per_sample: int
+    micro_batch_size: int
+    micro_batch_memory: int
+
+    @classmethod
+    def of(cls, network: Network) -> "Summary":
+        """The summary of a network."""
+        memory = _by_layer(network, Workspace.nbytes_of_steps(network))
+        axes = _axes(network.input_shape)
+        fields: tuple[list[Field], ...] = tuple(
+            [(pixel, pixel) for pixel in range(size)] for size in axes
+        )
+        rows = []
+        for i, layer in enumerate(network.layers):
+            before, after = network.shapes[i], network.shapes[i + 1]
+            reach = layer.reach(before)
+            fields = _seen(fields, reach)
+            rows.append(
+                LayerSummary(
+                    layer,
+                    after,
+                    sum(prod(shape) for shape in layer.param_shapes(before).values()),
+                    layer.multiply_adds(before),
+                    memory[i],
+                    tuple(max(map(_extent, axis)) for axis in fields),
+                    _unused(reach, before, len(axes)),
+                )
+            )
+        per_sample, size = Workspace.nbytes_per_sample(network), network.micro_batch_size()
+        return cls(
+            network.input_shape,
+            network.dtype.name,
+            tuple(rows),
+            network.n_parameters,
+            sum(row.multiply_adds for row in rows),
+            per_sample,
+            size,
+            per_sample * size,
+        )
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """The table as columns, one entry a layer: ``pandas.DataFrame(summary.to_dict())``.
+
+        Returns
+        -------
+        dict of list
+            "layer" and "hyperparameters" (those that are not at their
+            defaults) hold text; the others are the attributes of
+            `LayerSummary`.
+        """
+        columns: dict[str, list[Any]] = {
+            "layer": [type(row.layer).__name__ for row in self.rows],
+            "hyperparameters": [_listed(row.layer.hyperparameters()) for row in self.rows],
+        }
+        for field in dataclasses.fields(LayerSummary)[1:]:
+            columns[field.name] = [getattr(row, field.name) for row in self.rows]
+        return columns
+
+    def _headline(self) -> str:
+        return f"Input {_times(self.input_shape)}, {self.dtype}"
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        """The table as text: header, layers, totals."""
+        header = ("", "layer", "output", "parameters", "multiply-adds", "memory", "field", "unused")
+        rows = [
+            (
+                str(i),
+                _call(row.layer),
+                _times(row.output_shape),
+                f"{row.parameters:,}",
+                f"{row.multiply_adds:,}",
+                _bytes(row.memory),
+                _times(row.receptive_field),
+                _times(row.unused) if any(row.unused) else "",
+            )
+            for i, row in enumerate(self.rows)
+        ]
+        totals = ("", "total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", "", "", "")
+        return [header, *rows, totals]
+
+    def _footline(self) -> str:
+        samples = f"a micro-batch of {self.micro_batch_size}" if self.micro_batch_size > 1 else ""
+        line = f"Training takes {_bytes(self.memory_per_sample)} a sample"
+        return f"{line}, {_bytes(self.micro_batch_memory)} {samples}." if samples else f"{line}."
+
+    def __repr__(self) -> str:
+        cells = self._cells()
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if column in (1, 2) else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in cells
+        ]
+        rule = "-" * max(map(len, lines))
+        header, *rows, totals = lines
+        table = [rule, header, rule, *rows, rule, totals, rule]
+        return "\n".join([self._headline(), *table, self._footline()])
+
+    def _repr_html_(self) -> str:
+        """The table for notebooks."""
+        header, *rows = self._cells()
+
+        def line(tag: str, cells: Sequence[str]) -> str:
+            return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+        return "\n".join(
+            [
+                f"<table><caption>{escape(self._headline())}</caption>",
+                f"<thead>{line('th', header)}</thead>",
+                "<tbody>",
+                *(line("td", row) for row in rows),
+                f"</tbody></table><p>{escape(self._footline())}</p>",
+            ]
+        )
+
+
+def summary(
+    layers: Sequence[Layer],
+    image_shape: tuple[int, ...],
+    n_classes: int,
+    *,
+    dtype: Any = np.float32,
+) -> Summary:
+    """Tell what a network will be, before any fit.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        As `ScratchCNNClassifier` takes them, without the output layer, which
+        is added as ``fit`` does it.
+    image_shape : tuple of int
+        (Channels, height, width), or (height, width) for one channel.
+    n_classes : int
+        Number of classes, at least 2.
+    dtype : dtype, default=numpy.float32
+        What the network computes in, ``float32`` or ``float64``.
+
+    Returns
+    -------
+    Summary
+        One row a layer: its output shape, parameters, multiply-adds, memory,
+        receptive field ("field", height and width in pixels of the image), and
+        how many rows and columns of its input lie in none of its windows
+        ("unused").
+
+    Raises
+    ------
+    ValueError
+        Where a parameter is not allowed, or the layers do not fit the images.
+
+    Notes
+    -----
+    The receptive field is that of the textbook recursion, ``r += (k - 1) j``
+    and ``j *= s`` for windows of ``k`` at stride ``s``, cut off at the borders
+    of the image.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Conv2d, MaxPool2d, ReLU
+    >>> table = summary([Conv2d(6, 5, stride=2), ReLU(), MaxPool2d(2)], (28, 28), 10)
+    >>> table.parameters, table.multiply_adds
+    (2326, 23760)
+    >>> table.rows[0].output_shape, table.rows[0].receptive_field, table.rows[0].unused
+    ((6, 12, 12), (5, 5), (1, 1))
+
+    ``print(table)``, or the table itself in a notebook, shows all layers.
+    """
+    if not isinstance(layers, (list, tuple)):
+        raise ValueError(
+            f"summary: layers must be a list of instances from skcnn.layers, got {layers!r}."
+        )
+    if not isinstance(image_shape, (list, tuple)) or len(image_shape) not in (2, 3):
+        raise ValueError(
+            "summary: image_shape must be (height, width) or (channels, height, width), "
+            f"got {image_shape!r}."
+        )
+    sizes = [check_int("summary", "image_shape", size, 1) for size in image_shape]
+    shape = (1, *sizes) if len(sizes) == 2 else tuple(sizes)
+    check_int("summary", "n_classes", n_classes, 2)
+    output_shape = Network(layers, shape).output_shape
+    return Summary.of(Network(with_output(layers, output_shape, n_classes), shape, dtype))
+
+
+def _axes(shape: Shape) -> Shape:
+    """The sizes along which numbers have neighbours: height and width, or the features."""
+    return shape[1:] if len(shape) == 3 else shape
+
+
+def _by_layer(network: Network, of_steps: list[int]) -> list[int]:
+    """Numbers of the network's steps in the order of its layers."""
+    left = list(zip(network.steps, of_steps, strict=True))
+    found = []
+    for layer in network.layers:
+        i = next(i for i, (step, _) in enumerate(left) if step is layer)
+        found.append(left.pop(i)[1])
+    return found
+
+
+def _seen(
+    fields: tuple[list[Field], ...], reach: tuple[Reach, ...] | None
+) -> tuple[list[Field], ...]:
+    """What the numbers after a layer see, from what those before it saw, along every axis."""
+    if reach is None:
+        return fields
+    if len(reach) != len(fields):  # a dense layer behind an image sees all of it
+        reach = tuple(Reach(positions=1, kernel=len(axis)) for axis in fields)
+    return tuple(
+        [_union([axis[q] for q in along.pixels(p, len(axis))]) for p in range(along.positions)]
+        for axis, along in zip(fields, reach, strict=True)
+    )
+
+
+def _union(fields: list[Field]) -> Field:
+    some = [field for field in fields if field is not None]
+    if not some:
+        return None
+    return min(first for first, _ in some), max(last for _, last in some)
+
+
+def _extent(field: Field) -> int:
+    return 0 if field is None else field[1] - field[0] + 1
+
+
+def _unused(reach: tuple[Reach, ...] | None, shape: Shape, n_axes: int) -> Shape:
+    axes = _axes(shape)
+    if reach is None or len(axes) != n_axes:
+        return (0,) * n_axes
+    return tuple(along.unused(size) for along, size in zip(reach, axes, strict=True))
+
+
+def _listed(hyperparameters: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in hyperparameters.items())
+
+
+def _call(layer: Layer) -> str:
+    """The call that makes the layer, with those arguments unnamed that have to be given."""
+    required = {
+        field.name
+        for field in dataclasses.fields(layer)  # type: ignore[arg-type]
+        if field.default is dataclasses.MISSING
+    }
+    told = layer.hyperparameters()
+    unnamed = [repr(told.pop(name)) for name in list(told) if name in required]
+    return f"{type(layer).__name__}({', '.join([*unnamed, *filter(None, [_listed(told)])])})"
+
+
+def _times(sizes: Shape) -> str:
+    return "x".join(map(str, sizes))
+
+
+def _bytes(number: int) -> str:
+    """Readable, in powers of 1024."""
+    size, units = float(number), ["B", "KiB", "MiB", "GiB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1024, units[1:]
+    return f"{number} B" if units[0] == "B" else f"{size:.1f} {units[0]}"
