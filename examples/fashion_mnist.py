@@ -6,7 +6,7 @@ multi-layer perceptron 0.871, a support vector machine 0.897, two convolutions
 with pooling and batch normalisation 0.934 (the benchmark table of the data
 set). Takes about ten minutes on two cores.
 
-Run ``python examples/fashion_mnist.py [--data DIR]`` (needs matplotlib).
+Run ``python examples/fashion_mnist.py [--data DIR]`` (needs the extra ``[plot]``).
 """
 
 import argparse
