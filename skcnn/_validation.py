@@ -193,9 +193,18 @@ def check_classes(y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
     if y is None:
         raise ValueError(f"{OWNER} requires y to be passed, but the target y is None.")
     y = column_or_1d(y, warn=True)
-    y = check_array(
-        y, dtype=None, ensure_2d=False, ensure_min_samples=0, estimator=OWNER, input_name="y"
-    )
+    try:
+        y = check_array(
+            y, dtype=None, ensure_2d=False, ensure_min_samples=0, estimator=OWNER, input_name="y"
+        )
+    except TypeError:  # pandas.NA is neither equal nor unequal to itself
+        missing = [i for i, label in enumerate(y) if type(label).__name__ == "NAType"]
+        if not missing:
+            raise
+        raise ValueError(
+            f"{OWNER}: y must hold a label for every sample, but {len(missing)} are missing, "
+            f"the first in row {missing[0]}."
+        ) from None
     check_consistent_length(np.empty((n_samples, 0)), y)
     try:
         check_classification_targets(y)

@@ -7,7 +7,7 @@ from warnings import warn
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -17,7 +17,7 @@ from skcnn import _validation as validation
 from skcnn._binding import bind_dtype, bind_layers, bind_settings
 from skcnn._nested_parameters import NestedParameters
 from skcnn.batches import Images, Scaling
-from skcnn.inference import outputs
+from skcnn.inference import features, outputs
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.parallel import BlasGuard, Interrupts, Workers
@@ -32,11 +32,14 @@ PICKLE_FORMAT = 1
 _blas = BlasGuard(ThreadpoolController)
 
 
-class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
+class ScratchCNNClassifier(
+    ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NestedParameters
+):
     """Convolutional neural network for small images and signals.
 
     Trains on softmax cross-entropy by mini-batches. Layers, gradients and
-    optimizers are plain NumPy.
+    optimizers are plain NumPy. As a transformer it gives the features that the
+    output layer sees.
 
     Parameters
     ----------
@@ -163,6 +166,10 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
     `tol` and `n_iter_no_change` stop training whatever the rate is, often
     before a schedule has come to its end, where steps are small and the loss
     hardly moves: with ``n_iter_no_change=max_iter`` none is cut short.
+
+    Before another estimator in a pipeline, ``fit`` trains the network first,
+    as that of any transformer there. Features of a network that is already
+    trained come from ``make_pipeline(FrozenEstimator(clf), SVC())``.
 
     Examples
     --------
@@ -308,7 +315,7 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         -------
         ndarray of shape (n,)
         """
-        best = self._outputs(X).argmax(axis=0)
+        best = self._infer(outputs, X).argmax(axis=0)
         return self.classes_[best]
 
     def predict_proba(self, X):
@@ -324,7 +331,7 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         ndarray of shape (n, n_classes)
             In the order of ``classes_`` and the dtype of ``weights_``.
         """
-        exact = SoftmaxCrossEntropy().probabilities(self._outputs(X).astype(np.float64)).T
+        exact = SoftmaxCrossEntropy().probabilities(self._infer(outputs, X).astype(np.float64)).T
         return np.ascontiguousarray(exact, dtype=self.weights_.dtype)
 
     def predict_log_proba(self, X):
@@ -343,11 +350,51 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         ndarray of shape (n, n_classes)
             In the order of ``classes_`` and the dtype of ``weights_``.
         """
-        exact = SoftmaxCrossEntropy().log_probabilities(self._outputs(X).astype(np.float64)).T
+        exact = (
+            SoftmaxCrossEntropy().log_probabilities(self._infer(outputs, X).astype(np.float64)).T
+        )
         probabilities = np.exp(exact).astype(self.weights_.dtype)
         normal = probabilities >= np.finfo(probabilities.dtype).tiny
         logs = np.ascontiguousarray(exact, dtype=probabilities.dtype)
         return np.log(probabilities, out=logs, where=normal)
+
+    def transform(self, X):
+        """Compute the features that the output layer sees: the input of ``layers_[-1]``.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in any of the forms that `fit` takes.
+
+        Returns
+        -------
+        ndarray of shape (n, n_features_out)
+            In the dtype of ``weights_``; with ``set_output`` a dataframe.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn.frozen import FrozenEstimator
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.svm import SVC
+        >>> from skcnn import ScratchCNNClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> clf = ScratchCNNClassifier(
+        ...     filters=8, hidden_layer_sizes=32, max_iter=10, random_state=0
+        ... )
+        >>> clf.fit(X[:1000], y[:1000]).transform(X).shape
+        (1797, 32)
+        >>> svc = make_pipeline(FrozenEstimator(clf), SVC()).fit(X[:1000], y[:1000])
+        >>> svc.score(X[1000:], y[1000:]) > 0.9
+        True
+        """
+        return self._infer(features, X)
+
+    @property
+    def _n_features_out(self):
+        """Number of columns of `transform`, which `get_feature_names_out` asks for."""
+        (size,) = self.network_.shapes[-2]
+        return size
 
     def set_weights(self, arrays):
         """Replace the weights, for instance by those of another framework.
@@ -405,6 +452,7 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"] if self.dtype is None else []
         return tags
 
     def __getstate__(self):
@@ -551,8 +599,8 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         }
         self.__dict__ = kept | fitted
 
-    def _outputs(self, X: Any) -> np.ndarray:
-        """Outputs of the network, (classes, n)."""
+    def _infer(self, run: Callable[..., np.ndarray], X: Any) -> np.ndarray:
+        """What `run`, one of the functions in `skcnn.inference`, finds for `X`."""
         check_is_fitted(self)
         array = validation.check_X(X)
         validation.check_same_input(self, X, array)
@@ -560,7 +608,7 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         images = images.with_scaling(Scaling(self.input_mean_, self.input_scale_))
         max_bytes = get_config()["working_memory"] * 2**20
         with Interrupts() as interrupts, _workers(interrupts) as workers:
-            return outputs(self.network_, self.weights_, images, workers, max_bytes)
+            return run(self.network_, self.weights_, images, workers, max_bytes)
 
 
 @contextmanager
