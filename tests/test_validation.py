@@ -161,7 +161,7 @@ def test_other_images_than_those_fitted_name_both_shapes(bad, message):
         (np.zeros(20), "only one class: "),
         (np.linspace(0, 1, 20), "Unknown label type: continuous"),
         (np.where(y, np.nan, 1.0), "contains NaN"),
-        (np.zeros((20, 3)), "y should be a 1d array"),
+        (np.zeros((20, 3, 2)), "y should be a 1d array|Found array with dim 3"),
         (np.array(["a", np.nan] * 10, dtype=object), "contains NaN"),
         (y[:5], "inconsistent numbers of samples"),
     ],
