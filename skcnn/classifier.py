@@ -376,6 +376,7 @@ class ScratchCNNClassifier(ClassifierMixin, NestedParameters):
         """
         z = self._outputs(X).astype(np.float64)
         exact = LOSSES[self.out_activation_].log_probabilities(z).T
+        exact = np.maximum(exact, np.finfo(self.weights_.dtype).min)
         probabilities = np.exp(exact).astype(self.weights_.dtype)
         normal = probabilities >= np.finfo(probabilities.dtype).tiny
         logs = np.ascontiguousarray(exact, dtype=probabilities.dtype)

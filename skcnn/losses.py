@@ -57,7 +57,8 @@ class SoftmaxCrossEntropy:
         ndarray of shape (classes, n)
             Each column sums to 1.
         """
-        p = np.exp(z - z.max(axis=0))
+        with np.errstate(over="ignore"):  # of differences from 0, whose exponential is 0
+            p = np.exp(z - z.max(axis=0))
         p /= p.sum(axis=0)
         return p
 
@@ -72,7 +73,8 @@ class SoftmaxCrossEntropy:
         -------
         ndarray of shape (classes, n)
         """
-        z = z - z.max(axis=0)
+        with np.errstate(over="ignore"):
+            z = z - z.max(axis=0)
         z -= np.log(np.exp(z).sum(axis=0))
         return z
 

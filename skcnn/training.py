@@ -294,9 +294,10 @@ def score_validation(
     """Record loss and accuracy on the validation part, weighted."""
     z = outputs(network, state.weights, validation.images, workers, settings.max_bytes)
     z = z.astype(np.float64)
-    result = settings.loss.loss_and_gradient(
-        z, np.empty_like(z), validation.targets, validation.weights
-    )
+    with np.errstate(all="ignore"):
+        result = settings.loss.loss_and_gradient(
+            z, np.empty_like(z), validation.targets, validation.weights
+        )
     total = float(validation.weights.sum())
     state.record(validation_loss=result.loss / total, validation_score=result.correct / total)
 

@@ -39,6 +39,14 @@ def test_huge_outputs_do_not_overflow(scale):
     assert result.loss == 0
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("either", [loss, sigmoid])
+def test_the_largest_numbers_there_are_have_probabilities(either, dtype):
+    z = np.array([[1, -1, 0], [-1, 1, 1]], dtype) * np.finfo(dtype).max
+    assert np.array_equal(either.probabilities(z)[:, :2], [[1, 0], [0, 1]])
+    assert np.array_equal(either.log_probabilities(z).argmax(axis=0), [0, 1, 1])
+
+
 def test_probabilities_sum_to_one_and_match_their_logarithms():
     z = np.random.default_rng(0).normal(0, 5, (10, 50))
     p = loss.probabilities(z)

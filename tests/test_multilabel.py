@@ -169,6 +169,17 @@ def test_a_label_that_is_never_true_is_learned():
     assert not clf.predict(X)[:, 3].any()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("targets", [Y, Y[:, 0]], ids=["labels", "classes"])
+@pytest.mark.parametrize("lr", [1e30, 1e153])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_probabilities_and_their_logarithms_are_finite_at_any_rate(lr, targets, dtype):
+    clf = quick(lr=lr, dtype=dtype, early_stopping=True, hidden_layer_sizes=())
+    clf.fit(X[:20], targets[:20])  # one step an epoch, which may lead anywhere
+    assert np.isfinite(clf.predict_proba(X)).all()
+    assert np.isfinite(clf.predict_log_proba(X)).all()
+
+
 # Weights
 
 

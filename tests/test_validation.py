@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
@@ -238,6 +238,7 @@ NAMES = sorted(ScratchCNNClassifier().get_params(deep=False))
 
 @settings(max_examples=300, deadline=None)
 @given(name=st.sampled_from(NAMES), value=junk)
+@example(name="lr", value=1e153)  # outputs as large as float64 has numbers
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_junk_is_stored_and_either_fits_or_is_named(name, value):
     clf = classifier().set_params(**{name: value})
