@@ -1,5 +1,6 @@
 """From what users pass to what the engine takes, or an error that says why not."""
 
+from contextlib import suppress
 from math import ceil, isqrt
 from typing import Any
 from warnings import warn
@@ -8,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import validate_data
 
 from skcnn._hyperparameters import check_choice, check_int, check_real
@@ -182,7 +183,14 @@ def feature_names(X: Any) -> np.ndarray | None:
 
 
 def check_classes(y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the classes in `y`, sorted, and every sample's number among them.
+    """Return the classes in `y`, and what the loss takes for targets.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        Sorted; the numbers of the labels where `y` is an indicator matrix.
+    targets : ndarray of int of shape (n,) or of bool of shape (n, n_labels)
+        Every sample's number among the classes, or its labels.
 
     Raises
     ------
@@ -192,6 +200,8 @@ def check_classes(y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
     """
     if y is None:
         raise ValueError(f"{OWNER} requires y to be passed, but the target y is None.")
+    if _is_matrix(y):
+        return _check_labels(y, n_samples)
     y = column_or_1d(y, warn=True)
     try:
         y = check_array(
@@ -220,6 +230,50 @@ def check_classes(y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
     return classes, targets
 
 
+def _is_matrix(y: Any) -> bool:
+    """Whether `y` has two axes and more than one column, or is a sparse matrix."""
+    try:
+        shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    except ValueError:  # rows of several lengths
+        type_of_target(y, input_name="y")  # knows those that name the labels of each sample
+        raise
+    return len(shape) == 2 and (shape[1] != 1 or hasattr(y, "toarray"))
+
+
+def _check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the labels, and the indicator matrix `y` as booleans."""
+    y = check_array(
+        y, accept_sparse="csr", dtype=None, ensure_min_samples=0, estimator=OWNER, input_name="y"
+    )
+    check_consistent_length(np.empty((n_samples, 0)), y)
+    if y.shape[1] == 1:
+        raise ValueError(
+            f"{OWNER}: a sparse y must have a column for each of several labels, got the shape "
+            f"{y.shape}; use y.toarray().ravel() for two classes."
+        )
+    y = y.toarray() if hasattr(y, "toarray") else y
+    if y.dtype.kind == "O":  # such as a dataframe with columns of booleans and of integers
+        with suppress(TypeError, ValueError):
+            y = y.astype(np.float64)
+    kind = "unknown" if y.dtype.kind == "O" else type_of_target(y, input_name="y")
+    if kind == "continuous-multioutput":
+        check_classification_targets(y)  # raises
+    if kind != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
+        raise ValueError(
+            f"{OWNER}: y of shape {y.shape} has values other than 0 and 1 (type of target "
+            f"{kind!r}), which is not supported. Pass a matrix of 0 and 1 for several labels a "
+            "sample, 1D class labels, or wrap the classifier in "
+            "sklearn.multioutput.MultiOutputClassifier."
+        )
+    labels = y.astype(bool)
+    if (labels == labels[0]).all():
+        raise ValueError(
+            f"{OWNER} needs samples of at least 2 classes in the data, but all samples have the "
+            f"same labels: {labels[0].astype(int).tolist()}."
+        )
+    return np.arange(labels.shape[1]), labels
+
+
 def check_weights(
     sample_weight: Any, class_weight: Any, classes: np.ndarray, targets: np.ndarray
 ) -> np.ndarray:
@@ -228,8 +282,9 @@ def check_weights(
     Parameters
     ----------
     sample_weight : array-like of shape (n,), number or None
-    class_weight : dict, "balanced" or None
-        "balanced" is ``sum of weights / (n_classes * weight of the class)``.
+    class_weight : dict, list of dict, "balanced" or None
+        "balanced" is ``sum of weights / (n_classes * weight of the class)``. With
+        an indicator matrix it is a product over the labels, a dict for each.
     classes, targets : ndarray
         As `check_classes` gives them.
 
@@ -237,7 +292,8 @@ def check_weights(
     ------
     ValueError
         For weights that are negative, not finite, all zero or zero but for one
-        class, of another length than `y`, and for a `class_weight` that is none.
+        class (or samples with the same labels), of another length than `y`, and
+        for a `class_weight` that is none.
     """
     n = len(targets)
     if sample_weight is None:
@@ -258,12 +314,26 @@ def check_weights(
                 f"sample_weight must not be negative, but its minimum is {weights.min():g}."
             )
     with np.errstate(all="ignore"):
-        weights = weights * _class_weights(class_weight, classes, targets, weights)[targets]
+        if targets.ndim == 2:
+            weights = weights * _label_weights(class_weight, targets, weights)
+        else:
+            weights = weights * _class_weights(class_weight, classes, targets, weights)[targets]
         if not np.isfinite(weights.sum()):
             raise ValueError(
                 f"{OWNER}: the weights (sample_weight times class_weight) are too large to be "
                 "summed; only their ratios matter, so scale them down."
             )
+    if targets.ndim == 2:
+        counted = targets[weights > 0]
+        if (counted == counted[:1]).all():
+            what = "all zero" if not len(counted) else (
+                f"positive only for the labels {counted[0].astype(int).tolist()}"
+            )  # fmt: skip
+            raise ValueError(
+                f"{OWNER} needs samples with different labels and a positive weight, but the "
+                f"weights (sample_weight times class_weight) are {what}."
+            )
+        return weights
     present = np.bincount(targets, weights=weights, minlength=len(classes)) > 0
     if present.sum() < 2:
         what = "all zero" if not present.any() else (
@@ -296,10 +366,34 @@ def _class_weights(
     return np.asarray(result, dtype=np.float64)
 
 
+def _label_weights(class_weight: Any, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Product over the labels of the weight that 0 or 1 has there, for every sample."""
+    n_labels = targets.shape[1]
+    if class_weight is None or isinstance(class_weight, str):
+        class_weight = [class_weight] * n_labels
+    elif not (
+        isinstance(class_weight, (list, tuple))
+        and len(class_weight) == n_labels
+        and all(isinstance(weights_of_label, dict) for weights_of_label in class_weight)
+    ):
+        raise ValueError(
+            f"{OWNER}: class_weight must be None, 'balanced' or, for a y of {n_labels} labels, a "
+            f"list of {n_labels} dicts from 0 and 1 to weights, got {class_weight!r}."
+        )
+    classes, product = np.arange(2), np.ones(len(targets))
+    for column, weights_of_label in zip(targets.T.astype(int), class_weight, strict=True):
+        product *= _class_weights(weights_of_label, classes, column, weights)[column]
+        product /= product.max() or 1  # only ratios matter, and many factors leave the range
+    return product
+
+
 def held_out_size(targets: np.ndarray, fraction: float) -> int:
-    """Return ``max(ceil(fraction · n), classes)``, or raise where that leaves nothing."""
+    """Return ``max(ceil(fraction · n), classes)``, or raise where that leaves nothing.
+
+    Labels in an indicator matrix ask for no number of samples.
+    """
     n = len(targets)
-    size = max(ceil(fraction * n), len(np.unique(targets)))
+    size = max(ceil(fraction * n), len(np.unique(targets)) if targets.ndim == 1 else 1)
     if size >= n:
         raise ValueError(
             f"{OWNER}: early_stopping with validation_fraction={fraction:g} holds out {size} of "
@@ -314,7 +408,7 @@ def held_out_rows(
     """Split off ``max(ceil(fraction · n), classes)`` rows for validation.
 
     Stratified where every class has two members and both parts have room for
-    every class.
+    every class, but not by labels in an indicator matrix.
 
     Returns
     -------
@@ -323,10 +417,12 @@ def held_out_rows(
     """
     from sklearn.model_selection import train_test_split  # takes half of the import's time
 
-    n, counts = len(targets), np.bincount(targets)
-    n_classes = int((counts > 0).sum())
-    size = held_out_size(targets, fraction)
-    stratified = counts[counts > 0].min() >= 2 and n - size >= n_classes
+    n, size = len(targets), held_out_size(targets, fraction)
+    stratified = False
+    if targets.ndim == 1:
+        counts = np.bincount(targets)
+        counts = counts[counts > 0]
+        stratified = counts.min() >= 2 and n - size >= len(counts)
     training, validation = train_test_split(
         np.arange(n),
         test_size=size,

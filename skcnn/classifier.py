@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from warnings import warn
 
@@ -18,7 +19,7 @@ from skcnn._binding import bind_dtype, bind_layers, bind_settings
 from skcnn._nested_parameters import NestedParameters
 from skcnn.batches import Images, Scaling
 from skcnn.inference import features, outputs
-from skcnn.losses import SoftmaxCrossEntropy
+from skcnn.losses import LOSSES
 from skcnn.network import Network
 from skcnn.parallel import BlasGuard, Interrupts, Workers
 from skcnn.summary import Summary
@@ -37,9 +38,10 @@ class ScratchCNNClassifier(
 ):
     """Convolutional neural network for small images and signals.
 
-    Trains on softmax cross-entropy by mini-batches. Layers, gradients and
-    optimizers are plain NumPy. As a transformer it gives the features that the
-    output layer sees.
+    Trains on softmax cross-entropy by mini-batches; where `y` is an indicator
+    matrix, on binary cross-entropy summed over the labels. Layers, gradients
+    and optimizers are plain NumPy. As a transformer it gives the features that
+    the output layer sees.
 
     Parameters
     ----------
@@ -106,9 +108,11 @@ class ScratchCNNClassifier(
     validation_fraction : float, default=0.1
         The part that `early_stopping` holds out, in (0, 1); at least as many
         samples as there are classes.
-    class_weight : dict, "balanced" or None, default=None
+    class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes; "balanced" weighs them inversely to their
-        (weighted) frequency.
+        (weighted) frequency. With several labels a list of one dict for each,
+        from 0 and 1 to weights; a sample's weight is the product over its
+        labels.
     warm_start : bool, default=False
         Whether the next ``fit`` goes on where this one ended, for `max_iter`
         more epochs at most.
@@ -123,7 +127,10 @@ class ScratchCNNClassifier(
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels.
+        The class labels; with an indicator matrix the numbers of its columns.
+    out_activation_ : {"softmax", "logistic"}
+        What makes probabilities of the network's outputs: "softmax" where every
+        sample is of one class, "logistic" where `y` was an indicator matrix.
     n_features_in_ : int
         Number of values in an image, channels · height · width.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -148,7 +155,8 @@ class ScratchCNNClassifier(
     best_loss_ : float or None
         Smallest loss of an epoch; None with `early_stopping`.
     validation_scores_ : list of float or None
-        Accuracy on the held-out part after each epoch; None without one.
+        Accuracy on the held-out part after each epoch; None without one. With
+        several labels a sample counts as right if all of its labels are.
     history_ : dict of list
         "loss", "accuracy" and "lr" (of the last mini-batch) of each epoch, and
         with `early_stopping` "validation_loss" and "validation_score".
@@ -162,6 +170,11 @@ class ScratchCNNClassifier(
     The loss in `history_` is the weighted mean over an epoch's mini-batches,
     each before its step. The same data and `random_state` give bit-identical
     weights on the same machine, for any number of threads or jobs.
+
+    Any `y` of zeros and ones in several columns is an indicator matrix, whose
+    labels are independent of each other. That includes one-hot rows: pass
+    ``y.argmax(axis=1)`` for classes that exclude each other. Matrices with
+    other values are a case for `sklearn.multioutput.MultiOutputClassifier`.
 
     `tol` and `n_iter_no_change` stop training whatever the rate is, often
     before a schedule has come to its end, where steps are small and the loss
@@ -181,8 +194,16 @@ class ScratchCNNClassifier(
     >>> clf = ScratchCNNClassifier(filters=(8, 16), max_iter=10, random_state=0)
     >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.95
     True
+
+    Several labels a sample, of which each may be true or not:
+
+    >>> import numpy as np
+    >>> is_even, is_large = y_train % 2 == 0, y_train >= 5
+    >>> clf.fit(X_train, np.column_stack([is_even, is_large])).predict([X_test[0]])
+    array([[1, 0]])
     """
 
+    out_activation_: str
     weights_: np.ndarray
     network_: Network
 
@@ -254,8 +275,10 @@ class ScratchCNNClassifier(
             Images of shape (n, features), (n, height, width) or (n, channels,
             height, width), with ``data_format="channels_last"`` (n, height,
             width, channels). Any numeric dtype.
-        y : array-like of shape (n,)
-            Class labels.
+        y : array-like of shape (n,) or (n, n_labels)
+            Class labels, or an indicator matrix (also a sparse one) with a 1 for
+            each label that is true of the sample and 0 elsewhere. One-hot rows
+            are such a matrix: for classes pass ``y.argmax(axis=1)``.
         sample_weight : array-like of shape (n,), default=None
             Weights of the samples, not negative.
 
@@ -277,6 +300,7 @@ class ScratchCNNClassifier(
         settings = bind_settings(self)
         array = validation.check_X(X)
         classes, targets = validation.check_classes(y, len(array))
+        settings = replace(settings, loss=LOSSES["softmax" if targets.ndim == 1 else "logistic"])
         weights = validation.check_weights(sample_weight, self.class_weight, classes, targets)
         names = validation.feature_names(X)
         shape = validation.check_image_shape(array, self.image_shape, self.data_format)
@@ -299,12 +323,12 @@ class ScratchCNNClassifier(
                 state, reason = train(
                     network, samples, settings, state, workers, held_out, self._report()
                 )
-            self._commit(network, state, scaling, classes, names)
+            self._commit(network, state, scaling, classes, names, settings.loss.activation)
         self._warn(reason, state)
         return self
 
     def predict(self, X):
-        """Predict the class of each sample.
+        """Predict the class of each sample, or its labels.
 
         Parameters
         ----------
@@ -313,13 +337,18 @@ class ScratchCNNClassifier(
 
         Returns
         -------
-        ndarray of shape (n,)
+        ndarray of shape (n,) or of int of shape (n, n_labels)
+            Classes; after a fit with an indicator matrix, 1 for every label
+            whose probability is above 1/2 and 0 for the others.
         """
-        best = self._infer(outputs, X).argmax(axis=0)
-        return self.classes_[best]
+        z = self._infer(outputs, X)
+        predictions = LOSSES[self.out_activation_].predictions(z)
+        if self.out_activation_ == "logistic":
+            return predictions.astype(int, order="C")
+        return self.classes_[predictions]
 
     def predict_proba(self, X):
-        """Predict the probability of each class.
+        """Predict the probability of each class, or of each label.
 
         Parameters
         ----------
@@ -328,14 +357,16 @@ class ScratchCNNClassifier(
 
         Returns
         -------
-        ndarray of shape (n, n_classes)
-            In the order of ``classes_`` and the dtype of ``weights_``.
+        ndarray of shape (n, n_classes) or (n, n_labels)
+            In the order of ``classes_`` and the dtype of ``weights_``. Rows sum
+            to 1 for classes, not for labels.
         """
-        exact = SoftmaxCrossEntropy().probabilities(self._infer(outputs, X).astype(np.float64)).T
+        z = self._infer(outputs, X).astype(np.float64)
+        exact = LOSSES[self.out_activation_].probabilities(z).T
         return np.ascontiguousarray(exact, dtype=self.weights_.dtype)
 
     def predict_log_proba(self, X):
-        """Predict the logarithm of the probability of each class.
+        """Predict the logarithm of the probability of each class, or of each label.
 
         It is finite, and keeps the order of the classes, where probabilities
         are too small for their dtype.
@@ -347,12 +378,12 @@ class ScratchCNNClassifier(
 
         Returns
         -------
-        ndarray of shape (n, n_classes)
+        ndarray of shape (n, n_classes) or (n, n_labels)
             In the order of ``classes_`` and the dtype of ``weights_``.
         """
-        exact = (
-            SoftmaxCrossEntropy().log_probabilities(self._infer(outputs, X).astype(np.float64)).T
-        )
+        z = self._infer(outputs, X).astype(np.float64)
+        exact = LOSSES[self.out_activation_].log_probabilities(z).T
+        exact = np.maximum(exact, np.finfo(self.weights_.dtype).min)
         probabilities = np.exp(exact).astype(self.weights_.dtype)
         normal = probabilities >= np.finfo(probabilities.dtype).tiny
         logs = np.ascontiguousarray(exact, dtype=probabilities.dtype)
@@ -453,6 +484,7 @@ class ScratchCNNClassifier(
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"] if self.dtype is None else []
+        tags.classifier_tags.multi_label = True
         return tags
 
     def __getstate__(self):
@@ -473,10 +505,12 @@ class ScratchCNNClassifier(
         if not (self.warm_start and hasattr(self, "weights_")):
             seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
             return new_state(network, settings.optimizer, seed)
-        if not np.array_equal(classes, self.classes_):
+        activation = settings.loss.activation
+        if activation != self.out_activation_ or not np.array_equal(classes, self.classes_):
             raise ValueError(
                 "warm_start can only go on with the same classes: the model was fitted on "
-                f"{self.classes_}, y has {classes}."
+                f"{_described(self.classes_, self.out_activation_)}, y has "
+                f"{_described(classes, activation)}."
             )
         if network != self.network_:
             raise ValueError(
@@ -505,12 +539,15 @@ class ScratchCNNClassifier(
             return np.arange(len(targets)), None
         draw = np.random.RandomState(stream(seed, "split").integers(2**32))
         rows, held_out = validation.held_out_rows(targets, self.validation_fraction, draw)
-        present = np.unique(targets[rows][weights[rows] > 0])
-        if len(present) < 2 or not weights[held_out].any():
+        counted = targets[rows][weights[rows] > 0]
+        if targets.ndim == 2:
+            enough, least = len(counted) > 0, "nothing of positive weight"
+        else:
+            enough, least = len(np.unique(counted)) >= 2, "fewer than 2 classes"
+        if not enough or not weights[held_out].any():
             raise ValueError(
                 f"{OWNER}: early_stopping holds out {len(held_out)} of {len(targets)} samples, "
-                "which leaves fewer than 2 classes to train on, or nothing of positive weight "
-                "to validate on."
+                f"which leaves {least} to train on, or nothing of positive weight to validate on."
             )
         return rows, held_out
 
@@ -561,6 +598,7 @@ class ScratchCNNClassifier(
         scaling: Scaling,
         classes: np.ndarray,
         names: np.ndarray | None,
+        activation: str,
     ) -> None:
         """Write all fitted attributes at once, none a view of another."""
         kinds = ["loss", "accuracy", "lr"]
@@ -571,6 +609,7 @@ class ScratchCNNClassifier(
         best = state.best_weights if self.early_stopping else None
         fitted = {
             "classes_": classes,
+            "out_activation_": activation,
             "n_features_in_": int(np.prod(network.input_shape)),
             "image_shape_": network.input_shape,
             "input_mean_": scaling.mean.copy(),
@@ -609,6 +648,10 @@ class ScratchCNNClassifier(
         max_bytes = get_config()["working_memory"] * 2**20
         with Interrupts() as interrupts, _workers(interrupts) as workers:
             return run(self.network_, self.weights_, images, workers, max_bytes)
+
+
+def _described(classes: np.ndarray, activation: str) -> str:
+    return str(classes) if activation == "softmax" else f"{len(classes)} labels in a matrix"
 
 
 @contextmanager
