@@ -163,8 +163,9 @@ def test_ctrl_c_at_any_moment_leaves_everything_in_order():
             os.kill(os.getpid(), signal.SIGINT)
             pressed.set()
 
-        threading.Timer(rng.uniform(0.001, 0.06), press).start()
+        timer = threading.Timer(rng.uniform(0.001, 0.06), press)
         try:
+            timer.start()
             with warnings.catch_warnings(action="ignore"):  # a later epoch is kept
                 while not pressed.is_set():
                     clf.predict(X) if turn % 2 else clf.fit(X, y)
