@@ -161,12 +161,6 @@ def check_part(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any)
     first = not hasattr(estimator, "classes_")
     if first and classes is None:
         raise ValueError("classes must be passed on the first call to partial_fit.")
-    if isinstance(estimator.class_weight, str) and estimator.class_weight == "balanced":
-        raise ValueError(
-            f"{OWNER}: class_weight='balanced' is not supported for partial_fit, which does not "
-            "know how frequent the classes are. Pass a dict of weights, for instance from "
-            "sklearn.utils.class_weight.compute_class_weight."
-        )
     array = validation.check_X(X)
     if first:
         known = validation.check_label_set(classes)

@@ -65,6 +65,12 @@ def _has_partial_fit(estimator: Any) -> bool:
             "partial_fit is not available with early_stopping=True: there is no validation part "
             "that is the same in all calls."
         )
+    if isinstance(estimator.class_weight, str) and estimator.class_weight == "balanced":
+        raise AttributeError(
+            "partial_fit is not available with class_weight='balanced': it does not know how "
+            "frequent the classes are. Pass a dict of weights, for instance from "
+            "sklearn.utils.class_weight.compute_class_weight."
+        )
     return True
 
 
@@ -373,7 +379,8 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
 
         The first call on an unfitted model begins a training; any other goes
         on with the one there is, whether by ``fit`` or ``partial_fit``. Not
-        available with `early_stopping`.
+        available with `early_stopping` or ``class_weight="balanced"``, which
+        need to see all data.
 
         Parameters
         ----------

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 
@@ -127,7 +128,7 @@ BAD_FIRST = [
     ({}, {"classes": ALL, "sample_weight": np.zeros(200)}, "needs a sample of positive weight"),
     ({}, {"classes": ALL, "sample_weight": -np.ones(200)}, "must not be negative"),
     ({}, {"classes": ALL, "sample_weight": np.ones(3)}, "holds 3 weights for 200 samples"),
-    ({"class_weight": "balanced"}, {"classes": ALL}, "'balanced' is not supported for partial_fit"),
+    ({"class_weight": "even"}, {"classes": ALL}, "class_weight must be None, 'balanced' or a dict"),
     ({"class_weight": {0: -1}}, {"classes": ALL}, "class_weight"),
     ({"filters": 0}, {"classes": ALL}, "filters must be"),
     ({"lr": "fast"}, {"classes": ALL}, "lr must be"),
@@ -179,13 +180,20 @@ def test_names_of_columns_are_remembered():
         clf.partial_fit(table[table.columns[::-1]], y)
 
 
-def test_with_early_stopping_there_is_no_partial_fit():
-    clf = quick(early_stopping=True)
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"early_stopping": True}, "early_stopping=True"),
+        ({"class_weight": "balanced"}, "class_weight='balanced'.*compute_class_weight"),
+    ],
+)
+def test_what_needs_all_data_has_no_partial_fit(parameters, reason):
+    clf = quick(**parameters)
     assert not hasattr(clf, "partial_fit")
     with pytest.raises(AttributeError, match="partial_fit") as raised:
         clf.partial_fit(X, y, ALL)
-    assert "early_stopping=True" in str(raised.value.__cause__)
-    assert hasattr(clf.set_params(early_stopping=False), "partial_fit")
+    assert re.search(reason, str(raised.value.__cause__))
+    assert hasattr(clf.set_params(early_stopping=False, class_weight=None), "partial_fit")
 
 
 def test_partial_fit_after_fit_goes_on():

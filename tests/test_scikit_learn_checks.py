@@ -44,7 +44,6 @@ SETTINGS = [  # deterministic, float64, and one batch holds all rows of the equi
     {"lr_schedule": "one_cycle", "lr": 1e-2},
     {"lr_schedule": WarmUp(2, then=ReduceOnPlateau()), "lr": 3e-3},
     {"max_grad_norm": 1.0, "lr": 3e-3},
-    {"warm_start": True},
     {"scoring": "accuracy"},
 ]  # fmt: skip
 EQUIVALENCE = "check_sample_weight_equivalence_on_dense_data"
