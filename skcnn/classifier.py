@@ -424,7 +424,7 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
         >>> from sklearn.datasets import load_digits
         >>> from skcnn import ScratchCNNClassifier
         >>> X, y = load_digits(return_X_y=True)
-        >>> clf = ScratchCNNClassifier(filters=8, random_state=0)
+        >>> clf = ScratchCNNClassifier(filters=16, lr=0.01, random_state=0)
         >>> for start in range(0, 1500, 100):
         ...     part = slice(start, start + 100)
         ...     clf = clf.partial_fit(X[part], y[part], classes=range(10))

@@ -183,7 +183,7 @@ SCORERS = [
 ]
 
 
-@pytest.mark.parametrize(("scoring", "metric"), SCORERS, ids=str)
+@pytest.mark.parametrize(("scoring", "metric"), SCORERS, ids=["name", "loss", "made", "function"])
 @pytest.mark.parametrize("given", [False, True])
 def test_any_scorer(scoring, metric, given):
     images, validation = X.reshape(-1, 8, 8), X_val.reshape(-1, 8, 8)
