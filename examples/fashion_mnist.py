@@ -6,7 +6,7 @@ multi-layer perceptron 0.871, a support vector machine 0.897, two convolutions
 with pooling and batch normalisation 0.934 (the benchmark table of the data
 set). Takes about ten minutes on two cores.
 
-Run ``python examples/fashion_mnist.py [--data DIR]`` (needs matplotlib).
+Run ``python examples/fashion_mnist.py [--data DIR]`` (needs the extra ``[plot]``).
 """
 
 import argparse
@@ -15,11 +15,10 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from skcnn.datasets import load_mnist
-from skcnn.schedules import OneCycle
 from sklearn.metrics import ConfusionMatrixDisplay, classification_report
 
 from skcnn import ScratchCNNClassifier
+from skcnn.datasets import load_mnist
 from skcnn.layers import (
     BatchNorm,
     Conv2d,
@@ -32,6 +31,7 @@ from skcnn.layers import (
     RandomFlip,
     ReLU,
 )
+from skcnn.schedules import OneCycle
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

@@ -12,6 +12,7 @@ import numpy as np
 from skcnn import _validation as validation
 from skcnn.batches import Images, Scaling
 from skcnn.layers._layer import Shape
+from skcnn.losses import LOSSES, Loss
 from skcnn.training import Samples
 
 __all__ = ["Data", "EpochScore", "check_data", "check_part", "check_validation_data"]
@@ -39,8 +40,8 @@ class Data:
         Not scaled yet.
     classes : ndarray
         All classes, sorted.
-    targets : ndarray of int of shape (n,)
-        Number of every sample's class.
+    targets : ndarray of int of shape (n,) or of bool of shape (n, n_labels)
+        Number of every sample's class, or its labels.
     sample_weight : array-like or None
         As the user passed it.
     weights : ndarray of float64 of shape (n,)
@@ -61,6 +62,11 @@ class Data:
     weights: np.ndarray
     weighted: bool
 
+    @property
+    def loss(self) -> Loss:
+        """Of classes or of several labels."""
+        return LOSSES["softmax" if self.targets.ndim == 1 else "logistic"]
+
     def samples(self, rows: np.ndarray | None, scaling: Scaling, dtype: np.dtype) -> Samples:
         """Some of the samples for the engine, None for all, weighing 1 on average."""
         everything = Samples(self.images.with_scaling(scaling), self.targets, self.weights)
@@ -78,8 +84,9 @@ class Data:
         return X.take(rows) if hasattr(X, "take") else X[rows]  # of pyarrow, of polars
 
     def labels(self, rows: np.ndarray | None) -> np.ndarray:
-        """The labels of some samples, None for all."""
-        return self.classes[self.targets if rows is None else self.targets[rows]]
+        """The `y` of some samples, None for all."""
+        targets = self.targets if rows is None else self.targets[rows]
+        return self.classes[targets] if targets.ndim == 1 else targets.astype(int)
 
     def metadata(self, rows: np.ndarray | None) -> dict[str, Any]:
         """What was passed besides, of some samples."""
@@ -135,15 +142,16 @@ def check_validation_data(
     names = validation.feature_names(X_val)
     if names is not None and data.names is not None and not np.array_equal(names, data.names):
         raise ValueError(f"{OWNER}: X_val must have the columns of X, in the same order.")
-    targets = validation.check_known_classes(y_val, data.classes, len(array), "y_val", "y")
+    several = data.targets.ndim == 2
+    targets = validation.check_known_classes(y_val, data.classes, several, len(array), "y_val", "y")
     weights = validation.check_sample_weight(sample_weight_val, len(targets), "sample_weight_val")
-    by_class = validation.class_weights(
+    table = validation.class_weights(
         estimator.class_weight,
         data.classes,
         data.targets,
         validation.check_sample_weight(data.sample_weight, len(data.targets)),
     )
-    weights = validation.weigh_by_class(weights, by_class[targets])
+    weights = validation.weigh_by_class(weights, table, targets)
     if not weights.any():
         raise ValueError(
             f"{OWNER}: all weights of X_val (sample_weight_val times class_weight) are zero."
@@ -159,29 +167,34 @@ def check_validation_data(
 def check_part(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any) -> Data:
     """Check the arguments of ``partial_fit``, against the earlier ones if there were any."""
     first = not hasattr(estimator, "classes_")
-    if first and classes is None:
+    if first and y is not None and validation.is_matrix(y):
+        several, known = True, np.arange(np.shape(y)[1])
+    elif first and classes is None:
         raise ValueError("classes must be passed on the first call to partial_fit.")
+    elif first:
+        several, known = False, validation.check_label_set(classes)
+    else:
+        several, known = estimator.out_activation_ == "logistic", estimator.classes_
+    if classes is not None and not np.array_equal(validation.check_label_set(classes), known):
+        raise ValueError(
+            f"{OWNER}: classes={classes!r} are not those of "
+            f"{'the matrix y' if first else 'the call before'}: {known}."
+        )
     array = validation.check_X(X)
     if first:
-        known = validation.check_label_set(classes)
         names = validation.feature_names(X)
         data_format = estimator.data_format
         shape = validation.check_image_shape(array, estimator.image_shape, data_format)
     else:
-        known = estimator.classes_
-        if classes is not None and not np.array_equal(validation.check_label_set(classes), known):
-            raise ValueError(
-                f"{OWNER}: classes={classes!r} are not those of the call before: {known}."
-            )
         names = getattr(estimator, "feature_names_in_", None)
         data_format = estimator._data_format
         shape = estimator.image_shape_
         validation.check_same_input(estimator, X, array)
-    targets = validation.check_known_classes(y, known, len(array), "y", "classes")
-    weights = validation.check_sample_weight(sample_weight, len(targets))
-    one_of_each = np.arange(len(known))
-    by_class = validation.class_weights(estimator.class_weight, known, one_of_each, weights)
-    weights = validation.weigh_by_class(weights, by_class[targets])
+    n, origin = len(array), "classes" if first else "the calls before"
+    targets = validation.check_known_classes(y, known, several, n, "y", origin)
+    weights = validation.check_sample_weight(sample_weight, n)
+    table = validation.class_weights(estimator.class_weight, known, targets, weights)
+    weights = validation.weigh_by_class(weights, table, targets, scaled=False)
     if first and not weights.any():
         raise ValueError(
             f"{OWNER}: the first call to partial_fit needs a sample of positive weight, but the "

@@ -1,5 +1,6 @@
 """From what users pass to what the engine takes, or an error that says why not."""
 
+from contextlib import suppress
 from math import ceil, isqrt
 from typing import Any
 from warnings import warn
@@ -8,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import validate_data
 
 from skcnn._hyperparameters import check_choice, check_int, check_real
@@ -30,6 +31,7 @@ __all__ = [
     "held_out_rows",
     "held_out_size",
     "image_shape_of",
+    "is_matrix",
     "same_shape",
     "weigh_by_class",
 ]
@@ -156,9 +158,9 @@ def same_shape(array: np.ndarray, shape: Shape, data_format: str) -> bool:
 
 def image_shape_of(array: np.ndarray, data_format: str) -> Shape:
     """The (channels, height, width) of images that are no flat rows."""
-    return (
-        (1, *array.shape[1:]) if array.ndim == 3 else _channels_first(array.shape[1:], data_format)
-    )
+    if array.ndim == 3:
+        return (1, *array.shape[1:])
+    return _channels_first(array.shape[1:], data_format)
 
 
 def check_same_input(estimator: Any, X: Any, array: np.ndarray) -> None:
@@ -196,7 +198,14 @@ def feature_names(X: Any) -> np.ndarray | None:
 
 
 def check_classes(y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the classes in `y`, sorted, and every sample's number among them.
+    """Return the classes in `y`, and what the loss takes for targets.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        Sorted; the numbers of the labels where `y` is an indicator matrix.
+    targets : ndarray of int of shape (n,) or of bool of shape (n, n_labels)
+        Every sample's number among the classes, or its labels.
 
     Raises
     ------
@@ -206,6 +215,14 @@ def check_classes(y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
     """
     if y is None:
         raise ValueError(f"{OWNER} requires y to be passed, but the target y is None.")
+    if is_matrix(y):
+        labels = _check_labels(y, n_samples, "y")
+        if (labels == labels[0]).all():
+            raise ValueError(
+                f"{OWNER} needs samples of at least 2 classes in the data, but all samples have "
+                f"the same labels: {labels[0].astype(int).tolist()}."
+            )
+        return np.arange(labels.shape[1]), labels
     classes, targets = _unique_labels(y, n_samples, "y")
     if len(classes) < 2:
         raise ValueError(
@@ -218,9 +235,18 @@ def check_classes(y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
 def _unique_labels(y: Any, n_samples: int, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The different labels, sorted, and every sample's number among them."""
     y = column_or_1d(y, warn=True)
-    y = check_array(
-        y, dtype=None, ensure_2d=False, ensure_min_samples=0, estimator=OWNER, input_name=name
-    )
+    try:
+        y = check_array(
+            y, dtype=None, ensure_2d=False, ensure_min_samples=0, estimator=OWNER, input_name=name
+        )
+    except TypeError:  # pandas.NA is neither equal nor unequal to itself
+        missing = [i for i, label in enumerate(y) if type(label).__name__ == "NAType"]
+        if not missing:
+            raise
+        raise ValueError(
+            f"{OWNER}: {name} must hold a label for every sample, but {len(missing)} are missing, "
+            f"the first in row {missing[0]}."
+        ) from None
     check_consistent_length(np.empty((n_samples, 0)), y)
     try:
         check_classification_targets(y)
@@ -231,15 +257,17 @@ def _unique_labels(y: Any, n_samples: int, name: str) -> tuple[np.ndarray, np.nd
 
 
 def check_known_classes(
-    y: Any, classes: np.ndarray, n_samples: int, name: str, known: str
+    y: Any, classes: np.ndarray, several: bool, n_samples: int, name: str, known: str
 ) -> np.ndarray:
-    """Return every sample's number among `classes`; not all of them need to be in `y`.
+    """Return the targets of samples whose classes are known; not all need to be in `y`.
 
     Parameters
     ----------
-    y : array-like of shape (n_samples,)
+    y : array-like of shape (n_samples,) or (n_samples, n_labels)
     classes : ndarray
-        Sorted.
+        As `check_classes` gives them.
+    several : bool
+        Whether a sample has several labels, and `y` is an indicator matrix.
     n_samples : int
     name, known : str
         What errors call `y`, and those whose classes are known.
@@ -251,6 +279,19 @@ def check_known_classes(
     """
     if y is None:
         raise ValueError(f"{OWNER} requires {name} to be passed, but it is None.")
+    if is_matrix(y) != several:
+        what = f"a matrix of {len(classes)} labels" if several else "1D class labels"
+        raise ValueError(
+            f"{OWNER}: {name} must be {what}, as known from {known}, got an array of shape "
+            f"{np.shape(y)}."
+        )
+    if several:
+        matrix = _check_labels(y, n_samples, name)
+        if matrix.shape[1] != len(classes):
+            raise ValueError(
+                f"{OWNER}: {name} has {matrix.shape[1]} labels, but {known} {len(classes)}."
+            )
+        return matrix
     labels, targets = _unique_labels(y, n_samples, name)
     numbers = {label: i for i, label in enumerate(classes.tolist())}  # "0" is not 0
     unknown = [label for label in labels.tolist() if label not in numbers]
@@ -293,6 +334,44 @@ def check_sample_weight(sample_weight: Any, n: int, name: str = "sample_weight")
     return weights
 
 
+def is_matrix(y: Any) -> bool:
+    """Whether `y` has two axes and more than one column, or is a sparse matrix."""
+    try:
+        shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    except ValueError:  # rows of several lengths
+        type_of_target(y, input_name="y")  # knows those that name the labels of each sample
+        raise
+    return len(shape) == 2 and (shape[1] != 1 or hasattr(y, "toarray"))
+
+
+def _check_labels(y: Any, n_samples: int, name: str) -> np.ndarray:
+    """Return the indicator matrix `y` as booleans."""
+    y = check_array(
+        y, accept_sparse="csr", dtype=None, ensure_min_samples=0, estimator=OWNER, input_name=name
+    )
+    check_consistent_length(np.empty((n_samples, 0)), y)
+    if y.shape[1] == 1:
+        raise ValueError(
+            f"{OWNER}: a sparse {name} must have a column for each of several labels, got the "
+            f"shape {y.shape}; use {name}.toarray().ravel() for two classes."
+        )
+    y = y.toarray() if hasattr(y, "toarray") else y
+    if y.dtype.kind == "O":  # such as a dataframe with columns of booleans and of integers
+        with suppress(TypeError, ValueError):
+            y = y.astype(np.float64)
+    kind = "unknown" if y.dtype.kind == "O" else type_of_target(y, input_name=name)
+    if kind == "continuous-multioutput":
+        check_classification_targets(y)  # raises
+    if kind != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
+        raise ValueError(
+            f"{OWNER}: {name} of shape {y.shape} has values other than 0 and 1 (type of target "
+            f"{kind!r}), which is not supported. Pass a matrix of 0 and 1 for several labels a "
+            "sample, 1D class labels, or wrap the classifier in "
+            "sklearn.multioutput.MultiOutputClassifier."
+        )
+    return y.astype(bool)
+
+
 def check_weights(
     sample_weight: Any, class_weight: Any, classes: np.ndarray, targets: np.ndarray
 ) -> np.ndarray:
@@ -301,8 +380,9 @@ def check_weights(
     Parameters
     ----------
     sample_weight : array-like of shape (n,), number or None
-    class_weight : dict, "balanced" or None
-        "balanced" is ``sum of weights / (n_classes * weight of the class)``.
+    class_weight : dict, list of dict, "balanced" or None
+        "balanced" is ``sum of weights / (n_classes * weight of the class)``. With
+        an indicator matrix it is a product over the labels, a dict for each.
     classes, targets : ndarray
         As `check_classes` gives them.
 
@@ -310,12 +390,23 @@ def check_weights(
     ------
     ValueError
         For weights that are negative, not finite, all zero or zero but for one
-        class, of another length than `y`, and for a `class_weight` that is none.
+        class (or samples with the same labels), of another length than `y`, and
+        for a `class_weight` that is none.
     """
     weights = check_sample_weight(sample_weight, len(targets))
-    weights = weigh_by_class(
-        weights, class_weights(class_weight, classes, targets, weights)[targets]
-    )
+    table = class_weights(class_weight, classes, targets, weights)
+    weights = weigh_by_class(weights, table, targets)
+    if targets.ndim == 2:
+        counted = targets[weights > 0]
+        if (counted == counted[:1]).all():
+            what = "all zero" if not len(counted) else (
+                f"positive only for the labels {counted[0].astype(int).tolist()}"
+            )  # fmt: skip
+            raise ValueError(
+                f"{OWNER} needs samples with different labels and a positive weight, but the "
+                f"weights (sample_weight times class_weight) are {what}."
+            )
+        return weights
     present = np.bincount(targets, weights=weights, minlength=len(classes)) > 0
     if present.sum() < 2:
         what = "all zero" if not present.any() else (
@@ -328,10 +419,28 @@ def check_weights(
     return weights
 
 
-def weigh_by_class(weights: np.ndarray, by_class: np.ndarray) -> np.ndarray:
-    """Sample weights times class weights, or ``ValueError`` where their sum is not finite."""
+def weigh_by_class(
+    weights: np.ndarray, table: np.ndarray, targets: np.ndarray, scaled: bool = True
+) -> np.ndarray:
+    """Sample weights times those in a table of `class_weights`.
+
+    Several labels multiply. Only ratios matter unless `scaled` is false; many
+    factors would leave the range of numbers.
+
+    Raises
+    ------
+    ValueError
+        Where the sum is not finite.
+    """
     with np.errstate(all="ignore"):
-        weights = weights * by_class
+        if targets.ndim == 1:
+            weights = weights * table[targets]
+        else:
+            product = np.ones(len(targets))
+            for column, (no, yes) in zip(targets.T, table, strict=True):
+                product *= np.where(column, yes, no)
+                product /= (product.max() or 1) if scaled else 1
+            weights = weights * product
         if not np.isfinite(weights.sum()):
             raise ValueError(
                 f"{OWNER}: the weights (sample_weight times class_weight) are too large to be "
@@ -343,7 +452,21 @@ def weigh_by_class(weights: np.ndarray, by_class: np.ndarray) -> np.ndarray:
 def class_weights(
     class_weight: Any, classes: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Weight of each class, as the parameter `class_weight` says; `weights` are the samples'."""
+    """What the parameter `class_weight` means, "balanced" by the weighted samples.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,) or (n_labels, 2)
+        Weight of each class; for several labels, of 0 and of 1 in each.
+    """
+    if targets.ndim == 1:
+        return _class_weights(class_weight, classes, targets, weights)
+    return _label_weights(class_weight, targets, weights)
+
+
+def _class_weights(
+    class_weight: Any, classes: np.ndarray, targets: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     if isinstance(class_weight, str) and class_weight == "balanced":
         totals = np.bincount(targets, weights=weights, minlength=len(classes))
         empty = totals == 0
@@ -361,10 +484,34 @@ def class_weights(
     return np.asarray(result, dtype=np.float64)
 
 
+def _label_weights(class_weight: Any, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """For every label the weights of 0 and of 1."""
+    n_labels = targets.shape[1]
+    if class_weight is None or isinstance(class_weight, str):
+        class_weight = [class_weight] * n_labels
+    elif not (
+        isinstance(class_weight, (list, tuple))
+        and len(class_weight) == n_labels
+        and all(isinstance(weights_of_label, dict) for weights_of_label in class_weight)
+    ):
+        raise ValueError(
+            f"{OWNER}: class_weight must be None, 'balanced' or, for a y of {n_labels} labels, a "
+            f"list of {n_labels} dicts from 0 and 1 to weights, got {class_weight!r}."
+        )
+    table = [
+        _class_weights(weights_of_label, np.arange(2), column, weights)
+        for column, weights_of_label in zip(targets.T.astype(int), class_weight, strict=True)
+    ]
+    return np.array(table)
+
+
 def held_out_size(targets: np.ndarray, fraction: float) -> int:
-    """Return ``max(ceil(fraction · n), classes)``, or raise where that leaves nothing."""
+    """Return ``max(ceil(fraction · n), classes)``, or raise where that leaves nothing.
+
+    Labels in an indicator matrix ask for no number of samples.
+    """
     n = len(targets)
-    size = max(ceil(fraction * n), len(np.unique(targets)))
+    size = max(ceil(fraction * n), len(np.unique(targets)) if targets.ndim == 1 else 1)
     if size >= n:
         raise ValueError(
             f"{OWNER}: early_stopping with validation_fraction={fraction:g} holds out {size} of "
@@ -379,7 +526,7 @@ def held_out_rows(
     """Split off ``max(ceil(fraction · n), classes)`` rows for validation.
 
     Stratified where every class has two members and both parts have room for
-    every class.
+    every class, but not by labels in an indicator matrix.
 
     Returns
     -------
@@ -388,10 +535,12 @@ def held_out_rows(
     """
     from sklearn.model_selection import train_test_split  # takes half of the import's time
 
-    n, counts = len(targets), np.bincount(targets)
-    n_classes = int((counts > 0).sum())
-    size = held_out_size(targets, fraction)
-    stratified = counts[counts > 0].min() >= 2 and n - size >= n_classes
+    n, size = len(targets), held_out_size(targets, fraction)
+    stratified = False
+    if targets.ndim == 1:
+        counts = np.bincount(targets)
+        counts = counts[counts > 0]
+        stratified = counts.min() >= 2 and n - size >= len(counts)
     training, validation = train_test_split(
         np.arange(n),
         test_size=size,

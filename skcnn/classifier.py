@@ -10,7 +10,7 @@ from warnings import warn
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -23,8 +23,8 @@ from skcnn._fitting import Data, EpochScore, check_data, check_part, check_valid
 from skcnn._nested_parameters import NestedParameters
 from skcnn._progress import CallbackSupportMixin, FitProgress, Lines, with_callbacks
 from skcnn.batches import Scaling
-from skcnn.inference import outputs
-from skcnn.losses import SoftmaxCrossEntropy
+from skcnn.inference import features, outputs
+from skcnn.losses import LOSSES, Loss
 from skcnn.network import Network
 from skcnn.parallel import BlasGuard, Interrupts, Workers
 from skcnn.summary import Summary
@@ -54,9 +54,14 @@ class _Model(NamedTuple):
 
     network: Network
     scaling: Scaling
+    loss: Loss
     classes: np.ndarray
     names: np.ndarray | None
     data_format: str
+
+    @classmethod
+    def of(cls, network: Network, scaling: Scaling, data: Data) -> "_Model":
+        return cls(network, scaling, data.loss, data.classes, data.names, data.data_format)
 
 
 def _has_partial_fit(estimator: Any) -> bool:
@@ -74,11 +79,19 @@ def _has_partial_fit(estimator: Any) -> bool:
     return True
 
 
-class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParameters):
+class ScratchCNNClassifier(
+    CallbackSupportMixin,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    NestedParameters,
+):
     """Convolutional neural network for small images and signals.
 
-    Trains on softmax cross-entropy by mini-batches. Layers, gradients and
-    optimizers are plain NumPy.
+    Trains on softmax cross-entropy by mini-batches; where `y` is an indicator
+    matrix, on binary cross-entropy summed over the labels. Layers, gradients
+    and optimizers are plain NumPy. As a transformer it gives the features that
+    the output layer sees.
 
     Parameters
     ----------
@@ -158,9 +171,11 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
         there are sample or class weights and its signature takes them, with
         `sample_weight`. What it raises, or a score that is no finite number,
         ends ``fit`` with an error.
-    class_weight : dict, "balanced" or None, default=None
+    class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes; "balanced" weighs them inversely to their
-        (weighted) frequency.
+        (weighted) frequency. With several labels a list of one dict for each,
+        from 0 and 1 to weights; a sample's weight is the product over its
+        labels.
     warm_start : bool, default=False
         Whether the next ``fit`` goes on where this one ended, for `max_iter`
         more epochs at most. All that this takes is then pickled with the
@@ -178,7 +193,10 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels.
+        The class labels; with an indicator matrix the numbers of its columns.
+    out_activation_ : {"softmax", "logistic"}
+        What makes probabilities of the network's outputs: "softmax" where every
+        sample is of one class, "logistic" where `y` was an indicator matrix.
     n_features_in_ : int
         Number of values in an image, channels · height · width.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -203,7 +221,9 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
     best_loss_ : float or None
         Smallest loss of an epoch; None with `early_stopping`.
     validation_scores_ : list of float or None
-        Score on the validation part after each epoch; None without one.
+        Score on the validation part after each epoch; None without one. By
+        default it is the accuracy, for which a sample with several labels
+        counts as right if all of them are.
     history_ : dict of list
         "loss", "accuracy" and "lr" (of the last mini-batch) of each epoch, and
         with `early_stopping` "validation_loss" and "validation_score".
@@ -218,6 +238,11 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
     each before its step. The same data and `random_state` give bit-identical
     weights on the same machine, for any number of threads or jobs.
 
+    Any `y` of zeros and ones in several columns is an indicator matrix, whose
+    labels are independent of each other. That includes one-hot rows: pass
+    ``y.argmax(axis=1)`` for classes that exclude each other. Matrices with
+    other values are a case for `sklearn.multioutput.MultiOutputClassifier`.
+
     `tol` and `n_iter_no_change` stop training whatever the rate is, often
     before a schedule has come to its end, where steps are small and the loss
     hardly moves: with ``n_iter_no_change=max_iter`` none is cut short.
@@ -231,6 +256,10 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
     after its epoch. The estimator they get to see is as if ``fit`` had stopped
     there, and the data are the training rows.
 
+    Before another estimator in a pipeline, ``fit`` trains the network first,
+    as that of any transformer there. Features of a network that is already
+    trained come from ``make_pipeline(FrozenEstimator(clf), SVC())``.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -241,8 +270,16 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
     >>> clf = ScratchCNNClassifier(filters=(8, 16), max_iter=10, random_state=0)
     >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.95
     True
+
+    Several labels a sample, of which each may be true or not:
+
+    >>> import numpy as np
+    >>> is_even, is_large = y_train % 2 == 0, y_train >= 5
+    >>> clf.fit(X_train, np.column_stack([is_even, is_large])).predict([X_test[0]])
+    array([[1, 0]])
     """
 
+    out_activation_: str
     weights_: np.ndarray
     network_: Network
 
@@ -316,8 +353,10 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
             Images of shape (n, features), (n, height, width) or (n, channels,
             height, width), with ``data_format="channels_last"`` (n, height,
             width, channels). Any numeric dtype.
-        y : array-like of shape (n,)
-            Class labels.
+        y : array-like of shape (n,) or (n, n_labels)
+            Class labels, or an indicator matrix (also a sparse one) with a 1 for
+            each label that is true of the sample and 0 elsewhere. One-hot rows
+            are such a matrix: for classes pass ``y.argmax(axis=1)``.
         sample_weight : array-like of shape (n,), default=None
             Weights of the samples, not negative.
         X_val : array-like, default=None
@@ -327,8 +366,9 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
             search or cross-validation passes them on to every fit as they
             are, unless they are as many as `X`: then it takes them for one
             more property of the samples and cuts them up along with `X`.
-        y_val : array-like of shape (n_val,), default=None
-            Their class labels, all of which occur in `y`.
+        y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
+            Their class labels, all of which occur in `y`, or their indicator
+            matrix, where `y` is one.
         sample_weight_val : array-like of shape (n_val,), default=None
             Their weights, which `class_weight` multiplies as it does those of
             the training rows.
@@ -351,6 +391,7 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
         """
         settings = bind_settings(self)
         data = check_data(self, X, y, sample_weight)
+        settings = replace(settings, loss=data.loss)
         given = check_validation_data(self, data, X_val, y_val, sample_weight_val)
         split = self.early_stopping and given is None
         if split:
@@ -364,7 +405,7 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
         if split:
             rows, held_out = self._split(data.targets, data.weights, state.seed)
         scaling = self._scaling(data, rows, goes_on)
-        model = _Model(network, scaling, data.classes, data.names, data.data_format)
+        model = _Model.of(network, scaling, data)
         judged = self._judged(model, given or data, held_out) if self.early_stopping else None
 
         with Interrupts() as interrupts:
@@ -388,10 +429,12 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
             Images in any of the forms that `fit` takes. Those of the first
             call are what `scale_input` measures the moments on, for good: they
             should be a fair sample.
-        y : array-like of shape (n,)
-            Class labels; a part need not have all classes.
+        y : array-like of shape (n,) or (n, n_labels)
+            Class labels; a part need not have all classes. Or an indicator
+            matrix, as `fit` takes it.
         classes : array-like of shape (n_classes,), default=None
-            All classes there will ever be; needed in the first call.
+            All classes there will ever be; needed in the first call. With an
+            indicator matrix not needed, and ``range(n_labels)`` if given.
         sample_weight : array-like of shape (n,), default=None
             Weights of the samples, not negative. They are taken as they are
             and not, as in ``fit``, divided by their mean, which differs
@@ -431,8 +474,9 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
         >>> clf.score(X[1500:], y[1500:]) > 0.8
         True
         """
-        settings = replace(bind_settings(self), restart_schedule=False)
+        settings = bind_settings(self)
         data = check_part(self, X, y, classes, sample_weight)
+        settings = replace(settings, loss=data.loss, restart_schedule=False)
         goes_on = hasattr(self, "weights_")
         network = self._bind(data, goes_on)
         state = self._start(network, data.classes, settings, "partial_fit" if goes_on else None)
@@ -440,7 +484,7 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
             return self
         state.judge_by(None)
         scaling = self._scaling(data, None, goes_on)
-        model = _Model(network, scaling, data.classes, data.names, data.data_format)
+        model = _Model.of(network, scaling, data)
         images, weights = data.images.with_scaling(scaling), data.weights.astype(network.dtype)
         samples = Samples(images, data.targets, weights)
 
@@ -455,7 +499,7 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
         return self
 
     def predict(self, X):
-        """Predict the class of each sample.
+        """Predict the class of each sample, or its labels.
 
         Parameters
         ----------
@@ -464,13 +508,18 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
 
         Returns
         -------
-        ndarray of shape (n,)
+        ndarray of shape (n,) or of int of shape (n, n_labels)
+            Classes; after a fit with an indicator matrix, 1 for every label
+            whose probability is above 1/2 and 0 for the others.
         """
-        best = self._outputs(X).argmax(axis=0)
-        return self.classes_[best]
+        z = self._infer(outputs, X)
+        predictions = LOSSES[self.out_activation_].predictions(z)
+        if self.out_activation_ == "logistic":
+            return predictions.astype(int, order="C")
+        return self.classes_[predictions]
 
     def predict_proba(self, X):
-        """Predict the probability of each class.
+        """Predict the probability of each class, or of each label.
 
         Parameters
         ----------
@@ -479,14 +528,16 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
 
         Returns
         -------
-        ndarray of shape (n, n_classes)
-            In the order of ``classes_`` and the dtype of ``weights_``.
+        ndarray of shape (n, n_classes) or (n, n_labels)
+            In the order of ``classes_`` and the dtype of ``weights_``. Rows sum
+            to 1 for classes, not for labels.
         """
-        exact = SoftmaxCrossEntropy().probabilities(self._outputs(X).astype(np.float64)).T
+        z = self._infer(outputs, X).astype(np.float64)
+        exact = LOSSES[self.out_activation_].probabilities(z).T
         return np.ascontiguousarray(exact, dtype=self.weights_.dtype)
 
     def predict_log_proba(self, X):
-        """Predict the logarithm of the probability of each class.
+        """Predict the logarithm of the probability of each class, or of each label.
 
         It is finite, and keeps the order of the classes, where probabilities
         are too small for their dtype.
@@ -498,14 +549,54 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
 
         Returns
         -------
-        ndarray of shape (n, n_classes)
+        ndarray of shape (n, n_classes) or (n, n_labels)
             In the order of ``classes_`` and the dtype of ``weights_``.
         """
-        exact = SoftmaxCrossEntropy().log_probabilities(self._outputs(X).astype(np.float64)).T
+        z = self._infer(outputs, X).astype(np.float64)
+        exact = LOSSES[self.out_activation_].log_probabilities(z).T
+        exact = np.maximum(exact, np.finfo(self.weights_.dtype).min)
         probabilities = np.exp(exact).astype(self.weights_.dtype)
         normal = probabilities >= np.finfo(probabilities.dtype).tiny
         logs = np.ascontiguousarray(exact, dtype=probabilities.dtype)
         return np.log(probabilities, out=logs, where=normal)
+
+    def transform(self, X):
+        """Compute the features that the output layer sees: the input of ``layers_[-1]``.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in any of the forms that `fit` takes.
+
+        Returns
+        -------
+        ndarray of shape (n, n_features_out)
+            In the dtype of ``weights_``; with ``set_output`` a dataframe.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn.frozen import FrozenEstimator
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.svm import SVC
+        >>> from skcnn import ScratchCNNClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> clf = ScratchCNNClassifier(
+        ...     filters=8, hidden_layer_sizes=32, max_iter=10, random_state=0
+        ... )
+        >>> clf.fit(X[:1000], y[:1000]).transform(X).shape
+        (1797, 32)
+        >>> svc = make_pipeline(FrozenEstimator(clf), SVC()).fit(X[:1000], y[:1000])
+        >>> svc.score(X[1000:], y[1000:]) > 0.9
+        True
+        """
+        return self._infer(features, X)
+
+    @property
+    def _n_features_out(self):
+        """Number of columns of `transform`, which `get_feature_names_out` asks for."""
+        (size,) = self.network_.shapes[-2]
+        return size
 
     def set_weights(self, arrays):
         """Replace the weights, for instance by those of another framework.
@@ -563,6 +654,8 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"] if self.dtype is None else []
+        tags.classifier_tags.multi_label = True
         return tags
 
     def __getstate__(self):
@@ -592,10 +685,12 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
         if goes_on is None:
             seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
             return new_state(network, settings.optimizer, seed)
-        if not np.array_equal(classes, self.classes_):
+        activation = settings.loss.activation
+        if activation != self.out_activation_ or not np.array_equal(classes, self.classes_):
             raise ValueError(
                 f"{goes_on} can only go on with the same classes: the model was fitted on "
-                f"{self.classes_}, y has {classes}."
+                f"{_described(self.classes_, self.out_activation_)}, y has "
+                f"{_described(classes, activation)}."
             )
         if network != self.network_:
             raise ValueError(
@@ -621,12 +716,15 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
         """Numbers of the rows to train on, and of those that are held out."""
         draw = np.random.RandomState(stream(seed, "split").integers(2**32))
         rows, held_out = validation.held_out_rows(targets, self.validation_fraction, draw)
-        present = np.unique(targets[rows][weights[rows] > 0])
-        if len(present) < 2 or not weights[held_out].any():
+        counted = targets[rows][weights[rows] > 0]
+        if targets.ndim == 2:
+            enough, least = len(counted) > 0, "nothing of positive weight"
+        else:
+            enough, least = len(np.unique(counted)) >= 2, "fewer than 2 classes"
+        if not enough or not weights[held_out].any():
             raise ValueError(
                 f"{OWNER}: early_stopping holds out {len(held_out)} of {len(targets)} samples, "
-                "which leaves fewer than 2 classes to train on, or nothing of positive weight "
-                "to validate on."
+                f"which leaves {least} to train on, or nothing of positive weight to validate on."
             )
         return rows, held_out
 
@@ -723,6 +821,7 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
         network, scaling = model.network, model.scaling
         fitted = {
             "classes_": model.classes,
+            "out_activation_": model.loss.activation,
             "n_features_in_": int(np.prod(network.input_shape)),
             "image_shape_": network.input_shape,
             "input_mean_": np.array(scaling.mean),
@@ -756,8 +855,8 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
         }
         self.__dict__ = kept | fitted
 
-    def _outputs(self, X: Any) -> np.ndarray:
-        """Outputs of the network, (classes, n)."""
+    def _infer(self, run: Callable[..., np.ndarray], X: Any) -> np.ndarray:
+        """What `run`, one of the functions in `skcnn.inference`, finds for `X`."""
         check_is_fitted(self)
         array = validation.check_X(X)
         validation.check_same_input(self, X, array)
@@ -765,7 +864,11 @@ class ScratchCNNClassifier(CallbackSupportMixin, ClassifierMixin, NestedParamete
         images = images.with_scaling(Scaling(self.input_mean_, self.input_scale_))
         max_bytes = get_config()["working_memory"] * 2**20
         with Interrupts() as interrupts, _workers(interrupts) as workers:
-            return outputs(self.network_, self.weights_, images, workers, max_bytes)
+            return run(self.network_, self.weights_, images, workers, max_bytes)
+
+
+def _described(classes: np.ndarray, activation: str) -> str:
+    return str(classes) if activation == "softmax" else f"{len(classes)} labels in a matrix"
 
 
 @contextmanager

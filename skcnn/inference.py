@@ -9,7 +9,7 @@ from skcnn.network import Network, micro_batches
 from skcnn.parallel import Workers
 from skcnn.workspace import Workspace
 
-__all__ = ["outputs"]
+__all__ = ["features", "outputs"]
 
 SPARE_BYTES = 8 * 2**20
 """What the arrays of one thread may take to be kept for the next call."""
@@ -49,9 +49,42 @@ def outputs(
     -------
     ndarray of shape (*output_shape, n)
     """
+    Z = np.empty((*network.output_shape, len(images)), network.dtype)
+    return _run(network, weights, images, workers, max_bytes, len(network.steps), Z)
+
+
+def features(
+    network: Network,
+    weights: np.ndarray,
+    images: Images,
+    workers: Workers,
+    max_bytes: float = np.inf,
+) -> np.ndarray:
+    """What the last layer gets to see of all images, one row a sample.
+
+    As `outputs`, but for the last layer, which must take vectors.
+
+    Returns
+    -------
+    ndarray of shape (n, features)
+    """
+    stop = len(network.steps) - 1
+    H = np.empty((len(images), *network.step_shapes[stop]), network.dtype)
+    return _run(network, weights, images, workers, max_bytes, stop, H.T).T
+
+
+def _run(
+    network: Network,
+    weights: np.ndarray,
+    images: Images,
+    workers: Workers,
+    max_bytes: float,
+    stop: int,
+    Z: np.ndarray,
+) -> np.ndarray:
+    """Fill `Z`, batch last, with what comes out of the steps before `stop`."""
     params = network.unpack(weights)
     parts, capacity = _even_parts(len(images), network.micro_batch_size(len(images), max_bytes))
-    Z = np.empty((*network.output_shape, len(images)), network.dtype)
     workspaces: dict[int, Workspace] = {}
 
     def task(worker: int, i: int) -> None:
@@ -65,8 +98,8 @@ def outputs(
         with np.errstate(all="ignore"):
             images.gather(rows, arrays.x[0][..., :n])
             arrays.x[0][..., n:] = 0
-            network.run_forward(arrays, params, False, None)
-        Z[..., rows] = arrays.x[-1][..., :n]
+            network.run_forward(arrays, params, False, None, stop)
+        Z[..., rows] = arrays.x[stop][..., :n]
 
     workers.run(len(parts), task)
     _keep_spares(network, workspaces.values())

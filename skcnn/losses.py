@@ -1,11 +1,11 @@
 """Losses: what the network's outputs mean, and how wrong they are."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-__all__ = ["SoftmaxCrossEntropy"]
+__all__ = ["LOSSES", "Loss", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
 
 
 class BatchLoss(NamedTuple):
@@ -30,6 +30,21 @@ class SoftmaxCrossEntropy:
            [0.75, 0.5 ]])
     """
 
+    activation: ClassVar[str] = "softmax"
+
+    def predictions(self, z: np.ndarray) -> np.ndarray:
+        """Class of the largest output, the first of several.
+
+        Parameters
+        ----------
+        z : ndarray of shape (classes, n)
+
+        Returns
+        -------
+        ndarray of int of shape (n,)
+        """
+        return z.argmax(axis=0)
+
     def probabilities(self, z: np.ndarray) -> np.ndarray:
         """Softmax of every column, ``p = exp(z) / Σ exp(z)``.
 
@@ -42,7 +57,8 @@ class SoftmaxCrossEntropy:
         ndarray of shape (classes, n)
             Each column sums to 1.
         """
-        p = np.exp(z - z.max(axis=0))
+        with np.errstate(over="ignore"):  # of differences from 0, whose exponential is 0
+            p = np.exp(z - z.max(axis=0))
         p /= p.sum(axis=0)
         return p
 
@@ -57,7 +73,8 @@ class SoftmaxCrossEntropy:
         -------
         ndarray of shape (classes, n)
         """
-        z = z - z.max(axis=0)
+        with np.errstate(over="ignore"):
+            z = z - z.max(axis=0)
         z -= np.log(np.exp(z).sum(axis=0))
         return z
 
@@ -94,3 +111,114 @@ class SoftmaxCrossEntropy:
         dz *= weights / total
         dz[targets, columns] -= weights
         return BatchLoss(float(loss), float(correct))
+
+
+@dataclass(frozen=True)
+class SigmoidCrossEntropy:
+    """Cross-entropy of the sigmoids of the network's outputs, summed over the labels.
+
+    The outputs ``z`` (logits) are ``(labels, n)``, one column a sample, and any
+    number of labels may be true of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> z = np.log(np.array([[1.0, 3.0], [1 / 3, 1.0]]))
+    >>> SigmoidCrossEntropy().probabilities(z)
+    array([[0.5 , 0.75],
+           [0.25, 0.5 ]])
+    >>> SigmoidCrossEntropy().predictions(z)
+    array([[False, False],
+           [ True, False]])
+    """
+
+    activation: ClassVar[str] = "logistic"
+
+    def predictions(self, z: np.ndarray) -> np.ndarray:
+        """Which labels have a probability above 1/2, that is ``z > 0``.
+
+        Parameters
+        ----------
+        z : ndarray of shape (labels, n)
+
+        Returns
+        -------
+        ndarray of bool of shape (n, labels)
+        """
+        return (z > 0).T
+
+    def probabilities(self, z: np.ndarray) -> np.ndarray:
+        """Sigmoid of every output, ``p = 1 / (1 + exp(-z))``, without overflow.
+
+        Parameters
+        ----------
+        z : ndarray of shape (labels, n)
+
+        Returns
+        -------
+        ndarray of shape (labels, n)
+        """
+        e = np.exp(-np.abs(z))
+        return np.maximum(e, z > 0) / (1 + e)
+
+    def log_probabilities(self, z: np.ndarray) -> np.ndarray:
+        """Logarithm of the sigmoid, ``min(z, 0) - log(1 + exp(-|z|))``, without underflow.
+
+        Parameters
+        ----------
+        z : ndarray of shape (labels, n)
+
+        Returns
+        -------
+        ndarray of shape (labels, n)
+        """
+        return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
+
+    def loss_and_gradient(
+        self, z: np.ndarray, dz: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> BatchLoss:
+        """``L = Σ w (max(z, 0) - z t + log(1 + exp(-|z|)))``, and ``dz = w (p - t)``.
+
+        This is ``-Σ w (t log p + (1 - t) log(1 - p))``, written so that only
+        numbers up to 1 are exponentiated; ``max(z, 0) - z t`` is ``|z|`` where
+        the sign of ``z`` is wrong and 0 elsewhere. `z` is overwritten.
+
+        Parameters
+        ----------
+        z : ndarray of shape (labels, n)
+            Outputs of the network.
+        dz : ndarray of shape (labels, n)
+            Takes the gradient.
+        targets : ndarray of bool of shape (n, labels)
+            The labels of every sample.
+        weights : ndarray of shape (n,)
+            Weight of every sample.
+
+        Returns
+        -------
+        BatchLoss
+            Loss, and weight of the samples all of whose labels are predicted.
+        """
+        t = targets.T
+        positive = z > 0
+        wrong = positive != t
+        correct = np.dot(weights, ~wrong.any(axis=0))
+        np.abs(z, out=z)
+        e = np.exp(-z, out=dz)
+        total = 1 + e
+        p = np.maximum(e, positive, out=dz)  # the numerator: 1, or exp(z) where z ≤ 0
+        p /= total
+        dz -= t
+        dz *= weights
+        z *= wrong
+        z += np.log(total, out=total)
+        loss = np.dot(weights, z.sum(axis=0))
+        return BatchLoss(float(loss), float(correct))
+
+
+Loss = SoftmaxCrossEntropy | SigmoidCrossEntropy
+
+LOSSES: dict[str, Loss] = {
+    loss.activation: loss for loss in (SoftmaxCrossEntropy(), SigmoidCrossEntropy())
+}
+"""Losses by the function that makes probabilities of outputs."""

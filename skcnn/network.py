@@ -273,9 +273,20 @@ class Network:
             raise ValueError("In training this network draws random numbers: pass rng.")
         return rng
 
-    def run_forward(self, arrays: Arrays, params: list[Params], training: bool, rng: Any) -> None:
-        """Fill ``arrays.x[1:]`` from ``arrays.x[0]``, batch last."""
-        for i, layer in enumerate(self.steps):
+    def run_forward(
+        self,
+        arrays: Arrays,
+        params: list[Params],
+        training: bool,
+        rng: Any,
+        stop: int | None = None,
+    ) -> None:
+        """Fill ``arrays.x[1:]`` from ``arrays.x[0]``, batch last.
+
+        With `stop` only the steps before it run. Arrays share memory: of what
+        lies between, ``arrays.x[stop]`` is the one that can be relied on.
+        """
+        for i, layer in enumerate(self.steps[:stop]):
             layer.forward(arrays.x[i], arrays.x[i + 1], params[i], arrays.scratch[i], training, rng)
 
     def run_backward(self, arrays: Arrays, params: list[Params], grads: list[Params]) -> None:

@@ -34,7 +34,7 @@ class LayerSummary:
     parameters : int
         Numbers that are trained.
     multiply_adds : int
-        Multiply-adds of the products with parameters, forward for one image.
+        Multiply-adds of the matrix products, forward for one image.
     memory : int
         Bytes of the output and the scratch arrays for one sample in training;
         nothing for an output that is written over the input.
@@ -69,7 +69,7 @@ class Summary:
     parameters : int
         Numbers that are trained.
     multiply_adds : int
-        Multiply-adds of the products with parameters, forward for one image.
+        Multiply-adds of the matrix products, forward for one image.
     memory_per_sample : int
         Bytes that training takes for one sample. It is not the sum of the
         rows: layers share memory, and there are the input and the gradients.
@@ -166,9 +166,12 @@ class Summary:
         return [header, *rows, totals]
 
     def _footline(self) -> str:
-        samples = f"a micro-batch of {self.micro_batch_size}" if self.micro_batch_size > 1 else ""
         line = f"Training takes {_bytes(self.memory_per_sample)} a sample"
-        return f"{line}, {_bytes(self.micro_batch_memory)} {samples}." if samples else f"{line}."
+        if self.micro_batch_size == 1:
+            return f"{line}, one sample at a time."
+        return (
+            f"{line}, {_bytes(self.micro_batch_memory)} a micro-batch of {self.micro_batch_size}."
+        )
 
     def __repr__(self) -> str:
         cells = self._cells()

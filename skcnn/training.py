@@ -10,7 +10,7 @@ import numpy as np
 
 from skcnn.batches import Images
 from skcnn.inference import outputs
-from skcnn.losses import SoftmaxCrossEntropy
+from skcnn.losses import Loss, SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import Optimizer
 from skcnn.parallel import Workers
@@ -62,8 +62,8 @@ class Samples:
     Parameters
     ----------
     images : Images
-    targets : ndarray of int of shape (n,)
-        Class of every image.
+    targets : ndarray of int of shape (n,) or of bool of shape (n, labels)
+        Class of every image, or its labels, as the loss takes them.
     weights : ndarray of shape (n,)
         Weight of every image.
     """
@@ -104,6 +104,7 @@ class Settings:
         Whether it counts epochs from the start of this training, or from the
         model's first.
     max_grad_norm : float or None
+    loss : Loss
     """
 
     optimizer: Optimizer
@@ -118,6 +119,7 @@ class Settings:
     lr_schedule: Schedule = Constant()
     restart_schedule: bool = False
     max_grad_norm: float | None = None
+    loss: Loss = SoftmaxCrossEntropy()
 
 
 @dataclass
@@ -291,7 +293,7 @@ def train(
             state.epoch += 1
             state.record(loss=loss, accuracy=accuracy, lr=lr)
             if validation is not None:
-                score_validation(network, validation, state, workers, settings.max_bytes)
+                score_validation(network, validation, state, workers, settings)
             _judge(state, settings.tol, validation is not None)
             snapshot = state.copy()
         except KeyboardInterrupt:
@@ -334,15 +336,16 @@ def score_validation(
     validation: Validation,
     state: TrainingState,
     workers: Workers,
-    max_bytes: float,
+    settings: Settings,
 ) -> None:
     """Record loss and score on the validation part; loss and accuracy are weighted."""
     samples = validation.samples
-    z = outputs(network, state.weights, samples.images, workers, max_bytes)
+    z = outputs(network, state.weights, samples.images, workers, settings.max_bytes)
     z = z.astype(np.float64)
-    result = SoftmaxCrossEntropy().loss_and_gradient(
-        z, np.empty_like(z), samples.targets, samples.weights
-    )
+    with np.errstate(all="ignore"):
+        result = settings.loss.loss_and_gradient(
+            z, np.empty_like(z), samples.targets, samples.weights
+        )
     total = float(samples.weights.sum())
     state.record(validation_loss=result.loss / total)
     if validation.score is None:
@@ -369,7 +372,6 @@ class _Passes:
         self.network, self.samples = network, samples
         self.settings, self.workers = settings, workers
         self.schedule_start = schedule_start
-        self.loss = SoftmaxCrossEntropy()
         self.draws = any(layer.draws for layer in network.layers)
         self.batch_size = min(settings.batch_size, len(samples))
         self.size = network.micro_batch_size(self.batch_size, settings.max_bytes)
@@ -436,7 +438,7 @@ class _Passes:
             with np.errstate(all="ignore"):
                 self.samples.images.gather(part, arrays.x[0])
                 self.network.run_forward(arrays, params, True, rng)
-                result = self.loss.loss_and_gradient(
+                result = self.settings.loss.loss_and_gradient(
                     arrays.x[-1], arrays.dx[-1], self.samples.targets[part], weights[parts[i]]
                 )
                 self.network.run_backward(arrays, params, grads)

@@ -3,16 +3,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skcnn.architectures import cnn
+from skcnn import ScratchCNNClassifier, summary
+from skcnn.architectures import (
+    alexnet,
+    cnn,
+    lenet,
+    lenet5,
+    simple_cnn,
+    vgg11,
+    vgg13,
+    vgg16,
+    vgg19,
+    with_output,
+)
 from skcnn.initializers import Glorot, He
 from skcnn.layers import (
     ELU,
     GELU,
+    AvgPool2d,
     Conv2d,
     Dense,
     Dropout,
     Flatten,
     LeakyReLU,
+    LocalResponseNorm,
     MaxPool2d,
     ReLU,
     Sigmoid,
@@ -105,3 +119,118 @@ def test_a_signal_learns_no_weights_that_meet_only_padding():
 def test_bad_parameters_are_named(parameters, message):
     with pytest.raises(ValueError, match=message):
         cnn(**parameters)
+
+
+NUMBERS = [  # the layers, images, classes, and the number of parameters that is told of them
+    (simple_cnn(), (1, 28, 28), 10, (8 * 9 + 8) + (64 * 8 * 14 * 14 + 64) + (10 * 64 + 10)),
+    (lenet(), (1, 28, 28), 10, 61_706),
+    (lenet(padding=0), (1, 28, 28), 10, 44_426),
+    (lenet(pool="mean", activation=None), (1, 28, 28), 10, 61_706),
+    (lenet5(), (1, 32, 32), 10, 61_706),
+    (alexnet(), (3, 227, 227), 1000, 60_965_224),
+    (vgg11(), (3, 224, 224), 1000, 132_863_336),
+    (vgg13(), (3, 224, 224), 1000, 133_047_848),
+    (vgg16(), (3, 224, 224), 1000, 138_357_544),
+    (vgg19(), (3, 224, 224), 1000, 143_667_240),
+]
+
+
+@pytest.mark.parametrize(("layers", "shape", "n_classes", "count"), NUMBERS)
+def test_published_numbers_of_parameters(layers, shape, n_classes, count):
+    assert Network([*layers, Dense(n_classes)], shape).n_parameters == count
+    assert summary(layers, shape, n_classes).parameters == count
+
+
+def image_shapes(layers, shape, kind):
+    network = Network(layers, shape)
+    return [
+        network.shapes[i + 1] for i, layer in enumerate(network.layers) if isinstance(layer, kind)
+    ]
+
+
+def test_alexnet_has_the_maps_of_the_paper():
+    shape = (3, 227, 227)
+    assert image_shapes(alexnet(), shape, Conv2d) == [
+        (96, 55, 55), (256, 27, 27), (384, 13, 13), (384, 13, 13), (256, 13, 13)
+    ]  # fmt: skip
+    assert image_shapes(alexnet(), shape, LocalResponseNorm) == [(96, 55, 55), (256, 27, 27)]
+    assert image_shapes(alexnet(), shape, MaxPool2d) == [
+        (96, 27, 27), (256, 13, 13), (256, 6, 6)
+    ]  # fmt: skip
+    assert Network(alexnet(), shape).shapes[-6:] == ((4096,),) * 6
+    kinds = [type(layer) for layer in alexnet()]
+    assert kinds[:4] == [Conv2d, ReLU, LocalResponseNorm, MaxPool2d]
+    assert kinds[-6:] == [Dense, ReLU, Dropout] * 2
+
+
+@pytest.mark.parametrize(
+    ("make", "n_convolutions"), [(vgg11, 8), (vgg13, 10), (vgg16, 13), (vgg19, 16)]
+)
+def test_vgg_has_its_layers_of_weights_and_five_poolings(make, n_convolutions):
+    layers, shape = make(), (3, 224, 224)
+    assert len(image_shapes(layers, shape, Conv2d)) == n_convolutions
+    assert f"vgg{n_convolutions + 2 + 1}" == make.__name__
+    assert image_shapes(layers, shape, MaxPool2d) == [
+        (64, 112, 112), (128, 56, 56), (256, 28, 28), (512, 14, 14), (512, 7, 7)
+    ]  # fmt: skip
+    assert layers[-6:] == [Dense(4096), ReLU(), Dropout(0.5)] * 2
+
+
+def test_published_receptive_fields():
+    """Of the last pooling: Araujo et al. (2019), Computing receptive fields of CNNs."""
+    for layers, size, field in ((alexnet(), 227, 195), (vgg16(), 224, 212)):
+        rows = summary(layers, (3, size, size), 1000).rows
+        last = [row for row in rows if isinstance(row.layer, MaxPool2d)][-1]
+        assert last.receptive_field == (field, field)
+
+
+def test_lenet_with_means_and_without_activations():
+    glorot = {"initializer": Glorot()}
+    assert lenet(0, pool="mean", activation=None) == [
+        Conv2d(6, 5, **glorot), AvgPool2d(2), Conv2d(16, 5, **glorot), AvgPool2d(2),
+        Flatten(), Dense(120, **glorot), Dense(84, **glorot),
+    ]  # fmt: skip
+    assert lenet() == [
+        Conv2d(6, 5, padding=2), ReLU(), MaxPool2d(2), Conv2d(16, 5), ReLU(), MaxPool2d(2),
+        Flatten(), Dense(120), ReLU(), Dense(84), ReLU(),
+    ]  # fmt: skip
+    assert lenet(activation="tanh") == lenet(activation=Tanh())
+    assert Tanh() in lenet(activation="tanh")
+
+
+def test_lenet5_pools_by_the_mean_and_then_squashes():
+    kinds = [type(layer) for layer in lenet5()]
+    assert kinds == [
+        *[Conv2d, Tanh, AvgPool2d, Tanh] * 2, Conv2d, Tanh, Flatten, Dense, Tanh
+    ]  # fmt: skip
+    assert image_shapes(lenet5(), (1, 32, 32), Conv2d) == [(6, 28, 28), (16, 10, 10), (120, 1, 1)]
+
+
+@pytest.mark.parametrize("make", [alexnet, vgg11, vgg13, vgg16, vgg19])
+def test_dropout_of_large_networks(make):
+    assert Dropout(0.2) in make(dropout=0.2)
+    assert not any(isinstance(layer, Dropout) for layer in make(0.0))
+    with pytest.raises(ValueError, match=rf"{make.__name__}: dropout must be a number in \[0, 1\)"):
+        make(1.0)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"pool": "avg"}, r"lenet: pool must be one of \['max', 'mean'\], got 'avg'"),
+        ({"activation": "swish"}, r"lenet: activation must be one of \['relu'"),
+        ({"activation": 3}, "lenet: activation"),
+    ],
+)
+def test_bad_parameters_of_lenet_are_named(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        lenet(**parameters)
+
+
+def test_the_output_layer_is_the_one_that_fit_adds():
+    X, y = np.random.default_rng(0).random((8, 28, 28), np.float32), np.arange(8) % 4
+    for layers in (lenet(), [Conv2d(2, 3)]):
+        clf = ScratchCNNClassifier(layers, max_iter=1, random_state=0).fit(X, y)
+        shape = Network(layers, (1, 28, 28)).output_shape
+        assert with_output(layers, shape, 4) == clf.layers_
+        assert clf.layers_[-1] == Dense(4, initializer=Glorot())

@@ -3,10 +3,11 @@ import math
 import numpy as np
 import pytest
 
-from skcnn.losses import SoftmaxCrossEntropy
+from skcnn.losses import LOSSES, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from tests.oracles import numerical_gradient
 
 loss = SoftmaxCrossEntropy()
+sigmoid = SigmoidCrossEntropy()
 
 
 def test_loss_and_gradient_are_the_definitions():
@@ -38,8 +39,91 @@ def test_huge_outputs_do_not_overflow(scale):
     assert result.loss == 0
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("either", [loss, sigmoid])
+def test_the_largest_numbers_there_are_have_probabilities(either, dtype):
+    z = np.array([[1, -1, 0], [-1, 1, 1]], dtype) * np.finfo(dtype).max
+    assert np.array_equal(either.probabilities(z)[:, :2], [[1, 0], [0, 1]])
+    assert np.array_equal(either.log_probabilities(z).argmax(axis=0), [0, 1, 1])
+
+
 def test_probabilities_sum_to_one_and_match_their_logarithms():
     z = np.random.default_rng(0).normal(0, 5, (10, 50))
     p = loss.probabilities(z)
     np.testing.assert_allclose(p.sum(axis=0), 1, rtol=1e-14)
     np.testing.assert_allclose(np.log(p), loss.log_probabilities(z), atol=1e-12)
+
+
+def naive_sigmoid_loss(z, targets, weights):
+    total = 0.0
+    for i, w in enumerate(weights):
+        for k in range(len(z)):
+            p = 1 / (1 + math.exp(-z[k, i]))
+            total -= w * math.log(p if targets[i, k] else 1 - p)
+    return total
+
+
+@pytest.mark.parametrize(("labels", "n"), [(2, 1), (4, 7), (1, 5)])
+def test_sigmoid_loss_and_gradient_are_the_definitions(labels, n):
+    rng = np.random.default_rng(0)
+    z, weights = rng.normal(0, 2, (labels, n)), rng.random(n)
+    targets = rng.random((n, labels)) < 0.5
+    targets[0] = z[:, 0] > 0  # one sample is right
+    dz = np.full_like(z, np.nan)
+    result = sigmoid.loss_and_gradient(z.copy(), dz, targets, weights)
+    assert result.loss == pytest.approx(naive_sigmoid_loss(z, targets, weights), rel=1e-12)
+    right = [all((z[k, i] > 0) == targets[i, k] for k in range(labels)) for i in range(n)]
+    assert result.correct == pytest.approx(weights[right].sum())
+    assert result.correct > 0
+    expected = numerical_gradient(lambda z: naive_sigmoid_loss(z, targets, weights), z)
+    np.testing.assert_allclose(dz, expected, atol=1e-8)
+
+
+def test_a_sigmoid_at_one_half_is_no():
+    z = np.zeros((2, 2))
+    assert not sigmoid.predictions(z).any()
+    targets = np.array([[False, False], [False, True]])
+    dz = np.empty_like(z)
+    result = sigmoid.loss_and_gradient(z, dz, targets, np.array([1.0, 2.0]))
+    assert result.correct == 1
+    assert result.loss == pytest.approx(6 * math.log(2))
+    np.testing.assert_array_equal(dz, [[0.5, 1], [0.5, -1]])
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e30, 1e38])
+def test_huge_outputs_of_sigmoids_do_not_overflow(scale):
+    z = np.array([[1.0, -1.0], [-0.5, 0.5]], np.float32) * np.float32(scale)
+    right = np.array([[True, False], [False, True]])
+    assert np.array_equal(sigmoid.probabilities(z), [[1, 0], [0, 1]])
+    np.testing.assert_allclose(sigmoid.log_probabilities(z), np.minimum(z, 0))
+    assert np.array_equal(sigmoid.predictions(z), right)
+    dz = np.empty_like(z)
+    result = sigmoid.loss_and_gradient(z.copy(), dz, right, np.ones(2, np.float32))
+    assert result == (0, 2)
+    assert not dz.any()
+    result = sigmoid.loss_and_gradient(z.copy(), dz, ~right, np.ones(2, np.float32))
+    assert result.loss == pytest.approx(3 * scale)
+    assert result.correct == 0
+    assert np.array_equal(dz, [[1, -1], [-1, 1]])
+
+
+def test_sigmoids_are_sums_of_two_classes():
+    z = np.random.default_rng(0).normal(0, 5, (4, 50))
+    p, logs = sigmoid.probabilities(z), sigmoid.log_probabilities(z)
+    for k in range(4):
+        pair = np.stack([np.zeros(50), z[k]])
+        np.testing.assert_allclose(p[k], loss.probabilities(pair)[1], rtol=1e-14)
+        np.testing.assert_allclose(logs[k], loss.log_probabilities(pair)[1], atol=1e-13)
+        assert np.array_equal(sigmoid.predictions(z)[:, k], loss.predictions(pair))
+
+
+def test_small_probabilities_keep_their_precision():
+    z = np.array([[-700.0, -40.0, 40.0]])
+    assert sigmoid.probabilities(z)[0, 0] == pytest.approx(math.exp(-700), rel=1e-14)
+    assert sigmoid.log_probabilities(z)[0, 2] == pytest.approx(-math.exp(-40), rel=1e-14)
+
+
+def test_losses_are_known_by_their_activation():
+    assert LOSSES["softmax"] == loss
+    assert LOSSES["logistic"] == sigmoid
+    assert len(LOSSES) == 2

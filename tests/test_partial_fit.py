@@ -147,6 +147,7 @@ def test_a_bad_first_call(parameters, arguments, message):
 BAD_LATER = [
     ((X, y, ALL[:9]), r"classes=.* are not those of the call before: \[0 1 2"),
     ((X, y + 1), r"y holds labels .*\[10\]"),
+    ((X, np.eye(10)[y]), r"y must be 1D class labels.* got an array of shape \(200, 10\)"),
     ((X, None), "requires y to be passed"),
     ((X[:, :49], y), "X has 49 features, but ScratchCNNClassifier is expecting 64 features"),
     ((X.reshape(-1, 4, 16), y), r"images of shape \(1, 4, 16\) .* fitted on .* \(1, 8, 8\)"),

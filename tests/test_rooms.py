@@ -34,7 +34,7 @@ MAY_IMPORT = {  # a room, and the rooms it may import
         "_hyperparameters", "architectures", "initializers", "layers", "network", "optimizers",
         "schedules", "training",
     },
-    "_fitting": {"_validation", "batches", "layers", "training"},
+    "_fitting": {"_validation", "batches", "layers", "losses", "training"},
     "_progress": {"training"},
     "classifier": {
         "_binding", "_fitting", "_hyperparameters", "_nested_parameters", "_progress",

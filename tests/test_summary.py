@@ -14,11 +14,15 @@ from skcnn import ScratchCNNClassifier, summary
 from skcnn.initializers import Glorot
 from skcnn.layers import (
     AvgPool2d,
+    BatchNorm,
     Conv2d,
     Dense,
     Dropout,
     Flatten,
+    GlobalAvgPool2d,
+    LocalResponseNorm,
     MaxPool2d,
+    RandomCrop,
     ReLU,
     Tanh,
 )
@@ -111,8 +115,12 @@ def image_layers(draw, size):
         same = draw(st.integers(0, 3)) == 0
         return Conv2d(1, kernel, stride, "same" if same else padding, dilation=dilation)
     kernel = tuple(draw(st.integers(1, min(3, n))) for n in size)
+    padding = tuple(draw(st.integers(0, k - 1)) for k in kernel)
     stride = draw(st.one_of(st.none(), st.tuples(st.integers(1, 4), st.integers(1, 4))))
-    return AvgPool2d(kernel, stride)
+    return AvgPool2d(kernel, stride, padding)
+
+
+POINTWISE = [Tanh(), Dropout(0.1), BatchNorm(), LocalResponseNorm(), RandomCrop(0)]
 
 
 @st.composite
@@ -123,9 +131,9 @@ def image_networks(draw):
         layers.append(draw(image_layers(shape[1:])))
         shape = layers[-1].output_shape(shape)
         if draw(st.booleans()):
-            layers.append(draw(st.sampled_from([Tanh(), Dropout(0.1)])))
+            layers.append(draw(st.sampled_from(POINTWISE)))
     if draw(st.booleans()):
-        layers.append(Flatten())
+        layers.append(draw(st.sampled_from([Flatten(), GlobalAvgPool2d()])))
         if draw(st.booleans()):
             layers += [Dense(2), Tanh()]
     return layers, (1, *size)
@@ -137,7 +145,7 @@ def depends(layers, shape, seed=0):
     All weights are positive, so that no two ways from a pixel to an output cancel.
     """
     network = Network(layers, shape, np.float64)
-    vector = np.random.default_rng(seed).uniform(0.5, 1.5, network.n_parameters)
+    vector = np.random.default_rng(seed).uniform(0.5, 1.5, network.vector_size)
     vector /= 100  # for Tanh
     _, H, W = shape
     X = np.zeros((H * W + 1, H * W))
@@ -187,6 +195,7 @@ def test_unused_rows_and_columns_are_those_that_change_nothing(data, size):
         (Conv2d(10, 3, stride=2, padding=1), (0, 0), (20, 20)),
         (Conv2d(10, (3, 2), stride=(3, 2)), (2, 0), (18, 20)),
         (MaxPool2d(3), (2, 2), (18, 18)),
+        (MaxPool2d(3, stride=2, padding=1), (0, 0), (20, 20)),
         (AvgPool2d(2, stride=3), (6, 6), (20, 20)),  # between the windows too
         (MaxPool2d(3, stride=2), (1, 1), (19, 19)),
     ],
@@ -252,6 +261,12 @@ def test_the_table_is_aligned_and_fits_100_columns():
     assert repr(summary(LENET, (28, 28), 10)) == "\n".join(lines)
 
 
+def test_large_networks_take_one_sample_at_a_time():
+    table = summary([Conv2d(64, 3, padding=1), Conv2d(64, 3, padding=1)], (224, 224), 2)
+    assert table.micro_batch_size == 1
+    assert str(table).endswith(" MiB a sample, one sample at a time.")
+
+
 def test_html_is_escaped():
     class Odd(ReLU):
         def hyperparameters(self):
@@ -292,6 +307,13 @@ def test_the_classifier_tells_of_the_fitted_network():
     assert table.parameters == clf.weights_.size
     default = ScratchCNNClassifier(max_iter=1, random_state=0).fit(X.astype(np.float32), y)
     assert default.summary() == summary(skcnn.architectures.cnn(), [3, 8, 6], 3)
+
+
+def test_the_untrained_state_is_no_parameter():
+    table = summary([Conv2d(6, 3), BatchNorm(), GlobalAvgPool2d()], (8, 8), 3)
+    assert [row.parameters for row in table.rows] == [60, 12, 0, 21]
+    assert [row.receptive_field for row in table.rows] == [(3, 3), (3, 3), (8, 8), (8, 8)]
+    assert table.parameters == 93
 
 
 def test_networks_of_vectors():

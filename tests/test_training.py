@@ -5,7 +5,7 @@ from skcnn import training
 from skcnn.architectures import cnn
 from skcnn.batches import Images
 from skcnn.layers import BatchNorm, Dense, Dropout, Flatten, ReLU
-from skcnn.losses import SoftmaxCrossEntropy
+from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
 from skcnn.parallel import Workers
@@ -58,6 +58,30 @@ def test_an_epoch_is_gradient_descent_written_out(batch_size, weight_decay):
         w = w - 0.1 * gradient
     np.testing.assert_allclose(state.weights, w, rtol=1e-10, atol=1e-12)
     assert state.history["loss"] == [pytest.approx(losses / weights.sum())]
+
+
+def test_an_epoch_with_the_loss_of_labels_written_out():
+    network = network_of(cnn(2, hidden_layer_sizes=4))
+    rng = np.random.default_rng(1)
+    labels, weights = rng.random((53, 3)) < 0.4, rng.random(53) * 2
+    samples = Samples(SAMPLES.images, labels, weights)
+    state, _ = run(network, samples, validation=samples, batch_size=20, loss=SigmoidCrossEntropy())
+    w = new_state(network, SGD(0), 0).weights
+    losses = correct = 0.0
+    for start in range(0, 53, 20):
+        part = slice(start, start + 20)
+        z = network.forward(X[part], w)
+        p = 1 / (1 + np.exp(-z))
+        entropy = np.where(labels[part], np.log(p), np.log(1 - p)).sum(axis=1)
+        losses -= weights[part] @ entropy
+        correct += weights[part] @ ((p > 0.5) == labels[part]).all(axis=1)
+        dz = weights[part, None] * (p - labels[part])
+        w = w - 0.1 * network.vjp(X[part], w, dz)[2] / len(z)
+    np.testing.assert_allclose(state.weights, w, rtol=1e-10, atol=1e-12)
+    assert state.history["loss"] == [pytest.approx(losses / weights.sum())]
+    assert state.history["accuracy"] == [pytest.approx(correct / weights.sum())]
+    right = ((network.forward(X, w) > 0) == labels).all(axis=1)
+    assert state.history["validation_score"] == [pytest.approx(np.average(right, weights=weights))]
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.4])

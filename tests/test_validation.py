@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
@@ -161,7 +161,7 @@ def test_other_images_than_those_fitted_name_both_shapes(bad, message):
         (np.zeros(20), "only one class: "),
         (np.linspace(0, 1, 20), "Unknown label type: continuous"),
         (np.where(y, np.nan, 1.0), "contains NaN"),
-        (np.zeros((20, 3)), "y should be a 1d array"),
+        (np.zeros((20, 3, 2)), "y should be a 1d array|Found array with dim 3"),
         (np.array(["a", np.nan] * 10, dtype=object), "contains NaN"),
         (y[:5], "inconsistent numbers of samples"),
     ],
@@ -238,6 +238,7 @@ NAMES = sorted(ScratchCNNClassifier().get_params(deep=False))
 
 @settings(max_examples=300, deadline=None)
 @given(name=st.sampled_from(NAMES), value=junk)
+@example(name="lr", value=1e153)  # outputs as large as float64 has numbers
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_junk_is_stored_and_either_fits_or_is_named(name, value):
     clf = classifier().set_params(**{name: value})

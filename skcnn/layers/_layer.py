@@ -167,7 +167,7 @@ class Layer(ABC):
         """Fill the arrays in place with where training starts."""
 
     def multiply_adds(self, input_shape: Shape) -> int:
-        """Multiply-adds of the products with parameters, forward for one sample."""
+        """Multiply-adds of the matrix products, forward for one sample."""
         return 0
 
     def reach(self, input_shape: Shape) -> tuple[Reach, ...] | None:

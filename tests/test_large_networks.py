@@ -1,0 +1,77 @@
+"""AlexNet and VGG16 on photographs, within the memory of a small machine."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("resource", reason="no limits of memory here")
+pytestmark = pytest.mark.slow
+
+LIMIT = 8 * 2**30
+
+SCRIPT = """
+import json, resource, sys
+name, size, limit = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+import numpy as np
+from sklearn.datasets import load_sample_images
+from skcnn import ScratchCNNClassifier, architectures
+from skcnn.layers import Dense
+from skcnn.network import Network
+from skcnn.optimizers import SGD
+
+
+def resized(photo):
+    rows, columns = (np.arange(size) * n // size for n in photo.shape[:2])
+    return photo[rows][:, columns]
+
+
+layers = getattr(architectures, name)()
+photos = np.array([resized(photo) for photo in load_sample_images().images])
+
+network = Network([*layers, Dense(1000)], (3, size, size))
+weights = network.init(np.random.default_rng(0))
+logits = network.forward(photos[:1].transpose(0, 3, 1, 2) / 255, weights)
+del weights
+
+clf = ScratchCNNClassifier(
+    layers, data_format="channels_last", optimizer=SGD(momentum=0), lr=1e-4, max_iter=1,
+    random_state=0,
+)
+clf.fit(photos, ["temple", "flower"])
+print(json.dumps({
+    "logits": logits.tolist(),
+    "dtype": clf.weights_.dtype.name,
+    "size": clf.weights_.size,
+    "epochs": clf.n_iter_,
+    "loss": clf.loss_,
+    "moved": bool(np.any(clf.weights_[-2:] != 0)),
+    "probabilities": clf.predict_proba(photos).tolist(),
+}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "count"), [("alexnet", 227, 60_965_224), ("vgg16", 224, 138_357_544)]
+)
+def test_a_photograph_and_a_training_step_within_8_gb(name, size, count):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT, name, str(size), str(LIMIT)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (logits,) = found["logits"]
+    assert len(logits) == 1000
+    assert 0.01 < max(logits) - min(logits) < 100
+    assert found["dtype"] == "float32"
+    assert found["size"] == count - 998 * 4097  # two classes
+    assert found["epochs"] == 1
+    assert 0 < found["loss"] < 50
+    assert found["moved"]
+    for row in found["probabilities"]:
+        assert sum(row) == pytest.approx(1, abs=1e-6)
