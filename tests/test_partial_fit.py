@@ -119,6 +119,33 @@ def test_a_part_without_weight_changes_nothing():
     assert_unchanged(clf, before)
 
 
+QUALITIES = np.stack([LABELS % 2 == 0, LABELS > 4, LABELS % 3 == 0], axis=1).astype(int)
+
+
+def test_several_labels_in_parts():
+    Y = QUALITIES[:200]
+    whole, parts = quick().fit(X, Y), quick()
+    for classes in (None, range(3), None):
+        parts.partial_fit(X, Y, classes)
+    assert_same_model(whole, parts)
+    assert np.array_equal(parts.predict(X), whole.predict(X))
+    parts.partial_fit(X[:1], Y[:1])
+    by_label = [{0: 1, 1: 2}, {0: 3, 1: 1}, {0: 1, 1: 0.5}]
+    weights = np.where(Y[:, 0], 2, 1) * np.where(Y[:, 1], 1, 3) * np.where(Y[:, 2], 0.5, 1)
+    left = quick(class_weight=by_label).partial_fit(X, Y).partial_fit(X[:9], Y[:9])
+    right = quick().partial_fit(X, Y, sample_weight=weights)
+    assert_same_model(left, right.partial_fit(X[:9], Y[:9], sample_weight=weights[:9]))
+    for labels, message in (
+        (Y[:, :2], "y has 2 labels, but the calls before 3"),
+        (LABELS[:200], "y must be a matrix of 3 labels"),
+        (Y * 2, "values other than 0 and 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            parts.partial_fit(X, labels)
+    with pytest.raises(ValueError, match=r"classes=.* are not those of the matrix y"):
+        quick().partial_fit(X, Y, classes=range(4))
+
+
 BAD_FIRST = [
     ({}, {}, "classes must be passed on the first call to partial_fit"),
     ({}, {"classes": [3]}, r"classes must hold at least 2 labels, got \[3\]"),

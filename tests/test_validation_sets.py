@@ -6,7 +6,13 @@ import polars as pl
 import pytest
 import sklearn
 from sklearn.datasets import load_digits
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss, make_scorer
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    make_scorer,
+)
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -327,3 +333,58 @@ def test_another_score_or_part_judges_anew():
     assert np.isnan(clf.history_["validation_loss"][:6]).all()
     assert not np.isnan(clf.history_["validation_loss"][6:]).any()
     assert clf.n_iter_ == 9
+
+
+# Several labels
+
+QUALITIES = np.stack([LABELS % 2 == 0, LABELS > 4, LABELS % 3 == 0], axis=1).astype(int)
+Y, Y_val = QUALITIES[:200], QUALITIES[200:300]
+
+
+@pytest.mark.parametrize("scoring", [None, "loss", "f1_macro"])
+def test_a_validation_set_with_several_labels(scoring):
+    clf = quick(scoring=scoring, max_iter=6).fit(X, Y, X_val=X_val, y_val=Y_val)
+    expected = {
+        None: lambda: accuracy_score(Y_val, clf.predict(X_val)),
+        "loss": lambda: -min(clf.history_["validation_loss"]),
+        "f1_macro": lambda: f1_score(Y_val, clf.predict(X_val), average="macro"),
+    }[scoring]()
+    assert max(clf.validation_scores_) == pytest.approx(expected)
+    log_p = np.log(np.where(Y_val, clf.predict_proba(X_val), 1 - clf.predict_proba(X_val)))
+    best = int(np.argmax(clf.validation_scores_))
+    assert clf.history_["validation_loss"][best] == pytest.approx(-log_p.sum(axis=1).mean())
+
+
+def test_weights_of_several_labels_apply_to_a_validation_set():
+    by_label = [{0: 1, 1: 2}, {0: 3, 1: 1}, {0: 1, 1: 1}]
+    clf = quick(class_weight=by_label).fit(X, Y, X_val=X_val, y_val=Y_val)
+    weights = np.where(Y_val[:, 0], 2, 1) * np.where(Y_val[:, 1], 1, 3)
+    best = accuracy_score(Y_val, clf.predict(X_val), sample_weight=weights)
+    assert max(clf.validation_scores_) == pytest.approx(best)
+    balanced = quick(class_weight="balanced").fit(X, Y, X_val=X_val, y_val=Y_val)
+    weights = np.ones(100)
+    for label in range(3):
+        share = np.bincount(Y[:, label]) / 200
+        weights /= 2 * share[Y_val[:, label]]
+    best = accuracy_score(Y_val, balanced.predict(X_val), sample_weight=weights)
+    assert max(balanced.validation_scores_) == pytest.approx(best)
+
+
+def test_the_internal_split_of_several_labels_has_any_score():
+    clf = quick(scoring="f1_micro").fit(X, Y)
+    assert clf.loss_curve_ == quick().fit(X, Y).loss_curve_
+    assert all(0 <= score <= 1 for score in clf.validation_scores_)
+
+
+@pytest.mark.parametrize(
+    ("targets", "labels", "message"),
+    [
+        (Y, y_val, r"y_val must be a matrix of 3 labels.*got an array of shape \(100,\)"),
+        (Y, Y_val[:, :2], "y_val has 2 labels, but y 3"),
+        (Y, Y_val + 1, "y_val of shape .* values other than 0 and 1"),
+        (y, Y_val, r"y_val must be 1D class labels.*got an array of shape \(100, 3\)"),
+    ],
+)
+def test_other_labels_than_those_of_y(targets, labels, message):
+    with pytest.raises(ValueError, match=message):
+        quick().fit(X, targets, X_val=X_val, y_val=labels)
