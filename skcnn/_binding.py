@@ -1,5 +1,6 @@
 """The classifier's parameters, checked and turned into what the engine takes."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,14 @@ from skcnn.schedules import (
 )
 from skcnn.training import Settings
 
-__all__ = ["OPTIMIZERS", "SCHEDULES", "bind_dtype", "bind_layers", "bind_settings"]
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "bind_dtype",
+    "bind_layers",
+    "bind_scoring",
+    "bind_settings",
+]
 
 OWNER = "ScratchCNNClassifier"
 
@@ -54,6 +62,7 @@ def bind_settings(estimator: Any) -> Settings:
     check_bool(OWNER, "early_stopping", estimator.early_stopping)
     check_bool(OWNER, "warm_start", estimator.warm_start)
     check_real(OWNER, "validation_fraction", estimator.validation_fraction, 0, 1, bounds="()")
+    bind_scoring(estimator)
     if not isinstance(estimator.verbose, (bool, np.bool_)):
         check_int(OWNER, "verbose", estimator.verbose, 0)
     optimizer = estimator.optimizer
@@ -91,6 +100,25 @@ def bind_settings(estimator: Any) -> Settings:
         tol=check_real(OWNER, "tol", estimator.tol, 0),
         n_iter_no_change=check_int(OWNER, "n_iter_no_change", estimator.n_iter_no_change, 1),
         max_bytes=get_config()["working_memory"] * 2**20,
+    )
+
+
+def bind_scoring(estimator: Any) -> Callable | str | None:
+    """The scorer ``(estimator, X, y) -> number`` that `scoring` means; None and "loss" stay."""
+    scoring = estimator.scoring
+    if scoring is None or (isinstance(scoring, str) and scoring == "loss"):
+        return scoring
+    reason = ""
+    if isinstance(scoring, str) or callable(scoring):
+        from sklearn.metrics import check_scoring  # takes longer than all of skcnn's own imports
+
+        try:
+            return check_scoring(estimator, scoring)
+        except (TypeError, ValueError) as error:
+            reason = "" if isinstance(scoring, str) else f" ({error})"
+    raise ValueError(
+        f"{OWNER}: scoring must be None, 'loss', a name that sklearn.metrics.get_scorer_names() "
+        f"lists, or a callable(estimator, X, y), got {scoring!r}{reason}."
     )
 
 

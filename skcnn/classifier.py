@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 from warnings import warn
 
 import numpy as np
@@ -11,30 +13,78 @@ from sklearn import get_config
 from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController
 
 from skcnn import _validation as validation
-from skcnn._binding import bind_dtype, bind_layers, bind_settings
+from skcnn._binding import bind_dtype, bind_layers, bind_scoring, bind_settings
+from skcnn._fitting import Data, EpochScore, check_data, check_part, check_validation_data
 from skcnn._nested_parameters import NestedParameters
-from skcnn.batches import Images, Scaling
+from skcnn._progress import CallbackSupportMixin, FitProgress, Lines, with_callbacks
+from skcnn.batches import Scaling
 from skcnn.inference import features, outputs
-from skcnn.losses import LOSSES
+from skcnn.losses import LOSSES, Loss
 from skcnn.network import Network
 from skcnn.parallel import BlasGuard, Interrupts, Workers
 from skcnn.summary import Summary
-from skcnn.training import Epoch, Samples, Settings, TrainingState, new_state, stream, train
+from skcnn.training import (
+    Progress,
+    Samples,
+    Settings,
+    TrainingState,
+    Validation,
+    new_state,
+    stream,
+    train,
+)
 
 __all__ = ["ScratchCNNClassifier"]
 
 OWNER = "ScratchCNNClassifier"
 PICKLE_FORMAT = 1
+HISTORY = ["loss", "accuracy", "lr"]
+VALIDATION_HISTORY = ["validation_loss", "validation_score"]
 
 _blas = BlasGuard(ThreadpoolController)
 
 
+class _Model(NamedTuple):
+    """What a fit has settled before it trains."""
+
+    network: Network
+    scaling: Scaling
+    loss: Loss
+    classes: np.ndarray
+    names: np.ndarray | None
+    data_format: str
+
+    @classmethod
+    def of(cls, network: Network, scaling: Scaling, data: Data) -> "_Model":
+        return cls(network, scaling, data.loss, data.classes, data.names, data.data_format)
+
+
+def _has_partial_fit(estimator: Any) -> bool:
+    if estimator.early_stopping:
+        raise AttributeError(
+            "partial_fit is not available with early_stopping=True: there is no validation part "
+            "that is the same in all calls."
+        )
+    if isinstance(estimator.class_weight, str) and estimator.class_weight == "balanced":
+        raise AttributeError(
+            "partial_fit is not available with class_weight='balanced': it does not know how "
+            "frequent the classes are. Pass a dict of weights, for instance from "
+            "sklearn.utils.class_weight.compute_class_weight."
+        )
+    return True
+
+
 class ScratchCNNClassifier(
-    ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NestedParameters
+    CallbackSupportMixin,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    NestedParameters,
 ):
     """Convolutional neural network for small images and signals.
 
@@ -99,15 +149,28 @@ class ScratchCNNClassifier(
         Whether the samples are put into a new order in every epoch.
     tol : float, default=5e-4
         An epoch improves by at least this in loss, or with `early_stopping`
-        in validation accuracy.
+        in validation score.
     n_iter_no_change : int, default=5
         Training stops after so many epochs in a row without improvement.
     early_stopping : bool, default=False
-        Whether to hold out a part of the training rows, stop when the accuracy
-        on it no longer improves, and keep the weights with the best.
+        Whether to stop when the score on a validation part no longer improves,
+        and to keep the weights with the best score. The part is held out of
+        the training rows, unless ``fit`` is given `X_val` and `y_val`. Passing
+        these without ``early_stopping=True`` is an error, as in
+        `HistGradientBoostingClassifier`; without it nothing is held out.
     validation_fraction : float, default=0.1
         The part that `early_stopping` holds out, in (0, 1); at least as many
-        samples as there are classes.
+        samples as there are classes. Not used with `X_val`.
+    scoring : str, callable or None, default=None
+        The score that `early_stopping` goes by, taken after every epoch; the
+        greater the better. None is the accuracy; "loss" is the negative loss,
+        without weight decay; otherwise the name of a scorer
+        (`sklearn.metrics.get_scorer_names`) or a callable ``(estimator, X, y)
+        -> number``. It is called on a fitted copy of this estimator with the
+        rows in the user's form (held-out rows are copied for it) and, where
+        there are sample or class weights and its signature takes them, with
+        `sample_weight`. What it raises, or a score that is no finite number,
+        ends ``fit`` with an error.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes; "balanced" weighs them inversely to their
         (weighted) frequency. With several labels a list of one dict for each,
@@ -115,12 +178,15 @@ class ScratchCNNClassifier(
         labels.
     warm_start : bool, default=False
         Whether the next ``fit`` goes on where this one ended, for `max_iter`
-        more epochs at most.
+        more epochs at most. All that this takes is then pickled with the
+        model (last weights, moments of the optimizer, counters), so that
+        training in parts, in other processes too, ends at the bits of training
+        at once. Another `scoring` or kind of validation part judges anew.
     random_state : int, RandomState instance or None, default=None
         Where initial weights, order, dropout and split come from.
     dtype : {"float32", "float64"}, dtype or None, default=None
         What to compute in. None is float64 for float64 `X` and float32 for
-        everything else.
+        everything else; who goes on with a training keeps to what it has.
     verbose : int, default=0
         1 prints a line an epoch.
 
@@ -155,8 +221,9 @@ class ScratchCNNClassifier(
     best_loss_ : float or None
         Smallest loss of an epoch; None with `early_stopping`.
     validation_scores_ : list of float or None
-        Accuracy on the held-out part after each epoch; None without one. With
-        several labels a sample counts as right if all of its labels are.
+        Score on the validation part after each epoch; None without one. By
+        default it is the accuracy, for which a sample with several labels
+        counts as right if all of them are.
     history_ : dict of list
         "loss", "accuracy" and "lr" (of the last mini-batch) of each epoch, and
         with `early_stopping` "validation_loss" and "validation_score".
@@ -179,6 +246,15 @@ class ScratchCNNClassifier(
     `tol` and `n_iter_no_change` stop training whatever the rate is, often
     before a schedule has come to its end, where steps are small and the loss
     hardly moves: with ``n_iter_no_change=max_iter`` none is cut short.
+
+    `X` is read where it lies, mini-batch by mini-batch: a ``np.memmap`` may be
+    larger than the memory. For data that come in parts there is `partial_fit`.
+
+    From scikit-learn 1.9 on, ``set_callbacks`` takes the callbacks of
+    `sklearn.callback`, such as ``ProgressBar`` and ``ScoringMonitor``. ``fit``
+    is their task, every epoch a subtask; one that asks to stop ends training
+    after its epoch. The estimator they get to see is as if ``fit`` had stopped
+    there, and the data are the training rows.
 
     Before another estimator in a pipeline, ``fit`` trains the network first,
     as that of any transformer there. Features of a network that is already
@@ -232,6 +308,7 @@ class ScratchCNNClassifier(
         n_iter_no_change=5,
         early_stopping=False,
         validation_fraction=0.1,
+        scoring=None,
         class_weight=None,
         warm_start=False,
         random_state=None,
@@ -260,13 +337,14 @@ class ScratchCNNClassifier(
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.random_state = random_state
         self.dtype = dtype
         self.verbose = verbose
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train the network.
 
         Parameters
@@ -281,6 +359,19 @@ class ScratchCNNClassifier(
             are such a matrix: for classes pass ``y.argmax(axis=1)``.
         sample_weight : array-like of shape (n,), default=None
             Weights of the samples, not negative.
+        X_val : array-like, default=None
+            Images to validate on, in any of the forms of `X`; `early_stopping`
+            then holds out nothing of `X`. In a `Pipeline` with
+            ``transform_input=["X_val"]`` they are transformed as `X` is. A
+            search or cross-validation passes them on to every fit as they
+            are, unless they are as many as `X`: then it takes them for one
+            more property of the samples and cuts them up along with `X`.
+        y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
+            Their class labels, all of which occur in `y`, or their indicator
+            matrix, where `y` is one.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights, which `class_weight` multiplies as it does those of
+            the training rows.
 
         Returns
         -------
@@ -289,8 +380,9 @@ class ScratchCNNClassifier(
         Raises
         ------
         ValueError, TypeError
-            For parameters and data that are not allowed; nothing has changed
-            then.
+            For parameters and data that are not allowed, among them `X_val`
+            without `y_val` or without ``early_stopping=True``; nothing has
+            changed then.
 
         Warns
         -----
@@ -298,32 +390,111 @@ class ScratchCNNClassifier(
             When training diverged.
         """
         settings = bind_settings(self)
-        array = validation.check_X(X)
-        classes, targets = validation.check_classes(y, len(array))
-        settings = replace(settings, loss=LOSSES["softmax" if targets.ndim == 1 else "logistic"])
-        weights = validation.check_weights(sample_weight, self.class_weight, classes, targets)
-        names = validation.feature_names(X)
-        shape = validation.check_image_shape(array, self.image_shape, self.data_format)
-        if self.early_stopping:
-            validation.held_out_size(targets, self.validation_fraction)
-        layers = bind_layers(self, shape, len(classes))
-        network = Network(layers, shape, bind_dtype(self, array))
-        images = validation.as_images(array, shape, self.data_format)
-        state = self._start(network, classes, settings)
-        rows, held_out_rows = self._split(targets, weights, state.seed)
-        scaling = self._scaling(images.subset(rows), weights[rows])
-        everything = Samples(images.with_scaling(scaling), targets, weights)
-        samples = everything.subset(rows, network.dtype)
-        held_out = (
-            None if held_out_rows is None else everything.subset(held_out_rows, network.dtype)
-        )
+        data = check_data(self, X, y, sample_weight)
+        settings = replace(settings, loss=data.loss)
+        given = check_validation_data(self, data, X_val, y_val, sample_weight_val)
+        split = self.early_stopping and given is None
+        if split:
+            validation.held_out_size(data.targets, self.validation_fraction)
+        goes_on = self.warm_start and hasattr(self, "weights_")
+        network = self._bind(data, goes_on)
+        state = self._start(network, data.classes, settings, "warm_start" if goes_on else None)
+        judge = ("split" if split else "given", self.scoring) if self.early_stopping else None
+        state.judge_by(judge)
+        rows = held_out = None
+        if split:
+            rows, held_out = self._split(data.targets, data.weights, state.seed)
+        scaling = self._scaling(data, rows, goes_on)
+        model = _Model.of(network, scaling, data)
+        judged = self._judged(model, given or data, held_out) if self.early_stopping else None
+
+        with Interrupts() as interrupts:
+            state, reason = self._train(model, data, rows, judged, settings, state, interrupts)
+            self._commit(model, state, keep_state=self.warm_start)
+        self._warn(reason, state)
+        return self
+
+    @available_if(_has_partial_fit)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train with one pass over a part of the data, in mini-batches.
+
+        The first call on an unfitted model begins a training; any other goes
+        on with the one there is, whether by ``fit`` or ``partial_fit``. Not
+        available with `early_stopping` or ``class_weight="balanced"``, which
+        need to see all data.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in any of the forms that `fit` takes. Those of the first
+            call are what `scale_input` measures the moments on, for good: they
+            should be a fair sample.
+        y : array-like of shape (n,) or (n, n_labels)
+            Class labels; a part need not have all classes. Or an indicator
+            matrix, as `fit` takes it.
+        classes : array-like of shape (n_classes,), default=None
+            All classes there will ever be; needed in the first call. With an
+            indicator matrix not needed, and ``range(n_labels)`` if given.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the samples, not negative. They are taken as they are
+            and not, as in ``fit``, divided by their mean, which differs
+            between parts. A part whose weights are all 0 changes nothing.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters and data that are not allowed, among them other
+            classes, images or networks than in the calls before; nothing has
+            changed then.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When training diverged.
+
+        Notes
+        -----
+        A call counts as an epoch, in `n_iter_`, in `history_` and for
+        `lr_schedule`: schedules go on from call to call, and one without a
+        length of its own takes `max_iter` calls for it.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skcnn import ScratchCNNClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> clf = ScratchCNNClassifier(filters=16, lr=0.01, random_state=0)
+        >>> for start in range(0, 1500, 100):
+        ...     part = slice(start, start + 100)
+        ...     clf = clf.partial_fit(X[part], y[part], classes=range(10))
+        >>> clf.score(X[1500:], y[1500:]) > 0.8
+        True
+        """
+        settings = bind_settings(self)
+        data = check_part(self, X, y, classes, sample_weight)
+        settings = replace(settings, loss=data.loss, restart_schedule=False)
+        goes_on = hasattr(self, "weights_")
+        network = self._bind(data, goes_on)
+        state = self._start(network, data.classes, settings, "partial_fit" if goes_on else None)
+        if not data.weights.any():
+            return self
+        state.judge_by(None)
+        scaling = self._scaling(data, None, goes_on)
+        model = _Model.of(network, scaling, data)
+        images, weights = data.images.with_scaling(scaling), data.weights.astype(network.dtype)
+        samples = Samples(images, data.targets, weights)
 
         with Interrupts() as interrupts:
             with _workers(interrupts) as workers:
                 state, reason = train(
-                    network, samples, settings, state, workers, held_out, self._report()
+                    network, samples, settings, state, workers, None, self._lines(), 1
                 )
-            self._commit(network, state, scaling, classes, names, settings.loss.activation)
+            state.forget_best()  # the loss of a part is no measure of the next
+            self._commit(model, state, keep_state=True)
         self._warn(reason, state)
         return self
 
@@ -500,21 +671,30 @@ class ScratchCNNClassifier(
             )
         super().__setstate__(state)
 
-    def _start(self, network: Network, classes: np.ndarray, settings: Settings) -> TrainingState:
-        """A new training, or with `warm_start` the last one to go on with."""
-        if not (self.warm_start and hasattr(self, "weights_")):
+    def _bind(self, data: Data, goes_on: bool) -> Network:
+        """The network for these images and classes; going on, in the dtype it has."""
+        layers = bind_layers(self, data.shape, len(data.classes))
+        given = self.dtype is not None or not goes_on
+        dtype = bind_dtype(self, data.array) if given else self.network_.dtype
+        return Network(layers, data.shape, dtype)
+
+    def _start(
+        self, network: Network, classes: np.ndarray, settings: Settings, goes_on: str | None
+    ) -> TrainingState:
+        """A new training, or the last one to go on with because of `goes_on`."""
+        if goes_on is None:
             seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
             return new_state(network, settings.optimizer, seed)
         activation = settings.loss.activation
         if activation != self.out_activation_ or not np.array_equal(classes, self.classes_):
             raise ValueError(
-                "warm_start can only go on with the same classes: the model was fitted on "
+                f"{goes_on} can only go on with the same classes: the model was fitted on "
                 f"{_described(self.classes_, self.out_activation_)}, y has "
                 f"{_described(classes, activation)}."
             )
         if network != self.network_:
             raise ValueError(
-                "warm_start can only go on with the same network: the model was fitted as "
+                f"{goes_on} can only go on with the same network: the model was fitted as "
                 f"{self.network_}, parameters and X now make {network}."
             )
         if hasattr(self, "_training_state"):
@@ -524,8 +704,7 @@ class ScratchCNNClassifier(
             state = new_state(network, settings.optimizer, seed)
             state.weights[...] = self.weights_
             state.epoch = self.n_iter_
-            state.history = {name: list(values) for name, values in self.history_.items()}
-        state.judge_by(validated=self.early_stopping)
+            state.history = {name: list(self.history_[name]) for name in HISTORY}
         fresh = settings.optimizer.moments(state.weights[: network.n_parameters])
         if state.moments.keys() != fresh.keys():  # another optimizer
             state.moments, state.step = fresh, 0
@@ -533,10 +712,8 @@ class ScratchCNNClassifier(
 
     def _split(
         self, targets: np.ndarray, weights: np.ndarray, seed: int
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of the rows to train on, and of those that are held out."""
-        if not self.early_stopping:
-            return np.arange(len(targets)), None
         draw = np.random.RandomState(stream(seed, "split").integers(2**32))
         rows, held_out = validation.held_out_rows(targets, self.validation_fraction, draw)
         counted = targets[rows][weights[rows] > 0]
@@ -551,29 +728,65 @@ class ScratchCNNClassifier(
             )
         return rows, held_out
 
-    def _scaling(self, images: Images, weights: np.ndarray) -> Scaling:
-        """The moments of the training rows; under `warm_start` those of the first fit."""
-        if self.warm_start and hasattr(self, "weights_"):
+    def _scaling(self, data: Data, rows: np.ndarray | None, goes_on: bool) -> Scaling:
+        """The moments of the training rows; going on, those of the first fit."""
+        if goes_on:
             return Scaling(self.input_mean_, self.input_scale_)
-        if self.scale_input:
-            return images.measure(weights)
-        channels = images.shape[0]
-        return Scaling(np.zeros(channels), np.ones(channels))
+        if not self.scale_input:
+            channels = data.shape[0]
+            return Scaling(np.zeros(channels), np.ones(channels))
+        if rows is None:
+            return data.images.measure(data.weights)
+        return data.images.subset(rows).measure(data.weights[rows])
 
-    def _report(self) -> Callable[[Epoch], None] | None:
-        if not self.verbose:
-            return None
+    def _judged(self, model: _Model, data: Data, rows: np.ndarray | None) -> Validation:
+        """The validation part, and its score by `scoring`."""
+        samples = data.samples(rows, model.scaling, model.network.dtype)
+        scorer = bind_scoring(self)
+        if scorer is None:
+            return Validation(samples)
+        if isinstance(scorer, str):
+            return Validation(samples, lambda state: -state.history["validation_loss"][-1])
+        score = EpochScore(self.scoring, scorer, data, rows)
+        model = model._replace(names=data.names)
 
-        def report(epoch: Epoch) -> None:
-            last = {name: values[-1] for name, values in epoch.history.items()}
-            line = f"Epoch {epoch.number}: loss {last['loss']:.6f}"
-            line += f", accuracy {last['accuracy']:.4f}"
-            if self.early_stopping:
-                line += f", validation score {last['validation_score']:.4f}"
-            rate = epoch.n_samples / epoch.seconds
-            print(f"{line}, {epoch.seconds:.2f} s, {rate:.0f} images/s")
+        def score_state(state: TrainingState) -> float:
+            fitted = copy(self)
+            fitted.__dict__.pop("feature_names_in_", None)
+            fitted.__dict__.update(self._fitted(model, state, state.weights))
+            return score(fitted)
 
-        return report
+        return Validation(samples, score_state)
+
+    @with_callbacks
+    def _train(
+        self,
+        model: _Model,
+        data: Data,
+        rows: np.ndarray | None,
+        judged: Validation | None,
+        settings: Settings,
+        state: TrainingState,
+        interrupts: Interrupts,
+    ) -> tuple[TrainingState, str]:
+        """Train on some rows, None for all, with all who want to hear of it."""
+        samples = data.samples(rows, model.scaling, model.network.dtype)
+        visible: dict[str, Callable] = {
+            "X": partial(data.rows, rows),
+            "y": partial(data.labels, rows),
+            "metadata": partial(data.metadata, rows),
+        }
+        fitted = partial(self._fitted, model)
+        progress = FitProgress(self, settings.max_iter, self._lines(), visible, fitted)
+        with _workers(interrupts) as workers:
+            state, reason = train(
+                model.network, samples, settings, state, workers, judged, progress
+            )
+        progress.close(state)
+        return state, reason
+
+    def _lines(self) -> Progress:
+        return Lines() if self.verbose else Progress()
 
     def _warn(self, reason: str, state: TrainingState) -> None:
         if reason == "diverged":
@@ -591,32 +804,31 @@ class ScratchCNNClassifier(
                 stacklevel=3,
             )
 
-    def _commit(
-        self,
-        network: Network,
-        state: TrainingState,
-        scaling: Scaling,
-        classes: np.ndarray,
-        names: np.ndarray | None,
-        activation: str,
-    ) -> None:
-        """Write all fitted attributes at once, none a view of another."""
-        kinds = ["loss", "accuracy", "lr"]
-        if self.early_stopping:
-            kinds += ["validation_loss", "validation_score"]
-        history = {name: list(state.history.get(name, [])) for name in kinds}
+    def _fitted(
+        self, model: _Model, state: TrainingState, weights: np.ndarray | None = None
+    ) -> dict[str, Any]:
+        """Fitted attributes after some epochs, none a view of another.
+
+        The weights are the best where early stopping has found them, the last
+        otherwise; or those that are given.
+        """
+        names = HISTORY + VALIDATION_HISTORY if self.early_stopping else HISTORY
+        history = {name: list(state.history.get(name, [])) for name in names}
         curve = history["loss"]
-        best = state.best_weights if self.early_stopping else None
+        if weights is None:
+            best = state.best_weights if self.early_stopping else None
+            weights = state.weights if best is None else best
+        network, scaling = model.network, model.scaling
         fitted = {
-            "classes_": classes,
-            "out_activation_": activation,
+            "classes_": model.classes,
+            "out_activation_": model.loss.activation,
             "n_features_in_": int(np.prod(network.input_shape)),
             "image_shape_": network.input_shape,
-            "input_mean_": scaling.mean.copy(),
-            "input_scale_": scaling.deviation.copy(),
+            "input_mean_": np.array(scaling.mean),
+            "input_scale_": np.array(scaling.deviation),
             "layers_": list(network.layers),
             "network_": network,
-            "weights_": (state.weights if best is None else best).copy(),
+            "weights_": np.array(weights),
             "n_iter_": state.epoch,
             "loss_": curve[-1] if curve else float("nan"),
             "loss_curve_": list(curve),
@@ -625,11 +837,16 @@ class ScratchCNNClassifier(
                 list(history["validation_score"]) if self.early_stopping else None
             ),
             "history_": history,
-            "_data_format": self.data_format,
+            "_data_format": model.data_format,
         }
-        if names is not None:
-            fitted["feature_names_in_"] = names
-        if self.warm_start:
+        if model.names is not None:
+            fitted["feature_names_in_"] = model.names
+        return fitted
+
+    def _commit(self, model: _Model, state: TrainingState, keep_state: bool) -> None:
+        """Write all fitted attributes at once, with what it takes to go on if that is asked for."""
+        fitted = self._fitted(model, state)
+        if keep_state:
             fitted["_training_state"] = state
         kept = {
             name: value

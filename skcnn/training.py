@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,16 @@ from skcnn.parallel import Workers
 from skcnn.schedules import Constant, Schedule
 from skcnn.workspace import Workspace
 
-__all__ = ["Samples", "Settings", "TrainingState", "new_state", "stream", "train"]
+__all__ = [
+    "Progress",
+    "Samples",
+    "Settings",
+    "TrainingState",
+    "Validation",
+    "new_state",
+    "stream",
+    "train",
+]
 
 DIVERGED = 1000.0
 """Loss of an epoch, relative to the first batch's, from which training has diverged."""
@@ -68,8 +77,12 @@ class Samples:
 
     def subset(self, rows: np.ndarray, dtype: np.dtype) -> "Samples":
         """Some of the samples, with weights that are 1 on average."""
-        weights = self.weights[rows] / self.weights[rows].mean()
-        return Samples(self.images.subset(rows), self.targets[rows], weights.astype(dtype))
+        part = Samples(self.images.subset(rows), self.targets[rows], self.weights[rows])
+        return part.normalised(dtype)
+
+    def normalised(self, dtype: np.dtype) -> "Samples":
+        """The same samples with weights that are 1 on average."""
+        return replace(self, weights=(self.weights / self.weights.mean()).astype(dtype))
 
 
 @dataclass(frozen=True)
@@ -134,6 +147,9 @@ class TrainingState:
     history : dict of list
         One number an epoch: "loss", "accuracy", "lr" (of the last mini-batch),
         and with a validation part "validation_loss" and "validation_score".
+    criterion : object or None
+        What epochs are judged by: None is the loss, anything else a score on a
+        validation part; see `judge_by`.
     """
 
     seed: int
@@ -146,35 +162,42 @@ class TrainingState:
     best_weights: np.ndarray | None = None
     no_improvement: int = 0
     history: dict[str, list[float]] = field(default_factory=dict)
+    criterion: object = None
 
     def copy(self) -> "TrainingState":
         """An independent copy, to go back to."""
         return TrainingState(
             self.seed,
-            self.weights.copy(),
-            {name: moment.copy() for name, moment in self.moments.items()},
+            np.array(self.weights),  # no memory map, unlike its method `copy`
+            {name: np.array(moment) for name, moment in self.moments.items()},
             self.epoch,
             self.step,
             self.first_loss,
             self.best,
-            None if self.best_weights is None else self.best_weights.copy(),
+            None if self.best_weights is None else np.array(self.best_weights),
             self.no_improvement,
             {name: list(values) for name, values in self.history.items()},
+            self.criterion,
         )
 
-    def judge_by(self, validated: bool) -> None:
-        """Go on with or without a validation part; the best of the other kind is forgotten.
+    def judge_by(self, criterion: object) -> None:
+        """Go on with a criterion; the best by another one is forgotten.
 
         The history of the validation part is as long as the others, NaN where
-        there was none.
+        there was none, or another.
         """
-        if validated == (self.best_weights is not None) and self.epoch:
+        if self.epoch and criterion == self.criterion:
             return
-        self.best, self.best_weights, self.no_improvement = -np.inf, None, 0
+        self.criterion = criterion
+        self.forget_best()
         for name in ("validation_loss", "validation_score"):
             self.history.pop(name, None)
-            if validated and self.epoch:
+            if criterion is not None and self.epoch:
                 self.history[name] = [float("nan")] * self.epoch
+
+    def forget_best(self) -> None:
+        """Judge anew from here."""
+        self.best, self.best_weights, self.no_improvement = -np.inf, None, 0
 
     def record(self, **values: float) -> None:
         """Add the numbers of one epoch to the history."""
@@ -188,13 +211,32 @@ def new_state(network: Network, optimizer: Optimizer, seed: int) -> TrainingStat
     return TrainingState(seed, weights, optimizer.moments(weights[: network.n_parameters]))
 
 
-class Epoch(NamedTuple):
-    """What a progress report gets to know of an epoch."""
+@dataclass(frozen=True)
+class Validation:
+    """What every epoch is judged on.
 
-    number: int
-    history: dict[str, list[float]]
-    seconds: float
-    n_samples: int
+    Parameters
+    ----------
+    samples : Samples
+    score : callable or None, default=None
+        Takes the `TrainingState` after an epoch, the loss on these samples
+        being the last in its history, and returns a finite number; greater is
+        better. None is the accuracy.
+    """
+
+    samples: Samples
+    score: Callable[[TrainingState], float] | None = None
+
+
+class Progress:
+    """Hears of every epoch; this one keeps it to itself."""
+
+    def begin(self, state: TrainingState) -> None:
+        """Hear that an epoch begins."""
+
+    def end(self, state: TrainingState, seconds: float, n_samples: int) -> bool:
+        """Hear that an epoch is complete, and say whether training shall stop."""
+        return False
 
 
 def train(
@@ -203,10 +245,11 @@ def train(
     settings: Settings,
     state: TrainingState,
     workers: Workers,
-    validation: Samples | None = None,
-    report: Callable[[Epoch], None] | None = None,
+    validation: Validation | None = None,
+    progress: Progress | None = None,
+    epochs: int | None = None,
 ) -> tuple[TrainingState, str]:
-    """Train for at most ``settings.max_iter`` epochs.
+    """Train for at most so many epochs.
 
     Parameters
     ----------
@@ -217,36 +260,40 @@ def train(
     state : TrainingState
         Where to start; it is changed, and worthless afterwards.
     workers : Workers
-    validation : Samples or None, default=None
-        Scored after each epoch, to stop when the accuracy no longer grows.
-    report : callable or None, default=None
-        Called with an `Epoch` after each.
+    validation : Validation or None, default=None
+        Scored after each epoch, to stop when the score no longer grows.
+    progress : Progress or None, default=None
+        Hears of each epoch, and may ask to stop.
+    epochs : int or None, default=None
+        None is ``settings.max_iter``, which schedules see in any case.
 
     Returns
     -------
     state : TrainingState
         Of the last good epoch.
-    reason : {"max_iter", "no_change", "diverged", "interrupted"}
-        Why training ended.
+    reason : {"max_iter", "no_change", "stopped", "diverged", "interrupted"}
+        Why training ended; "stopped" is what `progress` asked for.
 
     Raises
     ------
     KeyboardInterrupt
         When interrupted before the first epoch was complete.
     """
+    progress = progress or Progress()
     schedule_start = state.epoch if settings.restart_schedule else 0
     passes = _Passes(network, samples, settings, workers, schedule_start)
     good = state.copy()
-    for complete in range(settings.max_iter):
+    for complete in range(settings.max_iter if epochs is None else epochs):
         start = time.perf_counter()
+        progress.begin(good)
         try:
             loss, accuracy, lr = passes.epoch(state)
             if _diverged(loss, state):
                 return good, "diverged"
+            state.epoch += 1
             state.record(loss=loss, accuracy=accuracy, lr=lr)
             if validation is not None:
                 score_validation(network, validation, state, workers, settings)
-            state.epoch += 1
             _judge(state, settings.tol, validation is not None)
             snapshot = state.copy()
         except KeyboardInterrupt:
@@ -254,12 +301,12 @@ def train(
                 raise
             return good, "interrupted"
         good = snapshot
-        if report is not None:
-            seconds = time.perf_counter() - start
-            report(Epoch(state.epoch, state.history, seconds, len(samples)))
-        if state.no_improvement >= settings.n_iter_no_change:
+        stop = progress.end(good, time.perf_counter() - start, len(samples))
+        if good.no_improvement >= settings.n_iter_no_change:
             good.no_improvement = 0  # who goes on all the same wants more than one epoch
             return good, "no_change"
+        if stop:
+            return good, "stopped"
     return good, "max_iter"
 
 
@@ -286,20 +333,25 @@ def _judge(state: TrainingState, tol: float, validated: bool) -> None:
 
 def score_validation(
     network: Network,
-    validation: Samples,
+    validation: Validation,
     state: TrainingState,
     workers: Workers,
     settings: Settings,
 ) -> None:
-    """Record loss and accuracy on the validation part, weighted."""
-    z = outputs(network, state.weights, validation.images, workers, settings.max_bytes)
+    """Record loss and score on the validation part; loss and accuracy are weighted."""
+    samples = validation.samples
+    z = outputs(network, state.weights, samples.images, workers, settings.max_bytes)
     z = z.astype(np.float64)
     with np.errstate(all="ignore"):
         result = settings.loss.loss_and_gradient(
-            z, np.empty_like(z), validation.targets, validation.weights
+            z, np.empty_like(z), samples.targets, samples.weights
         )
-    total = float(validation.weights.sum())
-    state.record(validation_loss=result.loss / total, validation_score=result.correct / total)
+    total = float(samples.weights.sum())
+    state.record(validation_loss=result.loss / total)
+    if validation.score is None:
+        state.record(validation_score=result.correct / total)
+    else:
+        state.record(validation_score=validation.score(state))
 
 
 class _Passes:

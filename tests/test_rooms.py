@@ -34,16 +34,19 @@ MAY_IMPORT = {  # a room, and the rooms it may import
         "_hyperparameters", "architectures", "initializers", "layers", "network", "optimizers",
         "schedules", "training",
     },
+    "_fitting": {"_validation", "batches", "layers", "losses", "training"},
+    "_progress": {"training"},
     "classifier": {
-        "_binding",
-        "_hyperparameters", "_nested_parameters", "_validation", "architectures", "batches",
-        "inference", "initializers", "layers", "losses", "network", "optimizers", "parallel",
-        "summary", "training",
+        "_binding", "_fitting", "_hyperparameters", "_nested_parameters", "_progress",
+        "_validation", "architectures", "batches", "inference", "initializers", "layers", "losses",
+        "network", "optimizers", "parallel", "summary", "training",
     },
     "": {"classifier", "summary"},
     "datasets": {"_hyperparameters"},  # a leaf: nothing imports it
 }  # fmt: skip
-NEEDS_SCIKIT_LEARN = {"_binding", "_nested_parameters", "_validation", "classifier"}
+NEEDS_SCIKIT_LEARN = {
+    "_binding", "_fitting", "_nested_parameters", "_progress", "_validation", "classifier",
+}  # fmt: skip
 
 
 def room(path):

@@ -45,11 +45,15 @@ SETTINGS = [  # deterministic, float64, and one batch holds all rows of the equi
     {"lr_schedule": "one_cycle", "lr": 1e-2},
     {"lr_schedule": WarmUp(2, then=ReduceOnPlateau()), "lr": 3e-3},
     {"max_grad_norm": 1.0, "lr": 3e-3},
+    {"scoring": "accuracy"},
 ]  # fmt: skip
 EQUIVALENCE = "check_sample_weight_equivalence_on_dense_data"
 NOT_EQUIVALENT = [
     ({"dropout": 0.3}, "dropout draws for another number of rows"),
     ({"early_stopping": True}, "another number of rows is held out"),
+    ({"early_stopping": True, "scoring": "loss"}, "another number of rows is held out"),
+    ({"early_stopping": True, "scoring": "balanced_accuracy"}, "so it is"),
+    ({"early_stopping": True, "scoring": "neg_log_loss", "class_weight": "balanced"}, "so it is"),
     ({"dtype": "float32"}, "the check wants 1e-7, which is the precision of float32"),
     ({"batch_size": 8}, "15 weighted and 27 repeated rows make different batches"),
 ]

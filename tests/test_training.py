@@ -10,7 +10,7 @@ from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
 from skcnn.parallel import Workers
 from skcnn.schedules import Constant, Cosine, ReduceOnPlateau, Schedule, StepDecay
-from skcnn.training import Samples, Settings, _Passes, new_state, stream, train
+from skcnn.training import Samples, Settings, Validation, _Passes, new_state, stream, train
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((53, 1, 6, 6))
@@ -30,6 +30,7 @@ def run(network, samples=SAMPLES, state=None, n_workers=1, validation=None, **se
     settings = Settings(**DEFAULTS | settings)
     state = state or new_state(network, settings.optimizer, 0)
     with Workers(n_workers) as workers:
+        validation = None if validation is None else Validation(validation)
         return train(network, samples, settings, state, workers, validation)
 
 

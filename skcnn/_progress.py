@@ -1,0 +1,95 @@
+"""Who hears of a training's epochs: the screen, and scikit-learn's callbacks.
+
+`sklearn.callback` came with scikit-learn 1.9. Below it there are no callbacks,
+and the names that are imported here do nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from skcnn.training import Progress, TrainingState
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing to support."""
+
+    def with_callbacks(method):
+        """Nothing to tear down."""
+        return method
+
+
+__all__ = ["CallbackSupportMixin", "FitProgress", "Lines", "with_callbacks"]
+
+
+class Lines(Progress):
+    """Prints a line an epoch."""
+
+    def end(self, state: TrainingState, seconds: float, n_samples: int) -> bool:
+        last = {name: values[-1] for name, values in state.history.items()}
+        line = f"Epoch {state.epoch}: loss {last['loss']:.6f}, accuracy {last['accuracy']:.4f}"
+        if "validation_score" in last:
+            line += f", validation score {last['validation_score']:.4f}"
+        print(f"{line}, {seconds:.2f} s, {n_samples / seconds:.0f} images/s")
+        return False
+
+
+class FitProgress(Progress):
+    """Runs the hooks of callbacks: a task for the fit, and in it one for every epoch.
+
+    Parameters
+    ----------
+    estimator : CallbackSupportMixin
+    max_epochs : int
+    lines : Progress
+        Hears of every epoch first.
+    data : dict
+        What callbacks get to see of the data under the names "X", "y" and
+        "metadata"; a callable is called when a callback asks for it.
+    fitted : callable
+        Returns, for a `TrainingState`, the attributes of an estimator whose
+        fit had stopped there; called when a callback asks for one.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        max_epochs: int,
+        lines: Progress,
+        data: dict[str, Any],
+        fitted: Callable[[TrainingState], dict[str, Any]],
+    ) -> None:
+        self.estimator, self.lines, self.fitted = estimator, lines, fitted
+        self.arguments = {"estimator": estimator, **data}
+        self.context: Any = None
+        self.epoch: Any = None
+        if hasattr(estimator, "_init_callback_context"):
+            self.context = estimator._init_callback_context(max_subtasks=max_epochs)
+            self.context.call_on_fit_task_begin(**self.arguments)
+
+    def begin(self, state: TrainingState) -> None:
+        if self.context is not None:
+            self.epoch = self.context.subcontext(task_name=f"epoch {state.epoch + 1}")
+            self.epoch.call_on_fit_task_begin(
+                **self.arguments, reconstruction_attributes=lambda: self.fitted(state)
+            )
+
+    def end(self, state: TrainingState, seconds: float, n_samples: int) -> bool:
+        self.lines.end(state, seconds, n_samples)
+        if self.epoch is None:
+            return False
+        epoch, self.epoch = self.epoch, None
+        return epoch.call_on_fit_task_end(
+            **self.arguments, reconstruction_attributes=lambda: self.fitted(state)
+        )
+
+    def close(self, state: TrainingState) -> None:
+        """End the fit, and before it an epoch that was not completed."""
+        if self.epoch is not None:
+            self.epoch.call_on_fit_task_end(estimator=self.estimator)
+        if self.context is not None:
+            self.context.call_on_fit_task_end(
+                **self.arguments, reconstruction_attributes=lambda: self.fitted(state)
+            )
