@@ -9,7 +9,7 @@ micro-batches with a single-threaded BLAS, and sums are made in their order.
 import os
 import signal
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import PurePath
 from queue import Empty, SimpleQueue
@@ -59,7 +59,8 @@ class BlasGuard:
 
     The first to enter notes the limits and the last to leave sets them again,
     so that overlapping uses from several threads leave nothing behind.
-    Entering returns the number of threads that BLAS would use outside.
+    Entering returns the number of threads that BLAS would use outside, divided
+    by the number of threads that are inside, lest they start more together.
 
     Parameters
     ----------
@@ -78,6 +79,7 @@ class BlasGuard:
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._depth = 0
+        self._inside: Counter[int] = Counter()  # how often each thread is
         self._outside: list[int] = []  # threads of each library
 
     def _after_fork(self) -> None:
@@ -94,14 +96,18 @@ class BlasGuard:
             if self._depth == 0:
                 self._outside = [library.get_num_threads() for library in self._libraries]
             self._depth += 1
+            self._inside[threading.get_ident()] += 1
             for library in self._libraries:
                 _set_threads(library, 1)
-            return max(self._outside, default=os.cpu_count() or 1)
+            n_threads = max(self._outside, default=os.cpu_count() or 1)
+            return max(1, n_threads // len(self._inside))
 
     def __exit__(self, *exc_info: object) -> None:
         assert self._libraries is not None
         with self._lock:
             self._depth -= 1
+            self._inside[threading.get_ident()] -= 1
+            self._inside = +self._inside  # without those that have left
             for library, n_threads in zip(self._libraries, self._outside, strict=True):
                 if self._depth == 0 or _limited_per_thread(library):
                     _set_threads(library, n_threads)

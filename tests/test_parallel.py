@@ -61,8 +61,25 @@ def test_overlapping_uses_leave_nothing_behind(guard):
             assert entered.wait(10)
         left.set()
         thread.join()
-        assert seen == [2, 1]
+        assert seen == [1, 1]  # the first: two share two
         assert numpy_threads() == 2
+
+
+def test_threads_that_are_inside_share_what_there_is(guard):
+    seen = []
+
+    def another():
+        with guard as n_threads:
+            seen.append(n_threads)
+
+    with threadpool_limits(2, "blas"):
+        with guard as first, guard as nested:
+            thread = threading.Thread(target=another)
+            thread.start()
+            thread.join()
+        assert (first, nested, seen) == (2, 2, [1])
+        with guard as n_threads:
+            assert n_threads == 2
 
 
 def test_the_guard_works_where_another_thread_holds_the_limits(guard):
