@@ -142,8 +142,9 @@ class Images:
         return 1.0 if peak == 0 or 1e-100 < peak < 1e100 else peak
 
     def _blocks(self, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """About a megabyte of images at a time, as float64."""
+        """About a megabyte of images at a time, as float64 in one order: sums round alike."""
         length = max(1, 2**17 // int(np.prod(self.shape)))
         for start in range(0, len(self), length):
             part = slice(start, start + length)
-            yield self._take(part).astype(np.float64), weights[part].astype(np.float64)
+            block = self._take(part).astype(np.float64, order="C")
+            yield block, weights[part].astype(np.float64)

@@ -76,6 +76,20 @@ def test_moments_are_those_of_the_weighted_sample(shape, channels_last, seed):
     )
 
 
+@pytest.mark.parametrize("rows", [None, np.arange(500)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_moments_do_not_depend_on_the_order_in_memory(dtype, rows):
+    X = rng.standard_normal((500, 3, 9, 11)).astype(dtype)
+    weights = rng.random(500)
+    moments = [
+        Images(images, False, rows=rows).measure(weights)
+        for images in (X, np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2])
+    ]
+    for other in moments[1:]:
+        assert np.array_equal(moments[0].mean, other.mean)
+        assert np.array_equal(moments[0].deviation, other.deviation)
+
+
 @pytest.mark.parametrize("value", [0, 7, 0.1, 1e6 + 1 / 3])
 def test_a_constant_channel_is_divided_by_one(value):
     X = np.full((50, 2, 3, 3), value)
