@@ -12,6 +12,9 @@ __all__ = ["Images", "Scaling"]
 
 Rows: TypeAlias = np.ndarray | slice
 
+BLOCK = 2**17
+"""Numbers that are looked at together to measure the images, a megabyte."""
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -112,7 +115,6 @@ class Images:
         Scaling
         """
         unit = self._unit(weights)
-        axes = (0, 1, 2) if self.channels_last else (0, 2, 3)
         channels = self.shape[0]
         total, mean, spread = 0.0, np.zeros(channels), np.zeros(channels)
         for block, w in self._blocks(weights):
@@ -121,10 +123,9 @@ class Images:
             block /= unit
             w = w.reshape(-1, 1, 1, 1)
             block_total = w.sum() * (block.size / channels / len(block))
-            block_mean = (block * w).sum(axis=axes) / block_total
-            aligned = block_mean if self.channels_last else block_mean[:, None, None]
-            deviation = block - aligned
-            block_spread = (deviation * deviation * w).sum(axis=axes)
+            block_mean = (block * w).sum(axis=(0, 2, 3)) / block_total
+            deviation = block - block_mean[:, None, None]
+            block_spread = (deviation * deviation * w).sum(axis=(0, 2, 3))
             difference = block_mean - mean
             share = block_total / (total + block_total)
             mean += difference * share
@@ -142,9 +143,14 @@ class Images:
         return 1.0 if peak == 0 or 1e-100 < peak < 1e100 else peak
 
     def _blocks(self, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """About a megabyte of images at a time, as float64 in one order: sums round alike."""
-        length = max(1, 2**17 // int(np.prod(self.shape)))
+        """Some images at a time, as float64.
+
+        Always (channels, height, width), whatever the order in memory, so that
+        sums over them are rounded alike.
+        """
+        length = max(1, BLOCK // int(np.prod(self.shape)))
         for start in range(0, len(self), length):
             part = slice(start, start + length)
-            block = self._take(part).astype(np.float64, order="C")
-            yield block, weights[part].astype(np.float64)
+            block = self._take(part)
+            block = block.transpose(0, 3, 1, 2) if self.channels_last else block
+            yield block.astype(np.float64, order="C"), weights[part].astype(np.float64)

@@ -58,18 +58,9 @@ def test_moments_are_those_of_the_weighted_sample(shape, channels_last, seed):
     images = Images(X.transpose(0, 2, 3, 1) if channels_last else X, channels_last)
     repeated = X.repeat(weights.astype(int), axis=0)
     deviation = repeated.std(axis=(0, 2, 3))
-    old, batches_length = batches.Images._blocks, 7
-
-    def short_blocks(self, weights):
-        for start in range(0, len(self), batches_length):
-            part = slice(start, start + batches_length)
-            yield self._take(part).copy(), weights[part]
-
-    batches.Images._blocks = short_blocks
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "BLOCK", 7 * X[0].size)
         scaling = images.measure(weights)
-    finally:
-        batches.Images._blocks = old
     np.testing.assert_allclose(scaling.mean, repeated.mean(axis=(0, 2, 3)), rtol=1e-10)
     np.testing.assert_allclose(
         scaling.deviation, np.where(deviation < 1e-12, 1, deviation), rtol=1e-8
@@ -85,6 +76,8 @@ def test_moments_do_not_depend_on_the_order_in_memory(dtype, rows):
         Images(images, False, rows=rows).measure(weights)
         for images in (X, np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2])
     ]
+    for last in (X.transpose(0, 2, 3, 1), np.ascontiguousarray(X.transpose(0, 2, 3, 1))):
+        moments.append(Images(last, True, rows=rows).measure(weights))
     for other in moments[1:]:
         assert np.array_equal(moments[0].mean, other.mean)
         assert np.array_equal(moments[0].deviation, other.deviation)
