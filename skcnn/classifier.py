@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 from warnings import warn
 
@@ -282,6 +283,10 @@ class ScratchCNNClassifier(
     out_activation_: str
     weights_: np.ndarray
     network_: Network
+
+    # what scikit-learn's HTML form links to, and then shows the parameters' documentation
+    _doc_link_module = "skcnn"
+    _doc_link_template = Path(__file__).as_uri()
 
     def __init__(
         self,
