@@ -211,8 +211,8 @@ class ScratchCNNClassifier(
     network_ : Network
         The layers bound to the shape of the images.
     weights_ : ndarray
-        All parameters in one flat vector; ``network_.unpack(weights_)`` shows
-        those of each layer.
+        All parameters, and the running moments of BatchNorm, in one flat
+        vector; ``network_.unpack(weights_)`` shows those of each layer.
     n_iter_ : int
         Number of epochs.
     loss_ : float
@@ -227,7 +227,9 @@ class ScratchCNNClassifier(
         counts as right if all of them are.
     history_ : dict of list
         "loss", "accuracy" and "lr" (of the last mini-batch) of each epoch, and
-        with `early_stopping` "validation_loss" and "validation_score".
+        with `early_stopping` "validation_loss" and "validation_score" (NaN for
+        earlier epochs that had none; a training that goes on without a
+        validation part drops them).
 
     See Also
     --------

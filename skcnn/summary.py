@@ -263,10 +263,10 @@ def summary(
         )
     if not isinstance(image_shape, (list, tuple)) or len(image_shape) not in (2, 3):
         raise ValueError(
-            "summary: image_shape must be (height, width) or (channels, height, width), "
+            "summary: image_shape must be a tuple (height, width) or (channels, height, width), "
             f"got {image_shape!r}."
         )
-    sizes = [check_int("summary", "image_shape", size, 1) for size in image_shape]
+    sizes = [check_int("summary", f"image_shape[{i}]", n, 1) for i, n in enumerate(image_shape)]
     shape = (1, *sizes) if len(sizes) == 2 else tuple(sizes)
     check_int("summary", "n_classes", n_classes, 2)
     output_shape = Network(layers, shape).output_shape

@@ -375,8 +375,14 @@ class _Passes:
         self.draws = any(layer.draws for layer in network.layers)
         self.batch_size = min(settings.batch_size, len(samples))
         self.size = network.micro_batch_size(self.batch_size, settings.max_bytes)
-        joined = network.samples_together > 1  # a single sample may join a micro-batch
-        self.capacity = min(self.size + joined, self.batch_size)
+        joined = network.samples_together > 1  # a single sample may join a batch
+        self.capacity = self.size + joined
+        self.cuts = network.micro_batches(len(samples), self.batch_size)
+        if joined and self.batch_size == 1:
+            raise ValueError(
+                "BatchNorm needs mini-batches of at least 2 samples to learn from, got "
+                f"batch_size={settings.batch_size} and {len(samples)} sample(s)."
+            )
         self.workspaces: dict[int, Workspace] = {}
         self.total = np.empty(network.vector_size, network.dtype)
         self.total_grads = network.unpack(self.total)
@@ -404,7 +410,7 @@ class _Passes:
     def _rates(self, state: TrainingState) -> list[float]:
         """Learning rate of each mini-batch of this epoch."""
         settings, start = self.settings, self.schedule_start
-        epoch, n = state.epoch - start, -(-len(self.samples) // self.batch_size)
+        epoch, n = state.epoch - start, len(self.cuts)
         history = {name: values[start:] for name, values in state.history.items()}
         multiplier, max_iter = settings.lr_schedule.multiplier, settings.max_iter
         return [settings.lr * float(multiplier(epoch + i / n, max_iter, history)) for i in range(n)]
@@ -415,8 +421,8 @@ class _Passes:
             order = stream(state.seed, "shuffle", state.epoch).permutation(n)
         else:
             order = np.arange(n)
-        for start in range(0, n, self.batch_size):
-            yield order[start : start + self.batch_size]
+        for part in self.cuts:
+            yield order[part]
 
     def _gradient(
         self,

@@ -129,3 +129,26 @@ def test_a_classifier_with_batch_norm_learns_and_resumes_exactly():
     )
     halves.fit(X[:1000], y[:1000]).fit(X[:1000], y[:1000])
     assert np.array_equal(halves.weights_, clf.weights_)
+
+
+def test_a_single_last_sample_joins_the_mini_batch_before():
+    rng = np.random.default_rng(0)
+    X, y = rng.random((17, 6, 6)), np.arange(17) % 2
+    layers = [BatchNorm(8), Conv2d(2, 3), ReLU()]
+    shared = {"max_iter": 2, "shuffle": False, "random_state": 0, "optimizer": "sgd"}
+    joined = ScratchCNNClassifier(layers, batch_size=16, **shared).fit(X, y)
+    whole = ScratchCNNClassifier(layers, batch_size=17, **shared).fit(X, y)
+    assert np.array_equal(joined.weights_, whole.weights_)
+
+
+def test_mini_batches_of_one_sample_are_refused():
+    X, y = np.random.default_rng(0).random((6, 4, 4)), np.arange(6) % 2
+    clf = ScratchCNNClassifier([BatchNorm()], batch_size=1)
+    with pytest.raises(ValueError, match=r"mini-batches of at least 2 samples.*batch_size=1 "):
+        clf.fit(X, y)
+    assert not hasattr(clf, "weights_")
+    clf.set_params(batch_size=4).partial_fit(X, y, classes=[0, 1])
+    before = clf.weights_.copy()
+    with pytest.raises(ValueError, match=r"and 1 sample\(s\)"):
+        clf.partial_fit(X[:1], y[:1])
+    assert np.array_equal(clf.weights_, before)

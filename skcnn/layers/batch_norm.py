@@ -16,8 +16,10 @@ class BatchNorm(Layer):
     In training the moments are those of a *ghost batch* of `ghost_size`
     samples (and of all their pixels), whatever the size of the mini-batch
     (Hoffer et al. 2017, *Train longer, generalize better*, algorithm 1). The
-    last ghost batch may be smaller; a single sample joins the one before.
-    At prediction it is the running moments (Ioffe & Szegedy 2015).
+    last ghost batch may be smaller; a single sample joins the one before, also
+    when it is all that a last mini-batch holds. (Mini-batches of 1 are an
+    error.) At prediction it is the running moments (Ioffe & Szegedy 2015). The
+    moments do not know of sample weights.
 
     Parameters
     ----------
