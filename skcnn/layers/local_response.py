@@ -66,7 +66,7 @@ class LocalResponseNorm(Layer):
         base = _sum_neighbours(squares, self.size // 2, scratch["base"])
         base *= float(self.alpha)
         base += float(self.k)
-        power = np.power(base, -float(self.beta), out=scratch.get("power", y))
+        power = _negative_power(base, float(self.beta), scratch.get("power", y), scratch["term"])
         np.multiply(x, power, out=y)
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
@@ -82,6 +82,16 @@ class LocalResponseNorm(Layer):
         total *= x
         total *= -2 * float(self.alpha) * float(self.beta)
         np.add(dy, total, out=dx)
+
+
+def _negative_power(base: np.ndarray, beta: float, out: np.ndarray, term: np.ndarray) -> np.ndarray:
+    """``base^-β``; the paper's ``β = 3/4`` by two roots, which are faster and exactly rounded."""
+    if beta != 0.75:
+        return np.power(base, -beta, out=out)
+    np.sqrt(base, out=out)
+    np.sqrt(out, out=term)
+    out *= term
+    return np.divide(1, out, out=out)
 
 
 def _sum_neighbours(terms: np.ndarray, reach: int, total: np.ndarray) -> np.ndarray:
