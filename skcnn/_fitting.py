@@ -4,8 +4,7 @@ import inspect
 import numbers
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +19,7 @@ __all__ = ["Data", "EpochScore", "check_data", "check_part", "check_validation_d
 OWNER = "ScratchCNNClassifier"
 
 
-@dataclass(frozen=True)
-class Data:
+class Data(NamedTuple):
     """Samples, as the user holds them and as the engine takes them.
 
     Parameters

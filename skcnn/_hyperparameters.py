@@ -1,14 +1,48 @@
-"""Checks of single hyperparameters, with one wording for all errors.
+"""What holds hyperparameters, and checks of single ones with one wording for all errors.
 
-Layers, initializers, optimizers and the classifier accept anything when they
-are constructed; these functions are called when they are bound to data.
+Layers, initializers, optimizers, schedules and the classifier accept anything
+when they are constructed; the checks are called when they are bound to data.
 """
 
 import numbers
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import fields
+from typing import Any, cast
 
 import numpy as np
+
+
+class Hyperparameters:
+    """What frozen dataclasses have in common that hold hyperparameters and nothing else.
+
+    They are equal where type and hyperparameters are, and print as the call
+    that makes them. (Methods that `dataclass` would write for each of them on
+    its own, at import time.)
+    """
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Those that are not at their default, by name."""
+        return {
+            field.name: value
+            for field in fields(cast(Any, self))
+            if (value := getattr(self, field.name)) is not field.default
+            and not (type(value) is type(field.default) and value == field.default)
+        }
+
+    def __repr__(self) -> str:
+        told = [f"{name}={value!r}" for name, value in self.hyperparameters().items()]
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, field.name) for field in fields(cast(Any, self)))
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
 
 
 def check_int(owner: str, name: str, value: Any, minimum: int) -> int:

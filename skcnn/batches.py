@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,8 +16,7 @@ BLOCK = 2**17
 """Numbers that are looked at together to measure the images, a megabyte."""
 
 
-@dataclass(frozen=True)
-class Scaling:
+class Scaling(NamedTuple):
     """What is subtracted from every channel, and what it is then divided by.
 
     Parameters
@@ -29,7 +28,7 @@ class Scaling:
     deviation: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Images:
     """Images where they lie, in whatever dtype and order, gathered on demand.
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -398,7 +397,7 @@ class ScratchCNNClassifier(
         """
         settings = bind_settings(self)
         data = check_data(self, X, y, sample_weight)
-        settings = replace(settings, loss=data.loss)
+        settings = settings._replace(loss=data.loss)
         given = check_validation_data(self, data, X_val, y_val, sample_weight_val)
         split = self.early_stopping and given is None
         if split:
@@ -483,7 +482,7 @@ class ScratchCNNClassifier(
         """
         settings = bind_settings(self)
         data = check_part(self, X, y, classes, sample_weight)
-        settings = replace(settings, loss=data.loss, restart_schedule=False)
+        settings = settings._replace(loss=data.loss, restart_schedule=False)
         goes_on = hasattr(self, "weights_")
         network = self._bind(data, goes_on)
         state = self._start(network, data.classes, settings, "partial_fit" if goes_on else None)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skcnn._hyperparameters import check_real
+from skcnn._hyperparameters import Hyperparameters, check_real
 
 __all__ = ["FanInUniform", "Gaussian", "Glorot", "He", "Initializer", "LeCunUniform"]
 
@@ -26,7 +26,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[1] * receptive_field, shape[0] * receptive_field
 
 
-class Initializer(ABC):
+class Initializer(Hyperparameters, ABC):
     """What all initializers have in common: a call that fills an array."""
 
     def check(self) -> None:
@@ -37,7 +37,7 @@ class Initializer(ABC):
         """Fill `weight` in place with numbers drawn from `rng`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class FanInUniform(Initializer):
     """Uniform numbers up to ``1 / sqrt(fan_in)``, a third of LeCun's variance.
 
@@ -51,7 +51,7 @@ class FanInUniform(Initializer):
         weight[...] = rng.uniform(-limit, limit, weight.shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Gaussian(Initializer):
     """Normal numbers of mean 0 and standard deviation `sigma`.
 
@@ -71,7 +71,7 @@ class Gaussian(Initializer):
         weight[...] = rng.normal(0.0, self.sigma, weight.shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Glorot(Initializer):
     """Glorot's (Xavier's) normalized initialization, for tanh and for logits.
 
@@ -85,7 +85,7 @@ class Glorot(Initializer):
         weight[...] = rng.uniform(-limit, limit, weight.shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class He(Initializer):
     """He's initialization, which keeps the variance through rectifiers.
 
@@ -97,7 +97,7 @@ class He(Initializer):
         weight[...] = rng.normal(0.0, np.sqrt(2 / fans(weight.shape)[0]), weight.shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class LeCunUniform(Initializer):
     """LeCun's initialization: uniform numbers of variance ``1 / fan_in``.
 

@@ -1,6 +1,5 @@
 """Losses: what the network's outputs mean, and how wrong they are."""
 
-from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -15,7 +14,6 @@ class BatchLoss(NamedTuple):
     correct: float
 
 
-@dataclass(frozen=True)
 class SoftmaxCrossEntropy:
     """Cross-entropy of the softmax of the network's outputs.
 
@@ -113,7 +111,6 @@ class SoftmaxCrossEntropy:
         return BatchLoss(float(loss), float(correct))
 
 
-@dataclass(frozen=True)
 class SigmoidCrossEntropy:
     """Cross-entropy of the sigmoids of the network's outputs, summed over the labels.
 

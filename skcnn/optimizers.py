@@ -10,12 +10,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from skcnn._hyperparameters import check_bool, check_real
+from skcnn._hyperparameters import Hyperparameters, check_bool, check_real
 
 __all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
 
-class Optimizer(ABC):
+class Optimizer(Hyperparameters, ABC):
     """What all optimizers have in common.
 
     Attributes
@@ -61,7 +61,7 @@ class Optimizer(ABC):
         """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum.
 
@@ -106,7 +106,7 @@ class SGD(Optimizer):
             weights += velocity
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Adam(Optimizer):
     """Adaptive moments (Kingma & Ba 2015, algorithm 1).
 
@@ -161,7 +161,7 @@ class Adam(Optimizer):
         weights -= step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
 
@@ -184,7 +184,7 @@ class AdamW(Adam):
     decoupled: ClassVar[bool] = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class RMSprop(Optimizer):
     """Gradients divided by the root of their recent mean square (Tieleman & Hinton 2012).
 
@@ -241,7 +241,7 @@ class RMSprop(Optimizer):
         weights -= step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class AdaGrad(Optimizer):
     """Gradients divided by the root of the sum of all their squares.
 

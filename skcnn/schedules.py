@@ -12,7 +12,7 @@ from math import ceil, cos, inf, isnan, pi
 from types import MappingProxyType
 from typing import TypeAlias
 
-from skcnn._hyperparameters import check_int, check_real
+from skcnn._hyperparameters import Hyperparameters, check_int, check_real
 
 __all__ = [
     "Constant",
@@ -30,7 +30,7 @@ History: TypeAlias = Mapping[str, Sequence[float]]
 NOTHING: History = MappingProxyType({})
 
 
-class Schedule(ABC):
+class Schedule(Hyperparameters, ABC):
     """What all schedules have in common."""
 
     def check(self) -> None:
@@ -67,7 +67,7 @@ class Schedule(ABC):
         """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Constant(Schedule):
     """The same rate all the time."""
 
@@ -76,7 +76,7 @@ class Constant(Schedule):
         return 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class StepDecay(Schedule):
     """Multiply the rate by `gamma` every few epochs.
 
@@ -114,7 +114,7 @@ class StepDecay(Schedule):
         return float(self.gamma ** (t // every))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Exponential(Schedule):
     """Multiply the rate by `gamma` an epoch, a little with every mini-batch.
 
@@ -139,7 +139,7 @@ class Exponential(Schedule):
         return float(self.gamma**t)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Cosine(Schedule):
     """Half a cosine, from the full rate to `final` (Loshchilov & Hutter 2017, equation 5).
 
@@ -174,7 +174,7 @@ class Cosine(Schedule):
         return _half_cosine(1.0, self.final, _part(t, self.horizon, max_iter))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class OneCycle(Schedule):
     """Up to the full rate and far down again, once (Smith & Topin 2018).
 
@@ -224,7 +224,7 @@ class OneCycle(Schedule):
         return _half_cosine(1.0, self.final, (part - self.rise) / (1 - self.rise))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class WarmUp(Schedule):
     """Raise the rate in a straight line, then follow another schedule (Goyal et al. 2017, 2.2).
 
@@ -271,7 +271,7 @@ class WarmUp(Schedule):
         return self.then.multiplier(t - self.epochs, max(0, max_iter - self.epochs), later)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class ReduceOnPlateau(Schedule):
     """Lower the rate when training gets no better.
 

@@ -1,11 +1,10 @@
 """A network as a table: shapes, parameters, arithmetic, memory, and what each number sees."""
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from html import escape
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -22,8 +21,7 @@ Field: TypeAlias = tuple[int, int] | None
 """First and last pixel that a number depends on along one axis; None for no pixel at all."""
 
 
-@dataclass(frozen=True)
-class LayerSummary:
+class LayerSummary(NamedTuple):
     """One layer of a network.
 
     Attributes
@@ -94,14 +92,14 @@ class Summary:
         """The summary of a network."""
         memory = _by_layer(network, Workspace.nbytes_of_steps(network))
         axes = _axes(network.input_shape)
-        fields: tuple[list[Field], ...] = tuple(
+        seen: tuple[list[Field], ...] = tuple(
             [(pixel, pixel) for pixel in range(size)] for size in axes
         )
         rows = []
         for i, layer in enumerate(network.layers):
             before, after = network.shapes[i], network.shapes[i + 1]
             reach = layer.reach(before)
-            fields = _seen(fields, reach)
+            seen = _seen(seen, reach)
             rows.append(
                 LayerSummary(
                     layer,
@@ -109,7 +107,7 @@ class Summary:
                     sum(prod(shape) for shape in layer.param_shapes(before).values()),
                     layer.multiply_adds(before),
                     memory[i],
-                    tuple(max(map(_extent, axis)) for axis in fields),
+                    tuple(max(map(_extent, axis)) for axis in seen),
                     _unused(reach, before, len(axes)),
                 )
             )
@@ -139,8 +137,8 @@ class Summary:
             "layer": [type(row.layer).__name__ for row in self.rows],
             "hyperparameters": [_listed(row.layer.hyperparameters()) for row in self.rows],
         }
-        for field in dataclasses.fields(LayerSummary)[1:]:
-            columns[field.name] = [getattr(row, field.name) for row in self.rows]
+        for name in LayerSummary._fields[1:]:
+            columns[name] = [getattr(row, name) for row in self.rows]
         return columns
 
     def _headline(self) -> str:
@@ -328,8 +326,8 @@ def _call(layer: Layer) -> str:
     """The call that makes the layer, with those arguments unnamed that have to be given."""
     required = {
         field.name
-        for field in dataclasses.fields(layer)  # type: ignore[arg-type]
-        if field.default is dataclasses.MISSING
+        for field in fields(layer)  # type: ignore[arg-type]
+        if field.default is MISSING
     }
     told = layer.hyperparameters()
     unnamed = [repr(told.pop(name)) for name in list(told) if name in required]

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from math import inf, sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,7 +55,7 @@ def stream(seed: int, purpose: str, *where: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key, counter=np.array(counter, np.uint64)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Samples:
     """Images with what is known of them.
 
@@ -85,8 +85,7 @@ class Samples:
         return replace(self, weights=(self.weights / self.weights.mean()).astype(dtype))
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """How to train; the names are those of `ScratchCNNClassifier`.
 
     Parameters
@@ -122,7 +121,7 @@ class Settings:
     loss: Loss = SoftmaxCrossEntropy()
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class TrainingState:
     """All that training changes, and all that is needed to go on with it.
 
@@ -211,8 +210,7 @@ def new_state(network: Network, optimizer: Optimizer, seed: int) -> TrainingStat
     return TrainingState(seed, weights, optimizer.moments(weights[: network.n_parameters]))
 
 
-@dataclass(frozen=True)
-class Validation:
+class Validation(NamedTuple):
     """What every epoch is judged on.
 
     Parameters

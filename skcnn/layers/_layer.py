@@ -1,17 +1,17 @@
 """What every layer can say of itself and do."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+
+from skcnn._hyperparameters import Hyperparameters
 
 Shape: TypeAlias = tuple[int, ...]
 Params: TypeAlias = dict[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class Scratch:
+class Scratch(NamedTuple):
     """An array that a layer wants beside its input and output.
 
     Parameters
@@ -77,7 +77,7 @@ class Reach(NamedTuple):
         return size - len(used)
 
 
-class Layer(ABC):
+class Layer(Hyperparameters, ABC):
     """A layer: hyperparameters, shapes, and the mathematics of both directions.
 
     Layers are frozen dataclasses that hold hyperparameters only. All arrays
@@ -112,20 +112,6 @@ class Layer(ABC):
     rectifies: ClassVar[bool] = False
     takes_maximum: ClassVar[bool] = False
     decayed: ClassVar[tuple[str, ...]] = ("weight",)
-
-    def __repr__(self) -> str:
-        """The call that makes the layer, without what is at its default."""
-        told = [f"{name}={value!r}" for name, value in self.hyperparameters().items()]
-        return f"{type(self).__name__}({', '.join(told)})"
-
-    def hyperparameters(self) -> dict[str, Any]:
-        """Those that are not at their default, by name."""
-        return {
-            field.name: value
-            for field in fields(cast(Any, self))
-            if (value := getattr(self, field.name)) is not field.default
-            and not (type(value) is type(field.default) and value == field.default)
-        }
 
     @abstractmethod
     def output_shape(self, input_shape: Shape) -> Shape:

@@ -19,7 +19,7 @@ class _Activation(Layer):
         return input_shape
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ReLU(_Activation):
     """Rectifier, ``y = max(x, 0)``."""
 
@@ -38,7 +38,7 @@ class ReLU(_Activation):
         np.multiply(dy, positive, out=dx)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LeakyReLU(_Activation):
     """Rectifier that lets a part of the negative through, ``y = max(x, a x)``.
 
@@ -77,7 +77,7 @@ class LeakyReLU(_Activation):
         np.multiply(dy, slope, out=dx)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ELU(_Activation):
     """Exponential linear unit, ``y = x`` above 0 and ``α (exp(x) - 1)`` below.
 
@@ -127,7 +127,7 @@ class ELU(_Activation):
         np.multiply(dy, slope, out=dx)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Tanh(_Activation):
     """Hyperbolic tangent, ``y = tanh(x)``."""
 
@@ -145,7 +145,7 @@ class Tanh(_Activation):
         np.multiply(dy, slope, out=dx)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Sigmoid(_Activation):
     """Logistic function, ``y = 1 / (1 + exp(-x))``."""
 
@@ -166,7 +166,7 @@ class Sigmoid(_Activation):
         np.multiply(dy, slope, out=dx)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class GELU(_Activation):
     """Gaussian error linear unit, ``y = x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2``.
 
@@ -223,7 +223,7 @@ class GELU(_Activation):
         np.multiply(dy, scratch["slope"], out=dx)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class SiLU(_Activation):
     """Sigmoid linear unit, ``y = x σ(x)`` with ``σ(x) = 1 / (1 + exp(-x))``.
 
@@ -263,7 +263,7 @@ class SiLU(_Activation):
         np.multiply(dy, scratch["slope"], out=dx)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Softmax(_Activation):
     """Positive numbers that sum to 1, ``y[i] = exp(x[i]) / Σ exp(x[j])``.
 

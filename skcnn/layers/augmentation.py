@@ -27,7 +27,7 @@ class _Augmentation(Layer):
         return image_shape(self, input_shape)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class RandomCrop(_Augmentation):
     """Moves each image by up to `padding` pixels, in training only.
 
@@ -138,7 +138,7 @@ def _take(padded: np.ndarray, source: np.ndarray, out: np.ndarray) -> None:
     np.take(padded.reshape(C, -1), source.reshape(-1), axis=1, out=out.reshape(C, -1), mode="clip")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class RandomFlip(_Augmentation):
     """Mirrors each image with probability one half, in training only.
 
@@ -320,7 +320,7 @@ def _move(start: np.ndarray, end: np.ndarray, part: np.ndarray) -> None:
     start += end
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class RandomScale(_Warp):
     """Enlarges or shrinks each image around its centre, in training only.
 
@@ -352,7 +352,7 @@ class RandomScale(_Warp):
         return np.array([[1 / size, zero], [zero, 1 / size]])
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class RandomRotation(_Warp):
     """Turns each image around its centre, in training only.
 

@@ -9,7 +9,7 @@ from skcnn._hyperparameters import check_int, check_real
 from skcnn.layers._layer import Layer, Params, Scratch, Shape
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class BatchNorm(Layer):
     """Mean 0 and variance 1 for every channel or feature, then a learned scale and shift.
 

@@ -95,7 +95,7 @@ def _windows(rows: np.ndarray, starts: range, height: int, pieces: int) -> np.nd
     )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Conv2d(Layer):
     """Convolution of an image with `filters` learned kernels.
 

@@ -11,7 +11,7 @@ from skcnn.initializers import He, Initializer
 from skcnn.layers._layer import Layer, Params, Reach, Shape
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Flatten(Layer):
     """An image seen as one vector, ``(C, H, W)`` as ``(C·H·W,)``.
 
@@ -33,7 +33,7 @@ class Flatten(Layer):
         """``dx`` is ``dy`` in the shape of ``x``: nothing to compute."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Dense(Layer):
     """Fully connected layer, ``y = W x + b``.
 

@@ -9,7 +9,7 @@ from skcnn._hyperparameters import check_real
 from skcnn.layers._layer import Layer, Scratch, Shape
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Dropout(Layer):
     """Sets each number to zero with probability `rate`, in training only.
 

@@ -9,7 +9,7 @@ from skcnn._hyperparameters import check_int, check_real
 from skcnn.layers._layer import Layer, Scratch, Shape, image_shape
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LocalResponseNorm(Layer):
     """Divides each pixel by the strength of its own and the neighbouring channels.
 

@@ -9,7 +9,7 @@ from skcnn._hyperparameters import check_bool, check_pair
 from skcnn.layers._layer import Layer, Reach, Scratch, Shape, image_shape
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class _Pool2d(Layer):
     """What maximum and mean share: the windows.
 
@@ -131,7 +131,7 @@ def _pad(x: np.ndarray, scratch: dict, value: float) -> None:
         np.copyto(scratch["inside"], x)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class MaxPool2d(_Pool2d):
     """The maximum of each window.
 
@@ -234,7 +234,7 @@ def _award(
         dtaps[0] += dy
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class AvgPool2d(_Pool2d):
     """The mean of each window.
 
@@ -281,7 +281,7 @@ class AvgPool2d(_Pool2d):
             np.copyto(dx, scratch["inside"])
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class GlobalAvgPool2d(Layer):
     """The mean of each channel, which makes a vector of an image of any size.
 

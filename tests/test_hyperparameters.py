@@ -1,0 +1,69 @@
+"""Layers, optimizers, schedules and initializers are values."""
+
+from dataclasses import FrozenInstanceError, dataclass, replace
+
+import pytest
+
+from skcnn import initializers, layers, optimizers, schedules
+from skcnn._hyperparameters import Hyperparameters
+
+ARGUMENTS = {
+    "Conv2d": (8, 3),
+    "Dense": (5,),
+    "Dropout": (0.5,),
+    "LocalResponseNorm": (),
+    "RandomCrop": (2,),
+    "RandomRotation": (10,),
+    "RandomScale": (0.1,),
+    "MaxPool2d": (2,),
+    "AvgPool2d": (2,),
+}
+VALUES = [
+    kind(*ARGUMENTS.get(name, ()))
+    for room in (layers, optimizers, schedules, initializers)
+    for name in room.__all__
+    if isinstance(kind := getattr(room, name), type)
+    and issubclass(kind, Hyperparameters)
+    and not getattr(kind, "__abstractmethods__", ())
+]
+every_value = pytest.mark.parametrize("value", VALUES, ids=repr)
+
+
+@every_value
+def test_equal_to_its_copy_and_to_no_other(value):
+    copy = replace(value)
+    assert copy == value
+    assert hash(copy) == hash(value)
+    assert [other for other in VALUES if other == value] == [value]
+    assert value != repr(value)
+
+
+@every_value
+def test_prints_as_the_call_that_makes_it(value):
+    names = {
+        name: getattr(room, name)
+        for room in (layers, optimizers, schedules, initializers)
+        for name in room.__all__
+    }
+    assert eval(repr(value), names) == value
+
+
+@every_value
+def test_frozen(value):
+    with pytest.raises(FrozenInstanceError):
+        value.anything = 1
+
+
+def test_what_is_not_at_its_default_tells_values_apart():
+    assert optimizers.SGD(momentum=0.5) != optimizers.SGD()
+    assert repr(optimizers.SGD(momentum=0.5)) == "SGD(momentum=0.5)"
+    assert repr(optimizers.SGD(momentum=0)) == "SGD(momentum=0)"
+
+
+def test_a_plain_frozen_dataclass_is_a_value_as_well():
+    @dataclass(frozen=True)
+    class Slow(optimizers.SGD):
+        patience: int = 3
+
+    assert Slow() == Slow(patience=3) != optimizers.SGD()
+    assert repr(Slow(patience=2)).endswith("Slow(momentum=0.9, nesterov=True, patience=2)")
