@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -85,18 +86,30 @@ class Images:
         if self.scaling is None:
             np.copyto(out, part, casting="same_kind")
         else:
-            exact = np.result_type(part.dtype, out.dtype)  # no rounding before the mean is gone
+            mean, factor = self._constants(out.dtype)
+            if mean.dtype == out.dtype:
+                np.subtract(part, mean, out=out, dtype=out.dtype)
+                out *= factor
+            else:
+                part = np.subtract(part, mean, dtype=mean.dtype)
+                part *= factor
+                np.copyto(out, part, casting="same_kind")
+
+    def _constants(self, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+        """What to subtract and to multiply with, in a dtype that does not round before that."""
+        if dtype not in self._constants_by_dtype:
+            assert self.scaling is not None
+            exact = np.result_type(self.X.dtype, dtype)
             if self.scaling.deviation.min() < np.finfo(exact).tiny:
                 exact = np.result_type(exact, np.float64)
             mean = self.scaling.mean.astype(exact).reshape(-1, 1, 1, 1)
             factor = (1 / self.scaling.deviation).astype(exact).reshape(-1, 1, 1, 1)
-            if exact == out.dtype:
-                np.subtract(part, mean, out=out, dtype=exact)
-                out *= factor
-            else:
-                part = np.subtract(part, mean, dtype=exact)
-                part *= factor
-                np.copyto(out, part, casting="same_kind")
+            self._constants_by_dtype[dtype] = mean, factor
+        return self._constants_by_dtype[dtype]
+
+    @cached_property
+    def _constants_by_dtype(self) -> dict[np.dtype, tuple[np.ndarray, np.ndarray]]:
+        return {}
 
     def measure(self, weights: np.ndarray) -> Scaling:
         """Weighted mean and standard deviation of every channel.

@@ -230,8 +230,11 @@ class Workers:
         BaseException
             The first that a call raised, when no call is running any more.
         """
-        job = _Job(n_tasks, task, in_order)
         helpers = range(1, min(n_tasks, self.n_workers))
+        if not helpers:
+            self._run_alone(n_tasks, task, in_order)
+            return
+        job = _Job(n_tasks, task, in_order)
         self._start(len(helpers))
         for worker in helpers:
             self._working[worker] = job
@@ -246,6 +249,15 @@ class Workers:
                 job.fail(error)
         if job.error is not None:
             raise job.error
+
+    def _run_alone(self, n_tasks: int, task: Callable, in_order: Callable | None) -> None:
+        """The same in the calling thread, for tasks that are too short for a `_Job`."""
+        for i in range(n_tasks):
+            if self._check is not None:
+                self._check()
+            result = task(0, i)
+            if in_order is not None:
+                in_order(i, result)
 
 
 class _Job:

@@ -384,7 +384,8 @@ class _Passes:
         self.workspaces: dict[int, Workspace] = {}
         self.total = np.empty(network.vector_size, network.dtype)
         self.total_grads = network.unpack(self.total)
-        self.chunks = _chunks(network.n_decayed, network.n_parameters)
+        n = network.n_parameters
+        self.chunks = [slice(i, min(i + CHUNK, n)) for i in range(0, n, CHUNK)]
         self.parts: dict[int, np.ndarray] = {}
         self.part_grads: dict[int, list[Any]] = {}
 
@@ -432,7 +433,7 @@ class _Passes:
     ) -> tuple[float, float]:
         """Sum the gradient over a mini-batch into `total`, in micro-batch order."""
         parts = self.network.micro_batches(len(rows), self.size)
-        sums = np.zeros(2)
+        sums = [0.0, 0.0]
 
         def task(worker: int, i: int) -> Any:
             workspace, grads = self._memory(worker, i)
@@ -450,13 +451,14 @@ class _Passes:
 
         def in_order(i: int, result: Any) -> None:
             worker, batch_sums = result
-            sums[:] += batch_sums
+            sums[0] += batch_sums.loss
+            sums[1] += batch_sums.correct
             if i > 0:
                 with np.errstate(all="ignore"):
                     self.total += self.parts[worker]
 
         self.workers.run(len(parts), task, in_order)
-        return float(sums[0]), float(sums[1])
+        return sums[0], sums[1]
 
     def _memory(self, worker: int, i: int) -> tuple[Workspace, list[Any]]:
         if worker not in self.workspaces:
@@ -483,15 +485,17 @@ class _Passes:
             for part in self.chunks:
                 w, g = state.weights[part], self.total[part]
                 g *= scale
-                if settings.weight_decay and part.stop <= end:
+                if settings.weight_decay and part.start < end:
+                    decayed = slice(end - part.start)
                     if settings.optimizer.decoupled:
-                        w *= 1 - lr * settings.weight_decay
+                        w[decayed] *= 1 - lr * settings.weight_decay
                     else:
-                        g += settings.weight_decay * w
+                        g[decayed] += settings.weight_decay * w[decayed]
                 moments = {name: moment[part] for name, moment in state.moments.items()}
                 settings.optimizer.step(w, g, moments, lr, state.step)
-            untrained = slice(self.network.n_parameters, None)
-            state.weights[untrained] -= self.total[untrained] * (1 / n_rows)
+            if self.network.vector_size > self.network.n_parameters:
+                untrained = slice(self.network.n_parameters, None)
+                state.weights[untrained] -= self.total[untrained] * (1 / n_rows)
 
     def _clip(self, limit: float) -> float:
         """``min(1, limit / ‖g‖)`` of the summed gradient (Pascanu et al. 2013, algorithm 1).
@@ -509,9 +513,3 @@ class _Passes:
                 break
         norm = unit * sqrt(squares)
         return limit / norm if norm > limit else 1.0
-
-
-def _chunks(n_decayed: int, n_parameters: int) -> list[slice]:
-    """Slices that cover all parameters, none of them decayed ones and others."""
-    starts = [*range(0, n_decayed, CHUNK), *range(n_decayed, n_parameters, CHUNK)]
-    return [slice(a, b) for a, b in zip(starts, [*starts[1:], n_parameters], strict=True)]
