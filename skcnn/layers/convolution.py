@@ -265,6 +265,8 @@ class Conv2d(Layer):
         views["y_windows"] = _windows(by_rows(y), range(h.positions), 1, pieces)
         if dy is None:
             return views
+        if self.bias:
+            views["ones"] = np.ones(L * h.positions, x.dtype)  # a product is the fastest sum
         dy_rows = by_rows(dy)
         views["dyT_rows"] = dy_rows.swapaxes(2, 3)  # (G, OH, OW·n, F)
         views["whole_windows"] = _windows(rows, starts, h.extent, 1)[:, :, 0]
@@ -351,12 +353,13 @@ class Conv2d(Layer):
             # for every group and row: (KH·C·KW, OW·n) @ (OW·n, F)
             products = np.matmul(scratch["whole_windows"][:, part], scratch["dyT_rows"][:, part])
             products = products.reshape(G, -1, KH, C, KW, F)[:, :, scratch["kernel_rows"]]
+            total = np.add.reduce(products, axis=1)  # `out=dW`, which is not in this order, is slow
             if i == 0:
-                np.add.reduce(products, axis=1, out=dW)
+                np.copyto(dW, total)
             else:
-                dW += np.add.reduce(products, axis=1)
+                dW += total
         if self.bias:
-            np.add.reduce(dy.reshape(self.filters, -1), axis=1, out=grads["bias"])
+            np.dot(dy.reshape(self.filters, -1), scratch["ones"], out=grads["bias"])
         if dx is None:
             return
         if "dy_rows" in scratch:
