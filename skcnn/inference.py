@@ -20,6 +20,9 @@ SPARES = 4
 LANES = 16
 """Samples that the widest vector instructions of a matrix product take together."""
 
+LITTLE_WORK = 2**14
+"""Multiply-adds for one sample; those for `LANES` samples then take a few microseconds."""
+
 
 def outputs(
     network: Network,
@@ -31,10 +34,12 @@ def outputs(
     """Outputs of the network for all images, batch last.
 
     Numbers that overflowed come out as the largest finite ones (and their
-    differences as 0), so that what is made of them stays finite. From `LANES`
-    samples on, all micro-batches are filled up to the same multiple of them:
-    a matrix product rounds its last columns in another way, and a sample's
-    outputs should not depend on where it stands.
+    differences as 0), so that what is made of them stays finite. All
+    micro-batches are filled up to the same multiple of `LANES` samples: a
+    matrix product rounds its last columns in another way, and a sample's
+    outputs should not depend on its company. (Not where memory is too short for
+    so many. Fewer samples are only filled up where that costs little, in
+    networks of up to `LITTLE_WORK`.)
 
     Parameters
     ----------
@@ -84,7 +89,9 @@ def _run(
 ) -> np.ndarray:
     """Fill `Z`, batch last, with what comes out of the steps before `stop`."""
     params = network.unpack(weights)
-    parts, capacity = _even_parts(len(images), network.micro_batch_size(len(images), max_bytes))
+    size = network.micro_batch_size(max_bytes=max_bytes)
+    filled = len(images) >= LANES or network.multiply_adds <= LITTLE_WORK
+    parts, capacity = _even_parts(len(images), size, LANES if filled and size >= LANES else 1)
     workspaces: dict[int, Workspace] = {}
 
     def task(worker: int, i: int) -> None:
@@ -106,11 +113,10 @@ def _run(
     return np.nan_to_num(Z, copy=False)
 
 
-def _even_parts(n_samples: int, size: int) -> tuple[list[slice], int]:
+def _even_parts(n_samples: int, size: int, multiple: int) -> tuple[list[slice], int]:
     """Cut into micro-batches of about the same size, and say how many samples each has room for."""
     capacity = -(-n_samples // -(-n_samples // size))
-    if n_samples >= LANES:
-        capacity = -(-capacity // LANES) * LANES
+    capacity = -(-capacity // multiple) * multiple
     return micro_batches(n_samples, capacity), capacity
 
 

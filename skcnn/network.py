@@ -50,6 +50,8 @@ class Network:
         Number of trained parameters, the first two parts of the flat vector.
     n_decayed : int
         Number of those in the first part, which weight decay applies to.
+    multiply_adds : int
+        Multiply-adds of the matrix products, forward for one sample.
     samples_together : int
         Micro-batches hold a multiple of so many samples.
     vector_size : int
@@ -95,6 +97,9 @@ class Network:
                 raise ValueError(f"layers[{i}] = {layer!r}: {error}") from None
         self.shapes = tuple(shapes)
         self.output_shape = shapes[-1]
+        self.multiply_adds = sum(
+            layer.multiply_adds(shape) for layer, shape in zip(self.layers, shapes, strict=False)
+        )
         self.steps = _pools_first(self.layers)
         self.step_shapes = _chain(self.steps, self.input_shape)
         self.samples_together = lcm(*(layer.samples_together for layer in self.layers))

@@ -117,7 +117,7 @@ class Summary:
             network.dtype.name,
             tuple(rows),
             network.n_parameters,
-            sum(row.multiply_adds for row in rows),
+            network.multiply_adds,
             per_sample,
             size,
             per_sample * size,

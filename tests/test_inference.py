@@ -134,3 +134,22 @@ def test_features_of_all_forms_of_the_same_images():
 def test_features_that_overflow_stay_finite():
     clf = fitted(dtype="float32")
     assert np.isfinite(clf.transform(np.where(X > 8, 1e38, -1e38))).all()
+
+
+@pytest.mark.parametrize(
+    ("units", "n", "cache", "capacity"),
+    [
+        (8, 5, 2**20, 16),  # little work: filled up
+        (400, 5, 2**20, 5),
+        (400, 20, 2**20, 32),
+        (8, 20, 1, 1),  # no memory for more
+    ],
+)
+def test_micro_batches_are_filled_up_where_it_costs_little(units, n, cache, capacity, monkeypatch):
+    monkeypatch.setattr("skcnn.network.CACHE_BYTES", cache)
+    network = Network([Flatten(), Dense(units)], (1, 8, 8))
+    images = Images(np.ones((n, 1, 8, 8), np.float32), False)
+    with Workers(1) as alone:
+        Z = outputs(network, network.init(np.random.default_rng(0)), images, alone)
+    assert Z.shape == (units, n)
+    assert {workspace.capacity for workspace in network.spare_workspaces} == {capacity}
