@@ -110,7 +110,7 @@ def _run(
 
     workers.run(len(parts), task)
     _keep_spares(network, workspaces.values())
-    return np.nan_to_num(Z, copy=False)
+    return Z if np.isfinite(Z).all() else np.nan_to_num(Z, copy=False)
 
 
 def _even_parts(n_samples: int, size: int, multiple: int) -> tuple[list[slice], int]:

@@ -99,7 +99,7 @@ class BlasGuard:
             self._inside[threading.get_ident()] += 1
             for library in self._libraries:
                 _set_threads(library, 1)
-            n_threads = max(self._outside, default=os.cpu_count() or 1)
+            n_threads = max(self._outside) if self._outside else os.cpu_count() or 1
             return max(1, n_threads // len(self._inside))
 
     def __exit__(self, *exc_info: object) -> None:
