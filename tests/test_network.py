@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from skcnn import network as network_module
 from skcnn.architectures import cnn
-from skcnn.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU, Tanh
+from skcnn.layers import BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU, Tanh
 from skcnn.network import Network
 from skcnn.workspace import Workspace
 
@@ -89,6 +89,35 @@ def test_the_micro_batch_depends_on_the_network_and_is_lowered_by_memory_only(ne
     large = Network(cnn(filters=(64, 64)), (3, 224, 224))
     assert large.micro_batch_size() == 1
     assert Workspace.nbytes_per_sample(network) * size <= network_module.CACHE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("filters", "n", "size"),
+    [
+        (32, 64, 32),  # two threads' worth of work
+        (32, 65, 33),
+        (32, 100, 50),
+        (32, 129, 33),  # four, not three
+        (32, 4, 4),  # too little work for two
+        (5, 64, 64),
+        (5, 65, 33),  # evenly in any case
+        (5, 129, 43),
+        (5, 0, 1),
+    ],
+)
+def test_samples_are_cut_evenly_and_in_pairs_where_there_is_work_for_two(filters, n, size):
+    network = Network([Conv2d(filters, 5), Flatten(), Dense(10)], (1, 28, 28))
+    assert network.micro_batch_size() == 64
+    assert network.micro_batch_size(n) == size
+
+
+def test_even_micro_batches_hold_whole_ghost_batches_and_what_memory_allows():
+    layers = [Conv2d(64, 5), BatchNorm(ghost_size=24), Flatten(), Dense(10)]
+    network = Network(layers, (1, 28, 28))
+    assert network.micro_batch_size(48) == 24
+    assert network.micro_batch_size(50) == 24
+    one = Workspace.nbytes_per_sample(Network([Conv2d(64, 5)], (1, 28, 28)))
+    assert Network([Conv2d(64, 5)], (1, 28, 28)).micro_batch_size(64, 9.5 * one) == 8
 
 
 def test_a_chain_that_does_not_fit_names_layer_and_shapes():
