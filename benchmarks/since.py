@@ -73,18 +73,26 @@ def ratio_of_a_pair(now: Path, then: Path, batch_size: int, turns: int) -> float
 
 def main() -> None:
     """Print the ratio for every batch size."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("commit")
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32, 128])
-    parser.add_argument("--pairs", type=int, default=9)
-    parser.add_argument("--turns", type=int, default=15)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.since",
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("commit", help="what to compare with, as git names it")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32, 128], help="of training")
+    parser.add_argument("--pairs", type=int, default=9, help="pairs of processes, at least 1")
+    parser.add_argument("--turns", type=int, default=15, help="fits of each process, at least 1")
     options = parser.parse_args()
+    if min(options.pairs, options.turns, *options.batch_sizes) < 1:
+        parser.error("batch sizes, pairs and turns must be at least 1")
     now = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as folder:
         then = Path(folder)
         archive = subprocess.run(
-            ["git", "archive", options.commit, "skcnn"], cwd=now, check=True, capture_output=True
+            ["git", "archive", options.commit, "skcnn"], cwd=now, capture_output=True
         )
+        if archive.returncode:
+            parser.error(archive.stderr.decode().strip())
         subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
         for batch_size in options.batch_sizes:
             ratios = [

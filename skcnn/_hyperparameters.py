@@ -6,7 +6,7 @@ when they are constructed; the checks are called when they are bound to data.
 
 import numbers
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -30,11 +30,15 @@ class Hyperparameters:
         }
 
     def __repr__(self) -> str:
+        if not is_dataclass(self):
+            return object.__repr__(self)
         told = [f"{name}={value!r}" for name, value in self.hyperparameters().items()]
         return f"{type(self).__name__}({', '.join(told)})"
 
     def _values(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, field.name) for field in fields(cast(Any, self)))
+        """Pairs may be given as tuples, lists or arrays."""
+        values = (getattr(self, field.name) for field in fields(cast(Any, self)))
+        return tuple(tuple(v) if isinstance(v, (list, np.ndarray)) else v for v in values)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

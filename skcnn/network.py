@@ -1,6 +1,7 @@
 """A network: layers bound to an input shape."""
 
 from collections.abc import Sequence
+from dataclasses import is_dataclass
 from math import ceil, lcm, prod
 from typing import Any
 
@@ -93,6 +94,11 @@ class Network:
             if not isinstance(layer, Layer):
                 raise ValueError(
                     f"layers[{i}] must be an instance from skcnn.layers, got {layer!r}."
+                )
+            if not is_dataclass(layer):
+                raise ValueError(
+                    f"layers[{i}]: a layer of your own must be a dataclass, but "
+                    f"{type(layer).__name__} is not decorated with @dataclass(frozen=True)."
                 )
             try:
                 shapes.append(layer.output_shape(shapes[i]))
@@ -205,7 +211,7 @@ class Network:
         X = self._checked("X", X, self.input_shape)
         rng = self._checked_rng(training, rng)
         Y = np.empty((len(X), *self.output_shape), self.dtype)
-        params = self.unpack(vector)
+        params = self.unpack(np.asarray(vector, self.dtype))
         parts = self.micro_batches(len(X), self.micro_batch_size(len(X)))
         workspace = Workspace(self, longest(parts), backward=False)
         for part in parts:
@@ -251,6 +257,7 @@ class Network:
         if len(X) != len(dY):
             raise ValueError(f"X holds {len(X)} samples, but dY {len(dY)}.")
         rng = self._checked_rng(training, rng)
+        vector = np.asarray(vector, self.dtype)
         Y, dX = np.empty_like(dY), np.empty_like(X)
         gradient, part_gradient = np.zeros_like(vector), np.zeros_like(vector)
         params, grads = self.unpack(vector), self.unpack(part_gradient)
@@ -311,7 +318,8 @@ class Network:
         A power of two, 64 where nothing speaks against it: more where that is
         little work for a call, and fewer where the arrays leave the cache; but
         a multiple of the samples that are normalised together. A known number
-        of samples is cut evenly, and into an even number of micro-batches
+        of samples is cut as evenly as whole samples, or whole ghost batches,
+        allow, and rather into an even number of micro-batches than an odd one
         where those are worth a thread of their own. It depends on the network,
         its dtype and the number of samples alone, so that results do too; only
         the memory that is allowed can lower it.

@@ -73,7 +73,8 @@ class Summary:
         rows: layers share memory, and there are the input and the gradients.
     micro_batch_size : int
         How many samples go through the layers together, unless a batch is
-        smaller or scikit-learn's ``working_memory`` too small.
+        smaller or cut in two for two threads, or scikit-learn's
+        ``working_memory`` is too small.
     micro_batch_memory : int
         Bytes that training takes for so many, in each thread.
     """

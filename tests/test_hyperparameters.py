@@ -2,10 +2,12 @@
 
 from dataclasses import FrozenInstanceError, dataclass, replace
 
+import numpy as np
 import pytest
 
 from skcnn import initializers, layers, optimizers, schedules
 from skcnn._hyperparameters import Hyperparameters
+from skcnn.network import Network
 
 ARGUMENTS = {
     "Conv2d": (8, 3),
@@ -58,6 +60,28 @@ def test_what_is_not_at_its_default_tells_values_apart():
     assert optimizers.SGD(momentum=0.5) != optimizers.SGD()
     assert repr(optimizers.SGD(momentum=0.5)) == "SGD(momentum=0.5)"
     assert repr(optimizers.SGD(momentum=0)) == "SGD(momentum=0)"
+
+
+def test_pairs_are_equal_however_they_are_given():
+    kinds = [layers.Conv2d(2, (3, 3)), layers.Conv2d(2, [3, 3]), layers.Conv2d(2, np.array([3, 3]))]
+    assert len(set(kinds)) == 1
+    assert kinds[2] != layers.Conv2d(2, (3, 5))
+
+
+def test_a_layer_that_is_no_dataclass_is_refused_by_name():
+    class Doubled(layers.Layer):
+        def output_shape(self, input_shape):
+            return input_shape
+
+        def forward(self, x, y, params, scratch, training, rng):
+            y[...] = 2 * x
+
+        def backward(self, dx, dy, x, y, params, grads, scratch):
+            dx[...] = 2 * dy
+
+    with pytest.raises(ValueError, match=r"layers\[0\].*Doubled is not decorated with @dataclass"):
+        Network([Doubled()], (3,))
+    assert "Doubled object at" in repr(Doubled())
 
 
 def test_a_plain_frozen_dataclass_is_a_value_as_well():

@@ -91,6 +91,18 @@ def test_the_micro_batch_depends_on_the_network_and_is_lowered_by_memory_only(ne
     assert Workspace.nbytes_per_sample(network) * size <= network_module.CACHE_BYTES
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.longdouble, list])
+def test_vectors_of_any_kind_are_taken_in_the_dtype_of_the_network(kind):
+    network = Network([Conv2d(2, 3), Flatten(), Dense(2)], (1, 6, 6))
+    vector = network.init(np.random.default_rng(0))
+    X, dY = np.ones((4, 1, 6, 6)), np.ones((4, 2))
+    other = vector.tolist() if kind is list else vector.astype(kind)
+    for mine, expected in zip(network.vjp(X, other, dY), network.vjp(X, vector, dY), strict=True):
+        assert mine.dtype == np.float32
+        np.testing.assert_array_equal(mine, expected)
+    np.testing.assert_array_equal(network.forward(X, other), network.forward(X, vector))
+
+
 @pytest.mark.parametrize(
     ("filters", "n", "size"),
     [

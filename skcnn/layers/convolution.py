@@ -266,7 +266,7 @@ class Conv2d(Layer):
         if dy is None:
             return views
         if self.bias:
-            views["ones"] = np.ones(L * h.positions, x.dtype)  # a product is the fastest sum
+            views["ones"] = np.ones(L, x.dtype)  # a product is the fastest sum
         dy_rows = by_rows(dy)
         views["dyT_rows"] = dy_rows.swapaxes(2, 3)  # (G, OH, OW·n, F)
         views["whole_windows"] = _windows(rows, starts, h.extent, 1)[:, :, 0]
@@ -359,7 +359,8 @@ class Conv2d(Layer):
             else:
                 dW += total
         if self.bias:
-            np.dot(dy.reshape(self.filters, -1), scratch["ones"], out=grads["bias"])
+            rows = np.dot(dy.reshape(-1, len(scratch["ones"])), scratch["ones"])
+            np.add.reduce(rows.reshape(self.filters, -1), axis=1, out=grads["bias"])
         if dx is None:
             return
         if "dy_rows" in scratch:
