@@ -153,3 +153,15 @@ def test_micro_batches_are_filled_up_where_it_costs_little(units, n, cache, capa
         Z = outputs(network, network.init(np.random.default_rng(0)), images, alone)
     assert Z.shape == (units, n)
     assert {workspace.capacity for workspace in network.spare_workspaces} == {capacity}
+
+
+def test_outputs_that_overflow_come_out_finite():
+    network = Network([Flatten(), Dense(3)], (1, 2, 2))
+    vector = np.full(network.vector_size, 1e38, np.float32)
+    X = np.array([[0.1] * 4, [9] * 4, [-9] * 4], np.float32).reshape(3, 1, 2, 2)
+    with Workers(1) as alone:
+        Z = outputs(network, vector, Images(X, False), alone)
+    largest = np.finfo(np.float32).max
+    assert np.isfinite(Z).all()
+    assert (Z[:, 1] == largest).all()
+    assert (Z[:, 2] == -largest).all()

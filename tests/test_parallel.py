@@ -1,5 +1,6 @@
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -215,3 +216,19 @@ def test_no_thread_stays_behind():
     for thread in helpers:
         thread.join(10)
         assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(("n_workers", "n_tasks"), [(1, 5), (2, 5), (2, 1)])
+def test_the_check_comes_before_each_task_of_the_calling_thread(n_workers, n_tasks):
+    done = []
+
+    def check():
+        if done:
+            raise KeyboardInterrupt
+
+    with Workers(n_workers, check=check) as workers:
+        if n_tasks == 1:
+            workers.run(n_tasks, lambda worker, i: done.append(i))
+        with pytest.raises(KeyboardInterrupt):
+            workers.run(n_tasks, lambda worker, i: time.sleep(0.02) or done.append(i))
+    assert len(done) < 5
