@@ -1,4 +1,9 @@
-"""The convolution (strictly: cross-correlation, as in every CNN)."""
+"""Convolution (strictly: cross-correlation, as in every CNN) and transposed convolution.
+
+Both are the same linear map ``W ⋆ x`` and its transpose ``Wᵀ ⋆ y``, which
+`skcnn.layers.correlation` computes; `skcnn.layers.definition` has it in twenty
+lines.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +17,7 @@ from skcnn.initializers import He, Initializer
 from skcnn.layers._layer import Layer, Params, Shape, Wanted, image_shape
 from skcnn.layers.correlation import Correlation, Kernels
 from skcnn.layers.dense import check_initializer
-from skcnn.layers.windows import Windows
+from skcnn.layers.windows import TransposedWindows, Windows
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -140,6 +145,141 @@ class Conv2d(Layer):
             _sum_images(dy, grads["bias"])
         if dx is not None:
             correlation.transpose(params["weight"])
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ConvTranspose2d(Layer):
+    """Transpose of a convolution, which enlarges an image.
+
+    It takes an image of the shape that ``Conv2d(channels, kernel_size, stride,
+    padding, dilation, groups)`` would make to the shape that this would have
+    made it from (Zeiler et al. 2010, *Deconvolutional networks*; Dumoulin &
+    Visin 2016, *A guide to convolution arithmetic for deep learning*, chapter
+    4). Parameters, and the order of the weights, are those of PyTorch.
+
+    Parameters
+    ----------
+    filters : int
+        Channels of the output.
+    kernel_size : int or (int, int)
+        Height and width of the kernels.
+    stride : int or (int, int), default=1
+        Step between what two neighbouring pixels of the input are spread over.
+    padding : int or (int, int), default=0
+        Pixels that are cut off on each side of the output.
+    output_padding : int or (int, int), default=0
+        Rows and columns that the output has more, after the last ones; below
+        the larger of stride and dilation. Several sizes are convolved to the
+        same one if the stride is above 1; this says which of them is meant.
+    dilation : int or (int, int), default=1
+        Step between two elements of the kernel.
+    groups : int, default=1
+        Into how many groups of equal size channels and filters are cut.
+    bias : bool, default=True
+        Whether a learned number is added to each channel of the output.
+    initializer : Initializer, default=He()
+        How the weights start; biases start at 0.
+
+    Examples
+    --------
+    >>> ConvTranspose2d(8, 3, stride=2, padding=1, output_padding=1).output_shape((16, 7, 7))
+    (8, 14, 14)
+    >>> ConvTranspose2d(8, 3).param_shapes((16, 7, 7))
+    {'weight': (16, 8, 3, 3), 'bias': (8,)}
+    """
+
+    filters: int
+    kernel_size: int | tuple[int, int]
+    stride: int | tuple[int, int] = 1
+    padding: int | tuple[int, int] = 0
+    output_padding: int | tuple[int, int] = 0
+    dilation: int | tuple[int, int] = 1
+    groups: int = 1
+    bias: bool = True
+    initializer: Initializer = He()
+
+    reads_x: ClassVar[bool] = True
+
+    def _axes(self, input_shape: Shape) -> tuple[Windows, Windows]:
+        """The checked windows over the output, of which the input has one number each."""
+        name, sizes = "ConvTranspose2d", image_shape(self, input_shape)[1:]
+        kernels = check_pair(name, "kernel_size", self.kernel_size, 1)
+        strides = check_pair(name, "stride", self.stride, 1)
+        paddings = check_pair(name, "padding", self.padding, 0)
+        extras = check_pair(name, "output_padding", self.output_padding, 0)
+        dilations = check_pair(name, "dilation", self.dilation, 1)
+        axes = []
+        for n, k, s, p, extra, d in zip(
+            sizes, kernels, strides, paddings, extras, dilations, strict=True
+        ):
+            if extra >= max(s, d):
+                raise ValueError(
+                    f"{name}: output_padding must be smaller than the stride or the dilation, "
+                    f"got {self.output_padding!r}."
+                )
+            size = (n - 1) * s + d * (k - 1) + 1 + extra - 2 * p
+            axes.append(Windows(size, k, s, d, before=p, after=p, left_out=extra // s))
+        height, width = axes
+        if min(height.size, width.size) < 1:
+            raise ValueError(
+                f"{name}: nothing would be left of the output after cutting off "
+                f"padding={self.padding!r} (input shape {input_shape})."
+            )
+        return height, width
+
+    def _kernels(self, input_shape: Shape) -> Kernels:
+        """Those of the convolution whose transpose it is."""
+        G, (height, width) = self.groups, self._axes(input_shape)
+        return Kernels(G, input_shape[0] // G, self.filters // G, height, width)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        filters = check_int("ConvTranspose2d", "filters", self.filters, 1)
+        check_bool("ConvTranspose2d", "bias", self.bias)
+        check_initializer("ConvTranspose2d", self.initializer)
+        height, width = self._axes(input_shape)
+        _check_groups("ConvTranspose2d", self.groups, input_shape[0], filters)
+        return filters, height.size, width.size
+
+    def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        return _shapes(self._kernels(input_shape).weight_shape, self.filters, self.bias)
+
+    def init(self, params: Params, rng: np.random.Generator) -> None:
+        for group in np.split(params["weight"], self.groups):
+            self.initializer(group.swapaxes(0, 1), rng)  # (filters, channels, KH, KW)
+        if self.bias:
+            params["bias"][...] = 0
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        return prod(self._kernels(input_shape).weight_shape) * prod(input_shape[1:])
+
+    def reach(self, input_shape: Shape) -> tuple[TransposedWindows, ...]:
+        return tuple(map(TransposedWindows, self._axes(input_shape)))
+
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
+        kernels = self._kernels(input_shape)
+        return kernels.scratch(dtype, image=backward, kept=False, transpose=True)
+
+    def bind(self, x, y, dx, dy, scratch):
+        # the convolution's image is our output, and its output our input
+        return Correlation(self._kernels(x.shape[:-1]), x=dy, y=dx, dx=y, dy=x, scratch=scratch)
+
+    def forward(self, x, y, params, correlation, training, rng):
+        """``y[f, q] = Σ W[c, f, i, j] x[c, p] + b[f]`` over all ``p·stride + (i, j)·dilation = q``.
+
+        That is ``y = Wᵀ ⋆ x + b``; then the padding is cut off.
+        """
+        correlation.transpose(params["weight"])
+        if self.bias:
+            y += params["bias"][:, np.newaxis, np.newaxis, np.newaxis]
+
+    def backward(self, dx, dy, x, y, params, grads, correlation):
+        """``dW = Σ x[p] dy[p·stride + (i, j)·dilation]``, ``db = Σ dy``, ``dx = W ⋆ dy``."""
+        correlation.unfold()  # dy
+        correlation.gradient(grads["weight"])
+        if self.bias:
+            _sum_images(dy, grads["bias"])
+        if dx is not None:
+            correlation.forward(params["weight"])
 
 
 def _same(size: int, kernel: int, stride: int, dilation: int, clip: bool) -> Windows:
