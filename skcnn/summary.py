@@ -93,7 +93,7 @@ class Summary:
     @classmethod
     def of(cls, network: Network) -> "Summary":
         """The summary of a network."""
-        memory = _by_layer(network, Workspace.nbytes_of_steps(network))
+        memory = network.chain.nbytes_of_layers(network.plan())
         axes = _axes(network.input_shape)
         seen: tuple[list[Field], ...] = tuple(
             [(pixel, pixel) for pixel in range(size)] for size in axes
@@ -279,21 +279,12 @@ def _axes(shape: Shape) -> Shape:
     return shape[1:] if len(shape) == 3 else shape
 
 
-def _by_layer(network: Network, of_steps: list[int]) -> list[int]:
-    """Numbers of the network's steps in the order of its layers."""
-    left = list(zip(network.steps, of_steps, strict=True))
-    found = []
-    for layer in network.layers:
-        i = next(i for i, (step, _) in enumerate(left) if step is layer)
-        found.append(left.pop(i)[1])
-    return found
-
-
 def _seen(fields: tuple[list[Field], ...], reach: Reach) -> tuple[list[Field], ...]:
     """What the numbers after a layer see, from what those before it saw, along every axis."""
     if reach is None:
         return fields
-    if len(reach) != len(fields):  # a dense layer behind an image sees all of it
+    if [along.size for along in reach] != [len(axis) for axis in fields]:
+        # a dense layer sees all of an image; and all units before it have the same field
         reach = tuple(Windows(len(axis), len(axis)) for axis in fields)
     return tuple(
         [_union([axis[q] for q in along.pixels(p)]) for p in range(along.positions)]
