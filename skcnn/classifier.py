@@ -22,12 +22,12 @@ from skcnn._binding import bind_dtype, bind_layers, bind_scoring, bind_settings
 from skcnn._fitting import Data, EpochScore, check_data, check_part, check_validation_data
 from skcnn._nested_parameters import NestedParameters
 from skcnn._progress import CallbackSupportMixin, FitProgress, Lines, with_callbacks
+from skcnn._summary import Summary
 from skcnn.batches import Scaling
 from skcnn.inference import features, outputs
 from skcnn.losses import LOSSES, Loss
 from skcnn.network import Network
 from skcnn.parallel import BlasGuard, Interrupts, Workers
-from skcnn.summary import Summary
 from skcnn.training import (
     Progress,
     Samples,

@@ -20,7 +20,7 @@ MAY_IMPORT = {  # a room, and the rooms it may import
     "architectures": {"_hyperparameters", "initializers", "layers"},
     "workspace": {"layers"},
     "network": {"layers", "workspace"},
-    "summary": {"_hyperparameters", "architectures", "layers", "network", "workspace"},
+    "_summary": {"_hyperparameters", "architectures", "layers", "network", "workspace"},
     "parallel": set(),
     "batches": {"layers"},
     "inference": {"batches", "network", "parallel", "workspace"},
@@ -39,9 +39,9 @@ MAY_IMPORT = {  # a room, and the rooms it may import
     "classifier": {
         "_binding", "_fitting", "_hyperparameters", "_nested_parameters", "_progress",
         "_validation", "architectures", "batches", "inference", "initializers", "layers", "losses",
-        "network", "optimizers", "parallel", "summary", "training",
+        "network", "optimizers", "parallel", "_summary", "training",
     },
-    "": {"classifier", "summary"},
+    "": {"classifier", "_summary"},
     "datasets": {"_hyperparameters"},  # a leaf: nothing imports it
 }  # fmt: skip
 NEEDS_SCIKIT_LEARN = {
