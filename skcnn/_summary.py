@@ -178,9 +178,10 @@ class Summary:
     def __repr__(self) -> str:
         cells = self._cells()
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        left = {1, 2} | ({0} if any(row.depth for row in self.rows) else set())
         lines = [
             "  ".join(
-                cell.ljust(width) if column in (0, 1, 2) else cell.rjust(width)
+                cell.ljust(width) if column in left else cell.rjust(width)
                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))
             ).rstrip()
             for row in cells

@@ -516,10 +516,9 @@ def resnet(
     Examples
     --------
     >>> from skcnn import summary
-    >>> print(summary(resnet((1, 1), (8, 16)), (16, 16), 10))  # doctest: +ELLIPSIS
-    Input 1x16x16, float32
-    ...
-    0             Conv2d(8, 3, padding=1, bias=False)             8x16x16 ...
+    >>> table = summary(resnet((1, 1), (8, 16)), (16, 16), 10)
+    >>> [row.output_shape for row in table.rows if row.depth == 0][3:]
+    [(8, 16, 16), (8, 16, 16), (16, 8, 8), (16, 8, 8), (16,), (10,)]
     """
     stages, widths = _sizes("blocks", blocks, "resnet"), _sizes("filters", filters, "resnet")
     if not stages or len(stages) != len(widths):

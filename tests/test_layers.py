@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skcnn import initializers
 from skcnn import layers as all_layers
 from skcnn.layers import (
     ELU,
@@ -356,10 +357,7 @@ def test_declared_shapes_are_the_real_ones(kind, data):
 def test_layers_are_values(kind, data):
     layer, _ = data.draw(TABLE[kind])
     assert layer == replace(layer)
-    assert (
-        eval(repr(layer), vars(all_layers) | vars(__import__("skcnn.initializers").initializers))
-        == layer
-    )
+    assert eval(repr(layer), vars(all_layers) | vars(initializers)) == layer
     with pytest.raises(AttributeError):
         layer.new_attribute = 1
 
