@@ -22,7 +22,7 @@ from skcnn.schedules import (
     StepDecay,
     WarmUp,
 )
-from skcnn.training import Settings
+from skcnn.settings import Settings
 
 __all__ = [
     "OPTIMIZERS",

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skcnn import _validation as validation
-from skcnn.batches import Images, Scaling
+from skcnn.batches import Images, Samples, Scaling
 from skcnn.layers._layer import Shape
 from skcnn.losses import LOSSES, Loss
-from skcnn.training import Samples
 
 __all__ = ["Data", "EpochScore", "check_data", "check_part", "check_validation_data"]
 

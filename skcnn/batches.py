@@ -9,7 +9,7 @@ import numpy as np
 
 from skcnn.layers._layer import Shape
 
-__all__ = ["Images", "Scaling"]
+__all__ = ["Images", "Samples", "Scaling"]
 
 Rows: TypeAlias = np.ndarray | slice
 
@@ -166,3 +166,33 @@ class Images:
             block = self._take(part)
             block = block.transpose(0, 3, 1, 2) if self.channels_last else block
             yield block.astype(np.float64, order="C"), weights[part].astype(np.float64)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Samples:
+    """Images with what is known of them.
+
+    Parameters
+    ----------
+    images : Images
+    targets : ndarray of int of shape (n,) or of bool of shape (n, labels)
+        Class of every image, or its labels, as the loss takes them.
+    weights : ndarray of shape (n,)
+        Weight of every image.
+    """
+
+    images: Images
+    targets: np.ndarray
+    weights: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def subset(self, rows: np.ndarray, dtype: np.dtype) -> "Samples":
+        """Some of the samples, with weights that are 1 on average."""
+        part = Samples(self.images.subset(rows), self.targets[rows], self.weights[rows])
+        return part.normalised(dtype)
+
+    def normalised(self, dtype: np.dtype) -> "Samples":
+        """The same samples with weights that are 1 on average."""
+        return replace(self, weights=(self.weights / self.weights.mean()).astype(dtype))

@@ -22,22 +22,17 @@ from skcnn._binding import bind_dtype, bind_layers, bind_scoring, bind_settings
 from skcnn._fitting import Data, EpochScore, check_data, check_part, check_validation_data
 from skcnn._nested_parameters import NestedParameters
 from skcnn._progress import CallbackSupportMixin, FitProgress, Lines, with_callbacks
-from skcnn.batches import Scaling
+from skcnn.batches import Samples, Scaling
+from skcnn.blas import BlasGuard
 from skcnn.inference import features, outputs
+from skcnn.interrupts import Interrupts
 from skcnn.losses import LOSSES, Loss
 from skcnn.network import Network
-from skcnn.parallel import BlasGuard, Interrupts, Workers
+from skcnn.settings import Settings
+from skcnn.state import TrainingState, new_state, stream
 from skcnn.summary import Summary
-from skcnn.training import (
-    Progress,
-    Samples,
-    Settings,
-    TrainingState,
-    Validation,
-    new_state,
-    stream,
-    train,
-)
+from skcnn.training import Progress, Validation, train
+from skcnn.workers import Workers
 
 __all__ = ["ScratchCNNClassifier"]
 

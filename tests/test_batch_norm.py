@@ -5,12 +5,14 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skcnn import ScratchCNNClassifier
-from skcnn.batches import Images
+from skcnn.batches import Images, Samples
 from skcnn.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU
 from skcnn.network import Network
 from skcnn.optimizers import SGD
-from skcnn.parallel import Workers
-from skcnn.training import Samples, Settings, new_state, train
+from skcnn.settings import Settings
+from skcnn.state import new_state
+from skcnn.training import train
+from skcnn.workers import Workers
 
 GHOSTS = {  # samples -> ghost batches of 4
     1: [1], 2: [2], 4: [4], 5: [5], 6: [4, 2], 8: [4, 4], 9: [4, 5], 11: [4, 4, 3], 13: [4, 4, 5],

@@ -1,0 +1,47 @@
+"""How to train."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skcnn.losses import Loss, SoftmaxCrossEntropy
+from skcnn.optimizers import Optimizer
+from skcnn.schedules import Constant, Schedule
+
+__all__ = ["Settings"]
+
+
+class Settings(NamedTuple):
+    """How to train; the names are those of `ScratchCNNClassifier`.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    lr, weight_decay : float
+    batch_size, max_iter : int
+    shuffle : bool
+    tol : float
+    n_iter_no_change : int
+    max_bytes : float
+        Memory that each worker's arrays may take.
+    lr_schedule : Schedule
+    restart_schedule : bool
+        Whether it counts epochs from the start of this training, or from the
+        model's first.
+    max_grad_norm : float or None
+    loss : Loss
+    """
+
+    optimizer: Optimizer
+    lr: float
+    weight_decay: float
+    batch_size: int
+    max_iter: int
+    shuffle: bool
+    tol: float
+    n_iter_no_change: int
+    max_bytes: float = np.inf
+    lr_schedule: Schedule = Constant()
+    restart_schedule: bool = False
+    max_grad_norm: float | None = None
+    loss: Loss = SoftmaxCrossEntropy()
