@@ -15,8 +15,22 @@ import numpy as np
 from skcnn import ScratchCNNClassifier
 from skcnn.architectures import cnn, lenet
 from skcnn.layers import (
-    GELU, AvgPool2d, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool2d, LeakyReLU,
-    LocalResponseNorm, MaxPool2d, RandomCrop, RandomFlip, RandomRotation, ReLU, Tanh,
+    GELU,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    LeakyReLU,
+    LocalResponseNorm,
+    MaxPool2d,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    ReLU,
+    Tanh,
 )  # fmt: skip
 
 EXPLICIT = {

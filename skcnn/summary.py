@@ -11,12 +11,14 @@ import numpy as np
 from skcnn._hyperparameters import check_int
 from skcnn.architectures import with_output
 from skcnn.layers import Layer
-from skcnn.layers._layer import Reach, Shape
+from skcnn.layers._layer import Shape
+from skcnn.layers.windows import TransposedWindows, Windows
 from skcnn.network import Network
 from skcnn.workspace import Workspace
 
 __all__ = ["LayerSummary", "Summary", "summary"]
 
+Reach: TypeAlias = tuple[Windows | TransposedWindows, ...] | None
 Field: TypeAlias = tuple[int, int] | None
 """First and last pixel that a number depends on along one axis; None for no pixel at all."""
 
@@ -287,16 +289,14 @@ def _by_layer(network: Network, of_steps: list[int]) -> list[int]:
     return found
 
 
-def _seen(
-    fields: tuple[list[Field], ...], reach: tuple[Reach, ...] | None
-) -> tuple[list[Field], ...]:
+def _seen(fields: tuple[list[Field], ...], reach: Reach) -> tuple[list[Field], ...]:
     """What the numbers after a layer see, from what those before it saw, along every axis."""
     if reach is None:
         return fields
     if len(reach) != len(fields):  # a dense layer behind an image sees all of it
-        reach = tuple(Reach(positions=1, kernel=len(axis)) for axis in fields)
+        reach = tuple(Windows(len(axis), len(axis)) for axis in fields)
     return tuple(
-        [_union([axis[q] for q in along.pixels(p, len(axis))]) for p in range(along.positions)]
+        [_union([axis[q] for q in along.pixels(p)]) for p in range(along.positions)]
         for axis, along in zip(fields, reach, strict=True)
     )
 
@@ -312,11 +312,11 @@ def _extent(field: Field) -> int:
     return 0 if field is None else field[1] - field[0] + 1
 
 
-def _unused(reach: tuple[Reach, ...] | None, shape: Shape, n_axes: int) -> Shape:
+def _unused(reach: Reach, shape: Shape, n_axes: int) -> Shape:
     axes = _axes(shape)
     if reach is None or len(axes) != n_axes:
         return (0,) * n_axes
-    return tuple(along.unused(size) for along, size in zip(reach, axes, strict=True))
+    return tuple(along.unused for along in reach)
 
 
 def _listed(hyperparameters: dict[str, Any]) -> str:

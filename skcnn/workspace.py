@@ -1,6 +1,7 @@
 """The arrays that a network works in: carved from one block of memory, shared where possible."""
 
 from math import prod
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,14 +33,14 @@ class Arrays:
         Input of every layer, and at the end the output.
     dx : list of ndarray or None
         Gradient by each of `x`; None where nobody asks.
-    scratch : list of dict
-        Scratch arrays and views of every layer.
+    scratch : list of object
+        What every layer has bound to its arrays.
     first_backward : int
         The first layer that the backward pass reaches.
     """
 
     def __init__(
-        self, x: list[np.ndarray], dx: list[Any], scratch: list[dict], first_backward: int
+        self, x: list[np.ndarray], dx: list[Any], scratch: list[Any], first_backward: int
     ) -> None:
         self.x, self.dx, self.scratch, self.first_backward = x, dx, scratch, first_backward
 
@@ -115,13 +116,16 @@ class Workspace:
             None if place is None else array(place, shape)
             for place, shape in zip(plan.dx, network.step_shapes, strict=True)
         ]
-        scratch: list[dict] = []
+        scratch: list[Any] = []
         for i, layer in enumerate(network.steps):
-            own: dict = {}
-            for name, (spec, place, skip) in plan.scratch[i].items():
-                own[name] = array(place, spec.shape, spec.dtype, skip)
-            own.update(layer.views(x[i], x[i + 1], dx[i], dx[i + 1], own))
-            scratch.append(own)
+            own = SimpleNamespace()
+            for name, placed in plan.scratch[i].items():
+                found = None
+                if placed is not None:
+                    spec, place, skip = placed
+                    found = array(place, spec.shape, spec.dtype, skip)
+                setattr(own, name, found)
+            scratch.append(layer.bind(x[i], x[i + 1], dx[i], dx[i + 1], own))
         return Arrays(x, dx, scratch, plan.first_backward)
 
 
@@ -168,8 +172,11 @@ class _Plan:
         totals = []
         for i, shape in enumerate(self.network.step_shapes[1:]):
             new = self.x[i + 1] != self.x[i]
-            arrays = [spec for spec, _, _ in self.scratch[i].values()] + [Scratch(shape)] * new
-            totals.append(sum(self._nbytes(array.shape, array.dtype) for array in arrays))
+            arrays = [placed[0] for placed in self.scratch[i].values() if placed is not None]
+            totals.append(
+                sum(self._nbytes(array.shape, array.dtype) for array in arrays)
+                + new * self._nbytes(shape)
+            )
         return totals
 
     def _own(self, nbytes: int) -> int:
@@ -231,13 +238,16 @@ class _Plan:
             places[i] = place
         return places
 
-    def _place_scratch(self, i: int, backward: bool) -> dict[str, tuple[Scratch, int, int]]:
+    def _place_scratch(self, i: int, backward: bool) -> dict[str, tuple[Scratch, int, int] | None]:
         """(What, place, bytes per sample before it in that place) by name."""
-        places, skip = {}, 0
-        for name, spec in self.network.steps[i].scratch(self.network.step_shapes[i]).items():
-            nbytes = self._nbytes(spec.shape, spec.dtype)
-            if spec.optional and not backward:
+        network, skip = self.network, 0
+        places: dict[str, tuple[Scratch, int, int] | None] = {}
+        wanted = network.steps[i].scratch(network.step_shapes[i], network.dtype, backward)
+        for name, spec in wanted.items():
+            if spec is None:
+                places[name] = None
                 continue
+            nbytes = self._nbytes(spec.shape, spec.dtype)
             if spec.kept and backward:
                 places[name] = (spec, self._own(nbytes), 0)
             else:

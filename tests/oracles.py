@@ -58,6 +58,29 @@ def conv2d(layer, params, x):
     return y
 
 
+def conv_transpose2d(layer, params, x):
+    """Every pixel is spread over the output; what falls outside is lost."""
+    C, H, W = x.shape
+    KH, KW = pair(layer.kernel_size)
+    SH, SW = pair(layer.stride)
+    PH, PW = pair(layer.padding)
+    EH, EW = pair(layer.output_padding)
+    DH, DW = pair(layer.dilation)
+    OH = (H - 1) * SH - 2 * PH + DH * (KH - 1) + EH + 1
+    OW = (W - 1) * SW - 2 * PW + DW * (KW - 1) + EW + 1
+    y = np.zeros((layer.filters, OH, OW))
+    per_group = layer.filters // layer.groups
+    for c, p, q in np.ndindex(x.shape):
+        group = c // (C // layer.groups)
+        for f, i, j in np.ndindex(per_group, KH, KW):
+            row, column = p * SH + i * DH - PH, q * SW + j * DW - PW
+            if 0 <= row < OH and 0 <= column < OW:
+                y[group * per_group + f, row, column] += params["weight"][c, f, i, j] * x[c, p, q]
+    if layer.bias:
+        y += params["bias"].reshape(-1, 1, 1)
+    return y
+
+
 def pool2d(layer, x, pooled, outside):
     C, H, W = x.shape
     KH, KW = pair(layer.pool_size)
@@ -148,6 +171,7 @@ def elementwise(function):
 
 FORWARD = {
     "Conv2d": conv2d,
+    "ConvTranspose2d": conv_transpose2d,
     "MaxPool2d": lambda layer, params, x: pool2d(layer, x, np.max, -np.inf),
     "AvgPool2d": lambda layer, params, x: pool2d(layer, x, np.mean, 0.0),
     "GlobalAvgPool2d": lambda layer, params, x: [sum(c.flat) / c.size for c in x],

@@ -15,6 +15,7 @@ from skcnn.layers import (
     AvgPool2d,
     BatchNorm,
     Conv2d,
+    ConvTranspose2d,
     Dense,
     Dropout,
     Flatten,
@@ -67,6 +68,27 @@ def convolutions(draw):
 
 
 @st.composite
+def transposed_convolutions(draw):
+    groups = draw(st.integers(1, 3))
+    channels, *sizes = draw(st.tuples(st.integers(1, 2), *[st.integers(1, 4)] * 2))
+    pairs = st.tuples(*[st.integers(1, 3)] * 2)
+    kernel, stride, dilation = draw(pairs), draw(pairs), draw(st.one_of(st.just((1, 1)), pairs))
+    extra = tuple(
+        draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True)
+    )
+    full = [
+        (n - 1) * s + d * (k - 1) + 1 + e
+        for n, s, d, k, e in zip(sizes, stride, dilation, kernel, extra, strict=True)
+    ]
+    padding = tuple(draw(st.integers(0, min(3, (size - 1) // 2))) for size in full)
+    layer = ConvTranspose2d(
+        groups * draw(st.integers(1, 2)), kernel, stride, padding, extra, dilation, groups,
+        bias=draw(st.booleans()),
+    )  # fmt: skip
+    return layer, (channels * groups, *sizes)
+
+
+@st.composite
 def pools(draw, kind):
     shape = draw(images)
     clip = draw(st.booleans())
@@ -95,6 +117,7 @@ def anywhere(layer):
 
 TABLE = {
     "Conv2d": convolutions(),
+    "ConvTranspose2d": transposed_convolutions(),
     "MaxPool2d": pools(MaxPool2d),
     "AvgPool2d": pools(AvgPool2d),
     "GlobalAvgPool2d": on_images(GlobalAvgPool2d),
@@ -136,6 +159,8 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "Conv2d strided": Conv2d(2, 2, stride=2),
     "Conv2d depthwise": Conv2d(2, 3, padding=1, groups=2, bias=False),
     "Conv2d dilated": Conv2d(2, 2, padding=1, dilation=2),
+    "ConvTranspose2d": ConvTranspose2d(2, 3, padding=1),
+    "ConvTranspose2d strided": ConvTranspose2d(2, 2, stride=2, output_padding=1),
     "MaxPool2d": MaxPool2d(2, stride=1),
     "MaxPool2d padded": MaxPool2d(3, stride=2, padding=1),
     "AvgPool2d": AvgPool2d(2, clip=True),
@@ -344,6 +369,14 @@ BAD = [
     (RandomRotation(181), IMAGE, r"degrees must be a number in \[0, 180\], got 181"),
     (RandomRotation((0, 9)), IMAGE, "degrees must be a number"),
     (RandomRotation(9), VECTOR, "RandomRotation takes images"),
+    (ConvTranspose2d(0, 3), IMAGE, "ConvTranspose2d: filters must be an int of at least 1"),
+    (ConvTranspose2d(2, 3, padding="same"), IMAGE, "padding must be an int of at least 0"),
+    (ConvTranspose2d(2, 3, stride=2, output_padding=2), IMAGE, "output_padding must be smaller"),
+    (ConvTranspose2d(2, 1, padding=4), IMAGE, "nothing would be left of the output.*padding=4"),
+    (ConvTranspose2d(2, 3, groups=2), IMAGE, "groups must divide the 3 channels.*2 filters"),
+    (ConvTranspose2d(2, 3, groups=0), IMAGE, "groups must be an int of at least 1"),
+    (ConvTranspose2d(2, 3, initializer=1), IMAGE, "initializer must be an instance"),
+    (ConvTranspose2d(2, 3), VECTOR, "ConvTranspose2d takes images"),
     (Dense(0), VECTOR, "units must be an int of at least 1"),
     (Dense(3), IMAGE, r"takes vectors .* shape \(3, 8, 8\); put Flatten\(\)"),
     (BatchNorm(1), IMAGE, "ghost_size must be an int of at least 2, got 1"),

@@ -83,7 +83,10 @@ def test_memory_is_that_of_the_workspace():
     assert workspace == pytest.approx(table.micro_batch_memory, rel=1e-3)
     assert table.micro_batch_memory == size * table.memory_per_sample
     # a rectifier that trades places with the max-pooling keeps its row, at the pooled size
-    scratch = [{spec.shape for spec in layer.scratch((6, 14, 14)).values()} for layer in LENET[1:2]]
+    scratch = [
+        {spec.shape for spec in layer.scratch((6, 14, 14), np.float32, True).values()}
+        for layer in LENET[1:2]
+    ]
     assert scratch == [{(6, 14, 14)}]
     assert table.rows[1].memory == 6 * 14 * 14
     assert table.rows[2].memory > 6 * 14 * 14 * 4

@@ -1,6 +1,6 @@
 """The layers: frozen values that know their shapes and both their directions.
 
->>> from skcnn.layers import Conv2d
+>>> from skcnn.layers import Conv2d, ConvTranspose2d
 >>> Conv2d(6, kernel_size=5, padding=2).output_shape((1, 28, 28))
 (6, 28, 28)
 """
@@ -9,7 +9,7 @@ from skcnn.layers._layer import Layer, Scratch
 from skcnn.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from skcnn.layers.augmentation import RandomCrop, RandomFlip, RandomRotation, RandomScale
 from skcnn.layers.batch_norm import BatchNorm
-from skcnn.layers.convolution import Conv2d
+from skcnn.layers.convolution import Conv2d, ConvTranspose2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
 from skcnn.layers.local_response import LocalResponseNorm
@@ -19,6 +19,7 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm",
     "Conv2d",
+    "ConvTranspose2d",
     "Dense",
     "Dropout",
     "ELU",

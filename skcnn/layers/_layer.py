@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from skcnn._hyperparameters import Hyperparameters
+from skcnn.layers.windows import TransposedWindows, Windows
 
 Shape: TypeAlias = tuple[int, ...]
 Params: TypeAlias = dict[str, np.ndarray]
@@ -18,63 +19,20 @@ class Scratch(NamedTuple):
     ----------
     shape : tuple of int
         Shape for one sample; the batch is one more axis at the end.
-    dtype : type or None, default=None
-        None is the network's own dtype.
+    dtype : dtype or type
     kept : bool, default=True
         True for an array that ``backward`` reads after ``forward`` wrote it;
         False for one that is free again when the call ends, so that all layers
         can share its memory.
-    optional : bool, default=False
-        True for an array that ``forward`` fills for ``backward`` alone: it is
-        missing where no backward pass will follow.
     """
 
     shape: Shape
-    dtype: Any = None
+    dtype: Any
     kept: bool = True
-    optional: bool = False
 
 
-class Reach(NamedTuple):
-    """How a layer's windows lie along one axis of its input.
-
-    Window ``p`` holds the pixels ``p·stride + i·dilation - before``, ``i`` from
-    0 to ``kernel - 1``, as far as the input has them.
-
-    Parameters
-    ----------
-    positions : int
-        Number of different windows.
-    kernel : int
-        Pixels in a window.
-    stride, dilation : int, default=1
-        Step from window to window, and from pixel to pixel in a window.
-    before : int, default=0
-        Padding before the first pixel.
-
-    Examples
-    --------
-    >>> strided = Reach(positions=9, kernel=3, stride=2)
-    >>> list(strided.pixels(8, 20)), strided.unused(20)
-    ([16, 17, 18], 1)
-    """
-
-    positions: int
-    kernel: int
-    stride: int = 1
-    dilation: int = 1
-    before: int = 0
-
-    def pixels(self, p: int, size: int) -> range:
-        """The pixels of window `p` in an input of `size` pixels."""
-        start, step = p * self.stride - self.before, self.dilation
-        stop = min(start + (self.kernel - 1) * step + 1, size)
-        return range(max(start, start % step), stop, step)
-
-    def unused(self, size: int) -> int:
-        """How many of `size` pixels lie in no window."""
-        used = {pixel for p in range(self.positions) for pixel in self.pixels(p, size)}
-        return size - len(used)
+Wanted: TypeAlias = dict[str, Scratch | None]
+"""Arrays by name; None for one that is not wanted this time."""
 
 
 class Layer(Hyperparameters, ABC):
@@ -96,22 +54,26 @@ class Layer(Hyperparameters, ABC):
         told, over ``x`` too (elementwise layers, whose `backward` may get
         ``dx`` and ``dy`` as one array); or nowhere, since it is ``x`` seen in
         another shape.
-    draws : bool
-        Whether `forward` draws from `rng` in training.
     rectifies, takes_maximum : bool
         Whether the layer is ``max(x, 0)``; whether each of its outputs is the
         largest of some inputs. The two may change places.
-    decayed : tuple of str
-        Names of the parameters that weight decay applies to.
     """
 
     reads_x: ClassVar[bool] = False
     reads_y: ClassVar[bool] = False
     writes: ClassVar[Literal["new", "over_x", "view"]] = "new"
-    draws: ClassVar[bool] = False
     rectifies: ClassVar[bool] = False
     takes_maximum: ClassVar[bool] = False
-    decayed: ClassVar[tuple[str, ...]] = ("weight",)
+
+    @property
+    def draws(self) -> bool:
+        """Whether `forward` draws from `rng` in training."""
+        return False
+
+    @property
+    def decayed(self) -> tuple[str, ...]:
+        """Names of the parameters that weight decay applies to."""
+        return ("weight",)
 
     @abstractmethod
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -156,32 +118,52 @@ class Layer(Hyperparameters, ABC):
         """Multiply-adds of the matrix products, forward for one sample."""
         return 0
 
-    def reach(self, input_shape: Shape) -> tuple[Reach, ...] | None:
+    def reach(self, input_shape: Shape) -> tuple[Windows | TransposedWindows, ...] | None:
         """Which pixels each number of the output depends on, along every axis but the channels.
 
         None for a layer whose numbers depend on the pixel at the same place only.
         """
         return None
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
-        """Arrays wanted between or during `forward` and `backward`."""
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
+        """Arrays wanted between or during `forward` and `backward`, by name.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+        dtype : dtype
+            What the network computes in.
+        backward : bool
+            Whether a backward pass will follow.
+
+        Returns
+        -------
+        dict from str to Scratch or None
+        """
         return {}
 
-    def views(
+    def bind(
         self,
         x: np.ndarray,
         y: np.ndarray,
         dx: np.ndarray | None,
         dy: np.ndarray | None,
-        scratch: dict,
-    ) -> dict:
-        """What the layer looks at, made once and added to `scratch`.
+        scratch: Any,
+    ) -> Any:
+        """Prepare for the passes over these arrays; what is returned is their `scratch`.
 
-        Called when the arrays of a batch size are laid out, so that the passes
-        need not slice and reshape. `dx` is None where nobody asks for it, and
-        `dy` too where no backward pass follows.
+        Called once when the arrays of a batch size are laid out, so that the
+        passes need not slice and reshape.
+
+        Parameters
+        ----------
+        x, y, dx, dy : ndarray or None
+            What the passes will be called with. `dx` is None where it is not
+            needed, and `dy` too where no backward pass follows.
+        scratch : object
+            The arrays that `scratch` asked for, as attributes.
         """
-        return {}
+        return scratch
 
     @abstractmethod
     def forward(
@@ -189,7 +171,7 @@ class Layer(Hyperparameters, ABC):
         x: np.ndarray,
         y: np.ndarray,
         params: Params,
-        scratch: dict,
+        scratch: Any,
         training: bool,
         rng: np.random.Generator | None,
     ) -> None:
@@ -204,11 +186,11 @@ class Layer(Hyperparameters, ABC):
         y: np.ndarray,
         params: Params,
         grads: Params,
-        scratch: dict,
+        scratch: Any,
     ) -> None:
         """Write the gradient by `x` into `dx` and by the parameters into `grads`.
 
-        `dy` may be overwritten. `dx` is None where nobody asks for it.
+        `dy` may be overwritten. `dx` is None where it is not needed.
         """
 
 

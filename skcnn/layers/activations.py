@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from skcnn._hyperparameters import check_real
-from skcnn.layers._layer import Layer, Scratch, Shape
+from skcnn.layers._layer import Layer, Scratch, Shape, Wanted
 
 
 class _Activation(Layer):
@@ -25,7 +25,7 @@ class ReLU(_Activation):
 
     rectifies: ClassVar[bool] = True
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
         return {"positive": Scratch(input_shape, bool, kept=False)}
 
     def forward(self, x, y, params, scratch, training, rng):
@@ -34,7 +34,7 @@ class ReLU(_Activation):
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dx = dy`` where ``y > 0``, else 0."""
-        positive = np.greater(y, 0, out=scratch["positive"])
+        positive = np.greater(y, 0, out=scratch.positive)
         np.multiply(dy, positive, out=dx)
 
 
@@ -62,17 +62,17 @@ class LeakyReLU(_Activation):
         check_real("LeakyReLU", "negative_slope", self.negative_slope, 0, 1)
         return input_shape
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
-        return {"slope": Scratch(input_shape, kept=False)}
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
+        return {"slope": Scratch(input_shape, dtype, kept=False)}
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = max(x, a x)``, with ``a`` below 1."""
-        leak = np.multiply(x, float(self.negative_slope), out=scratch["slope"])
+        leak = np.multiply(x, float(self.negative_slope), out=scratch.slope)
         np.maximum(x, leak, out=y)
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dx = dy`` where ``y > 0``, else ``a dy``."""
-        slope = np.greater(y, 0, out=scratch["slope"])  # as numbers, 1 or 0
+        slope = np.greater(y, 0, out=scratch.slope)  # as numbers, 1 or 0
         np.maximum(slope, float(self.negative_slope), out=slope)
         np.multiply(dy, slope, out=dx)
 
@@ -101,15 +101,13 @@ class ELU(_Activation):
         check_real("ELU", "alpha", self.alpha, 0, bounds="()")
         return input_shape
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
-        arrays = {"below": Scratch(input_shape, kept=False)}
-        if self.alpha != 1:
-            arrays["above"] = Scratch(input_shape, kept=False)
-        return arrays
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
+        room = Scratch(input_shape, dtype, kept=False)
+        return {"below": room, "above": room if self.alpha != 1 else None}
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = max(x, 0) + α (exp(min(x, 0)) - 1)``; one of the two is 0."""
-        below = np.minimum(x, 0, out=scratch["below"])
+        below = np.minimum(x, 0, out=scratch.below)
         np.expm1(below, out=below)
         below *= float(self.alpha)
         np.maximum(x, 0, out=y)
@@ -118,10 +116,10 @@ class ELU(_Activation):
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dx = dy`` where ``y > 0``, else ``(y + α) dy``."""
         alpha = float(self.alpha)
-        slope = np.minimum(y, 0, out=scratch["below"])
+        slope = np.minimum(y, 0, out=scratch.below)
         slope += alpha  # α where y > 0
         if alpha != 1:
-            above = np.greater(y, 0, out=scratch["above"])  # as numbers, 1 or 0
+            above = np.greater(y, 0, out=scratch.above)  # as numbers, 1 or 0
             above *= 1 - alpha
             slope += above
         np.multiply(dy, slope, out=dx)
@@ -131,8 +129,8 @@ class ELU(_Activation):
 class Tanh(_Activation):
     """Hyperbolic tangent, ``y = tanh(x)``."""
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
-        return {"slope": Scratch(input_shape, kept=False)}
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
+        return {"slope": Scratch(input_shape, dtype, kept=False)}
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = tanh(x)``."""
@@ -140,7 +138,7 @@ class Tanh(_Activation):
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dx = dy (1 - y²)``."""
-        slope = np.multiply(y, y, out=scratch["slope"])
+        slope = np.multiply(y, y, out=scratch.slope)
         np.subtract(1, slope, out=slope)
         np.multiply(dy, slope, out=dx)
 
@@ -149,8 +147,8 @@ class Tanh(_Activation):
 class Sigmoid(_Activation):
     """Logistic function, ``y = 1 / (1 + exp(-x))``."""
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
-        return {"slope": Scratch(input_shape, kept=False)}
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
+        return {"slope": Scratch(input_shape, dtype, kept=False)}
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = (1 + tanh(x / 2)) / 2``, the same function without overflow."""
@@ -161,7 +159,7 @@ class Sigmoid(_Activation):
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dx = dy y (1 - y)``."""
-        slope = np.subtract(1, y, out=scratch["slope"])
+        slope = np.subtract(1, y, out=scratch.slope)
         slope *= y
         np.multiply(dy, slope, out=dx)
 
@@ -183,11 +181,11 @@ class GELU(_Activation):
 
     reads_y: ClassVar[bool] = False
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
         return {
-            "slope": Scratch(input_shape, optional=True),
-            "clipped": Scratch(input_shape, kept=False),
-            "gate": Scratch(input_shape, kept=False),
+            "slope": Scratch(input_shape, dtype) if backward else None,
+            "clipped": Scratch(input_shape, dtype, kept=False),
+            "gate": Scratch(input_shape, dtype, kept=False),
         }
 
     def forward(self, x, y, params, scratch, training, rng):
@@ -199,8 +197,8 @@ class GELU(_Activation):
         """
         a = (2 / np.pi) ** 0.5
         b = 0.044715 * a
-        z, slope = np.clip(x, -10, 10, out=scratch["clipped"]), scratch.get("slope")
-        gate = np.multiply(z, z, out=scratch["gate"])
+        z, slope = np.clip(x, -10, 10, out=scratch.clipped), scratch.slope
+        gate = np.multiply(z, z, out=scratch.gate)
         if slope is not None:
             np.multiply(gate, 6 * b, out=slope)
             slope += 2 * a
@@ -220,7 +218,7 @@ class GELU(_Activation):
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dx = s dy``, with the slope ``s`` that `forward` kept: both need one ``tanh``."""
-        np.multiply(dy, scratch["slope"], out=dx)
+        np.multiply(dy, scratch.slope, out=dx)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -239,15 +237,15 @@ class SiLU(_Activation):
 
     reads_y: ClassVar[bool] = False
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
         return {
-            "slope": Scratch(input_shape, optional=True),
-            "gate": Scratch(input_shape, kept=False),
+            "slope": Scratch(input_shape, dtype) if backward else None,
+            "gate": Scratch(input_shape, dtype, kept=False),
         }
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = x σ(x)``, with the slope ``σ (1 + x (1 - σ))``."""
-        gate, slope = np.multiply(x, 0.5, out=scratch["gate"]), scratch.get("slope")
+        gate, slope = np.multiply(x, 0.5, out=scratch.gate), scratch.slope
         np.tanh(gate, out=gate)
         gate += 1
         gate *= 0.5  # σ(x) = (1 + tanh(x / 2)) / 2
@@ -260,7 +258,7 @@ class SiLU(_Activation):
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dx = s dy``, with the slope ``s`` that `forward` kept: both need one ``tanh``."""
-        np.multiply(dy, scratch["slope"], out=dx)
+        np.multiply(dy, scratch.slope, out=dx)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -280,15 +278,15 @@ class Softmax(_Activation):
     [[0.75, 0.25]]
     """
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
         return {
-            "product": Scratch(input_shape, kept=False),
-            "sum": Scratch(input_shape[1:], kept=False),
+            "product": Scratch(input_shape, dtype, kept=False),
+            "sum": Scratch(input_shape[1:], dtype, kept=False),
         }
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y[i] = exp(x[i] - max x) / Σ exp(x[j] - max x)``: nothing overflows."""
-        total = np.maximum.reduce(x, axis=0, out=scratch["sum"])
+        total = np.maximum.reduce(x, axis=0, out=scratch.sum)
         np.subtract(x, total, out=y)
         np.exp(y, out=y)
         np.add.reduce(y, axis=0, out=total)
@@ -296,7 +294,7 @@ class Softmax(_Activation):
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dx[i] = y[i] (dy[i] - Σ y[j] dy[j])``, the product with the Jacobian."""
-        product = np.multiply(y, dy, out=scratch["product"])
-        total = np.add.reduce(product, axis=0, out=scratch["sum"])
+        product = np.multiply(y, dy, out=scratch.product)
+        total = np.add.reduce(product, axis=0, out=scratch.sum)
         np.subtract(dy, total, out=dx)
         dx *= y

@@ -9,19 +9,23 @@ wherever else an image is:
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from skcnn._hyperparameters import check_bool, check_pair, check_real
-from skcnn.layers._layer import Layer, Scratch, Shape, image_shape
+from skcnn.layers._layer import Layer, Scratch, Shape, Wanted, image_shape
+from skcnn.layers.windows import Frame
 
 
 class _Augmentation(Layer):
     """Something is drawn for every sample, and kept where a backward pass follows."""
 
     writes: ClassVar[Literal["new", "over_x", "view"]] = "over_x"
-    draws: ClassVar[bool] = True
+
+    @property
+    def draws(self) -> bool:
+        return True
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return image_shape(self, input_shape)
@@ -62,73 +66,65 @@ class RandomCrop(_Augmentation):
         self._paddings(input_shape)
         return input_shape
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
         C, H, W = input_shape
         PH, PW = self._paddings(input_shape)
         return {
-            "offset": Scratch((2,), np.intp, optional=True),
-            "padded": Scratch((C, H + 2 * PH, W + 2 * PW), kept=False),
+            "offset": Scratch((2,), np.intp) if backward else None,
+            "padded": Scratch((C, H + 2 * PH, W + 2 * PW), dtype, kept=False),
             "source": Scratch((H, W), np.intp, kept=False),
         }
 
-    def views(self, x, y, dx, dy, scratch):
-        _, H, W, n = x.shape
-        PH, PW = self._paddings(x.shape[:-1])
-        pixels = np.arange(H).reshape(H, 1, 1) * (W + 2 * PW) + np.arange(W).reshape(1, W, 1)
-        return {
-            **_margins(scratch["padded"], PH, PW),
-            "centre": np.array([[PH], [PW]]),
-            # where a crop's pixels lie, from its first one on, in a flat channel; with the
-            # batch last, neighbours are n numbers apart
-            "pixels": pixels * n,  # (H, W, 1)
-            "samples": np.arange(n),
-        }
+    def bind(self, x, y, dx, dy, scratch):
+        return _Crops(*self._paddings(x.shape[:-1]), x, scratch)
 
-    def forward(self, x, y, params, scratch, training, rng):
+    def forward(self, x, y, params, crops, training, rng):
         """``y[c, q] = x[c, q + r - padding]``, with ``r`` in 0 … 2 padding; 0 outside."""
-        offset, centre = scratch.get("offset"), scratch["centre"]
+        offset = crops.offset
         if not training:
             if offset is not None:
-                offset[...] = centre
+                offset[...] = crops.centre
             np.copyto(y, x)
             return
-        drawn = rng.integers(0, 2 * centre, (2, x.shape[-1]), endpoint=True)
+        drawn = rng.integers(0, 2 * crops.centre, (2, x.shape[-1]), endpoint=True)
         if offset is not None:
             offset[...] = drawn
-        _crop(x, y, drawn, scratch)
+        crops.cut(x, y, drawn)
 
-    def backward(self, dx, dy, x, y, params, grads, scratch):
+    def backward(self, dx, dy, x, y, params, grads, crops):
         """``dx[c, q] = dy[c, q - r + padding]``: moved back."""
-        _crop(dy, dx, 2 * scratch["centre"] - scratch["offset"], scratch)
+        crops.cut(dy, dx, 2 * crops.centre - crops.offset)
 
 
-def _crop(image: np.ndarray, out: np.ndarray, offset: np.ndarray, scratch: dict) -> None:
-    """Cut out of the padded `image` what starts at each sample's `offset`."""
-    padded, n = scratch["padded"], image.shape[-1]
-    _pad(image, scratch)
-    start = (offset[0] * padded.shape[2] + offset[1]) * n + scratch["samples"]
-    source = np.add(scratch["pixels"], start, out=scratch["source"])  # (H, W, n)
-    _take(padded, source, out)
+class _Crops:
+    """The padded images of one batch, and where pixels lie in them.
 
+    Attributes
+    ----------
+    offset : ndarray of int of shape (2, n) or None
+        What was drawn for each sample, rows and columns.
+    centre : ndarray of int of shape (2, 1)
+        The offset that changes nothing.
+    """
 
-def _margins(padded: np.ndarray, PH: int, PW: int) -> dict:
-    """The image inside of `padded`, and what lies around it."""
-    _, height, width, _ = padded.shape
-    rows, columns = slice(PH, height - PH), slice(PW, width - PW)
-    return {
-        "inside": padded[:, rows, columns],
-        "margins": [
-            padded[:, :PH], padded[:, rows.stop :],
-            padded[:, rows, :PW], padded[:, rows, columns.stop :],
-        ],
-    }  # fmt: skip
+    def __init__(self, PH: int, PW: int, x: np.ndarray, scratch: Any) -> None:
+        _, H, W, n = x.shape
+        self.offset, self._source = scratch.offset, scratch.source
+        self.centre = np.array([[PH], [PW]])
+        self._frame = Frame(scratch.padded, slice(PH, PH + H), slice(PW, PW + W))
+        # where a crop's pixels lie, from its first one on, in a flat channel; with the batch
+        # last, neighbours are n numbers apart
+        pixels = np.arange(H).reshape(H, 1, 1) * (W + 2 * PW) + np.arange(W).reshape(1, W, 1)
+        self._pixels = pixels * n  # (H, W, 1)
+        self._samples = np.arange(n)
 
-
-def _pad(image: np.ndarray, scratch: dict) -> None:
-    """Write the `image` into the padded one, with zeros around it."""
-    for margin in scratch["margins"]:
-        margin[...] = 0
-    np.copyto(scratch["inside"], image)
+    def cut(self, image: np.ndarray, out: np.ndarray, offset: np.ndarray) -> None:
+        """Cut out of the padded `image` what starts at each sample's `offset`."""
+        padded, n = self._frame.array, image.shape[-1]
+        self._frame.write(image)
+        start = (offset[0] * padded.shape[2] + offset[1]) * n + self._samples
+        source = np.add(self._pixels, start, out=self._source)  # (H, W, n)
+        _take(padded, source, out)
 
 
 def _take(padded: np.ndarray, source: np.ndarray, out: np.ndarray) -> None:
@@ -172,12 +168,12 @@ class RandomFlip(_Augmentation):
         self._axes()
         return image_shape(self, input_shape)
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
-        return {"flipped": Scratch((len(self._axes()),), bool, optional=True)}
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
+        return {"flipped": Scratch((len(self._axes()),), bool) if backward else None}
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y[c, i, j] = x[c, i, W - 1 - j]`` or ``x[c, i, j]``; likewise for the rows."""
-        flipped, axes = scratch.get("flipped"), self._axes()
+        flipped, axes = scratch.flipped, self._axes()
         np.copyto(y, x)
         if training:
             drawn = rng.random((len(axes), x.shape[-1])) < 0.5
@@ -190,7 +186,7 @@ class RandomFlip(_Augmentation):
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dx[c, i, j] = dy[c, i, W - 1 - j]`` or ``dy[c, i, j]``: mirrored again."""
         np.copyto(dx, dy)
-        _flip(dx, scratch["flipped"], self._axes())
+        _flip(dx, scratch.flipped, self._axes())
 
 
 def _flip(image: np.ndarray, flipped: np.ndarray, axes: list[int]) -> None:
@@ -212,38 +208,29 @@ class _Warp(_Augmentation):
     def _draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """The inverse of each sample's map, (2, 2, n), for (row, column)."""
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
         C, H, W = input_shape
         return {
-            "inverse": Scratch((2, 2), optional=True),
-            "padded": Scratch((C, H + 2, W + 2), kept=False),
+            "inverse": Scratch((2, 2), dtype) if backward else None,
+            "padded": Scratch((C, H + 2, W + 2), dtype, kept=False),
             "source": Scratch((H, W), np.intp, kept=False),
             "column_source": Scratch((H, W), np.intp, kept=False),
-            "down": Scratch((H, W), kept=False),
-            "right": Scratch((H, W), kept=False),
-            "beside": Scratch((C, H, W), kept=False),
-            "below": Scratch((C, H, W), kept=False),
+            "down": Scratch((H, W), dtype, kept=False),
+            "right": Scratch((H, W), dtype, kept=False),
+            "beside": Scratch((C, H, W), dtype, kept=False),
+            "below": Scratch((C, H, W), dtype, kept=False),
         }
 
-    def views(self, x, y, dx, dy, scratch):
-        _, H, W, n = x.shape
-        return {
-            **_margins(scratch["padded"], 1, 1),
-            # rows (H, 1, 1) and columns (1, W, 1), seen from the centre
-            "rows": (np.arange(H) - (H - 1) / 2).astype(x.dtype).reshape(H, 1, 1),
-            "columns": (np.arange(W) - (W - 1) / 2).astype(x.dtype).reshape(1, W, 1),
-            "samples": np.arange(n),
-            "steps": (0, (W + 1) * n),  # to the upper row, and on to the left of the lower one
-            "step_right": n,
-        }
+    def bind(self, x, y, dx, dy, scratch):
+        return _Corners(x, scratch)
 
-    def forward(self, x, y, params, scratch, training, rng):
+    def forward(self, x, y, params, corners, training, rng):
         """``y[c, q] = Σ (1 - |u - i|) (1 - |v - j|) x[c, i, j]``, ``(u, v) = A (q - m) + m``.
 
         The sum is over the four pixels ``(i, j)`` around ``(u, v)``; ``m`` is
         the centre and ``A`` the inverse of the sample's map.
         """
-        inverse = scratch.get("inverse")
+        inverse = corners.inverse
         if not training:
             if inverse is not None:
                 inverse[...] = np.eye(2)[..., np.newaxis]
@@ -252,53 +239,82 @@ class _Warp(_Augmentation):
         drawn = self._draw(rng, x.shape[-1]).astype(x.dtype)
         if inverse is not None:
             inverse[...] = drawn
-        source, down, right = _look_up(drawn, scratch)
-        _pad(x, scratch)
-        padded, beside, below = scratch["padded"], scratch["beside"], scratch["below"]
-        for row, step in zip((y, below), scratch["steps"], strict=True):
+        source, down, right = corners.look_up(drawn)
+        corners.frame.write(x)
+        padded, beside, below = corners.frame.array, corners.beside, corners.below
+        for row, step in zip((y, below), corners.steps, strict=True):
             source += step
             _take(padded, source, row)
-            source += scratch["step_right"]
+            source += corners.step_right
             _take(padded, source, beside)
             _move(row, beside, right)  # between two neighbours of one row
         _move(y, below, down)
 
-    def backward(self, dx, dy, x, y, params, grads, scratch):
+    def backward(self, dx, dy, x, y, params, grads, corners):
         """``dx[c, i, j] = Σ (1 - |u - i|) (1 - |v - j|) dy[c, q]`` over the ``q`` nearby."""
-        source, down, right = _look_up(scratch["inverse"], scratch)
-        corners, weights = [], []
-        for row_weight, step in zip((1 - down, down), scratch["steps"], strict=True):
+        source, down, right = corners.look_up(corners.inverse)
+        places, weights = [], []
+        for row_weight, step in zip((1 - down, down), corners.steps, strict=True):
             source += step
-            corners += [source.flatten(), source.flatten() + scratch["step_right"]]
-            source += scratch["step_right"]
+            places += [source.flatten(), source.flatten() + corners.step_right]
+            source += corners.step_right
             weights += [row_weight * (1 - right), row_weight * right]
-        place, weight = np.concatenate(corners), np.stack(weights)
-        padded = scratch["padded"]
+        place, weight = np.concatenate(places), np.stack(weights)
+        padded = corners.frame.array
         for c in range(len(dy)):
             shares = (weight * dy[c]).ravel()
             sums = np.bincount(place, shares, minlength=padded[c].size)
             padded[c] = sums.reshape(padded[c].shape)
-        np.copyto(dx, scratch["inside"])
+        np.copyto(dx, corners.frame.inside)
 
 
-def _look_up(inverse: np.ndarray, scratch: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where every pixel comes from, for each sample; each result is (H, W, n).
+class _Corners:
+    """The images of one batch with a margin of one pixel, and where points lie in them.
 
-    The first is the place of the upper left of the four pixels around, in a
-    flat channel with a margin of one pixel; the others are how far below and
-    how far to the right of it the point lies, from 0 to 1.
+    Attributes
+    ----------
+    inverse : ndarray of shape (2, 2, n) or None
+        What was drawn for each sample.
+    frame : Frame
+        The images within their margin.
+    beside, below : ndarray of shape (C, H, W, n)
+        Room for what is looked up.
+    steps : (int, int)
+        In a flat channel: to the upper row, and on from its right corner to
+        the left one of the lower row.
+    step_right : int
+        To the pixel on the right.
     """
-    rows, columns = scratch["rows"], scratch["columns"]
-    H, W, n = len(rows), columns.shape[1], inverse.shape[-1]
-    down, right = scratch["down"], scratch["right"]
-    np.add(rows * inverse[0, 0] + (H + 1) / 2, columns * inverse[0, 1], out=down)
-    np.add(rows * inverse[1, 0] + (W + 1) / 2, columns * inverse[1, 1], out=right)
-    source = _split(down, H, scratch["source"])
-    source *= W + 2
-    source += _split(right, W, scratch["column_source"])
-    source *= n
-    source += scratch["samples"]
-    return source, down, right
+
+    def __init__(self, x: np.ndarray, scratch: Any) -> None:
+        _, H, W, n = x.shape
+        self.inverse, self.beside, self.below = scratch.inverse, scratch.beside, scratch.below
+        self.frame = Frame(scratch.padded, slice(1, H + 1), slice(1, W + 1))
+        self.steps, self.step_right = (0, (W + 1) * n), n
+        # rows (H, 1, 1) and columns (1, W, 1), seen from the centre
+        self._rows = (np.arange(H) - (H - 1) / 2).astype(x.dtype).reshape(H, 1, 1)
+        self._columns = (np.arange(W) - (W - 1) / 2).astype(x.dtype).reshape(1, W, 1)
+        self._samples = np.arange(n)
+        self._down, self._right = scratch.down, scratch.right
+        self._source, self._column_source = scratch.source, scratch.column_source
+
+    def look_up(self, inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where every pixel comes from, for each sample; each result is (H, W, n).
+
+        The first is the place of the upper left of the four pixels around, in a
+        flat channel; the others are how far below and how far to the right of
+        it the point lies, from 0 to 1.
+        """
+        rows, columns, down, right = self._rows, self._columns, self._down, self._right
+        H, W, n = len(rows), columns.shape[1], inverse.shape[-1]
+        np.add(rows * inverse[0, 0] + (H + 1) / 2, columns * inverse[0, 1], out=down)
+        np.add(rows * inverse[1, 0] + (W + 1) / 2, columns * inverse[1, 1], out=right)
+        source = _split(down, H, self._source)
+        source *= W + 2
+        source += _split(right, W, self._column_source)
+        source *= n
+        source += self._samples
+        return source, down, right
 
 
 def _split(point: np.ndarray, size: int, whole: np.ndarray) -> np.ndarray:

@@ -1,12 +1,12 @@
 """Batch normalisation."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from skcnn._hyperparameters import check_int, check_real
-from skcnn.layers._layer import Layer, Params, Scratch, Shape
+from skcnn.layers._layer import Layer, Params, Scratch, Shape, Wanted
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -44,7 +44,10 @@ class BatchNorm(Layer):
     epsilon: float = 1e-5
 
     writes: ClassVar[Literal["new", "over_x", "view"]] = "over_x"
-    decayed: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def decayed(self) -> tuple[str, ...]:
+        return ()
 
     @property
     def samples_together(self) -> int:
@@ -66,54 +69,40 @@ class BatchNorm(Layer):
         params["weight"][...] = params["running_variance"][...] = 1
         params["bias"][...] = params["running_mean"][...] = 0
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
         return {
-            "centered": Scratch(input_shape, optional=True),
-            "product": Scratch(input_shape, kept=False, optional=True),
+            "centered": Scratch(input_shape, dtype) if backward else None,
+            "product": Scratch(input_shape, dtype, kept=False) if backward else None,
         }
 
-    def views(self, x, y, dx, dy, scratch):
-        C, n = x.shape[0], x.shape[-1]
-        starts = list(range(0, n, self.ghost_size))
-        if len(starts) > 1 and n - starts[-1] == 1:
-            starts.pop()
-        samples = np.diff([*starts, n])  # in each ghost batch
-        arrays = {"x3": x, "y3": y, "dx3": dx, "dy3": dy, **scratch}
-        return {
-            **{k: None if a is None else a.reshape(C, -1, n) for k, a in arrays.items()},
-            "starts": starts,
-            "samples": samples.astype(x.dtype),
-            "ghost_of": np.repeat(np.arange(len(starts)), samples),  # of every sample
-        }
+    def bind(self, x, y, dx, dy, scratch):
+        return _Ghosts(self.ghost_size, x, y, dx, dy, scratch)
 
-    def forward(self, x, y, params, scratch, training, rng):
+    def forward(self, x, y, params, ghosts, training, rng):
         """``y = γ (x - μ) / sqrt(σ² + ε) + β``, with the moments of each ghost batch.
 
-        Without `training` these are the running moments. The sums run over the
-        pixels first and over the samples of a ghost batch then; what is found
-        for each is spread over its samples, as ``(C, 1, n)``.
+        Without `training` these are the running moments.
         """
-        x3, y3 = scratch["x3"], scratch["y3"]  # (C, H·W, n)
         gamma, beta = params["weight"][:, None, None], params["bias"][:, None, None]
         if training:
-            centered = scratch["centered"] if "centered" in scratch else np.empty_like(x3)
-            numbers = scratch["samples"] * x3.shape[1]  # with the same moments
-            mean = _ghost_sums(x3, scratch["starts"]) / numbers  # (C, ghosts)
-            np.subtract(x3, mean[:, None, scratch["ghost_of"]], out=centered)
-            squares = np.multiply(centered, centered, out=y3)
-            variance = _ghost_sums(squares, scratch["starts"]) / numbers
-            scratch["moments"] = mean, variance, numbers
-            inverse = (1 / np.sqrt(variance + self.epsilon))[:, None, scratch["ghost_of"]]
+            centered = np.empty_like(ghosts.x) if ghosts.centered is None else ghosts.centered
+            numbers = ghosts.samples * ghosts.x.shape[1]  # with the same moments
+            mean = ghosts.sums(np.add.reduce(ghosts.x, axis=1)) / numbers  # (C, ghosts)
+            np.subtract(ghosts.x, ghosts.spread(mean), out=centered)
+            squares = np.multiply(centered, centered, out=ghosts.y)
+            variance = ghosts.sums(np.add.reduce(squares, axis=1)) / numbers
+            ghosts.moments = mean, variance, numbers
+            inverse = ghosts.spread(1 / np.sqrt(variance + self.epsilon))
         else:
-            centered = scratch.get("centered", y3)
-            np.subtract(x3, params["running_mean"][:, None, None], out=centered)
+            centered = ghosts.y if ghosts.centered is None else ghosts.centered
+            np.subtract(ghosts.x, params["running_mean"][:, None, None], out=centered)
             variance = np.maximum(params["running_variance"], 0)[:, None, None]
-            scratch["moments"], inverse = None, 1 / np.sqrt(variance + self.epsilon)
-        scratch["inverse"] = inverse = inverse.astype(x.dtype, copy=False)
-        np.multiply(centered, gamma * inverse, out=y3)
-        y3 += beta
+            ghosts.moments, inverse = None, 1 / np.sqrt(variance + self.epsilon)
+        ghosts.inverse = inverse = inverse.astype(x.dtype, copy=False)
+        np.multiply(centered, gamma * inverse, out=ghosts.y)
+        ghosts.y += beta
 
-    def backward(self, dx, dy, x, y, params, grads, scratch):
+    def backward(self, dx, dy, x, y, params, grads, ghosts):
         """``dβ = Σ dy``, ``dγ = Σ dy x̂``, ``dx = γ/σ (dy - mean(dy) - x̂ mean(dy x̂))``.
 
         ``x̂ = (x - μ)/σ`` is the normalised input. The moments depend on ``x``
@@ -121,32 +110,64 @@ class BatchNorm(Layer):
         part in no gradient: theirs is what they have to move by, against its
         sign.
         """
-        dy3, centered, inverse = scratch["dy3"], scratch["centered"], scratch["inverse"]
-        gamma, ghost_of = params["weight"][:, None, None], scratch["ghost_of"]
-        product = np.multiply(dy3, centered, out=scratch["product"])
-        db = np.add.reduce(dy3, axis=1)  # (C, n)
+        gamma, centered, inverse = params["weight"][:, None, None], ghosts.centered, ghosts.inverse
+        product = np.multiply(ghosts.dy, centered, out=ghosts.product)
+        db = np.add.reduce(ghosts.dy, axis=1)  # (C, n)
         dg = np.add.reduce(product, axis=1) * inverse[:, 0]
         np.add.reduce(db, axis=1, out=grads["bias"])
         np.add.reduce(dg, axis=1, out=grads["weight"])
         grads["running_mean"][...] = grads["running_variance"][...] = 0
-        if scratch["moments"] is not None:
-            mean, variance, numbers = scratch["moments"]
-            share = (1 - self.momentum) * scratch["samples"]
+        if ghosts.moments is not None:
+            mean, variance, numbers = ghosts.moments
+            share = (1 - self.momentum) * ghosts.samples
             unbiased = variance * (numbers / np.maximum(numbers - 1, 1))
             for name, moment in (("running_mean", mean), ("running_variance", unbiased)):
                 np.dot(params[name][:, None] - moment, share, out=grads[name])
         if dx is None:
             return
-        dx3 = scratch["dx3"]
-        if scratch["moments"] is not None:
-            of_dy = np.add.reduceat(db, scratch["starts"], axis=1) / numbers
-            of_both = np.add.reduceat(dg, scratch["starts"], axis=1) / numbers
-            centered *= inverse * of_both[:, None, ghost_of]
-            centered += of_dy[:, None, ghost_of]
-            dy3 = np.subtract(dy3, centered, out=dx3)
-        np.multiply(dy3, gamma * inverse, out=dx3)
+        d_centered = ghosts.dy
+        if ghosts.moments is not None:
+            centered *= inverse * ghosts.spread(ghosts.sums(dg) / numbers)
+            centered += ghosts.spread(ghosts.sums(db) / numbers)
+            d_centered = np.subtract(ghosts.dy, centered, out=ghosts.dx)
+        np.multiply(d_centered, gamma * inverse, out=ghosts.dx)
 
 
-def _ghost_sums(x3: np.ndarray, starts: list[int]) -> np.ndarray:
-    """Sums over the pixels and samples of each ghost batch, (C, ghosts)."""
-    return np.add.reduceat(np.add.reduce(x3, axis=1), starts, axis=1)
+class _Ghosts:
+    """The ghost batches of one batch, and its arrays with the pixels on one axis.
+
+    Attributes
+    ----------
+    x, y, dx, dy, centered, product : ndarray of shape (C, H·W, n) or None
+    samples : ndarray of shape (ghosts,)
+        Number of samples in each ghost batch.
+    inverse : ndarray of shape (C, 1, n) or (C, 1, 1)
+        ``1 / σ`` of the last forward pass.
+    moments : tuple of ndarray or None
+        Mean and variance of each ghost batch, ``(C, ghosts)``, and of how many
+        numbers, ``(ghosts,)``; None for a pass without training.
+    """
+
+    def __init__(self, ghost_size: int, x: Any, y: Any, dx: Any, dy: Any, scratch: Any) -> None:
+        C, n = x.shape[0], x.shape[-1]
+        self.x, self.y, self.dx, self.dy, self.centered, self.product = (
+            None if array is None else array.reshape(C, -1, n)
+            for array in (x, y, dx, dy, scratch.centered, scratch.product)
+        )
+        starts = list(range(0, n, ghost_size))
+        if len(starts) > 1 and n - starts[-1] == 1:
+            starts.pop()
+        samples = np.diff([*starts, n])
+        self._starts = starts
+        self._ghost_of = np.repeat(np.arange(len(starts)), samples)  # of every sample
+        self.samples = samples.astype(x.dtype)
+        self.inverse: Any = None
+        self.moments: Any = None
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the samples of each ghost batch, (C, n) to (C, ghosts)."""
+        return np.add.reduceat(values, self._starts, axis=1)
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """What was found for each ghost batch at each of its samples, (C, ghosts) to (C, 1, n)."""
+        return values[:, None, self._ghost_of]

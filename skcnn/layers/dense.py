@@ -8,7 +8,8 @@ import numpy as np
 
 from skcnn._hyperparameters import check_bool, check_int
 from skcnn.initializers import He, Initializer
-from skcnn.layers._layer import Layer, Params, Reach, Shape
+from skcnn.layers._layer import Layer, Params, Shape
+from skcnn.layers.windows import Windows
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -83,8 +84,8 @@ class Dense(Layer):
     def multiply_adds(self, input_shape: Shape) -> int:
         return self.units * prod(input_shape)
 
-    def reach(self, input_shape: Shape) -> tuple[Reach, ...]:
-        return (Reach(positions=1, kernel=prod(input_shape)),)  # all units have the same
+    def reach(self, input_shape: Shape) -> tuple[Windows, ...]:
+        return (Windows(prod(input_shape), prod(input_shape)),)  # all units have the same
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = W x + b`` for every column."""

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from skcnn._hyperparameters import check_real
-from skcnn.layers._layer import Layer, Scratch, Shape
+from skcnn.layers._layer import Layer, Scratch, Shape, Wanted
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -25,18 +25,21 @@ class Dropout(Layer):
     rate: float
 
     writes: ClassVar[Literal["new", "over_x", "view"]] = "over_x"
-    draws: ClassVar[bool] = True
+
+    @property
+    def draws(self) -> bool:
+        return True
 
     def output_shape(self, input_shape: Shape) -> Shape:
         check_real("Dropout", "rate", self.rate, 0, 1)
         return input_shape
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
-        return {"factor": Scratch(input_shape, optional=True)}
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
+        return {"factor": Scratch(input_shape, dtype) if backward else None}
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = r x``, with each ``r`` either 0 or ``1 / (1 - rate)``."""
-        factor = scratch.get("factor")
+        factor = scratch.factor
         if training and self.rate > 0:
             if factor is None:
                 factor = np.empty_like(y)
@@ -51,4 +54,4 @@ class Dropout(Layer):
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dx = r dy``."""
-        np.multiply(dy, scratch["factor"], out=dx)
+        np.multiply(dy, scratch.factor, out=dx)

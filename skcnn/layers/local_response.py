@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from skcnn._hyperparameters import check_int, check_real
-from skcnn.layers._layer import Layer, Scratch, Shape, image_shape
+from skcnn.layers._layer import Layer, Scratch, Shape, Wanted, image_shape
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -52,21 +52,22 @@ class LocalResponseNorm(Layer):
         check_real("LocalResponseNorm", "k", self.k, 0, bounds="()")
         return image_shape(self, input_shape)
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
         return {
-            "base": Scratch(input_shape),
-            "power": Scratch(input_shape, optional=True),
-            "term": Scratch(input_shape, kept=False),
-            "total": Scratch(input_shape, kept=False, optional=True),
+            "base": Scratch(input_shape, dtype),
+            "power": Scratch(input_shape, dtype) if backward else None,
+            "term": Scratch(input_shape, dtype, kept=False),
+            "total": Scratch(input_shape, dtype, kept=False) if backward else None,
         }
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y[c] = x[c] b[c]^-β``, with the base ``b[c] = k + α Σ x[c']²``."""
-        squares = np.multiply(x, x, out=scratch["term"])
-        base = _sum_neighbours(squares, self.size // 2, scratch["base"])
+        squares = np.multiply(x, x, out=scratch.term)
+        base = _sum_neighbours(squares, self.size // 2, scratch.base)
         base *= float(self.alpha)
         base += float(self.k)
-        power = _negative_power(base, float(self.beta), scratch.get("power", y), scratch["term"])
+        power = y if scratch.power is None else scratch.power
+        _negative_power(base, float(self.beta), power, scratch.term)
         np.multiply(x, power, out=y)
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
@@ -75,23 +76,24 @@ class LocalResponseNorm(Layer):
         ``c`` is among the neighbours of ``c'`` just as ``c'`` is among those of
         ``c``, so that this is the same sum.
         """
-        dy *= scratch["power"]
-        term = np.multiply(dy, x, out=scratch["term"])
-        term /= scratch["base"]
-        total = _sum_neighbours(term, self.size // 2, scratch["total"])
+        dy *= scratch.power
+        term = np.multiply(dy, x, out=scratch.term)
+        term /= scratch.base
+        total = _sum_neighbours(term, self.size // 2, scratch.total)
         total *= x
         total *= -2 * float(self.alpha) * float(self.beta)
         np.add(dy, total, out=dx)
 
 
-def _negative_power(base: np.ndarray, beta: float, out: np.ndarray, term: np.ndarray) -> np.ndarray:
-    """``base^-β``; the paper's ``β = 3/4`` by two roots, which are faster and exactly rounded."""
+def _negative_power(base: np.ndarray, beta: float, out: np.ndarray, term: np.ndarray) -> None:
+    """``out = base^-β``; the paper's ``β = 3/4`` by two roots, faster and exactly rounded."""
     if beta != 0.75:
-        return np.power(base, -beta, out=out)
+        np.power(base, -beta, out=out)
+        return
     np.sqrt(base, out=out)
     np.sqrt(out, out=term)
     out *= term
-    return np.divide(1, out, out=out)
+    np.divide(1, out, out=out)
 
 
 def _sum_neighbours(terms: np.ndarray, reach: int, total: np.ndarray) -> np.ndarray:

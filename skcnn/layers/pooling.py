@@ -1,32 +1,84 @@
 """Pooling: a window of pixels becomes its maximum or its mean, or all pixels become one."""
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
 from skcnn._hyperparameters import check_bool, check_pair
-from skcnn.layers._layer import Layer, Reach, Scratch, Shape, image_shape
+from skcnn.layers._layer import Layer, Scratch, Shape, Wanted, image_shape
+from skcnn.layers.windows import Frame, Windows
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class _Pool2d(Layer):
-    """What maximum and mean share: the windows.
+class _Taps:
+    """The windows of one batch, as slices of its arrays.
 
     A window is pooled along its width first and along its height then. Each of
     the two steps sees its input as one strided slice, a *tap*, for every
     element of the window: tap ``j`` holds the ``j``-th pixel of all windows.
     Padding along the width needs a copy of the image; along the height the
     result of the first step is written between its margins.
+
+    Attributes
+    ----------
+    x, dx : list of ndarray
+        Taps along the width, each (C, H, OW, n). Where there is padding both
+        lie in the same padded image.
+    y : list of ndarray
+        Taps along the height, of what the first step made, each (C, OH, OW, n).
+    rows : Frame
+        What the first step makes, (C, H padded, OW, n).
+    columns : Frame or None
+        The image between its margins, (C, H, W padded, n); None where there is
+        no padding along the width.
+    size : int
+        Numbers in a window.
+    gapless_rows, gapless_columns : bool
+        Whether every pixel, padding included, lies in exactly one window.
+    disjoint_rows, disjoint_columns : bool
+        Whether every pixel lies in at most one window.
+    scratch : object
+        The scratch arrays as attributes.
     """
+
+    def __init__(self, height: Windows, width: Windows, x: Any, dx: Any, scratch: Any) -> None:
+        self.scratch, self.size = scratch, height.kernel * width.kernel
+        self.gapless_rows, self.gapless_columns = height.gapless, width.gapless
+        self.disjoint_rows, self.disjoint_columns = height.disjoint, width.disjoint
+        self.rows = Frame(scratch.rows, height.inside, slice(0, width.positions))
+        self.y = [scratch.rows[:, taps] for taps in _taps(height)]
+        self.columns = None
+        if scratch.padded is not None:
+            self.columns = Frame(scratch.padded, slice(0, height.size), width.inside)
+        self.d_image = dx if self.columns is None else scratch.padded  # that takes the gradient
+        image = x if self.columns is None else scratch.padded
+        self.x = [image[:, :, taps] for taps in _taps(width)]
+        self.dx = None if dx is None else [self.d_image[:, :, taps] for taps in _taps(width)]
+
+    def pad(self, x: np.ndarray, value: float) -> None:
+        """Write `value` wherever there is padding."""
+        self.rows.surround(value)
+        if self.columns is not None:
+            self.columns.write(x, around=value)
+
+
+def _taps(windows: Windows) -> list[slice]:
+    """Where the first, second, … pixels of all windows lie, in the padded axis."""
+    reach = windows.stride * (windows.positions - 1) + 1
+    return [slice(k, k + reach, windows.stride) for k in range(windows.kernel)]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class _Pool2d(Layer):
+    """What maximum and mean share: the windows."""
 
     pool_size: int | tuple[int, int]
     stride: int | tuple[int, int] | None = None
     padding: int | tuple[int, int] = 0
     clip: bool = False
 
-    def _axes(self, input_shape: Shape) -> tuple["_Axis", "_Axis"]:
-        """The checked geometry along height and width."""
+    def _axes(self, input_shape: Shape) -> tuple[Windows, Windows]:
+        """The checked windows along height and width."""
         name = type(self).__name__
         sizes = image_shape(self, input_shape)[1:]
         windows = check_pair(name, "pool_size", self.pool_size, 1)
@@ -46,89 +98,30 @@ class _Pool2d(Layer):
                 f"{'padded ' if any(paddings) else ''}input {padded[0]} x {padded[1]} "
                 f"(input shape {input_shape})."
             )
-        height, width = map(_Axis, sizes, windows, strides, paddings)
+        height, width = (
+            Windows(n, k, s, before=p, after=p)
+            for n, k, s, p in zip(sizes, windows, strides, paddings, strict=True)
+        )
         return height, width
 
     def output_shape(self, input_shape: Shape) -> Shape:
         height, width = self._axes(input_shape)
         return input_shape[0], height.positions, width.positions
 
-    def reach(self, input_shape: Shape) -> tuple[Reach, ...]:
-        return tuple(
-            Reach(axis.positions, axis.window, axis.stride, before=axis.padding)
-            for axis in self._axes(input_shape)
-        )
+    def reach(self, input_shape: Shape) -> tuple[Windows, ...]:
+        return self._axes(input_shape)
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
         C, H, _ = input_shape
         height, width = self._axes(input_shape)
-        # the image after the first step, when the rows of the windows are pooled
-        arrays = {"rows": Scratch((C, height.padded, width.positions), kept=False)}
-        if width.padding:
-            arrays["padded"] = Scratch((C, H, width.padded), kept=False)
-        return arrays
-
-    def views(self, x, y, dx, dy, scratch):
-        h, w = self._axes(x.shape[:-1])
-        (KH, SH, OH), (KW, SW, OW) = ((a.window, a.stride, a.positions) for a in (h, w))
-        rows = scratch["rows"]
-
-        def along_width(image):
-            return [image[:, :, j : j + SW * (OW - 1) + 1 : SW] for j in range(KW)]
-
-        def along_height(image):
-            return [image[:, i : i + SH * (OH - 1) + 1 : SH] for i in range(KH)]
-
-        padded = scratch.get("padded")
-        views = {
-            "x_taps": along_width(x if padded is None else padded),
-            "row_taps": along_height(rows),
-            "inner_rows": rows[:, h.inside],
-            "margins": [],
+        padded = (C, H, width.padded)
+        return {
+            "rows": Scratch((C, height.padded, width.positions), dtype, kept=False),
+            "padded": Scratch(padded, dtype, kept=False) if width.before else None,
         }
-        if h.padding:
-            views["margins"] += [rows[:, : h.padding], rows[:, -h.padding :]]
-        if padded is not None:
-            views["inside"] = padded[:, :, w.inside]
-            views["margins"] += [padded[:, :, : w.padding], padded[:, :, -w.padding :]]
-        if dx is not None:
-            views["dpadded"] = dx if padded is None else padded
-            views["dx_taps"] = along_width(views["dpadded"])
-            views["disjoint_rows"], views["disjoint_columns"] = SH >= KH, SW >= KW
-            views["gapless_rows"] = SH == KH and h.padded == SH * OH
-            views["gapless_columns"] = SW == KW and w.padded == SW * OW
-        return views
 
-
-class _Axis(NamedTuple):
-    """How the window moves along one axis: sizes in pixels."""
-
-    size: int
-    window: int
-    stride: int
-    padding: int  # on each side
-
-    @property
-    def padded(self) -> int:
-        return self.size + 2 * self.padding
-
-    @property
-    def positions(self) -> int:
-        """``floor((size + 2 padding - window) / stride) + 1``."""
-        return (self.padded - self.window) // self.stride + 1
-
-    @property
-    def inside(self) -> slice:
-        """Where the unpadded pixels lie in the padded ones."""
-        return slice(self.padding, self.padding + self.size)
-
-
-def _pad(x: np.ndarray, scratch: dict, value: float) -> None:
-    """Write `value` left and right of `x`, and above and below the rows, where there is padding."""
-    for margin in scratch["margins"]:
-        margin[...] = value
-    if "inside" in scratch:
-        np.copyto(scratch["inside"], x)
+    def bind(self, x, y, dx, dy, scratch):
+        return _Taps(*self._axes(x.shape[:-1]), x, dx, scratch)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -162,47 +155,44 @@ class MaxPool2d(_Pool2d):
 
     takes_maximum: ClassVar[bool] = True
 
-    def scratch(self, input_shape: Shape) -> dict[str, Scratch]:
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
+        wanted = super().scratch(input_shape, dtype, backward)
+        if not backward:
+            return {**wanted, "column_wins": None, "row_wins": None}
         height, width = self._axes(input_shape)
         C, OH, OW = self.output_shape(input_shape)
         rows = C, height.size, OW
         return {
-            **super().scratch(input_shape),
-            "column_wins": Scratch((width.window - 1, *rows), bool, optional=True),
-            "row_wins": Scratch((height.window - 1, C, OH, OW), bool, optional=True),
-            "row_share": Scratch(rows, kept=False, optional=True),
-            "share": Scratch((C, OH, OW), kept=False, optional=True),
+            **wanted,
+            "column_wins": Scratch((width.kernel - 1, *rows), bool),
+            "row_wins": Scratch((height.kernel - 1, C, OH, OW), bool),
+            "row_share": Scratch(rows, dtype, kept=False),
+            "share": Scratch((C, OH, OW), dtype, kept=False),
         }
 
-    def forward(self, x, y, params, scratch, training, rng):
+    def forward(self, x, y, params, taps, training, rng):
         """``y[p] = max x[p·stride + (i, j)]`` over the window's ``(i, j)``.
 
         A tournament: the maximum so far meets one tap after the other, and
         who won is kept. The earlier one wins a tie, so that the winner is the
         first maximum of the window in row-major order. Padding is ``-∞``.
         """
-        _pad(x, scratch, -np.inf)
-        rows = scratch["inner_rows"]  # (C, H, OW, n)
-        _tournament(scratch["x_taps"], rows, scratch.get("column_wins"))
-        _tournament(scratch["row_taps"], y, scratch.get("row_wins"))
+        taps.pad(x, -np.inf)
+        _tournament(taps.x, taps.rows.inside, taps.scratch.column_wins)  # (C, H, OW, n)
+        _tournament(taps.y, y, taps.scratch.row_wins)
 
-    def backward(self, dx, dy, x, y, params, grads, scratch):
+    def backward(self, dx, dy, x, y, params, grads, taps):
         """``dx[p·stride + (i, j)] += dy[p]`` where ``(i, j)`` won window ``p``."""
-        drows = scratch["rows"]  # now holds the gradient by the rows' maxima
-        if not scratch["gapless_rows"]:
-            drows[...] = 0
-        _award(
-            scratch["row_taps"], dy, scratch["row_wins"], scratch["share"],
-            scratch["disjoint_rows"],
-        )  # fmt: skip
-        if not scratch["gapless_columns"]:
-            scratch["dpadded"][...] = 0
-        _award(
-            scratch["dx_taps"], scratch["inner_rows"], scratch["column_wins"],
-            scratch["row_share"], scratch["disjoint_columns"],
-        )  # fmt: skip
-        if "inside" in scratch:
-            np.copyto(dx, scratch["inside"])
+        scratch = taps.scratch
+        if not taps.gapless_rows:
+            taps.rows.array[...] = 0  # now for the gradient by the rows' maxima
+        _award(taps.y, dy, scratch.row_wins, scratch.share, taps.disjoint_rows)
+        if not taps.gapless_columns:
+            taps.d_image[...] = 0
+        drows = taps.rows.inside
+        _award(taps.dx, drows, scratch.column_wins, scratch.row_share, taps.disjoint_columns)
+        if taps.columns is not None:
+            np.copyto(dx, taps.columns.inside)
 
 
 def _tournament(taps: list, champion: np.ndarray, wins: np.ndarray | None) -> None:
@@ -258,27 +248,26 @@ class AvgPool2d(_Pool2d):
     (16, 5, 5)
     """
 
-    def forward(self, x, y, params, scratch, training, rng):
+    def forward(self, x, y, params, taps, training, rng):
         """``y[p] = Σ x[p·stride + (i, j)] / (KH·KW)`` over the window's ``(i, j)``."""
-        _pad(x, scratch, 0)
-        rows = scratch["inner_rows"]  # (C, H, OW, n)
-        for total, taps in ((rows, scratch["x_taps"]), (y, scratch["row_taps"])):
-            np.copyto(total, taps[0])
-            for tap in taps[1:]:
-                total += tap
-        y *= 1 / (len(scratch["row_taps"]) * len(scratch["x_taps"]))
+        taps.pad(x, 0)
+        for total, parts in ((taps.rows.inside, taps.x), (y, taps.y)):
+            np.copyto(total, parts[0])
+            for part in parts[1:]:
+                total += part
+        y *= 1 / taps.size
 
-    def backward(self, dx, dy, x, y, params, grads, scratch):
+    def backward(self, dx, dy, x, y, params, grads, taps):
         """``dx[p·stride + (i, j)] += dy[p] / (KH·KW)`` for every ``(i, j)``."""
-        dy *= 1 / (len(scratch["row_taps"]) * len(scratch["x_taps"]))
-        scratch["rows"][...] = 0  # now for the gradient by the rows' sums
-        for tap in scratch["row_taps"]:
-            tap += dy
-        scratch["dpadded"][...] = 0
-        for tap in scratch["dx_taps"]:
-            tap += scratch["inner_rows"]
-        if "inside" in scratch:
-            np.copyto(dx, scratch["inside"])
+        dy *= 1 / taps.size
+        taps.rows.array[...] = 0  # now for the gradient by the rows' sums
+        for part in taps.y:
+            part += dy
+        taps.d_image[...] = 0
+        for part in taps.dx:
+            part += taps.rows.inside
+        if taps.columns is not None:
+            np.copyto(dx, taps.columns.inside)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -296,19 +285,17 @@ class GlobalAvgPool2d(Layer):
     def output_shape(self, input_shape: Shape) -> Shape:
         return image_shape(self, input_shape)[:1]
 
-    def reach(self, input_shape: Shape) -> tuple[Reach, ...]:
-        return tuple(Reach(positions=1, kernel=size) for size in input_shape[1:])
-
-    def views(self, x, y, dx, dy, scratch):
-        C, H, W, n = x.shape
-        return {"pixels": x.reshape(C, H * W, n)}
+    def reach(self, input_shape: Shape) -> tuple[Windows, ...]:
+        return tuple(Windows(size, size) for size in input_shape[1:])
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y[c] = Σ x[c, i, j] / (H·W)``."""
-        np.add.reduce(scratch["pixels"], axis=1, out=y)
-        y *= 1 / scratch["pixels"].shape[1]
+        C, H, W, n = x.shape
+        np.add.reduce(x.reshape(C, H * W, n), axis=1, out=y)
+        y *= 1 / (H * W)
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dx[c, i, j] = dy[c] / (H·W)``."""
-        dy *= 1 / scratch["pixels"].shape[1]
+        _, H, W, _ = dx.shape
+        dy *= 1 / (H * W)
         np.copyto(dx, dy[:, np.newaxis, np.newaxis])

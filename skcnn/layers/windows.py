@@ -1,0 +1,179 @@
+"""How windows lie along an axis, and arrays with a margin around an image.
+
+Everything that slides over an image knows it from here: convolution and
+pooling, their memory, and the receptive fields of a summary.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Windows(NamedTuple):
+    """Windows along one axis: sizes in pixels.
+
+    Window ``p`` holds the pixels ``p·stride + i·dilation - before``, ``i`` from
+    0 to ``kernel - 1``; those that do not exist are padding.
+
+    Parameters
+    ----------
+    size : int
+        Pixels along the axis.
+    kernel : int
+        Pixels in a window.
+    stride, dilation : int, default=1
+        Step from window to window, and from pixel to pixel in a window.
+    before, after : int, default=0
+        Padding on either side.
+    left_out : int, default=0
+        Windows that would fit at the end, but are left out.
+
+    Examples
+    --------
+    >>> strided = Windows(size=20, kernel=3, stride=2)
+    >>> strided.positions, list(strided.pixels(8)), strided.unused
+    (9, [16, 17, 18], 1)
+    """
+
+    size: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    before: int = 0
+    after: int = 0
+    left_out: int = 0
+
+    @property
+    def padded(self) -> int:
+        """Size with the padding."""
+        return self.before + self.size + self.after
+
+    @property
+    def extent(self) -> int:
+        """From a window's first pixel to its last, ``dilation (kernel - 1) + 1``."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def positions(self) -> int:
+        """Number of windows, ``floor((padded - extent) / stride) + 1``."""
+        return (self.padded - self.extent) // self.stride + 1 - self.left_out
+
+    @property
+    def inside(self) -> slice:
+        """Where the unpadded pixels lie in the padded ones."""
+        return slice(self.before, self.before + self.size)
+
+    @property
+    def unused(self) -> int:
+        """How many pixels lie in no window."""
+        used = {pixel for p in range(self.positions) for pixel in self.pixels(p)}
+        return self.size - len(used)
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether every pixel lies in at most one window."""
+        return self.stride >= self.extent
+
+    @property
+    def gapless(self) -> bool:
+        """Whether every pixel, padding included, lies in exactly one window."""
+        return self.stride == self.kernel and self.padded == self.stride * self.positions
+
+    def pixels(self, p: int) -> range:
+        """The pixels of window `p`, without padding."""
+        start, step = p * self.stride - self.before, self.dilation
+        stop = min(start + self.extent, self.size)
+        return range(max(start, start % step), stop, step)
+
+    def tap(self, k: int) -> tuple[slice, slice]:
+        """The `k`-th pixels of all windows, without padding, and which windows these are."""
+        k = k * self.dilation - self.before  # pixel of the first window
+        first = max(0, -(k // self.stride))
+        last = min(self.positions - 1, (self.size - 1 - k) // self.stride)
+        start = first * self.stride + k
+        stop = start + (last - first) * self.stride + 1 if last >= first else start
+        return slice(start, stop, self.stride), slice(first, max(first, last + 1))
+
+
+class TransposedWindows(NamedTuple):
+    """The same windows, looked at from their pixels.
+
+    What a transposed convolution makes: its input has a number for every
+    window, and its output one for every pixel, which depends on the windows
+    that hold it.
+
+    Parameters
+    ----------
+    windows : Windows
+
+    Examples
+    --------
+    >>> upsampled = TransposedWindows(Windows(size=7, kernel=3, stride=2))
+    >>> upsampled.size, upsampled.positions, [list(upsampled.pixels(q)) for q in range(3)]
+    (3, 7, [[0], [0], [0, 1]])
+    """
+
+    windows: Windows
+
+    @property
+    def size(self) -> int:
+        """Windows, the numbers of the input."""
+        return self.windows.positions
+
+    @property
+    def positions(self) -> int:
+        """Pixels, the numbers of the output."""
+        return self.windows.size
+
+    @property
+    def unused(self) -> int:
+        """How many windows hold padding only."""
+        return sum(not self.windows.pixels(p) for p in range(self.size))
+
+    def pixels(self, q: int) -> list[int]:
+        """The windows that hold pixel `q`."""
+        return [p for p in range(self.size) if q in self.windows.pixels(p)]
+
+
+class Frame:
+    """An array that holds an image and has a margin around it.
+
+    Parameters
+    ----------
+    array : ndarray of shape (..., height, width, n)
+        With the margin.
+    rows, columns : slice
+        Where the image lies in it.
+
+    Attributes
+    ----------
+    inside : ndarray
+        The image, a view.
+    margins : list of ndarray
+        What lies around it, views: above and below, then left and right.
+    """
+
+    def __init__(self, array: np.ndarray, rows: slice, columns: slice) -> None:
+        self.array = array
+        self.inside = array[..., rows, columns, :]
+        band = array[..., rows, :, :]
+        self.margins = [
+            margin
+            for margin in (
+                array[..., : rows.start, :, :],
+                array[..., rows.stop :, :, :],
+                band[..., : columns.start, :],
+                band[..., columns.stop :, :],
+            )
+            if margin.size
+        ]
+
+    def surround(self, value: float) -> None:
+        """Fill the margin."""
+        for margin in self.margins:
+            margin[...] = value
+
+    def write(self, image: np.ndarray, around: float = 0) -> None:
+        """Put an image inside, and one number all around it."""
+        self.surround(around)
+        np.copyto(self.inside, image)
