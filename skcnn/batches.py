@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from skcnn.layers._layer import Shape
+from skcnn.losses import Loss, SoftmaxCrossEntropy
 
 __all__ = ["Images", "Samples", "Scaling"]
 
@@ -176,23 +177,17 @@ class Samples:
     ----------
     images : Images
     targets : ndarray of int of shape (n,) or of bool of shape (n, labels)
-        Class of every image, or its labels, as the loss takes them.
+        Class of every image, or its labels, as `loss` takes them.
     weights : ndarray of shape (n,)
         Weight of every image.
+    loss : Loss
+        How wrong a network's outputs are for them.
     """
 
     images: Images
     targets: np.ndarray
     weights: np.ndarray
+    loss: Loss = SoftmaxCrossEntropy()
 
     def __len__(self) -> int:
         return len(self.targets)
-
-    def subset(self, rows: np.ndarray, dtype: np.dtype) -> "Samples":
-        """Some of the samples, with weights that are 1 on average."""
-        part = Samples(self.images.subset(rows), self.targets[rows], self.weights[rows])
-        return part.normalised(dtype)
-
-    def normalised(self, dtype: np.dtype) -> "Samples":
-        """The same samples with weights that are 1 on average."""
-        return replace(self, weights=(self.weights / self.weights.mean()).astype(dtype))

@@ -110,7 +110,7 @@ class Passes:
             with np.errstate(all="ignore"):
                 self.samples.images.gather(part, arrays.x[0])
                 self.network.run_forward(arrays, params, True, rng)
-                result = self.settings.loss.loss_and_gradient(
+                result = self.samples.loss.loss_and_gradient(
                     arrays.x[-1], arrays.dx[-1], self.samples.targets[part], weights[parts[i]]
                 )
                 self.network.run_backward(arrays, params, grads)

@@ -1,18 +1,18 @@
 """How to train."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
-from skcnn.losses import Loss, SoftmaxCrossEntropy
 from skcnn.optimizers import Optimizer
 from skcnn.schedules import Constant, Schedule
 
 __all__ = ["Settings"]
 
 
-class Settings(NamedTuple):
-    """How to train; the names are those of `ScratchCNNClassifier`.
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to train; the names are those of the estimators.
 
     Parameters
     ----------
@@ -29,7 +29,6 @@ class Settings(NamedTuple):
         Whether it counts epochs from the start of this training, or from the
         model's first.
     max_grad_norm : float or None
-    loss : Loss
     """
 
     optimizer: Optimizer
@@ -44,4 +43,3 @@ class Settings(NamedTuple):
     lr_schedule: Schedule = Constant()
     restart_schedule: bool = False
     max_grad_norm: float | None = None
-    loss: Loss = SoftmaxCrossEntropy()

@@ -151,7 +151,7 @@ def score_validation(
     z = outputs(network, state.weights, samples.images, workers, settings.max_bytes)
     z = z.astype(np.float64)
     with np.errstate(all="ignore"):
-        result = settings.loss.loss_and_gradient(
+        result = samples.loss.loss_and_gradient(
             z, np.empty_like(z), samples.targets, samples.weights
         )
     total = float(samples.weights.sum())

@@ -24,31 +24,22 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "interrupts": set(),
     "blas": set(),
     "workers": set(),
-    "batches": {"layers"},
+    "batches": {"layers", "losses"},
     "inference": {"batches", "network", "workers", "workspace"},
-    "settings": {"losses", "optimizers", "schedules"},
+    "settings": {"optimizers", "schedules"},
     "state": {"network", "optimizers"},
     "passes": {"batches", "network", "settings", "state", "workers", "workspace"},
     "training": {"batches", "inference", "network", "passes", "settings", "state", "workers"},
-    "_nested_parameters": set(),
-    "_validation": {"_hyperparameters", "batches", "layers"},
-    "_binding": {
-        "_hyperparameters", "architectures", "layers", "network", "optimizers", "schedules",
-        "settings",
-    },
-    "_fitting": {"_validation", "batches", "layers", "losses"},
-    "_progress": {"state", "training"},
-    "classifier": {
-        "_binding", "_fitting", "_nested_parameters", "_progress", "_validation", "batches", "blas",
-        "inference", "interrupts", "losses", "network", "settings", "state", "summary", "training",
+    "_estimator": {
+        "_hyperparameters", "architectures", "batches", "blas", "inference", "interrupts", "layers",
+        "losses", "network", "optimizers", "schedules", "settings", "state", "summary", "training",
         "workers",
     },
+    "classifier": {"_estimator", "inference", "losses"},
     "": {"classifier", "summary"},
     "datasets": {"_hyperparameters"},  # a leaf: nothing imports it
 }  # fmt: skip
-KNOW_SCIKIT_LEARN = {
-    "_binding", "_fitting", "_nested_parameters", "_progress", "_validation", "classifier",
-}  # fmt: skip
+KNOW_SCIKIT_LEARN = {"_estimator", "classifier"}
 
 
 def room(path):

@@ -14,6 +14,7 @@ from skcnn.settings import Settings
 from skcnn.state import new_state, stream
 from skcnn.training import Validation, train
 from skcnn.workers import Workers
+from tests.shared import InterruptedWorkers
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((53, 1, 6, 6))
@@ -67,8 +68,8 @@ def test_an_epoch_with_the_loss_of_labels_written_out():
     network = network_of(cnn(2, hidden_layer_sizes=4))
     rng = np.random.default_rng(1)
     labels, weights = rng.random((53, 3)) < 0.4, rng.random(53) * 2
-    samples = Samples(SAMPLES.images, labels, weights)
-    state, _ = run(network, samples, validation=samples, batch_size=20, loss=SigmoidCrossEntropy())
+    samples = Samples(SAMPLES.images, labels, weights, SigmoidCrossEntropy())
+    state, _ = run(network, samples, validation=samples, batch_size=20)
     w = new_state(network, SGD(0), 0).weights
     losses = correct = 0.0
     for start in range(0, 53, 20):
@@ -344,20 +345,6 @@ def test_going_on_from_learned_weights_is_not_taken_for_divergence():
     state.first_loss = learned / 1e6  # the first batch happened to be known by heart
     state, reason = run(network, state=state, max_iter=3, lr=0.01)
     assert (reason, state.epoch) == ("max_iter", 303)
-
-
-class InterruptedWorkers(Workers):
-    """Raises Ctrl-C in a given mini-batch."""
-
-    def __init__(self, when):
-        super().__init__(1)
-        self.left = when
-
-    def run(self, n_tasks, task, in_order=None):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-        super().run(n_tasks, task, in_order)
 
 
 def interrupted(network, when, **settings):
