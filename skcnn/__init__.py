@@ -1,7 +1,7 @@
 """A convolutional neural network that is a scikit-learn estimator, in NumPy."""
 
+from skcnn._summary import summary
 from skcnn.classifier import ScratchCNNClassifier
-from skcnn.summary import summary  # the function; it hides the module of its name
 
 __all__ = ["ScratchCNNClassifier", "summary", "__version__"]
 

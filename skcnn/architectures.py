@@ -9,21 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from skcnn._hyperparameters import check_choice, check_int, check_pair, check_real
+from skcnn._hyperparameters import check_bool, check_choice, check_int, check_pair, check_real
 from skcnn.initializers import Glorot, He, Initializer
 from skcnn.layers import (
     ELU,
     GELU,
     AvgPool2d,
+    BatchNorm,
     Conv2d,
     Dense,
     Dropout,
     Flatten,
+    GlobalAvgPool2d,
     Layer,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
+    PadChannels,
     ReLU,
+    Residual,
     Sigmoid,
     SiLU,
     Tanh,
@@ -31,8 +35,8 @@ from skcnn.layers import (
 from skcnn.layers._layer import Shape
 
 __all__ = [
-    "ACTIVATIONS", "alexnet", "cnn", "lenet", "lenet5", "simple_cnn", "vgg11", "vgg13", "vgg16",
-    "vgg19", "with_output",
+    "ACTIVATIONS", "alexnet", "cnn", "lenet", "lenet5", "resnet", "resnet18", "resnet20",
+    "resnet34", "simple_cnn", "vgg11", "vgg13", "vgg16", "vgg19", "with_output",
 ]  # fmt: skip
 
 ACTIVATIONS: dict[str, Layer] = {
@@ -405,6 +409,156 @@ def _two_of_4096(owner: str, dropout: float) -> list[Layer]:
     return [Flatten(), *[Dense(4096), ReLU(), *dropped] * 2]
 
 
+def resnet20(shortcut: str = "projection") -> list[Layer]:
+    """Residual network with 20 layers of weights, for images of 3 x 32 x 32.
+
+    He et al. (2016), section 4.2, with n = 3; see `resnet`.
+
+    Parameters
+    ----------
+    shortcut : {"projection", "padding"}, default="projection"
+        As in `resnet`; the paper has "padding" here.
+
+    Returns
+    -------
+    list of Layer
+        With an output layer of 10 classes they have 272,474 parameters with
+        "projection", 269,722 with "padding".
+
+    Raises
+    ------
+    ValueError
+        Where `shortcut` is none of these.
+
+    Examples
+    --------
+    >>> from skcnn import summary
+    >>> [summary(resnet20(kind), (3, 32, 32), 10).parameters for kind in ("projection", "padding")]
+    [272474, 269722]
+    """
+    return resnet((3, 3, 3), (16, 32, 64), shortcut=shortcut)
+
+
+def resnet18() -> list[Layer]:
+    """Residual network with 18 layers of weights, for images of 3 x 224 x 224.
+
+    He et al. (2016), table 1, with projections; see `resnet`.
+
+    Returns
+    -------
+    list of Layer
+        With an output layer of 1000 classes they have 11,689,512 parameters.
+
+    Examples
+    --------
+    >>> from skcnn import summary
+    >>> f"{summary(resnet18(), (3, 224, 224), 1000).parameters:,}"
+    '11,689,512'
+    """
+    return resnet((2, 2, 2, 2), (64, 128, 256, 512), large_images=True)
+
+
+def resnet34() -> list[Layer]:
+    """Residual network with 34 layers of weights, for images of 3 x 224 x 224.
+
+    He et al. (2016), table 1, with projections; see `resnet`.
+
+    Returns
+    -------
+    list of Layer
+        With an output layer of 1000 classes they have 21,797,672 parameters.
+    """
+    return resnet((3, 4, 6, 3), (64, 128, 256, 512), large_images=True)
+
+
+def resnet(
+    blocks: Sequence[int] = (2, 2, 2),
+    filters: Sequence[int] = (64, 128, 256),
+    *,
+    shortcut: str = "projection",
+    large_images: bool = False,
+) -> list[Layer]:
+    """Residual network (He et al. 2016) for images of any size.
+
+    A convolution, then stages of residual blocks, then global average pooling.
+    A block has two convolutions 3 x 3, each with batch normalisation, and is
+    followed by a rectifier. The first block of every stage but the first
+    halves the image.
+
+    Parameters
+    ----------
+    blocks : sequence of int, default=(2, 2, 2)
+        Number of residual blocks in each stage.
+    filters : sequence of int, default=(64, 128, 256)
+        Filters of each stage.
+    shortcut : {"projection", "padding"}, default="projection"
+        What is added where a block changes the shape: a convolution 1 x 1 with
+        batch normalisation (option B of the paper), or the image itself with
+        channels of zeros (option A, without parameters).
+    large_images : bool, default=False
+        Whether the first convolution is 7 x 7 with stride 2 and followed by a
+        max-pooling, as for ImageNet, and not 3 x 3.
+
+    Returns
+    -------
+    list of Layer
+
+    Raises
+    ------
+    ValueError
+        Where a parameter is not allowed.
+
+    References
+    ----------
+    He, Zhang, Ren & Sun (2016). Deep residual learning for image recognition.
+    CVPR.
+
+    Examples
+    --------
+    >>> from skcnn import summary
+    >>> print(summary(resnet((1, 1), (8, 16)), (16, 16), 10))  # doctest: +ELLIPSIS
+    Input 1x16x16, float32
+    ...
+    0             Conv2d(8, 3, padding=1, bias=False)             8x16x16 ...
+    """
+    stages, widths = _sizes("blocks", blocks, "resnet"), _sizes("filters", filters, "resnet")
+    if not stages or len(stages) != len(widths):
+        raise ValueError(
+            "resnet: blocks must have at least one entry, and filters as many, got "
+            f"blocks={blocks!r} and filters={filters!r}."
+        )
+    check_choice("resnet", "shortcut", shortcut, ["projection", "padding"])
+    layers: list[Layer] = [Conv2d(widths[0], 3, padding=1, bias=False), BatchNorm(), ReLU()]
+    if check_bool("resnet", "large_images", large_images):
+        layers[0] = Conv2d(widths[0], 7, stride=2, padding=3, bias=False)
+        layers += [MaxPool2d(3, stride=2, padding=1)]
+    before = widths[0]
+    for stage, (number, width) in enumerate(zip(stages, widths, strict=True)):
+        for block in range(number):
+            stride = 2 if stage > 0 and block == 0 else 1
+            added = _shortcut(shortcut, width, stride) if (before, 1) != (width, stride) else None
+            layers += [_block(width, stride, added), ReLU()]
+            before = width
+    return [*layers, GlobalAvgPool2d()]
+
+
+def _block(width: int, stride: int, shortcut: Layer | list[Layer] | None) -> Layer:
+    """Figure 2 of the paper, without the last rectifier."""
+    return Residual(
+        [
+            Conv2d(width, 3, stride=stride, padding=1, bias=False), BatchNorm(), ReLU(),
+            Conv2d(width, 3, padding=1, bias=False), BatchNorm(),
+        ],
+        shortcut,
+    )  # fmt: skip
+
+
+def _shortcut(kind: str, width: int, stride: int) -> Layer | list[Layer]:
+    if kind == "padding":
+        return PadChannels(width, stride)
+    return [Conv2d(width, 1, stride=stride, bias=False), BatchNorm()]
+
+
 def with_output(layers: Sequence[Layer], output_shape: Shape, n_classes: int) -> list[Layer]:
     """The layers with the output layer that `ScratchCNNClassifier` adds to them.
 
@@ -434,15 +588,15 @@ def _is_sequence(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
-def _sizes(name: str, value: Any) -> list[int]:
+def _sizes(name: str, value: Any, owner: str = "cnn") -> list[int]:
     """An int or a sequence of ints as a list of ints of at least 1."""
     if _is_sequence(value):
-        return [check_int("cnn", f"{name}[{i}]", size, 1) for i, size in enumerate(value)]
+        return [check_int(owner, f"{name}[{i}]", size, 1) for i, size in enumerate(value)]
     try:
-        return [check_int("cnn", name, value, 1)]
+        return [check_int(owner, name, value, 1)]
     except ValueError:
         raise ValueError(
-            f"cnn: {name} must be an int of at least 1 or a sequence of them, got {value!r}."
+            f"{owner}: {name} must be an int of at least 1 or a sequence of them, got {value!r}."
         ) from None
 
 

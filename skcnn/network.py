@@ -1,15 +1,16 @@
 """A network: layers bound to an input shape."""
 
 from collections.abc import Sequence
-from dataclasses import is_dataclass
-from math import ceil, lcm, prod
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
 
 from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
-from skcnn.workspace import Arrays, Workspace
+from skcnn.layers.chain import Chain
+from skcnn.layers.memory import Arrays, Plan
+from skcnn.workspace import Workspace
 
 __all__ = ["Network", "longest", "micro_batches"]
 
@@ -84,40 +85,22 @@ class Network:
     def __init__(
         self, layers: Sequence[Layer], input_shape: Shape, dtype: Any = np.float32
     ) -> None:
-        self.layers = tuple(layers)
         self.input_shape = tuple(int(size) for size in input_shape)
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise ValueError(f"Network: dtype must be float32 or float64, got {dtype!r}.")
-        shapes = [self.input_shape]
-        for i, layer in enumerate(self.layers):
-            if not isinstance(layer, Layer):
-                raise ValueError(
-                    f"layers[{i}] must be an instance from skcnn.layers, got {layer!r}."
-                )
-            if not is_dataclass(layer):
-                raise ValueError(
-                    f"layers[{i}]: a layer of your own must be a dataclass, but "
-                    f"{type(layer).__name__} is not decorated with @dataclass(frozen=True)."
-                )
-            try:
-                shapes.append(layer.output_shape(shapes[i]))
-            except ValueError as error:
-                raise ValueError(f"layers[{i}] = {layer!r}: {error}") from None
-        self.shapes = tuple(shapes)
-        self.output_shape = shapes[-1]
-        self.multiply_adds = sum(
-            layer.multiply_adds(shape) for layer, shape in zip(self.layers, shapes, strict=False)
-        )
-        self.steps = _pools_first(self.layers)
-        self.step_shapes = _chain(self.steps, self.input_shape)
-        self.samples_together = lcm(*(layer.samples_together for layer in self.layers))
+        self.chain = Chain(layers, self.input_shape)
+        self.layers, self.shapes = self.chain.layers, self.chain.shapes
+        self.steps, self.step_shapes = self.chain.steps, self.chain.step_shapes
+        self.output_shape = self.shapes[-1]
+        self.multiply_adds = self.chain.multiply_adds
+        self.samples_together = self.chain.samples_together
         self._slots = self._lay_out()
-        self.plans: dict[tuple[bool, bool], Any] = {}  # of workspaces, made on demand
+        self._plans: dict[tuple[bool, bool], Plan] = {}  # made on demand
         self.spare_workspaces: list[Workspace] = []  # of small predictions, for the next one
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "plans": {}, "spare_workspaces": []}
+        return {**self.__dict__, "_plans": {}, "spare_workspaces": []}
 
     def __repr__(self) -> str:
         return f"Network({list(self.layers)!r}, {self.input_shape!r}, {self.dtype.name!r})"
@@ -131,6 +114,13 @@ class Network:
 
     def __hash__(self) -> int:
         return hash((self.input_shape, self.dtype, len(self.layers)))
+
+    def plan(self, backward: bool = True, input_gradient: bool = False) -> Plan:
+        """How its arrays share memory; kept, lest small predictions spend their time on it."""
+        key = (backward, input_gradient)
+        if key not in self._plans:
+            self._plans[key] = self.chain.plan(self.dtype, backward, input_gradient)
+        return self._plans[key]
 
     def _lay_out(self) -> list[dict[str, tuple[slice, Shape]]]:
         """Where each array lies in the flat vector."""
@@ -284,7 +274,7 @@ class Network:
     def _checked_rng(
         self, training: bool, rng: np.random.Generator | None
     ) -> np.random.Generator | None:
-        if training and rng is None and any(layer.draws for layer in self.layers):
+        if training and rng is None and self.chain.draws:
             raise ValueError("In training this network draws random numbers: pass rng.")
         return rng
 
@@ -301,16 +291,11 @@ class Network:
         With `stop` only the steps before it run. Arrays share memory: of what
         lies between, ``arrays.x[stop]`` is the one that can be relied on.
         """
-        for i, layer in enumerate(self.steps[:stop]):
-            layer.forward(arrays.x[i], arrays.x[i + 1], params[i], arrays.scratch[i], training, rng)
+        arrays.forward(params, training, rng, stop)
 
     def run_backward(self, arrays: Arrays, params: list[Params], grads: list[Params]) -> None:
         """Fill `grads` and the ``arrays.dx`` that exist from ``arrays.dx[-1]``."""
-        for i in range(len(self.steps) - 1, arrays.first_backward - 1, -1):
-            self.steps[i].backward(
-                arrays.dx[i], arrays.dx[i + 1], arrays.x[i], arrays.x[i + 1],
-                params[i], grads[i], arrays.scratch[i],
-            )  # fmt: skip
+        arrays.backward(params, grads)
 
     def micro_batch_size(self, n_samples: int | None = None, max_bytes: float = np.inf) -> int:
         """How many samples go through the layers together.
@@ -361,27 +346,6 @@ class Network:
         if self.samples_together > 1 and len(parts) > 1 and n_samples % size == 1:
             parts[-2:] = [slice(parts[-2].start, n_samples)]
         return parts
-
-
-def _pools_first(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """Swap each rectifier with a max-pooling that follows it: max(relu(x)) = relu(max(x)).
-
-    Where a window has a positive pixel, both orders pick the same one; where it
-    has none, both outputs and all gradients are 0. Neither layer has
-    parameters, so that those keep their numbers.
-    """
-    steps = list(layers)
-    for i in range(len(steps) - 1):
-        if steps[i].rectifies and steps[i + 1].takes_maximum:
-            steps[i], steps[i + 1] = steps[i + 1], steps[i]
-    return tuple(steps)
-
-
-def _chain(layers: Sequence[Layer], input_shape: Shape) -> tuple[Shape, ...]:
-    shapes = [input_shape]
-    for layer in layers:
-        shapes.append(layer.output_shape(shapes[-1]))
-    return tuple(shapes)
 
 
 def micro_batches(n_samples: int, size: int) -> list[slice]:

@@ -37,7 +37,7 @@ class Passes:
         self.network, self.samples = network, samples
         self.settings, self.workers = settings, workers
         self.schedule_start = schedule_start
-        self.draws = any(layer.draws for layer in network.layers)
+        self.draws = network.chain.draws
         self.batch_size = min(settings.batch_size, len(samples))
         self.size = network.micro_batch_size(self.batch_size, settings.max_bytes)
         joined = network.samples_together > 1  # a single sample may join a batch

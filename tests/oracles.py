@@ -161,6 +161,34 @@ def batch_norm(layer, params, x):
     return y
 
 
+def pad_channels(layer, params, x):
+    C, H, W = x.shape
+    SH, SW = pair(layer.stride)
+    y = np.zeros((layer.filters, math.ceil(H / SH), math.ceil(W / SW)))
+    for c, p, q in np.ndindex(C, *y.shape[1:]):
+        y[c, p, q] = x[c, p * SH, q * SW]
+    return y
+
+
+def residual(layer, params, x):
+    """Both branches, layer by layer; a layer's parameters are those that begin with its name."""
+
+    def branch(layers, begins):
+        out = x
+        for inner, begin in zip(layers, begins, strict=True):
+            own = {k[len(begin) :]: v for k, v in params.items() if k.startswith(begin)}
+            out = np.asarray(FORWARD[type(inner).__name__](inner, own, out))
+        return out
+
+    y = branch(layer.layers, [f"{i}." for i in range(len(layer.layers))])
+    if layer.shortcut is None:
+        return y + x
+    if isinstance(layer.shortcut, list):
+        begins = [f"shortcut.{i}." for i in range(len(layer.shortcut))]
+        return y + branch(layer.shortcut, begins)
+    return y + branch([layer.shortcut], ["shortcut."])
+
+
 def gelu(v):
     return 0.5 * v * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3)))
 
@@ -191,6 +219,8 @@ FORWARD = {
     "Tanh": elementwise(math.tanh),
     "Sigmoid": elementwise(lambda v: 1 / (1 + math.exp(-v))),
     "BatchNorm": batch_norm,
+    "PadChannels": pad_channels,
+    "Residual": residual,
     "Dropout": lambda layer, params, x: x,
     "RandomCrop": lambda layer, params, x: x,
     "RandomFlip": lambda layer, params, x: x,

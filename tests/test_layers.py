@@ -23,11 +23,13 @@ from skcnn.layers import (
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
+    PadChannels,
     RandomCrop,
     RandomFlip,
     RandomRotation,
     RandomScale,
     ReLU,
+    Residual,
     Sigmoid,
     SiLU,
     Softmax,
@@ -107,6 +109,41 @@ def crops(draw):
     return RandomCrop(tuple(draw(st.integers(0, min(3, s - 1))) for s in shape[1:])), shape
 
 
+@st.composite
+def channel_paddings(draw):
+    shape = draw(images)
+    stride = draw(st.one_of(st.integers(1, 3), st.tuples(*[st.integers(1, 3)] * 2)))
+    return PadChannels(shape[0] + draw(st.integers(0, 3)), stride), shape
+
+
+@st.composite
+def residual_blocks(draw, depth=2):
+    """Branches of one to three layers that keep the shape, or end in one that both make."""
+    shape = draw(images)
+    C, kernel = shape[0], draw(st.sampled_from([1, 3, (1, 3)]))
+    keeping = st.sampled_from(
+        [
+            ReLU(), Tanh(), BatchNorm(2, epsilon=0.1), Dropout(0.3), RandomFlip(),
+            Conv2d(C, kernel, padding="same"), Conv2d(C, 1, bias=False), GELU(),
+            ConvTranspose2d(C, 1), MaxPool2d(3, stride=1, padding=1),
+        ]
+    )  # fmt: skip
+    layers = draw(st.lists(keeping, min_size=1, max_size=3))
+    if depth and draw(st.booleans()):
+        layers.append(Residual(draw(st.lists(keeping, min_size=1, max_size=2))))
+    kind = draw(st.sampled_from(["identity", "layer", "list", "other shape", "vectors"]))
+    if kind == "identity":
+        return Residual(layers), shape
+    if kind == "layer":
+        return Residual(layers, draw(keeping)), shape
+    if kind == "list":
+        return Residual(layers, draw(st.lists(keeping, min_size=1, max_size=3))), shape
+    if kind == "vectors":
+        return Residual([Flatten(), Dense(3)], [GlobalAvgPool2d(), Dense(3, bias=False)]), shape
+    ends = [Conv2d(C + 1, 1, stride=2), PadChannels(C + 1, stride=2)]
+    return Residual([*layers, ends[0]], draw(st.sampled_from(ends))), shape
+
+
 def on_images(kind, *values):
     return st.tuples(st.builds(kind, *values), images)
 
@@ -145,6 +182,8 @@ TABLE = {
     "BatchNorm": st.tuples(
         st.builds(BatchNorm, st.integers(2, 4), epsilon=st.just(0.1)), st.one_of(images, vectors)
     ),
+    "PadChannels": channel_paddings(),
+    "Residual": residual_blocks(),
     "RandomCrop": crops(),
     "RandomFlip": st.sampled_from([(True, False), (False, True), (True, True)]).flatmap(
         lambda ways: on_images(lambda: RandomFlip(*ways))
@@ -179,6 +218,13 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "Sigmoid": Sigmoid(),
     "Dropout": Dropout(0.3),
     "BatchNorm": BatchNorm(2, epsilon=0.1),
+    "PadChannels": PadChannels(3, stride=(2, 1)),
+    "Residual": Residual([Conv2d(2, 3, padding=1), BatchNorm(2, epsilon=0.1)]),
+    "Residual of a rectifier": Residual([ReLU()]),
+    "Residual with a shortcut": Residual(
+        [Tanh(), Conv2d(3, 3, padding=1), ReLU(), MaxPool2d(2, stride=1, padding=1)],
+        Conv2d(3, 2, padding=1),
+    ),
     "RandomCrop": RandomCrop(1),
     "RandomFlip": RandomFlip(),
     "RandomScale": RandomScale(0.3),
@@ -377,6 +423,18 @@ BAD = [
     (ConvTranspose2d(2, 3, groups=0), IMAGE, "groups must be an int of at least 1"),
     (ConvTranspose2d(2, 3, initializer=1), IMAGE, "initializer must be an instance"),
     (ConvTranspose2d(2, 3), VECTOR, "ConvTranspose2d takes images"),
+    (Residual([]), IMAGE, r"Residual: layers must be a list of at least one.*got \[\]"),
+    (Residual(ReLU()), IMAGE, r"Residual: layers must be a list.*got ReLU\(\)"),
+    (Residual(["relu"]), IMAGE, r"layers\[0\] must be an instance .* got 'relu'"),
+    (Residual([Conv2d(4, 0)]), IMAGE, r"layers\[0\] = .*kernel_size must be"),
+    (Residual([ReLU()], []), IMAGE, r"shortcut must be None, a layer or a list .* got \[\]"),
+    (Residual([ReLU()], "same"), IMAGE, "shortcut must be None, a layer or a list .* got 'same'"),
+    (Residual([ReLU()], [1]), IMAGE, r"shortcut\[0\] must be an instance .* got 1"),
+    (Residual([Conv2d(4, 1)]), IMAGE, r"make \(4, 8, 8\) of the input \(3, 8, 8\).* itself;"),
+    (Residual([Conv2d(3, 1)], Conv2d(3, 2)), IMAGE, r"the shortcut makes \(3, 7, 7\); both"),
+    (PadChannels(2), IMAGE, "filters must be at least the 3 channels of the input, got 2"),
+    (PadChannels(3, stride=0), IMAGE, "stride must be an int of at least 1"),
+    (PadChannels(3), VECTOR, "PadChannels takes images"),
     (Dense(0), VECTOR, "units must be an int of at least 1"),
     (Dense(3), IMAGE, r"takes vectors .* shape \(3, 8, 8\); put Flatten\(\)"),
     (BatchNorm(1), IMAGE, "ghost_size must be an int of at least 2, got 1"),

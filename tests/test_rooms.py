@@ -20,7 +20,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "architectures": {"_hyperparameters", "initializers", "layers"},
     "workspace": {"layers"},
     "network": {"layers", "workspace"},
-    "summary": {"_hyperparameters", "architectures", "layers", "network", "workspace"},
+    "_summary": {"_hyperparameters", "architectures", "layers", "network", "workspace"},
     "interrupts": set(),
     "blas": set(),
     "workers": set(),
@@ -31,12 +31,12 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "passes": {"batches", "network", "settings", "state", "workers", "workspace"},
     "training": {"batches", "inference", "network", "passes", "settings", "state", "workers"},
     "_estimator": {
-        "_hyperparameters", "architectures", "batches", "blas", "inference", "interrupts", "layers",
-        "losses", "network", "optimizers", "schedules", "settings", "state", "summary", "training",
-        "workers",
+        "_hyperparameters", "_summary", "architectures", "batches", "blas", "inference",
+        "interrupts", "layers", "losses", "network", "optimizers", "schedules", "settings", "state",
+        "training", "workers",
     },
     "classifier": {"_estimator", "inference", "losses"},
-    "": {"classifier", "summary"},
+    "": {"_summary", "classifier"},
     "datasets": {"_hyperparameters"},  # a leaf: nothing imports it
 }  # fmt: skip
 KNOW_SCIKIT_LEARN = {"_estimator", "classifier"}

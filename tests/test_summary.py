@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 import skcnn
 from skcnn import ScratchCNNClassifier, summary
+from skcnn._summary import Summary
 from skcnn.initializers import Glorot
 from skcnn.layers import (
     AvgPool2d,
@@ -27,7 +28,6 @@ from skcnn.layers import (
     Tanh,
 )
 from skcnn.network import Network
-from skcnn.summary import Summary
 from skcnn.workspace import Workspace
 
 LENET = [

@@ -23,13 +23,13 @@ from skcnn._estimator.progress import CallbackSupportMixin, FitProgress, Lines, 
 from skcnn._estimator.reading import read_data, read_part, read_validation
 from skcnn._estimator.resources import workers, working_memory
 from skcnn._estimator.scoring import EpochScore, bind_scoring
+from skcnn._summary import Summary
 from skcnn.batches import Scaling
 from skcnn.inference import features
 from skcnn.interrupts import Interrupts
 from skcnn.network import Network
 from skcnn.settings import Settings
 from skcnn.state import TrainingState, new_state
-from skcnn.summary import Summary
 from skcnn.training import Progress, Validation, train
 
 __all__ = ["BaseScratchCNN"]

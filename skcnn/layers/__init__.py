@@ -14,6 +14,7 @@ from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
 from skcnn.layers.local_response import LocalResponseNorm
 from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from skcnn.layers.residual import PadChannels, Residual
 
 __all__ = [
     "AvgPool2d",
@@ -30,11 +31,13 @@ __all__ = [
     "LeakyReLU",
     "LocalResponseNorm",
     "MaxPool2d",
+    "PadChannels",
     "RandomCrop",
     "RandomFlip",
     "RandomRotation",
     "RandomScale",
     "ReLU",
+    "Residual",
     "Scratch",
     "SiLU",
     "Sigmoid",

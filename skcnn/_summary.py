@@ -10,8 +10,10 @@ import numpy as np
 
 from skcnn._hyperparameters import check_int
 from skcnn.architectures import with_output
-from skcnn.layers import Layer
+from skcnn.layers import Layer, Residual
 from skcnn.layers._layer import Shape
+from skcnn.layers.chain import Chain
+from skcnn.layers.memory import Plan
 from skcnn.layers.windows import TransposedWindows, Windows
 from skcnn.network import Network
 from skcnn.workspace import Workspace
@@ -22,13 +24,25 @@ Reach: TypeAlias = tuple[Windows | TransposedWindows, ...] | None
 Field: TypeAlias = tuple[int, int] | None
 """First and last pixel that a number depends on along one axis; None for no pixel at all."""
 
+Seen: TypeAlias = tuple[list[Field], ...]
+"""The field of every number along each axis; one for all where they are the same."""
+
 
 class LayerSummary(NamedTuple):
     """One layer of a network.
 
+    What a layer is made of has rows of its own, and is not counted again in the
+    row of the layer.
+
     Attributes
     ----------
     layer : Layer
+    name : str
+        Its number; for a layer inside of another, that one's name first, as in
+        "1.0", and "1.shortcut" or "1.shortcut.0" in the shortcut of a
+        `Residual`.
+    depth : int
+        How many layers it lies inside.
     output_shape : tuple of int
         Shape that comes out for one sample.
     parameters : int
@@ -46,6 +60,8 @@ class LayerSummary(NamedTuple):
     """
 
     layer: Layer
+    name: str
+    depth: int
     output_shape: Shape
     parameters: int
     multiply_adds: int
@@ -93,27 +109,12 @@ class Summary:
     @classmethod
     def of(cls, network: Network) -> "Summary":
         """The summary of a network."""
-        memory = _by_layer(network, Workspace.nbytes_of_steps(network))
-        axes = _axes(network.input_shape)
-        seen: tuple[list[Field], ...] = tuple(
-            [(pixel, pixel) for pixel in range(size)] for size in axes
+        seen: Seen = tuple(
+            [(pixel, pixel) for pixel in range(size)] for size in _axes(network.input_shape)
         )
-        rows = []
-        for i, layer in enumerate(network.layers):
-            before, after = network.shapes[i], network.shapes[i + 1]
-            reach = layer.reach(before)
-            seen = _seen(seen, reach)
-            rows.append(
-                LayerSummary(
-                    layer,
-                    after,
-                    sum(prod(shape) for shape in layer.param_shapes(before).values()),
-                    layer.multiply_adds(before),
-                    memory[i],
-                    tuple(max(map(_extent, axis)) for axis in seen),
-                    _unused(reach, before, len(axes)),
-                )
-            )
+        rows, _ = _rows(
+            network.chain, network.plan(), seen, [str(i) for i in range(len(network.layers))]
+        )
         per_sample, size = Workspace.nbytes_per_sample(network), network.micro_batch_size()
         return cls(
             network.input_shape,
@@ -133,12 +134,12 @@ class Summary:
         -------
         dict of list
             "layer" and "hyperparameters" (those that are not at their
-            defaults) hold text; the others are the attributes of
+            defaults, and no layers) hold text; the others are the attributes of
             `LayerSummary`.
         """
         columns: dict[str, list[Any]] = {
             "layer": [type(row.layer).__name__ for row in self.rows],
-            "hyperparameters": [_listed(row.layer.hyperparameters()) for row in self.rows],
+            "hyperparameters": [_listed(_told(row.layer)) for row in self.rows],
         }
         for name in LayerSummary._fields[1:]:
             columns[name] = [getattr(row, name) for row in self.rows]
@@ -152,8 +153,8 @@ class Summary:
         header = ("", "layer", "output", "parameters", "multiply-adds", "memory", "field", "unused")
         rows = [
             (
-                str(i),
-                _call(row.layer),
+                row.name,
+                "  " * row.depth + _call(row.layer),
                 _times(row.output_shape),
                 f"{row.parameters:,}",
                 f"{row.multiply_adds:,}",
@@ -161,7 +162,7 @@ class Summary:
                 _times(row.receptive_field),
                 _times(row.unused) if any(row.unused) else "",
             )
-            for i, row in enumerate(self.rows)
+            for row in self.rows
         ]
         totals = ("", "total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", "", "", "")
         return [header, *rows, totals]
@@ -179,7 +180,7 @@ class Summary:
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = [
             "  ".join(
-                cell.ljust(width) if column in (1, 2) else cell.rjust(width)
+                cell.ljust(width) if column in (0, 1, 2) else cell.rjust(width)
                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))
             ).rstrip()
             for row in cells
@@ -274,26 +275,83 @@ def summary(
     return Summary.of(Network(with_output(layers, output_shape, n_classes), shape, dtype))
 
 
+def _rows(
+    chain: Chain, plan: Plan, seen: Seen, names: Sequence[str], depth: int = 0
+) -> tuple[list[LayerSummary], Seen]:
+    """The rows of a chain's layers, and what the numbers that come out of it see.
+
+    Parameters
+    ----------
+    chain : Chain
+    plan : Plan
+        Of its memory, in training.
+    seen : tuple of list
+        What the numbers that go in see.
+    names : sequence of str
+        One a layer.
+    depth : int, default=0
+        How many layers they lie inside.
+    """
+    rows: list[LayerSummary] = []
+    memory = chain.nbytes_of_layers(plan)
+    for i, layer in enumerate(chain.layers):
+        before, after = chain.shapes[i], chain.shapes[i + 1]
+        inner: list[LayerSummary] = []
+        reach: Reach = None
+        if isinstance(layer, Residual):
+            inner, seen = _rows_inside(layer, before, plan.dtype, seen, names[i], depth + 1)
+            memory[i] = prod(after) * plan.dtype.itemsize
+        else:
+            reach = layer.reach(before)
+            seen = _seen(seen, reach)
+        parameters = sum(prod(shape) for shape in layer.param_shapes(before).values())
+        rows.append(
+            LayerSummary(
+                layer,
+                names[i],
+                depth,
+                after,
+                parameters - sum(row.parameters for row in inner),
+                layer.multiply_adds(before) - sum(row.multiply_adds for row in inner),
+                memory[i],
+                tuple(max(map(_extent, axis)) for axis in seen),
+                _unused(reach, before, len(seen)),
+            )
+        )
+        rows += inner
+    return rows, seen
+
+
+def _rows_inside(
+    layer: Residual, shape: Shape, dtype: np.dtype, seen: Seen, name: str, depth: int
+) -> tuple[list[LayerSummary], Seen]:
+    """The rows of the layers in both branches, and what their sums see."""
+    rows: list[LayerSummary] = []
+    names = [f"{name}.{inner}" for inner, _ in layer.named]
+    plans = layer.plans(shape, dtype, backward=True)
+    sees = [] if layer.shortcut is not None else [seen]
+    for branch, chain in layer.branches(shape).items():
+        own, names = names[: len(chain.layers)], names[len(chain.layers) :]
+        found, after = _rows(chain, plans[branch], seen, own, depth)
+        rows += found
+        sees.append(after)
+    added = tuple(
+        [_union(list(both)) for both in zip(*axes, strict=True)] for axes in zip(*sees, strict=True)
+    )
+    return rows, added
+
+
 def _axes(shape: Shape) -> Shape:
     """The sizes along which numbers have neighbours: height and width, or the features."""
     return shape[1:] if len(shape) == 3 else shape
 
 
-def _by_layer(network: Network, of_steps: list[int]) -> list[int]:
-    """Numbers of the network's steps in the order of its layers."""
-    left = list(zip(network.steps, of_steps, strict=True))
-    found = []
-    for layer in network.layers:
-        i = next(i for i, (step, _) in enumerate(left) if step is layer)
-        found.append(left.pop(i)[1])
-    return found
-
-
-def _seen(fields: tuple[list[Field], ...], reach: Reach) -> tuple[list[Field], ...]:
+def _seen(fields: Seen, reach: Reach) -> Seen:
     """What the numbers after a layer see, from what those before it saw, along every axis."""
     if reach is None:
         return fields
-    if len(reach) != len(fields):  # a dense layer behind an image sees all of it
+    if [along.size for along in reach] != [len(axis) for axis in fields]:
+        # a dense layer sees all of an image; and all units before it have the same field
         reach = tuple(Windows(len(axis), len(axis)) for axis in fields)
     return tuple(
         [_union([axis[q] for q in along.pixels(p)]) for p in range(along.positions)]
@@ -323,6 +381,11 @@ def _listed(hyperparameters: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in hyperparameters.items())
 
 
+def _told(layer: Layer) -> dict[str, Any]:
+    """Hyperparameters that are not at their defaults, without inner layers, which have rows."""
+    return {} if isinstance(layer, Residual) else layer.hyperparameters()
+
+
 def _call(layer: Layer) -> str:
     """The call that makes the layer, with those arguments unnamed that have to be given."""
     required = {
@@ -330,7 +393,7 @@ def _call(layer: Layer) -> str:
         for field in fields(layer)  # type: ignore[arg-type]
         if field.default is MISSING
     }
-    told = layer.hyperparameters()
+    told = _told(layer)
     unnamed = [repr(told.pop(name)) for name in list(told) if name in required]
     return f"{type(layer).__name__}({', '.join([*unnamed, *filter(None, [_listed(told)])])})"
 

@@ -1,0 +1,288 @@
+"""Which arrays of a chain of layers share memory, and the arrays themselves."""
+
+from collections.abc import Sequence
+from math import prod
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skcnn.layers._layer import Layer, Params, Shape
+
+ALIGNMENT = 64
+"""Bytes of a cache line, and of the widest vector register."""
+
+TURNS = (0, 1)
+"""The places that short-lived activations and gradients alternate between."""
+
+CALLS = 2
+"""The place that calls share for their scratch arrays."""
+
+
+class Placed(NamedTuple):
+    """Where an array lies.
+
+    Parameters
+    ----------
+    place : int or None
+        Number of the place; None is not in this memory.
+    shape : tuple of int
+        Shape for one sample.
+    dtype : dtype
+    skip : int, default=0
+        Bytes per sample before it in that place.
+    """
+
+    place: int | None
+    shape: Shape
+    dtype: np.dtype
+    skip: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes for one sample."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def array(self, memory: Sequence[np.ndarray], n: int) -> np.ndarray:
+        """The array for `n` samples, carved from the memory of all places."""
+        assert self.place is not None
+        start = self.skip * n
+        part = memory[self.place][start : start + self.nbytes * n]
+        return part.view(self.dtype).reshape((*self.shape, n))
+
+
+class Plan:
+    """Which arrays of a chain share a place, and how large each place is.
+
+    What a backward pass will read has a place of its own. Everything else is
+    short-lived: activations that nobody reads again and the gradients
+    alternate between two places, and scratch arrays that live during one call
+    share a third.
+
+    Parameters
+    ----------
+    steps : sequence of Layer
+    shapes : sequence of tuple of int
+        Shape of one sample before each step, and after the last.
+    dtype : dtype
+    backward : bool
+        Whether a backward pass follows.
+    input_gradient : bool
+        Whether the gradient by the input is wanted.
+    borrowed : bool, default=False
+        Whether the input lies elsewhere, and nothing may be written over it.
+
+    Attributes
+    ----------
+    sizes : list of int
+        Bytes of each place for one sample; first those of `TURNS` and `CALLS`.
+    x, dx : list of Placed
+        The input of each step and the last output, and the gradients by them.
+    scratch : list of dict
+        The scratch arrays of each step, None for those that it does without.
+    first_trained : int
+        The first step with parameters, or the number of steps.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Layer],
+        shapes: Sequence[Shape],
+        dtype: np.dtype,
+        backward: bool,
+        input_gradient: bool,
+        borrowed: bool = False,
+    ) -> None:
+        self.steps, self.shapes, self.dtype = steps, shapes, dtype
+        self.backward, self.input_gradient, self.borrowed = backward, input_gradient, borrowed
+        self.sizes = [0, 0, 0]
+        self.first_trained = next(
+            (
+                i
+                for i, (step, shape) in enumerate(zip(steps, shapes, strict=False))
+                if step.param_shapes(shape) or step.state_shapes(shape)
+            ),
+            len(steps),
+        )
+        self.x = self._place_activations()
+        self.dx = self._place_gradients()
+        self.scratch = [self._place_scratch(i) for i in range(len(steps))]
+
+    def lay_out(
+        self,
+        memory: Sequence[np.ndarray],
+        n: int,
+        x: np.ndarray | None = None,
+        input_gradient: bool | None = None,
+    ) -> "Arrays":
+        """The arrays of `n` samples.
+
+        Parameters
+        ----------
+        memory : sequence of ndarray of uint8
+            For each place at least as many bytes as its size for `n` samples.
+        n : int
+        x : ndarray or None, default=None
+            The input, where it is borrowed.
+        input_gradient : bool or None, default=None
+            False where the gradient by the input is not wanted after all; None
+            is what was planned.
+
+        Returns
+        -------
+        Arrays
+        """
+        if input_gradient is None:
+            input_gradient = self.input_gradient
+        first = 0 if input_gradient else self.first_trained
+        xs: list[np.ndarray] = []
+        for placed in self.x:
+            if placed.place is not None:
+                xs.append(placed.array(memory, n))
+            elif not xs:
+                assert x is not None
+                xs.append(x)
+            else:  # a view of what is borrowed
+                xs.append(xs[-1].reshape((*placed.shape, n)))
+        dxs = [
+            None
+            if placed is None or (i <= first and not input_gradient)
+            else placed.array(memory, n)
+            for i, placed in enumerate(self.dx)
+        ]
+        bound = []
+        for i, (step, wanted) in enumerate(zip(self.steps, self.scratch, strict=True)):
+            own = {
+                name: None if placed is None else placed.array(memory, n)
+                for name, placed in wanted.items()
+            }
+            bound.append(step.bind(xs[i], xs[i + 1], dxs[i], dxs[i + 1], SimpleNamespace(**own)))
+        return Arrays(self.steps, xs, dxs, bound, first)
+
+    def nbytes_of_steps(self) -> list[int]:
+        """Bytes that the output and the scratch arrays of each step take for one sample."""
+        totals = []
+        for i, wanted in enumerate(self.scratch):
+            new = self.x[i + 1].place != self.x[i].place
+            total = sum(placed.nbytes for placed in wanted.values() if placed is not None)
+            totals.append(total + new * self.x[i + 1].nbytes)
+        return totals
+
+    def _own(self, nbytes: int) -> int:
+        self.sizes.append(nbytes)
+        return len(self.sizes) - 1
+
+    def _turn(self, other_than: int | None, nbytes: int) -> int:
+        place = TURNS[1] if other_than == TURNS[0] else TURNS[0]
+        self.sizes[place] = max(self.sizes[place], nbytes)
+        return place
+
+    def _groups(self) -> list[int]:
+        """Number activations, with one number for those that share memory.
+
+        A view shares its input's. So does a layer that may write over its
+        input, unless the layer that made the input, or itself, reads it again.
+        """
+        groups, read_again = [0], self.borrowed
+        for step in self.steps:
+            over = step.writes == "over_x" and not step.reads_x and not read_again
+            if over or step.writes == "view":
+                groups.append(groups[-1])
+                read_again = read_again or step.reads_y
+            else:
+                groups.append(groups[-1] + 1)
+                read_again = step.reads_y
+        return groups
+
+    def _place_activations(self) -> list[Placed]:
+        groups, kept = self._groups(), set()
+        for i, step in enumerate(self.steps):
+            if self.backward and step.reads_x:
+                kept.add(groups[i])
+            if self.backward and step.reads_y:
+                kept.add(groups[i + 1])
+        places: list[Placed] = []
+        place: int | None = None
+        for i, shape in enumerate(self.shapes):
+            nbytes = prod(shape) * self.dtype.itemsize
+            if self.borrowed and groups[i] == 0:
+                place = None
+            elif i and groups[i] == groups[i - 1]:
+                pass
+            elif groups[i] in kept:
+                place = self._own(nbytes)
+            else:
+                place = self._turn(place, nbytes)
+            places.append(Placed(place, shape, self.dtype))
+        return places
+
+    def _place_gradients(self) -> list[Placed | None]:
+        places: list[Placed | None] = [None] * len(self.shapes)
+        if not self.backward:
+            return places
+        lowest = 0 if self.input_gradient else self.first_trained + 1
+        place = self.x[-1].place  # the gradient by the output must not lie over it
+        for i in range(len(self.steps), lowest - 1, -1):
+            nbytes = prod(self.shapes[i]) * self.dtype.itemsize
+            if i == len(self.steps) or self.steps[i].writes == "new":
+                place = self._turn(place, nbytes)
+            places[i] = Placed(place, self.shapes[i], self.dtype)
+        return places
+
+    def _place_scratch(self, i: int) -> dict[str, Placed | None]:
+        places: dict[str, Placed | None] = {}
+        skip = 0
+        wanted = self.steps[i].scratch(self.shapes[i], self.dtype, self.backward)
+        for name, spec in wanted.items():
+            if spec is None:
+                places[name] = None
+                continue
+            placed = Placed(CALLS, spec.shape, np.dtype(spec.dtype), skip)
+            if spec.kept and self.backward:
+                placed = placed._replace(place=self._own(placed.nbytes), skip=0)
+            else:
+                skip += -(-placed.nbytes // ALIGNMENT) * ALIGNMENT
+            places[name] = placed
+        self.sizes[CALLS] = max(self.sizes[CALLS], skip)
+        return places
+
+
+class Arrays:
+    """The arrays of one micro-batch, batch last, and the passes over them.
+
+    Attributes
+    ----------
+    x : list of ndarray
+        Input of every step, and at the end the output.
+    dx : list of ndarray or None
+        Gradient by each of `x`; None where it is not wanted.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Layer],
+        x: list[np.ndarray],
+        dx: list[Any],
+        bound: list[Any],
+        first_backward: int,
+    ) -> None:
+        self.x, self.dx = x, dx
+        self._steps, self._bound, self._first_backward = steps, bound, first_backward
+
+    def forward(
+        self, params: Sequence[Params], training: bool, rng: Any, stop: int | None = None
+    ) -> None:
+        """Fill ``x[1:]`` from ``x[0]``.
+
+        With `stop` only the steps before it run. Arrays share memory: of what
+        lies between, ``x[stop]`` is the one that can be relied on.
+        """
+        x, bound = self.x, self._bound
+        for i, step in enumerate(self._steps[:stop]):
+            step.forward(x[i], x[i + 1], params[i], bound[i], training, rng)
+
+    def backward(self, params: Sequence[Params], grads: Sequence[Params]) -> None:
+        """Fill `grads` and those of ``dx`` that exist from ``dx[-1]``."""
+        x, dx, bound = self.x, self.dx, self._bound
+        for i in range(len(self._steps) - 1, self._first_backward - 1, -1):
+            self._steps[i].backward(dx[i], dx[i + 1], x[i], x[i + 1], params[i], grads[i], bound[i])
