@@ -8,8 +8,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from skcnn.layers._layer import Shape
+from skcnn.losses import Loss, SoftmaxCrossEntropy
 
-__all__ = ["Images", "Scaling"]
+__all__ = ["Images", "Samples", "Scaling"]
 
 Rows: TypeAlias = np.ndarray | slice
 
@@ -166,3 +167,27 @@ class Images:
             block = self._take(part)
             block = block.transpose(0, 3, 1, 2) if self.channels_last else block
             yield block.astype(np.float64, order="C"), weights[part].astype(np.float64)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Samples:
+    """Images with what is known of them.
+
+    Parameters
+    ----------
+    images : Images
+    targets : ndarray of int of shape (n,) or of bool of shape (n, labels)
+        Class of every image, or its labels, as `loss` takes them.
+    weights : ndarray of shape (n,)
+        Weight of every image.
+    loss : Loss
+        How wrong a network's outputs are for them.
+    """
+
+    images: Images
+    targets: np.ndarray
+    weights: np.ndarray
+    loss: Loss = SoftmaxCrossEntropy()
+
+    def __len__(self) -> int:
+        return len(self.targets)

@@ -1,67 +1,20 @@
-"""The estimator: parameters in, fitted attributes out."""
+"""The estimator of classes and labels: parameters in, fitted attributes out."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import copy
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
-from warnings import warn
+from typing import Any, Self
 
 import numpy as np
-from sklearn import get_config
-from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from numpy.typing import ArrayLike
+from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
-from threadpoolctl import ThreadpoolController
 
-from skcnn import _validation as validation
-from skcnn._binding import bind_dtype, bind_layers, bind_scoring, bind_settings
-from skcnn._fitting import Data, EpochScore, check_data, check_part, check_validation_data
-from skcnn._nested_parameters import NestedParameters
-from skcnn._progress import CallbackSupportMixin, FitProgress, Lines, with_callbacks
-from skcnn._summary import Summary
-from skcnn.batches import Scaling
-from skcnn.inference import features, outputs
-from skcnn.losses import LOSSES, Loss
-from skcnn.network import Network
-from skcnn.parallel import BlasGuard, Interrupts, Workers
-from skcnn.training import (
-    Progress,
-    Samples,
-    Settings,
-    TrainingState,
-    Validation,
-    new_state,
-    stream,
-    train,
-)
+from skcnn._estimator.base import BaseScratchCNN
+from skcnn._estimator.labels import Classes, check_classes, check_label_set, is_matrix
+from skcnn._estimator.weights import class_weights
+from skcnn.inference import outputs
+from skcnn.losses import LOSSES
 
 __all__ = ["ScratchCNNClassifier"]
-
-OWNER = "ScratchCNNClassifier"
-PICKLE_FORMAT = 1
-HISTORY = ["loss", "accuracy", "lr"]
-VALIDATION_HISTORY = ["validation_loss", "validation_score"]
-
-_blas = BlasGuard(ThreadpoolController)
-
-
-class _Model(NamedTuple):
-    """What a fit has settled before it trains."""
-
-    network: Network
-    scaling: Scaling
-    loss: Loss
-    classes: np.ndarray
-    names: np.ndarray | None
-    data_format: str
-
-    @classmethod
-    def of(cls, network: Network, scaling: Scaling, data: Data) -> "_Model":
-        return cls(network, scaling, data.loss, data.classes, data.names, data.data_format)
 
 
 def _has_partial_fit(estimator: Any) -> bool:
@@ -79,13 +32,7 @@ def _has_partial_fit(estimator: Any) -> bool:
     return True
 
 
-class ScratchCNNClassifier(
-    CallbackSupportMixin,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    NestedParameters,
-):
+class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     """Convolutional neural network for small images and signals.
 
     Trains on softmax cross-entropy by mini-batches; where `y` is an indicator
@@ -281,9 +228,8 @@ class ScratchCNNClassifier(
     array([[1, 0]])
     """
 
+    classes_: np.ndarray
     out_activation_: str
-    weights_: np.ndarray
-    network_: Network
 
     # what scikit-learn's HTML form links to, and then shows the parameters' documentation
     _doc_link_module = "skcnn"
@@ -350,7 +296,16 @@ class ScratchCNNClassifier(
         self.dtype = dtype
         self.verbose = verbose
 
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -395,33 +350,16 @@ class ScratchCNNClassifier(
         ConvergenceWarning
             When training diverged.
         """
-        settings = bind_settings(self)
-        data = check_data(self, X, y, sample_weight)
-        settings = settings._replace(loss=data.loss)
-        given = check_validation_data(self, data, X_val, y_val, sample_weight_val)
-        split = self.early_stopping and given is None
-        if split:
-            validation.held_out_size(data.targets, self.validation_fraction)
-        goes_on = self.warm_start and hasattr(self, "weights_")
-        network = self._bind(data, goes_on)
-        state = self._start(network, data.classes, settings, "warm_start" if goes_on else None)
-        judge = ("split" if split else "given", self.scoring) if self.early_stopping else None
-        state.judge_by(judge)
-        rows = held_out = None
-        if split:
-            rows, held_out = self._split(data.targets, data.weights, state.seed)
-        scaling = self._scaling(data, rows, goes_on)
-        model = _Model.of(network, scaling, data)
-        judged = self._judged(model, given or data, held_out) if self.early_stopping else None
-
-        with Interrupts() as interrupts:
-            state, reason = self._train(model, data, rows, judged, settings, state, interrupts)
-            self._commit(model, state, keep_state=self.warm_start)
-        self._warn(reason, state)
-        return self
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
     @available_if(_has_partial_fit)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: Any,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train with one pass over a part of the data, in mini-batches.
 
         The first call on an unfitted model begins a training; any other goes
@@ -480,31 +418,9 @@ class ScratchCNNClassifier(
         >>> clf.score(X[1500:], y[1500:]) > 0.8
         True
         """
-        settings = bind_settings(self)
-        data = check_part(self, X, y, classes, sample_weight)
-        settings = settings._replace(loss=data.loss, restart_schedule=False)
-        goes_on = hasattr(self, "weights_")
-        network = self._bind(data, goes_on)
-        state = self._start(network, data.classes, settings, "partial_fit" if goes_on else None)
-        if not data.weights.any():
-            return self
-        state.judge_by(None)
-        scaling = self._scaling(data, None, goes_on)
-        model = _Model.of(network, scaling, data)
-        images, weights = data.images.with_scaling(scaling), data.weights.astype(network.dtype)
-        samples = Samples(images, data.targets, weights)
+        return self._fit_part(X, y, sample_weight, self._known_classes(y, classes))
 
-        with Interrupts() as interrupts:
-            with _workers(interrupts) as workers:
-                state, reason = train(
-                    network, samples, settings, state, workers, None, self._lines(), 1
-                )
-            state.forget_best()  # the loss of a part is no measure of the next
-            self._commit(model, state, keep_state=True)
-        self._warn(reason, state)
-        return self
-
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """Predict the class of each sample, or its labels.
 
         Parameters
@@ -524,7 +440,7 @@ class ScratchCNNClassifier(
             return predictions.astype(int, order="C")
         return self.classes_[predictions]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Predict the probability of each class, or of each label.
 
         Parameters
@@ -542,7 +458,7 @@ class ScratchCNNClassifier(
         exact = LOSSES[self.out_activation_].probabilities(z).T
         return np.ascontiguousarray(exact, dtype=self.weights_.dtype)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
         """Predict the logarithm of the probability of each class, or of each label.
 
         It is finite, and keeps the order of the classes, where probabilities
@@ -566,319 +482,39 @@ class ScratchCNNClassifier(
         logs = np.ascontiguousarray(exact, dtype=probabilities.dtype)
         return np.log(probabilities, out=logs, where=normal)
 
-    def transform(self, X):
-        """Compute the features that the output layer sees: the input of ``layers_[-1]``.
-
-        Parameters
-        ----------
-        X : array-like
-            Images in any of the forms that `fit` takes.
-
-        Returns
-        -------
-        ndarray of shape (n, n_features_out)
-            In the dtype of ``weights_``; with ``set_output`` a dataframe.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_digits
-        >>> from sklearn.frozen import FrozenEstimator
-        >>> from sklearn.pipeline import make_pipeline
-        >>> from sklearn.svm import SVC
-        >>> from skcnn import ScratchCNNClassifier
-        >>> X, y = load_digits(return_X_y=True)
-        >>> clf = ScratchCNNClassifier(
-        ...     filters=8, hidden_layer_sizes=32, max_iter=10, random_state=0
-        ... )
-        >>> clf.fit(X[:1000], y[:1000]).transform(X).shape
-        (1797, 32)
-        >>> svc = make_pipeline(FrozenEstimator(clf), SVC()).fit(X[:1000], y[:1000])
-        >>> svc.score(X[1000:], y[1000:]) > 0.9
-        True
-        """
-        return self._infer(features, X)
-
-    @property
-    def _n_features_out(self):
-        """Number of columns of `transform`, which `get_feature_names_out` asks for."""
-        (size,) = self.network_.shapes[-2]
-        return size
-
-    def set_weights(self, arrays):
-        """Replace the weights, for instance by those of another framework.
-
-        Parameters
-        ----------
-        arrays : list of dict
-            As ``network_.unpack(weights_)`` gives them: for every layer its
-            arrays by name, convolutions (filters, channels, height, width) and
-            dense layers (units, inputs).
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            Where names or shapes are others, or numbers not finite.
-        """
-        check_is_fitted(self)
-        vector = np.empty_like(self.weights_)
-        mine = self.network_.unpack(vector)
-        if not isinstance(arrays, (list, tuple)) or len(arrays) != len(mine):
-            raise ValueError(f"arrays must be a list of {len(mine)} dicts, one a layer.")
-        for i, (params, given) in enumerate(zip(mine, arrays, strict=True)):
-            if not isinstance(given, dict):
-                raise ValueError(f"arrays[{i}] must be a dict, got {given!r}.")
-            shapes = {name: np.shape(array) for name, array in given.items()}
-            expected = {name: array.shape for name, array in params.items()}
-            if shapes != expected:
-                raise ValueError(f"arrays[{i}] must have the shapes {expected}, got {shapes}.")
-            for name, array in given.items():
-                if np.asarray(array).dtype.kind not in "iuf":
-                    raise ValueError(f"arrays[{i}][{name!r}] must hold real numbers.")
-                params[name][...] = array
-        if not np.isfinite(vector).all():
-            raise ValueError("arrays must hold finite numbers.")
-        self.weights_ = vector
-        self.__dict__.pop("_training_state", None)
-        return self
-
-    def summary(self):
-        """The fitted network as a table.
-
-        Returns
-        -------
-        Summary
-            For every layer its shape, parameters, multiply-adds, memory and
-            receptive field, as `skcnn.summary` gives them before a fit.
-        """
-        check_is_fitted(self)
-        return Summary.of(self.network_)
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"] if self.dtype is None else []
         tags.classifier_tags.multi_label = True
         return tags
 
-    def __getstate__(self):
-        return {**super().__getstate__(), "_pickle_format": PICKLE_FORMAT}
+    def _read_targets(self, y: Any, n_samples: int) -> tuple[Classes, np.ndarray]:
+        return check_classes(y, n_samples, type(self).__name__)
 
-    def __setstate__(self, state):
-        state = dict(state)
-        found = state.pop("_pickle_format", PICKLE_FORMAT)
-        if found > PICKLE_FORMAT:
-            raise ValueError(
-                f"This model was saved by a newer version of skcnn (format {found}); this "
-                f"version reads formats up to {PICKLE_FORMAT}. Please update skcnn."
-            )
-        super().__setstate__(state)
+    def _class_weights(
+        self, answers: Classes, targets: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray | None:
+        owner = type(self).__name__
+        return class_weights(self.class_weight, answers.labels, targets, weights, owner)
 
-    def _bind(self, data: Data, goes_on: bool) -> Network:
-        """The network for these images and classes; going on, in the dtype it has."""
-        layers = bind_layers(self, data.shape, len(data.classes))
-        given = self.dtype is not None or not goes_on
-        dtype = bind_dtype(self, data.array) if given else self.network_.dtype
-        return Network(layers, data.shape, dtype)
+    def _answers(self) -> Classes:
+        return Classes(self.classes_, self.out_activation_ == "logistic")
 
-    def _start(
-        self, network: Network, classes: np.ndarray, settings: Settings, goes_on: str | None
-    ) -> TrainingState:
-        """A new training, or the last one to go on with because of `goes_on`."""
-        if goes_on is None:
-            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-            return new_state(network, settings.optimizer, seed)
-        activation = settings.loss.activation
-        if activation != self.out_activation_ or not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"{goes_on} can only go on with the same classes: the model was fitted on "
-                f"{_described(self.classes_, self.out_activation_)}, y has "
-                f"{_described(classes, activation)}."
-            )
-        if network != self.network_:
-            raise ValueError(
-                f"{goes_on} can only go on with the same network: the model was fitted as "
-                f"{self.network_}, parameters and X now make {network}."
-            )
-        if hasattr(self, "_training_state"):
-            state = self._training_state.copy()
-        else:  # fitted without warm_start: the weights are all there is
-            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-            state = new_state(network, settings.optimizer, seed)
-            state.weights[...] = self.weights_
-            state.epoch = self.n_iter_
-            state.history = {name: list(self.history_[name]) for name in HISTORY}
-        fresh = settings.optimizer.moments(state.weights[: network.n_parameters])
-        if state.moments.keys() != fresh.keys():  # another optimizer
-            state.moments, state.step = fresh, 0
-        return state
-
-    def _split(
-        self, targets: np.ndarray, weights: np.ndarray, seed: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of the rows to train on, and of those that are held out."""
-        draw = np.random.RandomState(stream(seed, "split").integers(2**32))
-        rows, held_out = validation.held_out_rows(targets, self.validation_fraction, draw)
-        counted = targets[rows][weights[rows] > 0]
-        if targets.ndim == 2:
-            enough, least = len(counted) > 0, "nothing of positive weight"
+    def _known_classes(self, y: Any, classes: Any) -> Classes:
+        """The classes of all calls to ``partial_fit``, against which `classes` is checked."""
+        owner, first = type(self).__name__, not hasattr(self, "classes_")
+        if not first:
+            known = self._answers()
+        elif y is not None and is_matrix(y):
+            known = Classes(np.arange(np.shape(y)[1]), True)
+        elif classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
         else:
-            enough, least = len(np.unique(counted)) >= 2, "fewer than 2 classes"
-        if not enough or not weights[held_out].any():
+            known = Classes(check_label_set(classes, owner), False)
+        if classes is not None and not np.array_equal(
+            check_label_set(classes, owner), known.labels
+        ):
             raise ValueError(
-                f"{OWNER}: early_stopping holds out {len(held_out)} of {len(targets)} samples, "
-                f"which leaves {least} to train on, or nothing of positive weight to validate on."
+                f"{owner}: classes={classes!r} are not those of "
+                f"{'the matrix y' if first else 'the call before'}: {known.labels}."
             )
-        return rows, held_out
-
-    def _scaling(self, data: Data, rows: np.ndarray | None, goes_on: bool) -> Scaling:
-        """The moments of the training rows; going on, those of the first fit."""
-        if goes_on:
-            return Scaling(self.input_mean_, self.input_scale_)
-        if not self.scale_input:
-            channels = data.shape[0]
-            return Scaling(np.zeros(channels), np.ones(channels))
-        if rows is None:
-            return data.images.measure(data.weights)
-        return data.images.subset(rows).measure(data.weights[rows])
-
-    def _judged(self, model: _Model, data: Data, rows: np.ndarray | None) -> Validation:
-        """The validation part, and its score by `scoring`."""
-        samples = data.samples(rows, model.scaling, model.network.dtype)
-        scorer = bind_scoring(self)
-        if scorer is None:
-            return Validation(samples)
-        if isinstance(scorer, str):
-            return Validation(samples, lambda state: -state.history["validation_loss"][-1])
-        score = EpochScore(self.scoring, scorer, data, rows)
-        model = model._replace(names=data.names)
-
-        def score_state(state: TrainingState) -> float:
-            fitted = copy(self)
-            fitted.__dict__.pop("feature_names_in_", None)
-            fitted.__dict__.update(self._fitted(model, state, state.weights))
-            return score(fitted)
-
-        return Validation(samples, score_state)
-
-    @with_callbacks
-    def _train(
-        self,
-        model: _Model,
-        data: Data,
-        rows: np.ndarray | None,
-        judged: Validation | None,
-        settings: Settings,
-        state: TrainingState,
-        interrupts: Interrupts,
-    ) -> tuple[TrainingState, str]:
-        """Train on some rows, None for all, with all who want to hear of it."""
-        samples = data.samples(rows, model.scaling, model.network.dtype)
-        visible: dict[str, Callable] = {
-            "X": partial(data.rows, rows),
-            "y": partial(data.labels, rows),
-            "metadata": partial(data.metadata, rows),
-        }
-        fitted = partial(self._fitted, model)
-        progress = FitProgress(self, settings.max_iter, self._lines(), visible, fitted)
-        with _workers(interrupts) as workers:
-            state, reason = train(
-                model.network, samples, settings, state, workers, judged, progress
-            )
-        progress.close(state)
-        return state, reason
-
-    def _lines(self) -> Progress:
-        return Lines() if self.verbose else Progress()
-
-    def _warn(self, reason: str, state: TrainingState) -> None:
-        if reason == "diverged":
-            warn(
-                f"Training diverged in epoch {state.epoch + 1}: its loss was not finite or more "
-                "than 1000 times the first. The weights of "
-                f"{'the epoch before' if state.epoch else 'the start'} are kept. Try a smaller "
-                "lr, a max_grad_norm, scaled input or smaller weights.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        elif reason == "interrupted":
-            warn(
-                f"Training was interrupted; the model of epoch {state.epoch} is kept.",
-                stacklevel=3,
-            )
-
-    def _fitted(
-        self, model: _Model, state: TrainingState, weights: np.ndarray | None = None
-    ) -> dict[str, Any]:
-        """Fitted attributes after some epochs, none a view of another.
-
-        The weights are the best where early stopping has found them, the last
-        otherwise; or those that are given.
-        """
-        names = HISTORY + VALIDATION_HISTORY if self.early_stopping else HISTORY
-        history = {name: list(state.history.get(name, [])) for name in names}
-        curve = history["loss"]
-        if weights is None:
-            best = state.best_weights if self.early_stopping else None
-            weights = state.weights if best is None else best
-        network, scaling = model.network, model.scaling
-        fitted = {
-            "classes_": model.classes,
-            "out_activation_": model.loss.activation,
-            "n_features_in_": int(np.prod(network.input_shape)),
-            "image_shape_": network.input_shape,
-            "input_mean_": np.array(scaling.mean),
-            "input_scale_": np.array(scaling.deviation),
-            "layers_": list(network.layers),
-            "network_": network,
-            "weights_": np.array(weights),
-            "n_iter_": state.epoch,
-            "loss_": curve[-1] if curve else float("nan"),
-            "loss_curve_": list(curve),
-            "best_loss_": None if self.early_stopping else min(curve, default=float("nan")),
-            "validation_scores_": (
-                list(history["validation_score"]) if self.early_stopping else None
-            ),
-            "history_": history,
-            "_data_format": model.data_format,
-        }
-        if model.names is not None:
-            fitted["feature_names_in_"] = model.names
-        return fitted
-
-    def _commit(self, model: _Model, state: TrainingState, keep_state: bool) -> None:
-        """Write all fitted attributes at once, with what it takes to go on if that is asked for."""
-        fitted = self._fitted(model, state)
-        if keep_state:
-            fitted["_training_state"] = state
-        kept = {
-            name: value
-            for name, value in vars(self).items()
-            if name not in ("feature_names_in_", "_training_state")
-        }
-        self.__dict__ = kept | fitted
-
-    def _infer(self, run: Callable[..., np.ndarray], X: Any) -> np.ndarray:
-        """What `run`, one of the functions in `skcnn.inference`, finds for `X`."""
-        check_is_fitted(self)
-        array = validation.check_X(X)
-        validation.check_same_input(self, X, array)
-        images = validation.as_images(array, self.image_shape_, self._data_format)
-        images = images.with_scaling(Scaling(self.input_mean_, self.input_scale_))
-        max_bytes = get_config()["working_memory"] * 2**20
-        with Interrupts() as interrupts, _workers(interrupts) as workers:
-            return run(self.network_, self.weights_, images, workers, max_bytes)
-
-
-def _described(classes: np.ndarray, activation: str) -> str:
-    return str(classes) if activation == "softmax" else f"{len(classes)} labels in a matrix"
-
-
-@contextmanager
-def _workers(interrupts: Interrupts) -> Iterator[Workers]:
-    """As many threads as BLAS would use, which is kept to one in each of them."""
-    with _blas as n, Workers(n, _blas.limit_this_thread, interrupts.check) as workers:
-        yield workers
+        return known

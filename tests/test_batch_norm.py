@@ -5,12 +5,14 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skcnn import ScratchCNNClassifier
-from skcnn.batches import Images
+from skcnn.batches import Images, Samples
 from skcnn.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU
 from skcnn.network import Network
 from skcnn.optimizers import SGD
-from skcnn.parallel import Workers
-from skcnn.training import Samples, Settings, new_state, train
+from skcnn.settings import Settings
+from skcnn.state import new_state
+from skcnn.training import train
+from skcnn.workers import Workers
 
 GHOSTS = {  # samples -> ghost batches of 4
     1: [1], 2: [2], 4: [4], 5: [5], 6: [4, 2], 8: [4, 4], 9: [4, 5], 11: [4, 4, 3], 13: [4, 4, 5],
@@ -100,7 +102,10 @@ def test_running_moments_do_not_depend_on_micro_batches_or_workers(n_workers):
     samples = Samples(Images(X, channels_last=False), y, np.ones(65))
     weights = []
     for max_bytes in (np.inf, 1.0):  # all at once, and one ghost batch at a time
-        settings = Settings(SGD(), 0.1, 0.0, 65, 3, True, 0.0, 9, max_bytes=max_bytes)
+        settings = Settings(
+            optimizer=SGD(), lr=0.1, weight_decay=0.0, batch_size=65, max_iter=3, shuffle=True,
+            tol=0.0, n_iter_no_change=9, max_bytes=max_bytes,
+        )  # fmt: skip
         with Workers(n_workers) as workers:
             state, _ = train(network, samples, settings, new_state(network, SGD(), 0), workers)
         weights.append(state.weights)

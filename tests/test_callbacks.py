@@ -14,10 +14,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcnn import ScratchCNNClassifier
-from tests.test_classifier import assert_same_model
+from skcnn._estimator.data import split
+from skcnn._estimator.reading import read_data
+from tests import shared
+from tests.shared import assert_same_model
 
 X, y = (part[:200] for part in load_digits(return_X_y=True))
-QUICK = {"filters": 4, "hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
 
 WITHOUT = """
 import sys
@@ -40,7 +42,7 @@ callback = pytest.importorskip("sklearn.callback", reason="callbacks came with s
 
 
 def quick(**parameters):
-    return ScratchCNNClassifier(**QUICK | parameters)
+    return shared.quick(**{"max_iter": 3} | parameters)
 
 
 class Recorder:
@@ -119,7 +121,8 @@ def test_they_see_the_training_rows_only():
     weights = np.linspace(0.5, 2, 200)
     clf = quick(early_stopping=True).set_callbacks(recorder).fit(table, y, sample_weight=weights)
     state = quick(early_stopping=True, warm_start=True).fit(X, y, weights)._training_state
-    rows, _ = clf._split(y, weights, state.seed)
+    data = read_data(clf, X, y, weights)
+    rows = split(data, 20, state.seed, "")[0].input.rows
     for seen in recorder.epochs():
         pd.testing.assert_frame_equal(seen["X"], table.iloc[rows])
         assert np.array_equal(seen["y"], y[rows])

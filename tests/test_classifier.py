@@ -11,13 +11,15 @@ import polars as pl
 import pytest
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from skcnn import ScratchCNNClassifier, _binding, classifier
+from skcnn import ScratchCNNClassifier
+from skcnn._estimator import base, parameters
+from skcnn._estimator.data import split
+from skcnn._estimator.reading import read_data
 from skcnn.initializers import Gaussian
 from skcnn.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
 from skcnn.network import Network
@@ -31,23 +33,9 @@ from skcnn.schedules import (
     StepDecay,
     WarmUp,
 )
-from tests.test_training import InterruptedWorkers
+from tests.shared import DIGITS, LABELS, InterruptedWorkers, assert_same_model, quick
 
-DIGITS, LABELS = load_digits(return_X_y=True)
 X, y = DIGITS[:200], LABELS[:200]
-QUICK = {"filters": 4, "hidden_layer_sizes": 8, "max_iter": 2, "random_state": 0}
-
-
-def quick(**parameters):
-    return ScratchCNNClassifier(**QUICK | parameters)
-
-
-def assert_same_model(left, right):
-    """Bit-identical weights, and the same history."""
-    assert left.weights_.dtype == right.weights_.dtype
-    assert np.array_equal(left.weights_, right.weights_)
-    assert left.history_ == right.history_
-
 
 # Forms of input
 
@@ -166,14 +154,12 @@ def test_the_scaling_is_that_of_the_training_rows():
 
 
 def test_a_validation_part_is_excluded_from_the_scaling():
+    clf = quick(early_stopping=True, warm_start=True).fit(X, y)
+    data = read_data(clf, X, y, None)
+    _, held_out = split(data, 20, clf._training_state.seed, "")
     spoiled = X.copy()
-    clf = quick(early_stopping=True).fit(X, y)
-    rows, held_out = clf._split(y, np.ones(200), 0)
-    del rows
-    spoiled[held_out] += 1e6
-    seeds = quick(early_stopping=True)
-    seeds._split = lambda targets, weights, seed: (np.setdiff1d(np.arange(200), held_out), held_out)
-    assert seeds.fit(spoiled, y).input_mean_ < 100
+    spoiled[held_out.input.rows] += 1e6
+    assert clone(clf).fit(spoiled, y).input_mean_ < 100
 
 
 def test_weights_of_one_are_no_weights():
@@ -341,10 +327,10 @@ def test_a_plateau_by_name_counts_from_the_start_of_the_fit():
     )
 
 
-@pytest.mark.parametrize("name", list(_binding.SCHEDULES))
+@pytest.mark.parametrize("name", list(parameters.SCHEDULES))
 def test_names_stand_for_instances_of_the_length_of_a_fit(name):
     by_name = quick(lr_schedule=name, max_iter=4).fit(X, y)
-    assert_same_model(by_name, quick(lr_schedule=_binding.SCHEDULES[name], max_iter=4).fit(X, y))
+    assert_same_model(by_name, quick(lr_schedule=parameters.SCHEDULES[name], max_iter=4).fit(X, y))
     if name == "cosine":
         assert_same_model(by_name, quick(lr_schedule=Cosine(4), max_iter=4).fit(X, y))
     assert len(by_name.history_["lr"]) == 4
@@ -375,7 +361,7 @@ def test_clipping_holds_back_a_rate_that_is_too_large():
         quick(**settings).fit(X, y)
 
 
-@pytest.mark.parametrize("optimizer", list(_binding.OPTIMIZERS))
+@pytest.mark.parametrize("optimizer", list(parameters.OPTIMIZERS))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_optimizer_learns(optimizer, dtype):
     lr = 0.05 if optimizer in ("sgd", "adagrad") else 5e-3
@@ -468,14 +454,14 @@ def test_log_probabilities_keep_their_order_where_probabilities_underflow():
 
 
 def test_ctrl_c_after_an_epoch_warns_and_keeps_the_model(monkeypatch):
-    original = classifier.train
+    original = base.train
 
     def train(*args):
         args = list(args)
         args[4] = InterruptedWorkers(when=2 * 7 + 3)  # 200 rows are 7 batches
         return original(*args)
 
-    monkeypatch.setattr(classifier, "train", train)
+    monkeypatch.setattr(base, "train", train)
     clf = quick(max_iter=10, batch_size=32)
     with pytest.warns(UserWarning, match="interrupted; the model of epoch 2"):
         clf.fit(X, y)
@@ -598,9 +584,9 @@ def test_predictions_are_those_of_the_public_network():
 
 def test_a_newer_format_is_refused_clearly(monkeypatch):
     clf = quick().fit(X, y)
-    monkeypatch.setattr(classifier, "PICKLE_FORMAT", 2)
+    monkeypatch.setattr(base, "PICKLE_FORMAT", 2)
     saved = pickle.dumps(clf)
-    monkeypatch.setattr(classifier, "PICKLE_FORMAT", 1)
+    monkeypatch.setattr(base, "PICKLE_FORMAT", 1)
     with pytest.raises(ValueError, match="newer version of skcnn"):
         pickle.loads(saved)
 

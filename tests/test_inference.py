@@ -25,7 +25,7 @@ from skcnn.layers import (
     Tanh,
 )
 from skcnn.network import Network
-from skcnn.parallel import Workers
+from skcnn.workers import Workers
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 X, y = DIGITS[:300], LABELS[:300]

@@ -22,24 +22,16 @@ from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier
-from skcnn._validation import check_classes, check_weights, held_out_rows
+from skcnn._estimator.data import held_out_size, split
+from skcnn._estimator.reading import read_data
 from skcnn.layers import Dense, Flatten, ReLU
+from tests.shared import assert_same_model, quick
 
 DIGITS, NUMBERS = load_digits(return_X_y=True)
 QUALITIES = np.column_stack(
     [NUMBERS % 2 == 0, NUMBERS >= 5, np.isin(NUMBERS, [0, 6, 8, 9])]  # even, large, with a loop
 ).astype(int)
 X, Y = DIGITS[:200], QUALITIES[:200]
-QUICK = {"filters": 4, "hidden_layer_sizes": 8, "max_iter": 2, "random_state": 0}
-
-
-def quick(**parameters):
-    return ScratchCNNClassifier(**QUICK | parameters)
-
-
-def assert_same_model(left, right):
-    assert np.array_equal(left.weights_, right.weights_)
-    assert left.history_ == right.history_
 
 
 def test_qualities_of_digits_are_learned():
@@ -200,24 +192,24 @@ def test_integer_weights_are_repetitions():
     "class_weight", ["balanced", [{0: 1, 1: 3}, {0: 0.5, 1: 2}, {0: 1, 1: 0.1}]]
 )
 def test_class_weights_are_products_over_the_labels(class_weight):
-    classes, targets = check_classes(Y, 200)
-    weights = check_weights(None, class_weight, classes, targets)
+    clf = quick(class_weight=class_weight)
+    weights = read_data(clf, X, Y, None).weights.total
     expected = compute_sample_weight(class_weight, Y)
     np.testing.assert_allclose(weights / weights.mean(), expected / expected.mean(), rtol=1e-12)
     times = np.random.default_rng(0).random(200)
     if class_weight != "balanced":
-        both = check_weights(times, class_weight, classes, targets)
+        both = read_data(clf, X, Y, times).weights.total
         np.testing.assert_allclose(both / both.sum(), expected * times / (expected @ times))
     weighted = quick().fit(X, Y, sample_weight=expected)
-    clf = quick(class_weight=class_weight).fit(X, Y)
+    clf.fit(X, Y)
     np.testing.assert_allclose(clf.weights_, weighted.weights_, rtol=1e-6, atol=1e-9)
 
 
 def test_the_weights_of_a_thousand_labels_stay_in_range():
     labels = np.random.default_rng(0).random((50, 3000)) < 0.02
     for class_weight in ("balanced", [{0: 1e-3, 1: 1}] * 3000, [{0: 1e3, 1: 1}] * 3000):
-        weights = check_weights(None, class_weight, *check_classes(labels, 50))
-        assert weights.max() == 1
+        weights = read_data(quick(class_weight=class_weight), X[:50], labels, None).weights
+        assert weights.total.max() == 1
 
 
 @pytest.mark.parametrize(
@@ -261,9 +253,10 @@ def test_weights_leave_something_to_learn(weights, message):
 @pytest.mark.parametrize("fraction", [0.1, 0.33])
 def test_held_out_rows_are_drawn_without_regard_to_labels(fraction):
     many = np.eye(40, dtype=bool)  # no label is true twice
-    training, held_out = held_out_rows(many, fraction, np.random.RandomState(0))
+    data = read_data(quick(), DIGITS[:40], many, None)
+    training, held_out = split(data, held_out_size(data, fraction, ""), 0, "")
     assert len(held_out) == ceil(fraction * 40)
-    assert sorted([*training, *held_out]) == list(range(40))
+    assert sorted([*training.input.rows, *held_out.input.rows]) == list(range(40))
 
 
 def test_early_stopping_keeps_the_weights_of_the_best_subset_accuracy():
@@ -280,7 +273,7 @@ def test_early_stopping_keeps_the_weights_of_the_best_subset_accuracy():
 def test_early_stopping_wants_weights_in_both_parts():
     weights = np.zeros(200)
     weights[:2] = 1
-    message = "leaves nothing of positive weight to train on, or"
+    message = "leaves nothing of positive weight to validate on"
     with pytest.raises(ValueError, match=message):
         quick(early_stopping=True).fit(X, Y, sample_weight=weights)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
-from skcnn.parallel import BlasGuard, Workers
+from skcnn.blas import BlasGuard
+from skcnn.workers import Workers
 
 
 def blas_threads():

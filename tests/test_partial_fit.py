@@ -11,23 +11,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import balanced_accuracy_score, make_scorer
 
 from skcnn import ScratchCNNClassifier
 from skcnn.layers import BatchNorm, Conv2d, Dense, Dropout, Flatten, ReLU
 from skcnn.schedules import Cosine, OneCycle, ReduceOnPlateau, WarmUp
-from tests.test_classifier import assert_same_model
+from tests import shared
+from tests.shared import DIGITS, LABELS, assert_same_model
 
-DIGITS, LABELS = load_digits(return_X_y=True)
 X, y = DIGITS[:200], LABELS[:200]
-QUICK = {"filters": 4, "hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
 ALL = np.arange(10)
 
 
 def quick(**parameters):
-    return ScratchCNNClassifier(**QUICK | parameters)
+    return shared.quick(**{"max_iter": 3} | parameters)
 
 
 def assert_unchanged(clf, before):

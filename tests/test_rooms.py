@@ -10,7 +10,7 @@ import skcnn
 
 PACKAGE = Path(skcnn.__file__).parent
 
-MAY_IMPORT = {  # a room, and the rooms it may import
+IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "_hyperparameters": set(),
     "initializers": {"_hyperparameters"},
     "losses": set(),
@@ -21,32 +21,25 @@ MAY_IMPORT = {  # a room, and the rooms it may import
     "workspace": {"layers"},
     "network": {"layers", "workspace"},
     "_summary": {"_hyperparameters", "architectures", "layers", "network", "workspace"},
-    "parallel": set(),
-    "batches": {"layers"},
-    "inference": {"batches", "network", "parallel", "workspace"},
-    "training": {
-        "batches", "inference", "losses", "network", "optimizers", "parallel", "schedules",
-        "workspace",
+    "interrupts": set(),
+    "blas": set(),
+    "workers": set(),
+    "batches": {"layers", "losses"},
+    "inference": {"batches", "network", "workers", "workspace"},
+    "settings": {"optimizers", "schedules"},
+    "state": {"network", "optimizers"},
+    "passes": {"batches", "network", "settings", "state", "workers", "workspace"},
+    "training": {"batches", "inference", "network", "passes", "settings", "state", "workers"},
+    "_estimator": {
+        "_hyperparameters", "_summary", "architectures", "batches", "blas", "inference",
+        "interrupts", "layers", "losses", "network", "optimizers", "schedules", "settings", "state",
+        "training", "workers",
     },
-    "_nested_parameters": set(),
-    "_validation": {"_hyperparameters", "batches", "layers"},
-    "_binding": {
-        "_hyperparameters", "architectures", "initializers", "layers", "network", "optimizers",
-        "schedules", "training",
-    },
-    "_fitting": {"_validation", "batches", "layers", "losses", "training"},
-    "_progress": {"training"},
-    "classifier": {
-        "_binding", "_fitting", "_hyperparameters", "_nested_parameters", "_progress",
-        "_validation", "architectures", "batches", "inference", "initializers", "layers", "losses",
-        "network", "optimizers", "parallel", "_summary", "training",
-    },
-    "": {"classifier", "_summary"},
+    "classifier": {"_estimator", "inference", "losses"},
+    "": {"_summary", "classifier"},
     "datasets": {"_hyperparameters"},  # a leaf: nothing imports it
 }  # fmt: skip
-NEEDS_SCIKIT_LEARN = {
-    "_binding", "_fitting", "_nested_parameters", "_progress", "_validation", "classifier",
-}  # fmt: skip
+KNOW_SCIKIT_LEARN = {"_estimator", "classifier"}
 
 
 def room(path):
@@ -71,20 +64,26 @@ def imports(path):
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
+@pytest.mark.parametrize("here", IMPORTS)
+def test_a_room_imports_the_rooms_it_says_and_all_of_them(here):
+    names = [name for path in FILES if room(path) == here for name in imports(path)]
+    found = {name.split(".")[1] for name in names if name.startswith("skcnn.")}
+    assert found - {here} == IMPORTS[here]
+
+
+def test_every_room_is_known():
+    assert {room(path) for path in FILES} == IMPORTS.keys()
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_one_way(path):
-    here = room(path)
-    for module in imports(path):
-        package, _, rest = module.partition(".")
-        if package == "skcnn":
-            there = rest.split(".")[0]
-            assert there == here or there in MAY_IMPORT[here], f"{here or 'skcnn'} -> {module}"
-        elif here not in NEEDS_SCIKIT_LEARN:
-            assert package in sys.stdlib_module_names | {"numpy"}, f"{here} imports {module}"
+def test_only_the_estimators_and_what_they_share_know_scikit_learn(path):
+    allowed = sys.stdlib_module_names | {"numpy", "skcnn"}
+    if room(path) not in KNOW_SCIKIT_LEARN:
+        assert {name.split(".")[0] for name in imports(path)} <= allowed
 
 
 def test_no_room_imports_in_a_circle():
     done = set()
-    for here, there in MAY_IMPORT.items():
+    for here, there in IMPORTS.items():
         assert there <= done, f"{here} imports {there - done}, which come after it"
         done.add(here)

@@ -1,16 +1,20 @@
 import numpy as np
 import pytest
 
-from skcnn import training
+from skcnn import passes as passes_module
 from skcnn.architectures import cnn
-from skcnn.batches import Images
+from skcnn.batches import Images, Samples
 from skcnn.layers import BatchNorm, Dense, Dropout, Flatten, ReLU
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
-from skcnn.parallel import Workers
+from skcnn.passes import Passes
 from skcnn.schedules import Constant, Cosine, ReduceOnPlateau, Schedule, StepDecay
-from skcnn.training import Samples, Settings, Validation, _Passes, new_state, stream, train
+from skcnn.settings import Settings
+from skcnn.state import new_state, stream
+from skcnn.training import Validation, train
+from skcnn.workers import Workers
+from tests.shared import InterruptedWorkers
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((53, 1, 6, 6))
@@ -64,8 +68,8 @@ def test_an_epoch_with_the_loss_of_labels_written_out():
     network = network_of(cnn(2, hidden_layer_sizes=4))
     rng = np.random.default_rng(1)
     labels, weights = rng.random((53, 3)) < 0.4, rng.random(53) * 2
-    samples = Samples(SAMPLES.images, labels, weights)
-    state, _ = run(network, samples, validation=samples, batch_size=20, loss=SigmoidCrossEntropy())
+    samples = Samples(SAMPLES.images, labels, weights, SigmoidCrossEntropy())
+    state, _ = run(network, samples, validation=samples, batch_size=20)
     w = new_state(network, SGD(0), 0).weights
     losses = correct = 0.0
     for start in range(0, 53, 20):
@@ -109,7 +113,7 @@ def test_steps_in_chunks_are_steps_at_once(optimizer, monkeypatch):
         "optimizer": optimizer, "weight_decay": 0.1, "max_iter": 3, "lr": 0.01,
     }  # fmt: skip
     whole, _ = run(network, **settings)
-    monkeypatch.setattr(training, "CHUNK", 7)
+    monkeypatch.setattr(passes_module, "CHUNK", 7)
     chunks, _ = run(network, **settings)
     assert np.array_equal(whole.weights, chunks.weights)
 
@@ -188,7 +192,7 @@ def gradient_of(network, w):
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.999, 1.001, 100.0])
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 def test_large_gradients_are_clipped_before_the_decay(share, decay, chunk, monkeypatch):
-    monkeypatch.setattr(training, "CHUNK", chunk)
+    monkeypatch.setattr(passes_module, "CHUNK", chunk)
     network = network_of(cnn((2, 3), hidden_layer_sizes=5))
     w = new_state(network, SGD(0), 0).weights
     gradient = gradient_of(network, w)
@@ -229,7 +233,7 @@ def test_the_norm_neither_overflows_nor_underflows(dtype, size):
     network = Network([Flatten(), Dense(3)], (1, 6, 6), dtype)
     with Workers(1) as workers:
         settings = Settings(**DEFAULTS | {"max_grad_norm": 2.0 * size, "lr": 1.0})
-        passes = _Passes(network, SAMPLES, settings, workers, 0)
+        passes = Passes(network, SAMPLES, settings, workers, 0)
         state = new_state(network, SGD(0), 0)
         state.weights[...] = 0
         direction = rng.standard_normal(network.n_parameters)
@@ -253,7 +257,7 @@ def test_a_gradient_without_a_norm_is_not_clipped(spoiled):
     network = network_of([Flatten()])
     with Workers(1) as workers:
         settings = Settings(**DEFAULTS | {"max_grad_norm": 1.0})
-        passes = _Passes(network, SAMPLES, settings, workers, 0)
+        passes = Passes(network, SAMPLES, settings, workers, 0)
         state = new_state(network, SGD(0), 0)
         passes.total[...] = 1
         passes.total[5] = spoiled
@@ -341,20 +345,6 @@ def test_going_on_from_learned_weights_is_not_taken_for_divergence():
     state.first_loss = learned / 1e6  # the first batch happened to be known by heart
     state, reason = run(network, state=state, max_iter=3, lr=0.01)
     assert (reason, state.epoch) == ("max_iter", 303)
-
-
-class InterruptedWorkers(Workers):
-    """Raises Ctrl-C in a given mini-batch."""
-
-    def __init__(self, when):
-        super().__init__(1)
-        self.left = when
-
-    def run(self, n_tasks, task, in_order=None):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-        super().run(n_tasks, task, in_order)
 
 
 def interrupted(network, when, **settings):

@@ -10,7 +10,8 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
 from skcnn import ScratchCNNClassifier
-from skcnn._validation import held_out_rows
+from skcnn._estimator.data import held_out_size, split
+from skcnn._estimator.reading import read_data
 from skcnn.layers import Conv2d, Dense, Flatten
 from skcnn.optimizers import SGD, Adam
 
@@ -263,14 +264,19 @@ def test_junk_is_stored_and_either_fits_or_is_named(name, value):
 @settings(max_examples=100, deadline=None)
 def test_held_out_rows_are_as_many_as_promised_and_stratified(counts, fraction):
     targets = np.repeat(np.arange(len(counts)), counts)
+    data = read_data(classifier(), np.zeros((len(targets), 4)), targets, None)
     n, size = len(targets), max(int(np.ceil(fraction * len(targets))), len(counts))
     if size >= n:
         with pytest.raises(ValueError, match="leaves none"):
-            held_out_rows(targets, fraction, np.random.RandomState(0))
+            held_out_size(data, fraction, "")
         return
-    training, held_out = held_out_rows(targets, fraction, np.random.RandomState(0))
+    stratified = min(counts) >= 2 and n - size >= len(counts)
+    if not stratified and n - size <= max(counts):  # the rest may be of one class
+        return
+    training, part = split(data, held_out_size(data, fraction, ""), 0, "")
+    training, held_out = training.input.rows, part.input.rows
     assert len(held_out) == size
     assert sorted([*training, *held_out]) == list(range(n))
-    if min(counts) >= 2 and n - size >= len(counts):
+    if stratified:
         share = np.bincount(targets[held_out], minlength=len(counts))
         assert (np.abs(share - size * np.array(counts) / n) < 1.0 + 1e-9).all()

@@ -5,7 +5,6 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
-from sklearn.datasets import load_digits
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -18,17 +17,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
-from skcnn import ScratchCNNClassifier
-from tests.test_classifier import assert_same_model
+from tests import shared
+from tests.shared import DIGITS, LABELS, assert_same_model
 
-DIGITS, LABELS = load_digits(return_X_y=True)
 X, y = DIGITS[:200], LABELS[:200]
 X_val, y_val = DIGITS[200:300], LABELS[200:300]
-QUICK = {"filters": 4, "hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
 
 
 def quick(**parameters):
-    return ScratchCNNClassifier(**QUICK | {"early_stopping": True} | parameters)
+    return shared.quick(**{"max_iter": 3, "early_stopping": True} | parameters)
 
 
 def fit(clf, **arguments):

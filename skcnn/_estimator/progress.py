@@ -7,7 +7,8 @@ and the names that are imported here do nothing.
 from collections.abc import Callable
 from typing import Any
 
-from skcnn.training import Progress, TrainingState
+from skcnn.state import TrainingState
+from skcnn.training import Progress
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks

@@ -1,0 +1,405 @@
+"""What both estimators are: a network that is trained, kept and asked."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
+from functools import partial
+from typing import Any, Self
+from warnings import warn
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skcnn._estimator.data import Answers, Data, Model, held_out_size, split
+from skcnn._estimator.images import read_fitted
+from skcnn._estimator.nested import NestedParameters
+from skcnn._estimator.parameters import bind_dtype, bind_layers, bind_settings, packed
+from skcnn._estimator.progress import CallbackSupportMixin, FitProgress, Lines, with_callbacks
+from skcnn._estimator.reading import read_data, read_part, read_validation
+from skcnn._estimator.resources import workers, working_memory
+from skcnn._estimator.scoring import EpochScore, bind_scoring
+from skcnn._summary import Summary
+from skcnn.batches import Scaling
+from skcnn.inference import features
+from skcnn.interrupts import Interrupts
+from skcnn.network import Network
+from skcnn.settings import Settings
+from skcnn.state import TrainingState, new_state
+from skcnn.training import Progress, Validation, train
+
+__all__ = ["BaseScratchCNN"]
+
+PICKLE_FORMAT = 1
+VALIDATION_HISTORY = ["validation_loss", "validation_score"]
+
+
+class BaseScratchCNN(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    NestedParameters,
+    ABC,
+):
+    """Training, inference and persistence; what `y` means is left to the subclasses."""
+
+    early_stopping: bool
+    validation_fraction: float
+    scoring: Any
+    warm_start: bool
+    random_state: Any
+    image_shape: Any
+    data_format: str
+    scale_input: bool
+    dtype: Any
+    verbose: int
+
+    weights_: np.ndarray
+    network_: Network
+    input_mean_: np.ndarray
+    input_scale_: np.ndarray
+    history_: dict[str, list[float]]
+    n_iter_: int
+
+    @abstractmethod
+    def _read_targets(self, y: Any, n_samples: int) -> tuple[Answers, np.ndarray]:
+        """Check the `y` of a fit: what the outputs mean, and the samples' targets."""
+
+    @abstractmethod
+    def _answers(self) -> Answers:
+        """What the outputs of the fitted network mean."""
+
+    def _class_weights(
+        self, answers: Answers, targets: np.ndarray, weights: np.ndarray
+    ) -> np.ndarray | None:
+        """Weights of classes, where there are any."""
+        return None
+
+    # Training
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any
+    ) -> Self:
+        """Check, split, train, commit."""
+        owner, goes_on = type(self).__name__, None
+        settings, scorer = bind_settings(self), bind_scoring(self)
+        data = read_data(self, X, y, sample_weight)
+        held_out = read_validation(self, data, X_val, y_val, sample_weight_val)
+        judge, size = None, 0
+        if self.early_stopping:
+            judge = ("split" if held_out is None else "given", self.scoring)
+        if self.early_stopping and held_out is None:
+            size = held_out_size(data, self.validation_fraction, owner)
+        if self.warm_start and hasattr(self, "weights_"):
+            goes_on = "warm_start"
+        network, state = self._start(data, settings, goes_on)
+        state.judge_by(judge)
+        if size:
+            data, held_out = split(data, size, state.seed, owner)
+        model = self._model(network, data, goes_on)
+        judged = None if held_out is None else self._judged(model, held_out, scorer)
+        with Interrupts() as interrupts:
+            state, reason = self._train(model, data, judged, settings, state, interrupts)
+            self._commit(model, state, keep_state=self.warm_start)
+        self._warn(reason, state)
+        return self
+
+    def _fit_part(self, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Self:
+        """One pass, for ``partial_fit``."""
+        settings, _ = bind_settings(self, in_parts=True), bind_scoring(self)
+        data = read_part(self, X, y, sample_weight, answers)
+        goes_on = "partial_fit" if hasattr(self, "weights_") else None
+        network, state = self._start(data, settings, goes_on)
+        if not data.weights.total.any():
+            return self
+        state.judge_by(None)
+        model = self._model(network, data, goes_on)
+        samples = data.samples(model)
+        with Interrupts() as interrupts:
+            with workers(interrupts) as threads:
+                state, reason = train(
+                    network, samples, settings, state, threads, None, self._lines(), 1
+                )
+            state.forget_best()  # the loss of a part is no measure of the next
+            self._commit(model, state, keep_state=True)
+        self._warn(reason, state)
+        return self
+
+    def _start(
+        self, data: Data, settings: Settings, goes_on: str | None
+    ) -> tuple[Network, TrainingState]:
+        """A new training, or the last one to go on with because of `goes_on`, in its dtype."""
+        shape = data.input.shape
+        layers = bind_layers(self, shape, data.answers.n_outputs)
+        if self.dtype is None and goes_on is not None:
+            dtype = self.network_.dtype
+        else:
+            dtype = bind_dtype(self, data.input.array)
+        network = Network(layers, shape, dtype)
+        if goes_on is None:
+            return network, self._new_state(network, settings)
+        self._answers().check_same(data.answers, goes_on)
+        if network != self.network_:
+            raise ValueError(
+                f"{goes_on} can only go on with the same network: the model was fitted as "
+                f"{self.network_}, parameters and X now make {network}."
+            )
+        if hasattr(self, "_training_state"):
+            state = self._training_state.copy()
+        else:  # fitted without warm_start: the weights are all there is
+            state = self._new_state(network, settings)
+            state.weights[...] = self.weights_
+            state.epoch = self.n_iter_
+            state.history = {
+                name: list(values)
+                for name, values in self.history_.items()
+                if name not in VALIDATION_HISTORY
+            }
+        fresh = settings.optimizer.moments(state.weights[: network.n_parameters])
+        if state.moments.keys() != fresh.keys():  # another optimizer
+            state.moments, state.step = fresh, 0
+        return network, state
+
+    def _new_state(self, network: Network, settings: Settings) -> TrainingState:
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        return new_state(network, settings.optimizer, seed)
+
+    def _model(self, network: Network, data: Data, goes_on: str | None) -> Model:
+        """Measure the training rows; going on, what the first ones measured stays."""
+        channels = data.input.shape[0]
+        if goes_on is not None:
+            scaling, answers = Scaling(self.input_mean_, self.input_scale_), self._answers()
+        else:
+            answers = data.answers.measured(data.targets, data.weights.total)
+            if self.scale_input:
+                scaling = data.input.images.measure(data.weights.total)
+            else:
+                scaling = Scaling(np.zeros(channels), np.ones(channels))
+        return Model(
+            network=network,
+            scaling=scaling,
+            answers=answers,
+            names=data.input.names,
+            data_format=data.input.data_format,
+        )
+
+    def _judged(self, model: Model, held_out: Data, scorer: Callable | str | None) -> Validation:
+        """The validation part, and its score by `scoring`."""
+        samples = held_out.samples(model)
+        if scorer is None:
+            return Validation(samples)
+        if isinstance(scorer, str):
+            return Validation(samples, lambda state: -state.history["validation_loss"][-1])
+        score = EpochScore(self.scoring, scorer, held_out)
+        model = replace(model, names=held_out.input.names)
+
+        def score_state(state: TrainingState) -> float:
+            fitted = copy(self)
+            fitted.__dict__.pop("feature_names_in_", None)
+            fitted.__dict__.update(self._fitted(model, state, state.weights))
+            return score(fitted)
+
+        return Validation(samples, score_state)
+
+    @with_callbacks
+    def _train(
+        self,
+        model: Model,
+        data: Data,
+        judged: Validation | None,
+        settings: Settings,
+        state: TrainingState,
+        interrupts: Interrupts,
+    ) -> tuple[TrainingState, str]:
+        """Train with all who want to hear of it."""
+        samples = data.samples(model)
+        visible: dict[str, Callable] = {
+            "X": data.input.given,
+            "y": lambda: data.y,
+            "metadata": lambda: data.metadata,
+        }
+        progress = FitProgress(
+            self, settings.max_iter, self._lines(), visible, partial(self._fitted, model)
+        )
+        with workers(interrupts) as threads:
+            state, reason = train(
+                model.network, samples, settings, state, threads, judged, progress
+            )
+        progress.close(state)
+        return state, reason
+
+    def _lines(self) -> Progress:
+        return Lines() if self.verbose else Progress()
+
+    def _warn(self, reason: str, state: TrainingState) -> None:
+        if reason == "diverged":
+            warn(
+                f"Training diverged in epoch {state.epoch + 1}: its loss was not finite or more "
+                "than 1000 times the first. The weights of "
+                f"{'the epoch before' if state.epoch else 'the start'} are kept. Try a smaller "
+                "lr, a max_grad_norm, scaled input or smaller weights.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif reason == "interrupted":
+            warn(
+                f"Training was interrupted; the model of epoch {state.epoch} is kept.",
+                stacklevel=3,
+            )
+
+    # The fitted model
+
+    def _fitted(
+        self, model: Model, state: TrainingState, weights: np.ndarray | None = None
+    ) -> dict[str, Any]:
+        """Fitted attributes after some epochs, none a view of another.
+
+        The weights are the best where early stopping has found them, the last
+        otherwise; or those that are given.
+        """
+        names = model.answers.history + (VALIDATION_HISTORY if self.early_stopping else [])
+        history = {name: list(state.history.get(name, [])) for name in names}
+        curve = history["loss"]
+        if weights is None:
+            best = state.best_weights if self.early_stopping else None
+            weights = state.weights if best is None else best
+        network, scaling = model.network, model.scaling
+        fitted = {
+            **model.answers.attributes(),
+            "n_features_in_": int(np.prod(network.input_shape)),
+            "image_shape_": network.input_shape,
+            "input_mean_": np.array(scaling.mean),
+            "input_scale_": np.array(scaling.deviation),
+            "layers_": list(network.layers),
+            "network_": network,
+            "weights_": np.array(weights),
+            "n_iter_": state.epoch,
+            "loss_": curve[-1] if curve else float("nan"),
+            "loss_curve_": list(curve),
+            "best_loss_": None if self.early_stopping else min(curve, default=float("nan")),
+            "validation_scores_": (
+                list(history["validation_score"]) if self.early_stopping else None
+            ),
+            "history_": history,
+            "_data_format": model.data_format,
+        }
+        if model.names is not None:
+            fitted["feature_names_in_"] = model.names
+        return fitted
+
+    def _commit(self, model: Model, state: TrainingState, keep_state: bool) -> None:
+        """Write all fitted attributes at once, with what it takes to go on if that is asked for."""
+        fitted = self._fitted(model, state)
+        if keep_state:
+            fitted["_training_state"] = state
+        kept = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("feature_names_in_", "_training_state")
+        }
+        self.__dict__ = kept | fitted
+
+    def _infer(self, run: Callable[..., np.ndarray], X: Any) -> np.ndarray:
+        """What `run`, one of the functions in `skcnn.inference`, finds for `X`."""
+        check_is_fitted(self)
+        scaling = Scaling(self.input_mean_, self.input_scale_)
+        images = read_fitted(X, self).images.with_scaling(scaling)
+        with Interrupts() as interrupts, workers(interrupts) as threads:
+            return run(self.network_, self.weights_, images, threads, working_memory())
+
+    def transform(self, X: ArrayLike) -> Any:
+        """Compute the features that the output layer sees: the input of ``layers_[-1]``.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in any of the forms that `fit` takes.
+
+        Returns
+        -------
+        ndarray of shape (n, n_features_out)
+            In the dtype of ``weights_``; with ``set_output`` a dataframe.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn.frozen import FrozenEstimator
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.svm import SVC
+        >>> from skcnn import ScratchCNNClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> clf = ScratchCNNClassifier(
+        ...     filters=8, hidden_layer_sizes=32, max_iter=10, random_state=0
+        ... )
+        >>> clf.fit(X[:1000], y[:1000]).transform(X).shape
+        (1797, 32)
+        >>> svc = make_pipeline(FrozenEstimator(clf), SVC()).fit(X[:1000], y[:1000])
+        >>> svc.score(X[1000:], y[1000:]) > 0.9
+        True
+        """
+        return self._infer(features, X)
+
+    @property
+    def _n_features_out(self) -> int:
+        """Number of columns of `transform`, which `get_feature_names_out` asks for."""
+        (size,) = self.network_.shapes[-2]
+        return size
+
+    def set_weights(self, arrays: list[dict[str, np.ndarray]]) -> Self:
+        """Replace the weights, for instance by those of another framework.
+
+        Parameters
+        ----------
+        arrays : list of dict
+            As ``network_.unpack(weights_)`` gives them: for every layer its
+            arrays by name, convolutions (filters, channels, height, width) and
+            dense layers (units, inputs).
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Where names or shapes are others, or numbers not finite.
+        """
+        check_is_fitted(self)
+        self.weights_ = packed(self.network_, arrays)
+        self.__dict__.pop("_training_state", None)
+        return self
+
+    def summary(self) -> Summary:
+        """The fitted network as a table.
+
+        Returns
+        -------
+        Summary
+            For every layer its shape, parameters, multiply-adds, memory and
+            receptive field, as `skcnn.summary` gives them before a fit.
+        """
+        check_is_fitted(self)
+        return Summary.of(self.network_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"] if self.dtype is None else []
+        return tags
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_pickle_format": PICKLE_FORMAT}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        found = state.pop("_pickle_format", PICKLE_FORMAT)
+        if found > PICKLE_FORMAT:
+            raise ValueError(
+                f"This model was saved by a newer version of skcnn (format {found}); this "
+                f"version reads formats up to {PICKLE_FORMAT}. Please update skcnn."
+            )
+        super().__setstate__(state)

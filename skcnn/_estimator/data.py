@@ -1,0 +1,159 @@
+"""Samples with all that is known of them, and the part that is held out."""
+
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from skcnn._estimator.images import Input
+from skcnn._estimator.labels import Classes
+from skcnn._estimator.weights import Weights
+from skcnn.batches import Samples, Scaling
+from skcnn.network import Network
+from skcnn.state import stream
+
+__all__ = ["Answers", "Data", "Model", "held_out_size", "split"]
+
+Answers: TypeAlias = Classes
+"""What the outputs of a network mean."""
+
+
+@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
+class Model:
+    """What a fit has settled before it trains.
+
+    Parameters
+    ----------
+    network : Network
+    scaling : Scaling
+        Of the images.
+    answers : Answers
+    names : ndarray of str or None
+        Names of the features.
+    data_format : {"channels_first", "channels_last"}
+    """
+
+    network: Network
+    scaling: Scaling
+    answers: Answers
+    names: np.ndarray | None
+    data_format: str
+
+
+@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
+class Data:
+    """Samples as the user holds them, checked.
+
+    Parameters
+    ----------
+    input : Input
+        Their images.
+    targets : ndarray of shape (n, ...)
+        As `answers` reads them.
+    answers : Answers
+    weights : Weights
+    whole : bool
+        Whether these are all there are. Only ratios of weights matter then; the
+        weights of a part are taken as they are.
+    """
+
+    input: Input
+    targets: np.ndarray
+    answers: Answers
+    weights: Weights
+    whole: bool = True
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def subset(self, rows: np.ndarray) -> "Data":
+        """Some of the samples, without a copy of their images."""
+        return replace(
+            self,
+            input=self.input.subset(rows),
+            targets=self.targets[rows],
+            weights=self.weights.subset(rows),
+        )
+
+    def samples(self, model: Model) -> Samples:
+        """For the engine, as `model` takes them; weights of all there are are 1 on average."""
+        images, dtype = self.input.images.with_scaling(model.scaling), model.network.dtype
+        weights = self.weights.total
+        if self.whole:
+            weights = weights / weights.mean()
+        targets = model.answers.encoded(self.targets, dtype)
+        return Samples(images, targets, weights.astype(dtype), model.answers.loss)
+
+    @property
+    def y(self) -> np.ndarray:
+        """In the user's form."""
+        return self.answers.given(self.targets)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What was passed besides."""
+        return {} if self.weights.given is None else {"sample_weight": self.weights.given}
+
+
+def held_out_size(data: Data, fraction: float, owner: str) -> int:
+    """Return ``max(ceil(fraction · n), classes)``, or raise where that leaves nothing.
+
+    Labels in an indicator matrix ask for no number of samples.
+    """
+    n = len(data)
+    size = max(ceil(fraction * n), data.answers.fewest_held_out(data.targets))
+    if size >= n:
+        raise ValueError(
+            f"{owner}: early_stopping with validation_fraction={fraction:g} holds out {size} of "
+            f"{n} samples, which leaves none to train on."
+        )
+    return size
+
+
+def split(data: Data, size: int, seed: int, owner: str) -> tuple[Data, Data]:
+    """Split off so many samples for validation.
+
+    Stratified where every class has two members and both parts have room for
+    every class, but not by labels in an indicator matrix.
+
+    Parameters
+    ----------
+    data : Data
+    size : int
+    seed : int
+        Of the training.
+    owner : str
+        The estimator that errors name.
+
+    Returns
+    -------
+    training, validation : Data
+        Their rows in the order of `data`.
+
+    Raises
+    ------
+    ValueError
+        Where that leaves too little for either.
+    """
+    from sklearn.model_selection import train_test_split  # takes half of the import's time
+
+    n, strata = len(data), data.answers.strata(data.targets)
+    if strata is not None:
+        counts = np.bincount(strata)
+        counts = counts[counts > 0]
+        if counts.min() < 2 or n - size < len(counts):
+            strata = None
+    draw = np.random.RandomState(stream(seed, "split").integers(2**32))
+    rows, held_out = train_test_split(
+        np.arange(n), test_size=size, random_state=draw, stratify=strata
+    )
+    training, validation = data.subset(np.sort(rows)), data.subset(np.sort(held_out))
+    lacking = data.answers.lacking(training.targets[training.weights.total > 0])
+    if lacking or not validation.weights.total.any():
+        raise ValueError(
+            f"{owner}: early_stopping holds out {size} of {n} samples, which leaves "
+            f"{lacking or 'nothing of positive weight'} to "
+            f"{'train' if lacking else 'validate'} on."
+        )
+    return training, validation

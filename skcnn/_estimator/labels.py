@@ -1,0 +1,252 @@
+"""From `y` to classes, of which a sample has one, or to labels, of which it has several."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from skcnn.losses import LOSSES, Loss
+
+__all__ = ["Classes", "check_classes", "check_label_set", "is_matrix"]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Classes:
+    """What the outputs of a classifier mean.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_classes,)
+        Sorted; the numbers of the labels where a sample has several.
+    several : bool
+        Whether a sample may have several labels, and `y` is an indicator matrix.
+    """
+
+    labels: np.ndarray
+    several: bool
+
+    @property
+    def loss(self) -> Loss:
+        """Of classes or of several labels."""
+        return LOSSES["logistic" if self.several else "softmax"]
+
+    @property
+    def history(self) -> list[str]:
+        """Numbers that every epoch of training leaves."""
+        return ["loss", "accuracy", "lr"]
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of the network's outputs."""
+        return len(self.labels)
+
+    def __str__(self) -> str:
+        return f"{len(self.labels)} labels in a matrix" if self.several else str(self.labels)
+
+    def check_same(self, other: "Classes", what: str) -> None:
+        """Raise ``ValueError`` unless `other`, those of new data, are these."""
+        if self.several != other.several or not np.array_equal(self.labels, other.labels):
+            raise ValueError(
+                f"{what} can only go on with the same classes: the model was fitted on {self}, "
+                f"y has {other}."
+            )
+
+    def read(self, y: Any, n_samples: int, name: str, known: str, owner: str) -> np.ndarray:
+        """Targets of samples whose classes these are; not all need to be in `y`.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        n_samples : int
+        name, known, owner : str
+            What errors call `y`, those whose classes are known, and the estimator.
+
+        Raises
+        ------
+        ValueError
+            As `check_classes`, and for labels that are none of the classes.
+        """
+        if y is None:
+            raise ValueError(f"{owner} requires {name} to be passed, but it is None.")
+        if is_matrix(y) != self.several:
+            what = f"a matrix of {len(self.labels)} labels" if self.several else "1D class labels"
+            raise ValueError(
+                f"{owner}: {name} must be {what}, as known from {known}, got an array of shape "
+                f"{np.shape(y)}."
+            )
+        if self.several:
+            matrix = _check_labels(y, n_samples, name, owner)
+            if matrix.shape[1] != len(self.labels):
+                raise ValueError(
+                    f"{owner}: {name} has {matrix.shape[1]} labels, but {known} {len(self.labels)}."
+                )
+            return matrix
+        labels, targets = _unique_labels(y, n_samples, name, owner)
+        numbers = {label: i for i, label in enumerate(self.labels.tolist())}  # "0" is not 0
+        unknown = [label for label in labels.tolist() if label not in numbers]
+        if unknown:
+            raise ValueError(
+                f"{owner}: {name} holds labels that are not among those of {known}: {unknown}; "
+                f"known are {self.labels.tolist()}."
+            )
+        return np.array([numbers[label] for label in labels.tolist()], dtype=np.intp)[targets]
+
+    def given(self, targets: np.ndarray) -> np.ndarray:
+        """The `y` that these targets come from."""
+        return targets.astype(int) if self.several else self.labels[targets]
+
+    def check_weighted(self, targets: np.ndarray, weights: np.ndarray, owner: str) -> None:
+        """Raise ``ValueError`` unless samples of different classes have a positive weight."""
+        if self.suffice(targets[weights > 0]):
+            return
+        what = "samples with different labels and" if self.several else (
+            "samples of at least 2 classes with"
+        )  # fmt: skip
+        counted = targets[weights > 0]
+        if not len(counted):
+            found = "all zero"
+        elif self.several:
+            found = f"positive only for the labels {counted[0].astype(int).tolist()}"
+        else:
+            found = f"positive for one class only: {self.labels[counted].tolist()[0]!r}"
+        raise ValueError(
+            f"{owner} needs {what} a positive weight, but the weights (sample_weight times "
+            f"class_weight) are {found}."
+        )
+
+    def suffice(self, targets: np.ndarray) -> bool:
+        """Whether not all samples are alike."""
+        return bool((targets != targets[:1]).any())
+
+    def lacking(self, targets: np.ndarray) -> str:
+        """What is too little in these to train on, or nothing."""
+        if self.several:
+            return "" if len(targets) else "nothing of positive weight"
+        return "" if self.suffice(targets) else "fewer than 2 classes"
+
+    def measured(self, targets: np.ndarray, weights: np.ndarray) -> "Classes":
+        """There is nothing to measure."""
+        return self
+
+    def encoded(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """What the loss takes."""
+        return targets
+
+    def attributes(self) -> dict[str, Any]:
+        """Fitted attributes."""
+        return {"classes_": self.labels, "out_activation_": self.loss.activation}
+
+    def strata(self, targets: np.ndarray) -> np.ndarray | None:
+        """What a split keeps the shares of."""
+        return None if self.several else targets
+
+    def fewest_held_out(self, targets: np.ndarray) -> int:
+        """How many samples it takes to validate; labels ask for no number."""
+        return 1 if self.several else len(np.unique(targets))
+
+
+def check_classes(y: Any, n_samples: int, owner: str) -> tuple[Classes, np.ndarray]:
+    """Return the classes in `y`, and what the loss takes for targets.
+
+    Returns
+    -------
+    classes : Classes
+    targets : ndarray of int of shape (n,) or of bool of shape (n, n_labels)
+        Every sample's number among the classes, or its labels.
+
+    Raises
+    ------
+    ValueError
+        For a missing `y`, another length than that of `X`, values that are no
+        classes, or a single class.
+    """
+    if y is None:
+        raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
+    if is_matrix(y):
+        labels = _check_labels(y, n_samples, "y", owner)
+        if (labels == labels[0]).all():
+            raise ValueError(
+                f"{owner} needs samples of at least 2 classes in the data, but all samples have "
+                f"the same labels: {labels[0].astype(int).tolist()}."
+            )
+        return Classes(np.arange(labels.shape[1]), True), labels
+    classes, targets = _unique_labels(y, n_samples, "y", owner)
+    if len(classes) < 2:
+        raise ValueError(
+            f"{owner} needs samples of at least 2 classes in the data, but the data contains "
+            f"only one class: {classes.tolist()[0]!r}."
+        )
+    return Classes(classes, False), targets
+
+
+def check_label_set(classes: Any, owner: str) -> np.ndarray:
+    """Return the argument `classes` of ``partial_fit``, sorted and without repetitions."""
+    labels, _ = _unique_labels(classes, len(column_or_1d(classes)), "classes", owner)
+    if len(labels) < 2:
+        raise ValueError(f"{owner}: classes must hold at least 2 labels, got {labels.tolist()}.")
+    return labels
+
+
+def is_matrix(y: Any) -> bool:
+    """Whether `y` has two axes and more than one column, or is a sparse matrix."""
+    try:
+        shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+    except ValueError:  # rows of several lengths
+        type_of_target(y, input_name="y")  # knows those that name the labels of each sample
+        raise
+    return len(shape) == 2 and (shape[1] != 1 or hasattr(y, "toarray"))
+
+
+def _unique_labels(y: Any, n_samples: int, name: str, owner: str) -> tuple[np.ndarray, np.ndarray]:
+    """The different labels, sorted, and every sample's number among them."""
+    y = column_or_1d(y, warn=True)
+    try:
+        y = check_array(
+            y, dtype=None, ensure_2d=False, ensure_min_samples=0, estimator=owner, input_name=name
+        )
+    except TypeError:  # pandas.NA is neither equal nor unequal to itself
+        missing = [i for i, label in enumerate(y) if type(label).__name__ == "NAType"]
+        if not missing:
+            raise
+        raise ValueError(
+            f"{owner}: {name} must hold a label for every sample, but {len(missing)} are missing, "
+            f"the first in row {missing[0]}."
+        ) from None
+    check_consistent_length(np.empty((n_samples, 0)), y)
+    try:
+        check_classification_targets(y)
+        return np.unique(y, return_inverse=True)
+    except TypeError:
+        kinds = sorted({type(label).__name__ for label in y})
+        raise TypeError(f"{owner}: {name} must hold labels of one type, got {kinds}.") from None
+
+
+def _check_labels(y: Any, n_samples: int, name: str, owner: str) -> np.ndarray:
+    """Return the indicator matrix `y` as booleans."""
+    y = check_array(
+        y, accept_sparse="csr", dtype=None, ensure_min_samples=0, estimator=owner, input_name=name
+    )
+    check_consistent_length(np.empty((n_samples, 0)), y)
+    if y.shape[1] == 1:
+        raise ValueError(
+            f"{owner}: a sparse {name} must have a column for each of several labels, got the "
+            f"shape {y.shape}; use {name}.toarray().ravel() for two classes."
+        )
+    y = y.toarray() if hasattr(y, "toarray") else y
+    if y.dtype.kind == "O":  # such as a dataframe with columns of booleans and of integers
+        with suppress(TypeError, ValueError):
+            y = y.astype(np.float64)
+    kind = "unknown" if y.dtype.kind == "O" else type_of_target(y, input_name=name)
+    if kind == "continuous-multioutput":
+        check_classification_targets(y)  # raises
+    if kind != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
+        raise ValueError(
+            f"{owner}: {name} of shape {y.shape} has values other than 0 and 1 (type of target "
+            f"{kind!r}), which is not supported. Pass a matrix of 0 and 1 for several labels a "
+            "sample, 1D class labels, or wrap the classifier in "
+            "sklearn.multioutput.MultiOutputClassifier."
+        )
+    return y.astype(bool)

@@ -1,0 +1,180 @@
+"""Parameters, checked and turned into what the engine takes."""
+
+from typing import Any
+
+import numpy as np
+
+from skcnn._estimator.resources import working_memory
+from skcnn._hyperparameters import check_bool, check_choice, check_int, check_real
+from skcnn.architectures import cnn, with_output
+from skcnn.layers import Layer
+from skcnn.layers._layer import Shape
+from skcnn.network import Network
+from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSprop
+from skcnn.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    OneCycle,
+    ReduceOnPlateau,
+    Schedule,
+    StepDecay,
+    WarmUp,
+)
+from skcnn.settings import Settings
+
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "bind_dtype",
+    "bind_layers",
+    "bind_settings",
+    "packed",
+]
+
+OPTIMIZERS: dict[str, Optimizer] = {
+    "adam": Adam(),
+    "adamw": AdamW(),
+    "sgd": SGD(),
+    "rmsprop": RMSprop(),
+    "adagrad": AdaGrad(),
+}
+"""Optimizers that have a name."""
+
+SCHEDULES: dict[str, Schedule] = {
+    "constant": Constant(),
+    "step": StepDecay(),
+    "exponential": Exponential(),
+    "cosine": Cosine(),
+    "one_cycle": OneCycle(),
+    "warm_up": WarmUp(),
+    "reduce_on_plateau": ReduceOnPlateau(),
+}
+"""Learning-rate schedules that have a name."""
+
+
+def bind_settings(estimator: Any, in_parts: bool = False) -> Settings:
+    """Check all parameters that need no data to be checked.
+
+    Parameters
+    ----------
+    estimator : estimator
+    in_parts : bool, default=False
+        Whether calls follow each other, through which schedules go on.
+    """
+    owner = type(estimator).__name__
+    check_bool(owner, "scale_input", estimator.scale_input)
+    check_bool(owner, "early_stopping", estimator.early_stopping)
+    check_bool(owner, "warm_start", estimator.warm_start)
+    check_real(owner, "validation_fraction", estimator.validation_fraction, 0, 1, bounds="()")
+    if not isinstance(estimator.verbose, (bool, np.bool_)):
+        check_int(owner, "verbose", estimator.verbose, 0)
+    schedule = bind_schedule(owner, estimator.lr_schedule)
+    starts_anew = isinstance(estimator.lr_schedule, str) or schedule.open
+    norm = estimator.max_grad_norm
+    return Settings(
+        optimizer=bind_optimizer(owner, estimator.optimizer),
+        lr=check_real(owner, "lr", estimator.lr, 0, bounds="()"),
+        lr_schedule=schedule,
+        restart_schedule=starts_anew and not in_parts,
+        weight_decay=check_real(owner, "weight_decay", estimator.weight_decay, 0),
+        max_grad_norm=(
+            None if norm is None else check_real(owner, "max_grad_norm", norm, 0, bounds="()")
+        ),
+        batch_size=check_int(owner, "batch_size", estimator.batch_size, 1),
+        max_iter=check_int(owner, "max_iter", estimator.max_iter, 1),
+        shuffle=check_bool(owner, "shuffle", estimator.shuffle),
+        tol=check_real(owner, "tol", estimator.tol, 0),
+        n_iter_no_change=check_int(owner, "n_iter_no_change", estimator.n_iter_no_change, 1),
+        max_bytes=working_memory(),
+    )
+
+
+def bind_optimizer(owner: str, optimizer: Any) -> Optimizer:
+    """The optimizer that the parameter means."""
+    if isinstance(optimizer, str):
+        optimizer = OPTIMIZERS[check_choice(owner, "optimizer", optimizer, OPTIMIZERS)]
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(
+            f"{owner}: optimizer must be one of {list(OPTIMIZERS)} or an instance from "
+            f"skcnn.optimizers, got {optimizer!r}."
+        )
+    optimizer.check()
+    return optimizer
+
+
+def bind_schedule(owner: str, schedule: Any) -> Schedule:
+    """The schedule that the parameter `lr_schedule` means."""
+    if isinstance(schedule, str):
+        schedule = SCHEDULES[check_choice(owner, "lr_schedule", schedule, SCHEDULES)]
+    if not isinstance(schedule, Schedule):
+        raise ValueError(
+            f"{owner}: lr_schedule must be one of {list(SCHEDULES)} or an instance from "
+            f"skcnn.schedules, got {schedule!r}."
+        )
+    schedule.check()
+    return schedule
+
+
+def bind_layers(estimator: Any, shape: Shape, n_outputs: int) -> list[Layer]:
+    """The layers with the output layer, which takes vectors."""
+    owner = type(estimator).__name__
+    if estimator.layers is None:
+        try:
+            layers = cnn(
+                estimator.filters,
+                estimator.kernel_size,
+                estimator.pool_size,
+                estimator.hidden_layer_sizes,
+                estimator.activation,
+                estimator.dropout,
+            )
+        except ValueError as error:
+            raise ValueError(str(error).replace("cnn:", f"{owner}:", 1)) from None
+    elif isinstance(estimator.layers, (list, tuple)):
+        layers = list(estimator.layers)
+    else:
+        raise ValueError(
+            f"{owner}: layers must be None or a list of instances from skcnn.layers, "
+            f"got {estimator.layers!r}."
+        )
+    return with_output(layers, Network(layers, shape).output_shape, n_outputs)
+
+
+def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:
+    """What the network computes in."""
+    owner = type(estimator).__name__
+    if estimator.dtype is None:
+        double = array.dtype.kind == "f" and array.dtype.itemsize >= 8
+        return np.dtype(np.float64 if double else np.float32)
+    try:
+        dtype = np.dtype(estimator.dtype)
+    except (SyntaxError, TypeError, ValueError):
+        dtype = None
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(
+            f"{owner}: dtype must be None, float32 or float64, got {estimator.dtype!r}."
+        )
+    return dtype
+
+
+def packed(network: Network, arrays: Any) -> np.ndarray:
+    """The flat vector of arrays that have the names and shapes of ``network.unpack``."""
+    vector = np.empty(network.vector_size, network.dtype)
+    mine = network.unpack(vector)
+    if not isinstance(arrays, (list, tuple)) or len(arrays) != len(mine):
+        raise ValueError(f"arrays must be a list of {len(mine)} dicts, one a layer.")
+    for i, (params, given) in enumerate(zip(mine, arrays, strict=True)):
+        if not isinstance(given, dict):
+            raise ValueError(f"arrays[{i}] must be a dict, got {given!r}.")
+        shapes = {name: np.shape(array) for name, array in given.items()}
+        expected = {name: array.shape for name, array in params.items()}
+        if shapes != expected:
+            raise ValueError(f"arrays[{i}] must have the shapes {expected}, got {shapes}.")
+        for name, array in given.items():
+            if np.asarray(array).dtype.kind not in "iuf":
+                raise ValueError(f"arrays[{i}][{name!r}] must hold real numbers.")
+            params[name][...] = array
+    if not np.isfinite(vector).all():
+        raise ValueError("arrays must hold finite numbers.")
+    return vector

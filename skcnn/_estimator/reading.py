@@ -1,0 +1,89 @@
+"""The arguments of a fit, checked together."""
+
+from typing import Any
+
+from skcnn._estimator.data import Answers, Data
+from skcnn._estimator.images import read_fitted, read_images, read_like
+from skcnn._estimator.weights import Weights, check_sample_weight, weigh_by_class
+
+__all__ = ["read_data", "read_part", "read_validation"]
+
+
+def read_data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Data:
+    """Check the arguments of ``fit``."""
+    owner = type(estimator).__name__
+    images = read_images(X, estimator.image_shape, estimator.data_format, owner)
+    answers, targets = estimator._read_targets(y, len(images))
+    weights = check_sample_weight(sample_weight, len(targets))
+    by_class = estimator._class_weights(answers, targets, weights)
+    total = weigh_by_class(weights, by_class, targets, owner)
+    answers.check_weighted(targets, total, owner)
+    given = None if sample_weight is None else weights
+    return Data(
+        input=images,
+        targets=targets,
+        answers=answers,
+        weights=Weights(given=given, by_class=by_class, total=total),
+    )
+
+
+def read_validation(
+    estimator: Any, data: Data, X_val: Any, y_val: Any, sample_weight_val: Any
+) -> Data | None:
+    """Check a validation set against the `data` to train on; None where there is none."""
+    owner = type(estimator).__name__
+    if X_val is None and y_val is None:
+        if sample_weight_val is not None:
+            raise ValueError("sample_weight_val is provided, but X_val and y_val were not.")
+        return None
+    if y_val is None:
+        raise ValueError("X_val is provided, but y_val was not provided.")
+    if X_val is None:
+        raise ValueError("y_val is provided, but X_val was not provided.")
+    if not estimator.early_stopping:
+        raise ValueError(
+            f"{owner}: X_val and y_val are passed to fit while early_stopping=False, which "
+            "would not use them. Set early_stopping=True."
+        )
+    images = read_like(X_val, data.input, "X_val", owner)
+    targets = data.answers.read(y_val, len(images), "y_val", "y", owner)
+    weights = check_sample_weight(sample_weight_val, len(targets), "sample_weight_val")
+    by_class = data.weights.by_class
+    total = weigh_by_class(weights, by_class, targets, owner)
+    if not total.any():
+        raise ValueError(
+            f"{owner}: all weights of X_val (sample_weight_val times class_weight) are zero."
+        )
+    given = None if sample_weight_val is None else weights
+    return Data(
+        input=images,
+        targets=targets,
+        answers=data.answers,
+        weights=Weights(given=given, by_class=by_class, total=total),
+    )
+
+
+def read_part(estimator: Any, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Data:
+    """Check the arguments of ``partial_fit``, against the earlier ones if there were any."""
+    owner, first = type(estimator).__name__, not hasattr(estimator, "weights_")
+    if first:
+        images = read_images(X, estimator.image_shape, estimator.data_format, owner)
+    else:
+        images = read_fitted(X, estimator)
+    origin = "classes" if first else "the calls before"
+    targets = answers.read(y, len(images), "y", origin, owner)
+    weights = check_sample_weight(sample_weight, len(targets))
+    by_class = estimator._class_weights(answers, targets, weights)
+    total = weigh_by_class(weights, by_class, targets, owner, scaled=False)
+    if first and not total.any():
+        raise ValueError(
+            f"{owner}: the first call to partial_fit needs a sample of positive weight, but "
+            "the weights (sample_weight times class_weight) are all zero."
+        )
+    return Data(
+        input=images,
+        targets=targets,
+        answers=answers,
+        weights=Weights(given=None, by_class=by_class, total=total),
+        whole=False,
+    )

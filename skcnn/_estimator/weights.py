@@ -1,0 +1,168 @@
+"""Weights of the samples, and of their classes."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.class_weight import compute_class_weight
+
+from skcnn._hyperparameters import check_real
+
+__all__ = ["Weights", "check_sample_weight", "class_weights", "weigh_by_class"]
+
+
+@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
+class Weights:
+    """How much every sample counts.
+
+    Parameters
+    ----------
+    given : ndarray of float64 of shape (n,) or None
+        The user's `sample_weight`.
+    by_class : ndarray or None
+        Weight of each class, as `class_weights` gives them.
+    total : ndarray of float64 of shape (n,)
+        The product of both for every sample.
+    """
+
+    given: np.ndarray | None
+    by_class: np.ndarray | None
+    total: np.ndarray
+
+    @property
+    def matter(self) -> bool:
+        """Whether there are any but ones by default."""
+        return self.given is not None or self.by_class is not None
+
+    def subset(self, rows: np.ndarray) -> "Weights":
+        """Weights of some of the samples."""
+        given = None if self.given is None else self.given[rows]
+        return replace(self, given=given, total=self.total[rows])
+
+
+def check_sample_weight(sample_weight: Any, n: int, name: str = "sample_weight") -> np.ndarray:
+    """Weight of every sample in float64, 1 for None.
+
+    Raises
+    ------
+    ValueError
+        For weights that are negative or not finite, and for other numbers than `n`.
+    """
+    if sample_weight is None:
+        return np.ones(n)
+    weights = np.asarray(sample_weight)
+    if weights.ndim == 0:
+        weights = np.full(n, weights)
+    if weights.ndim != 1:
+        raise ValueError(f"{name} must be 1D, got an array of shape {weights.shape}.")
+    weights = check_array(weights, dtype=np.float64, ensure_2d=False, input_name=name)
+    if len(weights) != n:
+        raise ValueError(f"{name} holds {len(weights)} weights for {n} samples.")
+    if (weights < 0).any():
+        raise ValueError(f"{name} must not be negative, but its minimum is {weights.min():g}.")
+    return weights
+
+
+def weigh_by_class(
+    weights: np.ndarray,
+    table: np.ndarray | None,
+    targets: np.ndarray,
+    owner: str,
+    scaled: bool = True,
+) -> np.ndarray:
+    """Sample weights times those in a table of `class_weights`, where there is one.
+
+    Several labels multiply. Only ratios matter unless `scaled` is false; many
+    factors would leave the range of numbers.
+
+    Raises
+    ------
+    ValueError
+        Where the sum is not finite.
+    """
+    with np.errstate(all="ignore"):
+        if table is not None and targets.ndim == 1:
+            weights = weights * table[targets]
+        elif table is not None:
+            product = np.ones(len(targets))
+            for column, (no, yes) in zip(targets.T, table, strict=True):
+                product *= np.where(column, yes, no)
+                product /= (product.max() or 1) if scaled else 1
+            weights = weights * product
+        if not np.isfinite(weights.sum()):
+            raise ValueError(
+                f"{owner}: the weights (sample_weight times class_weight) are too large to be "
+                "summed; only their ratios matter, so scale them down."
+            )
+    return weights
+
+
+def class_weights(
+    class_weight: Any, classes: np.ndarray, targets: np.ndarray, weights: np.ndarray, owner: str
+) -> np.ndarray | None:
+    """What the parameter `class_weight` means, "balanced" by the weighted samples.
+
+    Parameters
+    ----------
+    class_weight : dict, list of dict, "balanced" or None
+        "balanced" is ``sum of weights / (n_classes * weight of the class)``. With
+        an indicator matrix it is a product over the labels, a dict for each.
+    classes : ndarray
+    targets : ndarray of int of shape (n,) or of bool of shape (n, n_labels)
+    weights : ndarray of shape (n,)
+    owner : str
+
+    Returns
+    -------
+    ndarray of shape (n_classes,) or (n_labels, 2), or None
+        Weight of each class; for several labels, of 0 and of 1 in each.
+    """
+    if class_weight is None:
+        return None
+    if targets.ndim == 1:
+        return _class_weights(class_weight, classes, targets, weights, owner)
+    return _label_weights(class_weight, targets, weights, owner)
+
+
+def _class_weights(
+    class_weight: Any, classes: np.ndarray, targets: np.ndarray, weights: np.ndarray, owner: str
+) -> np.ndarray:
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        totals = np.bincount(targets, weights=weights, minlength=len(classes))
+        empty = totals == 0
+        return np.where(empty, 0, weights.sum() / (len(classes) * np.where(empty, 1, totals)))
+    if class_weight is None:
+        return np.ones(len(classes))
+    if not isinstance(class_weight, dict):
+        raise ValueError(
+            f"{owner}: class_weight must be None, 'balanced' or a dict from class labels to "
+            f"weights, got {class_weight!r}."
+        )
+    for label, value in class_weight.items():
+        check_real(owner, f"class_weight[{label!r}]", value, 0)
+    result = compute_class_weight(class_weight, classes=classes, y=classes[targets])
+    return np.asarray(result, dtype=np.float64)
+
+
+def _label_weights(
+    class_weight: Any, targets: np.ndarray, weights: np.ndarray, owner: str
+) -> np.ndarray:
+    """For every label the weights of 0 and of 1."""
+    n_labels = targets.shape[1]
+    if isinstance(class_weight, str):
+        class_weight = [class_weight] * n_labels
+    elif not (
+        isinstance(class_weight, (list, tuple))
+        and len(class_weight) == n_labels
+        and all(isinstance(weights_of_label, dict) for weights_of_label in class_weight)
+    ):
+        raise ValueError(
+            f"{owner}: class_weight must be None, 'balanced' or, for a y of {n_labels} labels, a "
+            f"list of {n_labels} dicts from 0 and 1 to weights, got {class_weight!r}."
+        )
+    table = [
+        _class_weights(weights_of_label, np.arange(2), column, weights, owner)
+        for column, weights_of_label in zip(targets.T.astype(int), class_weight, strict=True)
+    ]
+    return np.array(table)

@@ -1,0 +1,45 @@
+"""How to train."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skcnn.optimizers import Optimizer
+from skcnn.schedules import Constant, Schedule
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to train; the names are those of the estimators.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    lr, weight_decay : float
+    batch_size, max_iter : int
+    shuffle : bool
+    tol : float
+    n_iter_no_change : int
+    max_bytes : float
+        Memory that each worker's arrays may take.
+    lr_schedule : Schedule
+    restart_schedule : bool
+        Whether it counts epochs from the start of this training, or from the
+        model's first.
+    max_grad_norm : float or None
+    """
+
+    optimizer: Optimizer
+    lr: float
+    weight_decay: float
+    batch_size: int
+    max_iter: int
+    shuffle: bool
+    tol: float
+    n_iter_no_change: int
+    max_bytes: float = np.inf
+    lr_schedule: Schedule = Constant()
+    restart_schedule: bool = False
+    max_grad_norm: float | None = None

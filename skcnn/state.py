@@ -1,0 +1,114 @@
+"""What training changes, and where its random numbers come from."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from skcnn.network import Network
+from skcnn.optimizers import Optimizer
+
+__all__ = ["TrainingState", "new_state", "stream"]
+
+_STREAMS = {"init": 0, "shuffle": 1, "layers": 2, "split": 3}
+
+
+def stream(seed: int, purpose: str, *where: int) -> np.random.Generator:
+    """A stream of random numbers for one purpose at one place of the training.
+
+    Streams are told apart by the key and the counter of Philox (Salmon et al.
+    2011), so that none depends on what was drawn before, or on which thread.
+
+    Parameters
+    ----------
+    seed : int
+    purpose : {"init", "shuffle", "layers", "split"}
+    *where : int
+        Up to three numbers, such as epoch, batch and micro-batch.
+    """
+    counter = [0, *where, *[0] * (3 - len(where))]
+    key = np.array([seed, _STREAMS[purpose]], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=np.array(counter, np.uint64)))
+
+
+@dataclass(repr=False, eq=False)
+class TrainingState:
+    """All that training changes, and all that is needed to go on with it.
+
+    Attributes
+    ----------
+    seed : int
+        Where all random numbers come from.
+    weights : ndarray of shape (vector_size,)
+        The last weights, and the untrained state.
+    moments : dict of ndarray
+        What the optimizer remembers.
+    epoch, step : int
+        Epochs and optimizer steps that are complete.
+    first_loss : float or None
+        Loss of the first mini-batch, the measure of divergence.
+    best : float
+        Best score on the validation part, or best negative loss.
+    best_weights : ndarray or None
+        The weights of the best score; kept with a validation part only.
+    no_improvement : int
+        Consecutive epochs without an improvement of at least ``tol``.
+    history : dict of list
+        One number an epoch: "loss", "accuracy", "lr" (of the last mini-batch),
+        and with a validation part "validation_loss" and "validation_score".
+    criterion : object or None
+        What epochs are judged by: None is the loss, anything else a score on a
+        validation part; see `judge_by`.
+    """
+
+    seed: int
+    weights: np.ndarray
+    moments: dict[str, np.ndarray]
+    epoch: int = 0
+    step: int = 0
+    first_loss: float | None = None
+    best: float = -np.inf
+    best_weights: np.ndarray | None = None
+    no_improvement: int = 0
+    history: dict[str, list[float]] = field(default_factory=dict)
+    criterion: object = None
+
+    def copy(self) -> "TrainingState":
+        """An independent copy, to go back to."""
+        best = self.best_weights
+        return replace(
+            self,
+            weights=np.array(self.weights),  # no memory map, unlike its method `copy`
+            moments={name: np.array(moment) for name, moment in self.moments.items()},
+            best_weights=None if best is None else np.array(best),
+            history={name: list(values) for name, values in self.history.items()},
+        )
+
+    def judge_by(self, criterion: object) -> None:
+        """Go on with a criterion; the best by another one is forgotten.
+
+        The history of the validation part is as long as the others, NaN where
+        there was none, or another.
+        """
+        if self.epoch and criterion == self.criterion:
+            return
+        self.criterion = criterion
+        self.forget_best()
+        for name in ("validation_loss", "validation_score"):
+            self.history.pop(name, None)
+            if criterion is not None and self.epoch:
+                self.history[name] = [float("nan")] * self.epoch
+
+    def forget_best(self) -> None:
+        """Judge anew from here."""
+        self.best, self.best_weights, self.no_improvement = -np.inf, None, 0
+
+    def record(self, **values: float) -> None:
+        """Add the numbers of one epoch to the history."""
+        for name, value in values.items():
+            self.history.setdefault(name, []).append(value)
+
+
+def new_state(network: Network, optimizer: Optimizer, seed: int) -> TrainingState:
+    """The state in which training starts."""
+    weights = network.init(stream(seed, "init"))
+    return TrainingState(seed, weights, optimizer.moments(weights[: network.n_parameters]))

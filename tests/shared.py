@@ -1,0 +1,55 @@
+"""What several files of tests need: digits, small networks, and comparisons."""
+
+import numpy as np
+import sklearn
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from skcnn import ScratchCNNClassifier
+from skcnn.workers import Workers
+
+DIGITS, LABELS = load_digits(return_X_y=True)
+X, X_test, y, y_test = train_test_split(
+    DIGITS, LABELS, train_size=600, test_size=600, stratify=LABELS, random_state=0
+)
+NAMES = [f"pixel{i}" for i in range(64)]
+
+
+def since(*version):
+    """Whether scikit-learn is at least that new."""
+    return tuple(map(int, sklearn.__version__.split(".")[:2])) >= version
+
+
+def quick(**parameters):
+    """A network that does anything at all, in two epochs."""
+    defaults = {"filters": 4, "hidden_layer_sizes": 8, "max_iter": 2, "random_state": 0}
+    return ScratchCNNClassifier(**defaults | parameters)
+
+
+def small(**parameters):
+    """A network that gets about 95 % of the digits right after 0.1 s."""
+    defaults = {
+        "filters": 8, "hidden_layer_sizes": 32, "max_iter": 10, "lr": 5e-3, "random_state": 0,
+    }  # fmt: skip
+    return ScratchCNNClassifier(**defaults | parameters)
+
+
+def assert_same_model(left, right):
+    """Bit-identical weights, and the same history."""
+    assert left.weights_.dtype == right.weights_.dtype
+    assert np.array_equal(left.weights_, right.weights_)
+    assert left.history_ == right.history_
+
+
+class InterruptedWorkers(Workers):
+    """Raises Ctrl-C in a given mini-batch."""
+
+    def __init__(self, when):
+        super().__init__(1)
+        self.left = when
+
+    def run(self, n_tasks, task, in_order=None):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        super().run(n_tasks, task, in_order)
