@@ -105,7 +105,7 @@ def _run(
         with np.errstate(all="ignore"):
             images.gather(rows, arrays.x[0][..., :n])
             arrays.x[0][..., n:] = 0
-            network.run_forward(arrays, params, False, None, stop)
+            arrays.forward(params, False, None, stop)
         Z[..., rows] = arrays.x[stop][..., :n]
 
     workers.run(len(parts), task)

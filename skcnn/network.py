@@ -9,7 +9,7 @@ import numpy as np
 from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
 from skcnn.layers.chain import Chain
-from skcnn.layers.memory import Arrays, Plan
+from skcnn.layers.memory import Plan
 from skcnn.workspace import Workspace
 
 __all__ = ["Network", "longest", "micro_batches"]
@@ -182,6 +182,7 @@ class Network:
         vector: np.ndarray,
         training: bool = False,
         rng: np.random.Generator | None = None,
+        weights: np.ndarray | None = None,
     ) -> np.ndarray:
         """Output of the network.
 
@@ -193,6 +194,8 @@ class Network:
             Whether layers draw, and BatchNorm uses the moments of the batch.
         rng : numpy.random.Generator or None, default=None
             Needed in training by layers that draw.
+        weights : ndarray of shape (n,) or None, default=None
+            What the samples weigh in BatchNorm's moments; None is 1 each.
 
         Returns
         -------
@@ -200,6 +203,7 @@ class Network:
         """
         X = self._checked("X", X, self.input_shape)
         rng = self._checked_rng(training, rng)
+        weights = np.ones(len(X)) if weights is None else weights
         Y = np.empty((len(X), *self.output_shape), self.dtype)
         params = self.unpack(np.asarray(vector, self.dtype))
         parts = self.micro_batches(len(X), self.micro_batch_size(len(X)))
@@ -207,7 +211,8 @@ class Network:
         for part in parts:
             arrays = workspace.arrays(len(X[part]))
             np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
-            self.run_forward(arrays, params, training, rng)
+            arrays.weights[...] = weights[part]
+            arrays.forward(params, training, rng)
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
         return Y
 
@@ -218,6 +223,7 @@ class Network:
         dY: np.ndarray,
         training: bool = True,
         rng: np.random.Generator | None = None,
+        weights: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Output, and the gradients of ``sum(Y * dY)`` (vector-Jacobian product).
 
@@ -231,6 +237,9 @@ class Network:
             Whether layers draw, and BatchNorm uses the moments of the batch.
         rng : numpy.random.Generator or None, default=None
             Needed in training by layers that draw.
+        weights : ndarray of shape (n,) or None, default=None
+            What the samples weigh in BatchNorm's moments (`dY` is taken as it
+            is); None is 1 each.
 
         Returns
         -------
@@ -247,6 +256,7 @@ class Network:
         if len(X) != len(dY):
             raise ValueError(f"X holds {len(X)} samples, but dY {len(dY)}.")
         rng = self._checked_rng(training, rng)
+        weights = np.ones(len(X)) if weights is None else weights
         vector = np.asarray(vector, self.dtype)
         Y, dX = np.empty_like(dY), np.empty_like(X)
         gradient, part_gradient = np.zeros_like(vector), np.zeros_like(vector)
@@ -256,10 +266,11 @@ class Network:
         for part in parts:
             arrays = workspace.arrays(len(X[part]))
             np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
-            self.run_forward(arrays, params, training, rng)
+            arrays.weights[...] = weights[part]
+            arrays.forward(params, training, rng)
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
             np.copyto(arrays.dx[-1], np.moveaxis(dY[part], 0, -1))
-            self.run_backward(arrays, params, grads)
+            arrays.backward(params, grads)
             dX[part] = np.moveaxis(arrays.dx[0], -1, 0)
             gradient += part_gradient
         return Y, dX, gradient
@@ -277,25 +288,6 @@ class Network:
         if training and rng is None and self.chain.draws:
             raise ValueError("In training this network draws random numbers: pass rng.")
         return rng
-
-    def run_forward(
-        self,
-        arrays: Arrays,
-        params: list[Params],
-        training: bool,
-        rng: Any,
-        stop: int | None = None,
-    ) -> None:
-        """Fill ``arrays.x[1:]`` from ``arrays.x[0]``, batch last.
-
-        With `stop` only the steps before it run. Arrays share memory: of what
-        lies between, ``arrays.x[stop]`` is the one that can be relied on.
-        """
-        arrays.forward(params, training, rng, stop)
-
-    def run_backward(self, arrays: Arrays, params: list[Params], grads: list[Params]) -> None:
-        """Fill `grads` and the ``arrays.dx`` that exist from ``arrays.dx[-1]``."""
-        arrays.backward(params, grads)
 
     def micro_batch_size(self, n_samples: int | None = None, max_bytes: float = np.inf) -> int:
         """How many samples go through the layers together.

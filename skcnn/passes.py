@@ -109,11 +109,11 @@ class Passes:
             rng = stream(state.seed, "layers", i, batch, state.epoch) if self.draws else None
             with np.errstate(all="ignore"):
                 self.samples.images.gather(part, arrays.x[0])
-                self.network.run_forward(arrays, params, True, rng)
+                arrays.forward(params, True, rng)
                 result = self.samples.loss.loss_and_gradient(
                     arrays.x[-1], arrays.dx[-1], self.samples.targets[part], weights[parts[i]]
                 )
-                self.network.run_backward(arrays, params, grads)
+                arrays.backward(params, grads)
             return worker, result
 
         def in_order(i: int, result: Any) -> None:

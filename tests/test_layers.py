@@ -329,10 +329,10 @@ def test_the_former_content_of_the_workspace_does_not_matter(kind, dtype, data, 
         arrays = workspace.arrays(n)
         arrays.x[0][...] = X
         params, grads = network.unpack(vector), network.unpack(np.full_like(vector, np.nan))
-        network.run_forward(arrays, params, True, np.random.default_rng(1))
+        arrays.forward(params, True, np.random.default_rng(1))
         Y = arrays.x[-1].copy()
         arrays.dx[-1][...] = dY
-        network.run_backward(arrays, params, grads)
+        arrays.backward(params, grads)
         results.append([Y, arrays.dx[0].copy(), *grads[0].values()])
     for clean, dirty in zip(*results, strict=True):
         assert np.isfinite(clean).all()

@@ -67,10 +67,10 @@ def test_one_workspace_serves_every_smaller_batch(network):
         X, dY = rng.standard_normal((n, *SHAPE)), rng.standard_normal((n, 4))
         arrays = workspace.arrays(n)
         arrays.x[0][...] = np.moveaxis(X, 0, -1)
-        network.run_forward(arrays, params, False, None)
+        arrays.forward(params, False, None)
         output = arrays.x[-1].T.copy()
         arrays.dx[-1][...] = dY.T
-        network.run_backward(arrays, params, grads)
+        arrays.backward(params, grads)
         Y, _, gradient = network.vjp(X, vector, dY, training=False)
         np.testing.assert_array_equal(output, Y)
         for mine, expected in zip(grads, network.unpack(gradient), strict=True):

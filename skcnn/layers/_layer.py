@@ -148,6 +148,7 @@ class Layer(Hyperparameters, ABC):
         y: np.ndarray,
         dx: np.ndarray | None,
         dy: np.ndarray | None,
+        weights: np.ndarray,
         scratch: Any,
     ) -> Any:
         """Prepare for the passes over these arrays; what is returned is their `scratch`.
@@ -160,6 +161,8 @@ class Layer(Hyperparameters, ABC):
         x, y, dx, dy : ndarray or None
             What the passes will be called with. `dx` is None where it is not
             needed, and `dy` too where no backward pass follows.
+        weights : ndarray of shape (n,)
+            Holds the weights of the samples whenever a pass in training begins.
         scratch : object
             The arrays that `scratch` asked for, as attributes.
         """

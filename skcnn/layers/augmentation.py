@@ -75,7 +75,7 @@ class RandomCrop(_Augmentation):
             "source": Scratch((H, W), np.intp, kept=False),
         }
 
-    def bind(self, x, y, dx, dy, scratch):
+    def bind(self, x, y, dx, dy, weights, scratch):
         return _Crops(*self._paddings(x.shape[:-1]), x, scratch)
 
     def forward(self, x, y, params, crops, training, rng):
@@ -221,7 +221,7 @@ class _Warp(_Augmentation):
             "below": Scratch((C, H, W), dtype, kept=False),
         }
 
-    def bind(self, x, y, dx, dy, scratch):
+    def bind(self, x, y, dx, dy, weights, scratch):
         return _Corners(x, scratch)
 
     def forward(self, x, y, params, corners, training, rng):

@@ -75,7 +75,7 @@ class BatchNorm(Layer):
             "product": Scratch(input_shape, dtype, kept=False) if backward else None,
         }
 
-    def bind(self, x, y, dx, dy, scratch):
+    def bind(self, x, y, dx, dy, weights, scratch):
         return _Ghosts(self.ghost_size, x, y, dx, dy, scratch)
 
     def forward(self, x, y, params, ghosts, training, rng):

@@ -111,17 +111,18 @@ class Plan:
     def lay_out(
         self,
         memory: Sequence[np.ndarray],
-        n: int,
+        weights: np.ndarray,
         x: np.ndarray | None = None,
         input_gradient: bool | None = None,
     ) -> "Arrays":
-        """The arrays of `n` samples.
+        """The arrays of some samples.
 
         Parameters
         ----------
         memory : sequence of ndarray of uint8
-            For each place at least as many bytes as its size for `n` samples.
-        n : int
+            For each place at least as many bytes as its size for ``n`` samples.
+        weights : ndarray of shape (n,)
+            Where the layers find the weights of the samples.
         x : ndarray or None, default=None
             The input, where it is borrowed.
         input_gradient : bool or None, default=None
@@ -134,7 +135,7 @@ class Plan:
         """
         if input_gradient is None:
             input_gradient = self.input_gradient
-        first = 0 if input_gradient else self.first_trained
+        n, first = len(weights), 0 if input_gradient else self.first_trained
         xs: list[np.ndarray] = []
         for placed in self.x:
             if placed.place is not None:
@@ -156,8 +157,9 @@ class Plan:
                 name: None if placed is None else placed.array(memory, n)
                 for name, placed in wanted.items()
             }
-            bound.append(step.bind(xs[i], xs[i + 1], dxs[i], dxs[i + 1], SimpleNamespace(**own)))
-        return Arrays(self.steps, xs, dxs, bound, first)
+            arrays = xs[i], xs[i + 1], dxs[i], dxs[i + 1]
+            bound.append(step.bind(*arrays, weights, SimpleNamespace(**own)))
+        return Arrays(self.steps, xs, dxs, weights, bound, first)
 
     def nbytes_of_steps(self) -> list[int]:
         """Bytes that the output and the scratch arrays of each step take for one sample."""
@@ -256,6 +258,8 @@ class Arrays:
         Input of every step, and at the end the output.
     dx : list of ndarray or None
         Gradient by each of `x`; None where it is not wanted.
+    weights : ndarray of shape (n,)
+        Weight of every sample; ones until others are written.
     """
 
     def __init__(
@@ -263,10 +267,11 @@ class Arrays:
         steps: Sequence[Layer],
         x: list[np.ndarray],
         dx: list[Any],
+        weights: np.ndarray,
         bound: list[Any],
         first_backward: int,
     ) -> None:
-        self.x, self.dx = x, dx
+        self.x, self.dx, self.weights = x, dx, weights
         self._steps, self._bound, self._first_backward = steps, bound, first_backward
 
     def forward(

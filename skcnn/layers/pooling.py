@@ -120,7 +120,7 @@ class _Pool2d(Layer):
             "padded": Scratch(padded, dtype, kept=False) if width.before else None,
         }
 
-    def bind(self, x, y, dx, dy, scratch):
+    def bind(self, x, y, dx, dy, weights, scratch):
         return _Taps(*self._axes(x.shape[:-1]), x, dx, scratch)
 
 

@@ -158,12 +158,11 @@ class Residual(Layer):
             for name, chain in self.branches(input_shape).items()
         }
 
-    def bind(self, x, y, dx, dy, scratch):
+    def bind(self, x, y, dx, dy, weights, scratch):
         branches = {}
         for name, plan in self.plans(x.shape[:-1], x.dtype, backward=dy is not None).items():
             memory = [getattr(scratch, f"{name}{i}").reshape(-1) for i in range(len(plan.sizes))]
-            arrays = plan.lay_out(memory, x.shape[-1], x, input_gradient=dx is not None)
-            branches[name] = arrays
+            branches[name] = plan.lay_out(memory, weights, x, input_gradient=dx is not None)
         layers = self._bound(x.shape[:-1])
         slots = [
             (f"{inner}.{name}", i, name)
