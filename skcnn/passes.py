@@ -43,11 +43,6 @@ class Passes:
         joined = network.samples_together > 1  # a single sample may join a batch
         self.capacity = self.size + joined
         self.cuts = network.micro_batches(len(samples), self.batch_size)
-        if joined and self.batch_size == 1:
-            raise ValueError(
-                "BatchNorm needs mini-batches of at least 2 samples to learn from, got "
-                f"batch_size={settings.batch_size} and {len(samples)} sample(s)."
-            )
         self.workspaces: dict[int, Workspace] = {}
         self.total = np.empty(network.vector_size, network.dtype)
         self.total_grads = network.unpack(self.total)
@@ -70,7 +65,7 @@ class Passes:
             if state.first_loss is None:
                 state.first_loss = batch_loss / total
             loss, correct, weight = loss + batch_loss, correct + batch_correct, weight + total
-            self._step(state, len(rows), lr)
+            self._step(state, len(rows), total, lr)
         return (loss / weight, correct / weight, lr) if weight else (0.0, 0.0, lr)
 
     def _rates(self, state: TrainingState) -> list[float]:
@@ -109,6 +104,7 @@ class Passes:
             rng = stream(state.seed, "layers", i, batch, state.epoch) if self.draws else None
             with np.errstate(all="ignore"):
                 self.samples.images.gather(part, arrays.x[0])
+                arrays.weights[...] = weights[parts[i]]
                 arrays.forward(params, True, rng)
                 result = self.samples.loss.loss_and_gradient(
                     arrays.x[-1], arrays.dx[-1], self.samples.targets[part], weights[parts[i]]
@@ -137,11 +133,12 @@ class Passes:
             self.part_grads[worker] = self.network.unpack(self.parts[worker])
         return self.workspaces[worker], self.part_grads[worker]
 
-    def _step(self, state: TrainingState, n_rows: int, lr: float) -> None:
+    def _step(self, state: TrainingState, n_rows: int, weight: float, lr: float) -> None:
         """Divide and clip the summed gradient, add the weight decay, move the weights.
 
         Chunk by chunk, so that all passes over a chunk find it in the cache.
-        The untrained state moves by what the layers have written for it.
+        The untrained state moves by what the layers have written for it, summed
+        over samples that have this `weight` together.
         """
         settings, end = self.settings, self.network.n_decayed
         state.step += 1
@@ -162,7 +159,7 @@ class Passes:
                 settings.optimizer.step(w, g, moments, lr, state.step)
             if self.network.vector_size > self.network.n_parameters:
                 untrained = slice(self.network.n_parameters, None)
-                state.weights[untrained] -= self.total[untrained] * (1 / n_rows)
+                state.weights[untrained] -= self.total[untrained] * (1 / weight)
 
     def _clip(self, limit: float) -> float:
         """``min(1, limit / ‖g‖)`` of the summed gradient (Pascanu et al. 2013, algorithm 1).

@@ -13,6 +13,7 @@ from skcnn.settings import Settings
 from skcnn.state import new_state
 from skcnn.training import train
 from skcnn.workers import Workers
+from tests.oracles import numerical_gradient
 
 GHOSTS = {  # samples -> ghost batches of 4
     1: [1], 2: [2], 4: [4], 5: [5], 6: [4, 2], 8: [4, 4], 9: [4, 5], 11: [4, 4, 3], 13: [4, 4, 5],
@@ -31,7 +32,7 @@ def naive(x, ghosts, gamma, beta, epsilon):
             y[start : start + size, c] = (
                 gamma[c] * (part[:, c] - mean) / (variance + epsilon) ** 0.5 + beta[c]
             )
-            moments.append((size, c, mean, variance * len(numbers) / max(1, len(numbers) - 1)))
+            moments.append((size, c, mean, variance))
         start += size
     return y, moments
 
@@ -146,14 +147,102 @@ def test_a_single_last_sample_joins_the_mini_batch_before():
     assert np.array_equal(joined.weights_, whole.weights_)
 
 
-def test_mini_batches_of_one_sample_are_refused():
+def weighted_case(seed=0, n=11):
+    """A network, its vector, samples, and integer weights of which some are 0."""
+    rng = np.random.default_rng(seed)
+    layers = [Conv2d(3, 3), BatchNorm(64), ReLU(), Flatten(), Dense(5), BatchNorm(64), ReLU()]
+    network = Network([*layers, Dense(2)], (2, 5, 4), np.float64)
+    vector = network.init(rng) + 0.2 * rng.random(network.vector_size)
+    weights = rng.integers(0, 4, n)
+    assert 0 in weights
+    return network, vector, rng.normal(1, 2, (n, 2, 5, 4)), rng.normal(size=(n, 2)), weights
+
+
+def test_a_weight_of_two_is_a_sample_that_occurs_twice():
+    network, vector, X, dY, w = weighted_case()
+    Y, dX, gradient = network.vjp(X, vector, dY * w[:, None], weights=w.astype(float))
+    repeated = np.repeat(np.arange(len(X)), w)
+    Y2, dX2, gradient2 = network.vjp(X[repeated], vector, dY[repeated])
+    np.testing.assert_allclose(Y[repeated], Y2, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(gradient, gradient2, rtol=1e-10, atol=1e-10)
+    each = dX / np.maximum(w, 1)[:, None, None, None]
+    np.testing.assert_allclose(each[repeated], dX2, rtol=1e-10, atol=1e-10)
+
+
+def test_a_sample_without_weight_is_as_if_it_were_not_there():
+    network, vector, X, dY, _ = weighted_case()
+    w = np.ones(len(X))
+    w[[0, 4, 10]] = 0
+    there = w > 0
+    Y, dX, gradient = network.vjp(X, vector, dY * w[:, None], weights=w)
+    Y2, dX2, gradient2 = network.vjp(X[there], vector, dY[there])
+    np.testing.assert_allclose(Y[there], Y2, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(gradient, gradient2, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(dX[there], dX2, rtol=1e-10, atol=1e-10)
+    assert not dX[~there].any()
+
+
+@pytest.mark.parametrize("ghost_size", [1, 4, 32])
+def test_gradients_with_weights_are_the_finite_differences(ghost_size):
+    rng = np.random.default_rng(ghost_size)
+    network = Network([BatchNorm(ghost_size, epsilon=0.1)], (2, 2, 3), np.float64)
+    vector = network.init(rng) + 0.3 * rng.random(network.vector_size)
+    X, dY, w = rng.normal(size=(9, 2, 2, 3)), rng.normal(size=(9, 2, 2, 3)), rng.random(9) * 3
+    w[[2, 4, 5, 6, 7]] = 0  # one ghost batch of 4 has no weight at all
+    dY[w == 0] = 0  # as every loss sees to it
+    _, dX, gradient = network.vjp(X, vector, dY, weights=w)
+
+    def loss(X, vector):
+        return (network.forward(X, vector, training=True, weights=w) * dY).sum()
+
+    expected = numerical_gradient(lambda X: loss(X, vector), X)
+    np.testing.assert_allclose(dX, expected, rtol=1e-6, atol=1e-7)
+    expected = numerical_gradient(lambda vector: loss(X, vector), vector)
+    trained = slice(network.n_parameters)
+    np.testing.assert_allclose(gradient[trained], expected[trained], rtol=1e-6, atol=1e-7)
+
+
+def test_a_ghost_batch_without_weight_moves_nothing():
+    rng = np.random.default_rng(0)
+    network = Network([BatchNorm(4)], (3,), np.float64)
+    vector = network.init(rng)
+    X, w = rng.normal(5, 3, (8, 3)), np.repeat([1.0, 0.0], 4)
+    Y, dX, gradient = network.vjp(X, vector, rng.normal(size=(8, 3)) * w[:, None], weights=w)
+    assert np.isfinite(Y).all()
+    assert not dX[4:].any()
+    alone = network.vjp(X[:4], vector, np.zeros((4, 3)))[2]
+    assert np.array_equal(gradient[network.n_parameters :], alone[network.n_parameters :])
+
+
+def test_weighted_training_is_training_on_repeated_rows():
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:20], y[:20] % 3
+    w = np.random.default_rng(0).integers(0, 3, 20)
+    layers = [Conv2d(4, 3), BatchNorm(), ReLU(), Flatten(), Dense(6), BatchNorm(), ReLU()]
+    clf = ScratchCNNClassifier(layers, max_iter=5, shuffle=False, optimizer="sgd", random_state=0)
+    weighted = clf.fit(X, y, sample_weight=w).weights_
+    repeated = np.repeat(np.arange(20), w)
+    assert len(repeated) <= 32  # one ghost batch
+    expected = clf.fit(X[repeated], y[repeated]).weights_
+    np.testing.assert_allclose(weighted, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_a_heavy_mini_batch_moves_the_running_moments_as_far_as_a_light_one():
+    X, y = np.random.default_rng(0).normal(3, 1, (64, 4)), np.arange(64) % 2
+    w = np.where(np.arange(64) < 32, 1e-3, 1.0)
+    clf = ScratchCNNClassifier(
+        [Flatten(), BatchNorm()], image_shape=(1, 4), scale_input=False, batch_size=32,
+        max_iter=1, shuffle=False, random_state=0,
+    )  # fmt: skip
+    running = clf.fit(X, y, sample_weight=w).network_.unpack(clf.weights_)[1]["running_mean"]
+    expected = 0.09 * X[:32].mean(axis=0) + 0.1 * X[32:].mean(axis=0)
+    np.testing.assert_allclose(running, expected, rtol=1e-6)
+
+
+def test_mini_batches_of_one_sample_are_allowed():
     X, y = np.random.default_rng(0).random((6, 4, 4)), np.arange(6) % 2
-    clf = ScratchCNNClassifier([BatchNorm()], batch_size=1)
-    with pytest.raises(ValueError, match=r"mini-batches of at least 2 samples.*batch_size=1 "):
-        clf.fit(X, y)
-    assert not hasattr(clf, "weights_")
-    clf.set_params(batch_size=4).partial_fit(X, y, classes=[0, 1])
-    before = clf.weights_.copy()
-    with pytest.raises(ValueError, match=r"and 1 sample\(s\)"):
-        clf.partial_fit(X[:1], y[:1])
-    assert np.array_equal(clf.weights_, before)
+    layers = [Conv2d(2, 3), BatchNorm(), ReLU(), Flatten(), Dense(3), BatchNorm()]
+    clf = ScratchCNNClassifier(layers, batch_size=1, max_iter=3, random_state=0).fit(X, y)
+    assert np.isfinite(clf.predict_proba(X)).all()
+    clf.partial_fit(X[:1], y[:1]).partial_fit(X[1:2], y[1:2], sample_weight=[0.0])
+    assert np.isfinite(clf.predict_proba(X)).all()

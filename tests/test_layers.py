@@ -181,7 +181,7 @@ TABLE = {
     "Sigmoid": anywhere(Sigmoid()),
     "Dropout": anywhere(Dropout(0.3)),
     "BatchNorm": st.tuples(
-        st.builds(BatchNorm, st.integers(2, 4), epsilon=st.just(0.1)), st.one_of(images, vectors)
+        st.builds(BatchNorm, st.integers(1, 4), epsilon=st.just(0.1)), st.one_of(images, vectors)
     ),
     "PadChannels": channel_paddings(),
     "Residual": residual_blocks(),
@@ -435,7 +435,7 @@ BAD = [
     (PadChannels(3), VECTOR, "PadChannels takes images"),
     (Dense(0), VECTOR, "units must be an int of at least 1"),
     (Dense(3), IMAGE, r"takes vectors .* shape \(3, 8, 8\); put Flatten\(\)"),
-    (BatchNorm(1), IMAGE, "ghost_size must be an int of at least 2, got 1"),
+    (BatchNorm(0), IMAGE, "ghost_size must be an int of at least 1, got 0"),
     (BatchNorm(momentum=1), IMAGE, r"momentum must be a number in \[0, 1\), got 1"),
     (BatchNorm(epsilon=0), IMAGE, "epsilon must be"),
     (Dropout(1.0), VECTOR, r"rate must be a number in \[0, 1\), got 1.0"),

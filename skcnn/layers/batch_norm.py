@@ -1,6 +1,7 @@
 """Batch normalisation."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,16 +16,17 @@ class BatchNorm(Layer):
 
     In training the moments are those of a *ghost batch* of `ghost_size`
     samples (and of all their pixels), whatever the size of the mini-batch
-    (Hoffer et al. 2017, *Train longer, generalize better*, algorithm 1). The
-    last ghost batch may be smaller; a single sample joins the one before, also
-    when it is all that a last mini-batch holds. (Mini-batches of 1 are an
-    error.) At prediction it is the running moments (Ioffe & Szegedy 2015). The
-    moments do not know of sample weights.
+    (Hoffer et al. 2017, *Train longer, generalize better*, algorithm 1), each
+    sample counted by its weight. The last ghost batch may be smaller; a single
+    sample joins the one before, also when it is all that a last mini-batch
+    holds. At prediction it is the running moments (Ioffe & Szegedy 2015); their
+    variance is the biased one, so that a weight of 2 is the same as a sample
+    that occurs twice.
 
     Parameters
     ----------
     ghost_size : int, default=32
-        Samples that are normalised together, at least 2.
+        Samples that are normalised together, at least 1.
     momentum : float, default=0.9
         Share of the running moments that a mini-batch leaves as it is, in
         [0, 1).
@@ -54,7 +56,7 @@ class BatchNorm(Layer):
         return self.ghost_size
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        check_int("BatchNorm", "ghost_size", self.ghost_size, 2)
+        check_int("BatchNorm", "ghost_size", self.ghost_size, 1)
         check_real("BatchNorm", "momentum", self.momentum, 0, 1)
         check_real("BatchNorm", "epsilon", self.epsilon, 0, bounds="()")
         return input_shape
@@ -76,22 +78,25 @@ class BatchNorm(Layer):
         }
 
     def bind(self, x, y, dx, dy, weights, scratch):
-        return _Ghosts(self.ghost_size, x, y, dx, dy, scratch)
+        return _Ghosts(self.ghost_size, x, y, dx, dy, weights, scratch)
 
     def forward(self, x, y, params, ghosts, training, rng):
         """``y = γ (x - μ) / sqrt(σ² + ε) + β``, with the moments of each ghost batch.
 
+        ``μ = Σ w x / Σ w`` and ``σ² = Σ w (x - μ)² / Σ w``, where ``w`` is a
+        sample's weight, the same for all its pixels. (A ghost batch that weighs
+        nothing is taken as if each weight were 1; nothing is learned from it.)
         Without `training` these are the running moments.
         """
         gamma, beta = params["weight"][:, None, None], params["bias"][:, None, None]
         if training:
             centered = np.empty_like(ghosts.x) if ghosts.centered is None else ghosts.centered
-            numbers = ghosts.samples * ghosts.x.shape[1]  # with the same moments
-            mean = ghosts.sums(np.add.reduce(ghosts.x, axis=1)) / numbers  # (C, ghosts)
+            ghosts.weigh()
+            mean = ghosts.mean(np.add.reduce(ghosts.x, axis=1))  # (C, ghosts)
             np.subtract(ghosts.x, ghosts.spread(mean), out=centered)
             squares = np.multiply(centered, centered, out=ghosts.y)
-            variance = ghosts.sums(np.add.reduce(squares, axis=1)) / numbers
-            ghosts.moments = mean, variance, numbers
+            variance = ghosts.mean(np.add.reduce(squares, axis=1))
+            ghosts.moments = mean, variance
             inverse = ghosts.spread(1 / np.sqrt(variance + self.epsilon))
         else:
             centered = ghosts.y if ghosts.centered is None else ghosts.centered
@@ -103,12 +108,13 @@ class BatchNorm(Layer):
         ghosts.y += beta
 
     def backward(self, dx, dy, x, y, params, grads, ghosts):
-        """``dβ = Σ dy``, ``dγ = Σ dy x̂``, ``dx = γ/σ (dy - mean(dy) - x̂ mean(dy x̂))``.
+        """``dβ = Σ dy``, ``dγ = Σ dy x̂``, ``dx = γ/σ (dy - w (Σ dy + x̂ Σ dy x̂) / Σ w)``.
 
-        ``x̂ = (x - μ)/σ`` is the normalised input. The moments depend on ``x``
-        in training only; without it ``dx = γ/σ dy``. The running moments take
-        part in no gradient: theirs is what they have to move by, against its
-        sign.
+        ``x̂ = (x - μ)/σ`` is the normalised input; the sums in ``dx`` run over a
+        ghost batch and its pixels. The moments depend on ``x`` in training
+        only; without it ``dx = γ/σ dy``. The running moments take part in no
+        gradient: theirs is what they have to move by, against its sign, times
+        the weight of the samples that say so.
         """
         gamma, centered, inverse = params["weight"][:, None, None], ghosts.centered, ghosts.inverse
         product = np.multiply(ghosts.dy, centered, out=ghosts.product)
@@ -118,17 +124,18 @@ class BatchNorm(Layer):
         np.add.reduce(dg, axis=1, out=grads["weight"])
         grads["running_mean"][...] = grads["running_variance"][...] = 0
         if ghosts.moments is not None:
-            mean, variance, numbers = ghosts.moments
-            share = (1 - self.momentum) * ghosts.samples
-            unbiased = variance * (numbers / np.maximum(numbers - 1, 1))
-            for name, moment in (("running_mean", mean), ("running_variance", unbiased)):
+            share = (1 - self.momentum) * ghosts.weight
+            for name, moment in zip(
+                ("running_mean", "running_variance"), ghosts.moments, strict=True
+            ):
                 np.dot(params[name][:, None] - moment, share, out=grads[name])
         if dx is None:
             return
         d_centered = ghosts.dy
         if ghosts.moments is not None:
-            centered *= inverse * ghosts.spread(ghosts.sums(dg) / numbers)
-            centered += ghosts.spread(ghosts.sums(db) / numbers)
+            w, numbers = ghosts.w, ghosts.numbers
+            centered *= inverse * (w * ghosts.spread(ghosts.sums(dg) / numbers))
+            centered += w * ghosts.spread(ghosts.sums(db) / numbers)
             d_centered = np.subtract(ghosts.dy, centered, out=ghosts.dx)
         np.multiply(d_centered, gamma * inverse, out=ghosts.dx)
 
@@ -139,30 +146,48 @@ class _Ghosts:
     Attributes
     ----------
     x, y, dx, dy, centered, product : ndarray of shape (C, H·W, n) or None
-    samples : ndarray of shape (ghosts,)
-        Number of samples in each ghost batch.
+    weight : ndarray of shape (ghosts,)
+        What each ghost batch weighs.
+    w : ndarray of shape (n,)
+        The weights of the samples, but 1 in ghost batches that weigh nothing.
+    numbers : ndarray of shape (ghosts,)
+        Sum of ``w`` over the samples and pixels of each.
     inverse : ndarray of shape (C, 1, n) or (C, 1, 1)
         ``1 / σ`` of the last forward pass.
     moments : tuple of ndarray or None
-        Mean and variance of each ghost batch, ``(C, ghosts)``, and of how many
-        numbers, ``(ghosts,)``; None for a pass without training.
+        Mean and variance of each ghost batch, ``(C, ghosts)``; None for a pass
+        without training.
     """
 
-    def __init__(self, ghost_size: int, x: Any, y: Any, dx: Any, dy: Any, scratch: Any) -> None:
+    def __init__(
+        self, ghost_size: int, x: Any, y: Any, dx: Any, dy: Any, weights: np.ndarray, scratch: Any
+    ) -> None:
         C, n = x.shape[0], x.shape[-1]
         self.x, self.y, self.dx, self.dy, self.centered, self.product = (
             None if array is None else array.reshape(C, -1, n)
             for array in (x, y, dx, dy, scratch.centered, scratch.product)
         )
         starts = list(range(0, n, ghost_size))
-        if len(starts) > 1 and n - starts[-1] == 1:
+        if ghost_size > 1 and len(starts) > 1 and n - starts[-1] == 1:
             starts.pop()
-        samples = np.diff([*starts, n])
-        self._starts = starts
-        self._ghost_of = np.repeat(np.arange(len(starts)), samples)  # of every sample
-        self.samples = samples.astype(x.dtype)
+        self._starts, self._weights, self._pixels = starts, weights, prod(x.shape[1:-1])
+        self._ghost_of = np.repeat(np.arange(len(starts)), np.diff([*starts, n]))  # of a sample
+        self.weight = self.w = self.numbers = weights  # until `weigh`
         self.inverse: Any = None
         self.moments: Any = None
+
+    def weigh(self) -> None:
+        """Look at the weights of the samples."""
+        self.weight = np.add.reduceat(self._weights, self._starts)
+        self.w = self._weights
+        if not self.weight.all():
+            self.w = np.where(self.weight[self._ghost_of] > 0, self._weights, 1)
+            self.w = self.w.astype(self._weights.dtype, copy=False)
+        self.numbers = np.add.reduceat(self.w, self._starts) * self._pixels
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Mean over a ghost batch of what was summed over the pixels, (C, n) to (C, ghosts)."""
+        return self.sums(values * self.w) / self.numbers
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Sums over the samples of each ghost batch, (C, n) to (C, ghosts)."""
