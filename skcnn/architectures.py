@@ -50,6 +50,9 @@ ACTIVATIONS: dict[str, Layer] = {
 }
 """Activations that have a name."""
 
+NORMALIZATIONS: dict[str, Layer] = {"batch": BatchNorm()}
+"""Normalizations that have a name."""
+
 POOLS = {"max": MaxPool2d, "mean": AvgPool2d}
 """Kinds of pooling that have a name."""
 
@@ -61,14 +64,16 @@ def cnn(
     hidden_layer_sizes: int | Sequence[int] = (128,),
     activation: str | Layer = "relu",
     dropout: float = 0.0,
+    normalization: str | Layer | None = None,
+    global_pool: bool = False,
 ) -> list[Layer]:
-    """The network that `ScratchCNNClassifier` builds for itself.
+    """The network that the estimators build for themselves.
 
     One block for each of `filters`: a convolution with "same" padding, the
-    activation, and max-pooling. Then one dense layer with activation and
-    dropout for each of `hidden_layer_sizes`. Kernels and windows are shortened
-    to axes that are shorter than they are, so that the network takes images of
-    any size.
+    normalization, the activation, and max-pooling. Then one dense layer with
+    activation and dropout for each of `hidden_layer_sizes`. Kernels and windows
+    are shortened to axes that are shorter than they are, so that the network
+    takes images of any size.
 
     Parameters
     ----------
@@ -87,6 +92,13 @@ def cnn(
         "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
     dropout : float, default=0.0
         Rate of the dropout after every hidden dense layer, in [0, 1).
+    normalization : {"batch"}, Layer or None, default=None
+        Follows every convolution, before the activation: "batch" for
+        `BatchNorm`, or a layer. Before a `BatchNorm`, which has one itself,
+        convolutions have no bias.
+    global_pool : bool, default=False
+        Whether each channel becomes its mean before the dense layers, and not
+        one feature a pixel. The last block then has no max-pooling.
 
     Returns
     -------
@@ -107,6 +119,16 @@ def cnn(
     Flatten()
     Dense(units=64)
     ReLU()
+    >>> for layer in cnn((8, 16), 7, 4, (), normalization="batch", global_pool=True):
+    ...     print(layer)
+    Conv2d(filters=8, kernel_size=7, padding='same', bias=False, clip=True)
+    BatchNorm()
+    ReLU()
+    MaxPool2d(pool_size=4, clip=True)
+    Conv2d(filters=16, kernel_size=7, padding='same', bias=False, clip=True)
+    BatchNorm()
+    ReLU()
+    GlobalAvgPool2d()
     """
     widths = _sizes("filters", filters)
     if not widths:
@@ -119,15 +141,19 @@ def cnn(
     pools = _per_block("pool_size", pool_size, len(widths))
     check_real("cnn", "dropout", dropout, 0, 1)
     nonlinearity = _activation(activation)
+    normalized = _normalization(normalization)
     start = _initializer(nonlinearity)
+    bias = not any(isinstance(layer, BatchNorm) for layer in normalized)
+    if check_bool("cnn", "global_pool", global_pool):
+        pools[-1] = 1
 
     layers: list[Layer] = []
     for width, kernel, pool in zip(widths, kernels, pools, strict=True):
-        layers += [Conv2d(width, kernel, padding="same", initializer=start, clip=True)]
-        layers += [nonlinearity]
+        layers += [Conv2d(width, kernel, padding="same", bias=bias, initializer=start, clip=True)]
+        layers += [*normalized, nonlinearity]
         if check_pair("cnn", "pool_size", pool, 1) != (1, 1):
             layers += [MaxPool2d(pool, clip=True)]
-    layers += [Flatten()]
+    layers += [GlobalAvgPool2d() if global_pool else Flatten()]
     for width in units:
         layers += [Dense(width, initializer=start), nonlinearity]
         if dropout > 0:
@@ -625,6 +651,18 @@ def _activation(activation: Any, owner: str = "cnn") -> Layer:
         return ACTIVATIONS[check_choice(owner, "activation", activation, ACTIVATIONS)]
     except ValueError as error:
         raise ValueError(f"{error} (Or an instance from skcnn.layers.)") from None
+
+
+def _normalization(normalization: Any) -> list[Layer]:
+    """What follows a convolution: one layer, or none."""
+    if normalization is None:
+        return []
+    if isinstance(normalization, Layer):
+        return [normalization]
+    try:
+        return [NORMALIZATIONS[check_choice("cnn", "normalization", normalization, NORMALIZATIONS)]]
+    except ValueError as error:
+        raise ValueError(f"{error} (Or None, or an instance from skcnn.layers.)") from None
 
 
 def _initializer(activation: Layer) -> Initializer:
