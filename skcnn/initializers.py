@@ -13,7 +13,7 @@ import numpy as np
 
 from skcnn._hyperparameters import Hyperparameters, check_real
 
-__all__ = ["FanInUniform", "Gaussian", "Glorot", "He", "Initializer", "LeCunUniform"]
+__all__ = ["FanInUniform", "Gaussian", "Glorot", "He", "Initializer", "LeCunUniform", "Zeros"]
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -108,3 +108,16 @@ class LeCunUniform(Initializer):
         """``W ~ U(-a, a)`` with ``a = sqrt(3 / fan_in)``."""
         limit = np.sqrt(3 / fans(weight.shape)[0])
         weight[...] = rng.uniform(-limit, limit, weight.shape)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Zeros(Initializer):
+    """Zeros, for an output layer that is to begin with its bias alone.
+
+    Layers with others before and behind them would learn the same in all their
+    units.
+    """
+
+    def __call__(self, weight: np.ndarray, rng: np.random.Generator) -> None:
+        """``W = 0``."""
+        weight[...] = 0

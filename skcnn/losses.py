@@ -4,11 +4,22 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-__all__ = ["LOSSES", "Loss", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
+__all__ = [
+    "LOSSES",
+    "REGRESSION_LOSSES",
+    "AbsoluteError",
+    "Huber",
+    "Loss",
+    "PoissonDeviance",
+    "RegressionLoss",
+    "SigmoidCrossEntropy",
+    "SoftmaxCrossEntropy",
+    "SquaredError",
+]
 
 
 class BatchLoss(NamedTuple):
-    """Weighted sums over a batch."""
+    """Weighted sums over a batch; `correct` is 0 where nothing is right or wrong."""
 
     loss: float
     correct: float
@@ -29,6 +40,7 @@ class SoftmaxCrossEntropy:
     """
 
     activation: ClassVar[str] = "softmax"
+    counts: ClassVar[bool] = True  # what is right
 
     def predictions(self, z: np.ndarray) -> np.ndarray:
         """Class of the largest output, the first of several.
@@ -130,6 +142,7 @@ class SigmoidCrossEntropy:
     """
 
     activation: ClassVar[str] = "logistic"
+    counts: ClassVar[bool] = True
 
     def predictions(self, z: np.ndarray) -> np.ndarray:
         """Which labels have a probability above 1/2, that is ``z > 0``.
@@ -213,9 +226,148 @@ class SigmoidCrossEntropy:
         return BatchLoss(float(loss), float(correct))
 
 
-Loss = SoftmaxCrossEntropy | SigmoidCrossEntropy
+class RegressionLoss:
+    """Mean over the outputs of a loss that every number has by itself.
 
-LOSSES: dict[str, Loss] = {
+    The outputs ``z`` are ``(outputs, n)``, one column a sample. Targets come in
+    a unit in which numbers around 1 are ordinary: standardised, or divided by
+    their mean.
+    """
+
+    activation: ClassVar[str] = "identity"
+    counts: ClassVar[bool] = False  # nothing is right or wrong
+
+    def predictions(self, z: np.ndarray) -> np.ndarray:
+        """What is expected of the targets: `z`, one row a sample.
+
+        Parameters
+        ----------
+        z : ndarray of shape (outputs, n)
+
+        Returns
+        -------
+        ndarray of shape (n, outputs)
+        """
+        return z.T
+
+    def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Loss ``l(z, t)`` of each number, and in `dz` its derivative by ``z``.
+
+        Parameters
+        ----------
+        z : ndarray of shape (outputs, n)
+            Outputs of the network; overwritten.
+        dz : ndarray of shape (outputs, n)
+            Takes the derivatives.
+        t : ndarray of shape (outputs, n)
+            Targets.
+
+        Returns
+        -------
+        ndarray of shape (outputs, n)
+        """
+        raise NotImplementedError
+
+    def loss_and_gradient(
+        self, z: np.ndarray, dz: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> BatchLoss:
+        """``L = Σ w Σ l(z, t) / K`` over K outputs, and ``dz = w l'(z, t) / K``.
+
+        `z` is overwritten.
+
+        Parameters
+        ----------
+        z : ndarray of shape (outputs, n)
+            Outputs of the network.
+        dz : ndarray of shape (outputs, n)
+            Takes the gradient.
+        targets : ndarray of shape (n, outputs)
+        weights : ndarray of shape (n,)
+            Weight of every sample.
+
+        Returns
+        -------
+        BatchLoss
+        """
+        losses = self.of_each(z, dz, targets.T)
+        dz *= weights / len(z)
+        return BatchLoss(float(np.dot(weights, losses.sum(axis=0)) / len(z)), 0.0)
+
+
+class SquaredError(RegressionLoss):
+    """``l = (z - t)² / 2``, least where ``z`` is the mean."""
+
+    def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """``l' = z - t``."""
+        np.subtract(z, t, out=dz)
+        return dz * dz / 2
+
+
+class AbsoluteError(RegressionLoss):
+    """``l = |z - t|``, least where ``z`` is the median."""
+
+    def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """``l' = sign(z - t)``."""
+        z -= t
+        np.sign(z, out=dz)
+        return np.abs(z, out=z)
+
+
+class Huber(RegressionLoss):
+    """``l = r² / 2`` for errors ``r = z - t`` up to 1, and ``|r| - 1/2`` beyond (Huber 1964).
+
+    With standardised targets an error of 1 is their standard deviation.
+    """
+
+    def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """``l' = c``, the error clipped to [-1, 1], with which ``l = c (r - c/2)``."""
+        z -= t
+        np.clip(z, -1, 1, out=dz)
+        return dz * (z - dz / 2)
+
+
+class PoissonDeviance(RegressionLoss):
+    """Half the Poisson deviance, with a log link: ``l = exp(z) - t z + t log t - t``.
+
+    This is ``-log p(t)`` of a Poisson distribution with the mean ``exp(z)``,
+    less its least value, which it takes where ``exp(z) = t``.
+    """
+
+    activation: ClassVar[str] = "exp"
+
+    def predictions(self, z: np.ndarray) -> np.ndarray:
+        """What is expected of the targets: ``exp(z)``, one row a sample.
+
+        Parameters
+        ----------
+        z : ndarray of shape (outputs, n)
+
+        Returns
+        -------
+        ndarray of shape (n, outputs)
+        """
+        return np.exp(z).T
+
+    def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """``l' = exp(z) - t``."""
+        np.exp(z, out=dz)
+        constant = t * np.log(np.where(t > 0, t, 1)) - t
+        losses = dz - t * z + constant
+        dz -= t
+        return losses
+
+
+Loss = SoftmaxCrossEntropy | SigmoidCrossEntropy | RegressionLoss
+
+LOSSES: dict[str, SoftmaxCrossEntropy | SigmoidCrossEntropy] = {
     loss.activation: loss for loss in (SoftmaxCrossEntropy(), SigmoidCrossEntropy())
 }
-"""Losses by the function that makes probabilities of outputs."""
+"""Losses of classifiers by the function that makes probabilities of outputs."""
+
+REGRESSION_LOSSES: dict[str, RegressionLoss] = {
+    "squared_error": SquaredError(),
+    "absolute_error": AbsoluteError(),
+    "huber": Huber(),
+    "poisson": PoissonDeviance(),
+}
+"""Losses of regressors by the name that the parameter `loss` has for them."""
