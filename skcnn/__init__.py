@@ -1,8 +1,9 @@
-"""A convolutional neural network that is a scikit-learn estimator, in NumPy."""
+"""Convolutional neural networks that are scikit-learn estimators, in NumPy."""
 
 from skcnn._summary import summary
 from skcnn.classifier import ScratchCNNClassifier
+from skcnn.regressor import ScratchCNNRegressor
 
-__all__ = ["ScratchCNNClassifier", "summary", "__version__"]
+__all__ = ["ScratchCNNClassifier", "ScratchCNNRegressor", "summary", "__version__"]
 
 __version__ = "0.1.0"

@@ -176,8 +176,8 @@ class Samples:
     Parameters
     ----------
     images : Images
-    targets : ndarray of int of shape (n,) or of bool of shape (n, labels)
-        Class of every image, or its labels, as `loss` takes them.
+    targets : ndarray of int of shape (n,), or of bool or float of shape (n, outputs)
+        Class of every image, its labels or its quantities, as `loss` takes them.
     weights : ndarray of shape (n,)
         Weight of every image.
     loss : Loss

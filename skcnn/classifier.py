@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from skcnn._estimator.base import BaseScratchCNN
+from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
 from skcnn._estimator.labels import Classes, check_classes, check_label_set, is_matrix
 from skcnn._estimator.weights import class_weights
 from skcnn.inference import outputs
@@ -18,18 +18,13 @@ __all__ = ["ScratchCNNClassifier"]
 
 
 def _has_partial_fit(estimator: Any) -> bool:
-    if estimator.early_stopping:
-        raise AttributeError(
-            "partial_fit is not available with early_stopping=True: there is no validation part "
-            "that is the same in all calls."
-        )
     if isinstance(estimator.class_weight, str) and estimator.class_weight == "balanced":
         raise AttributeError(
             "partial_fit is not available with class_weight='balanced': it does not know how "
             "frequent the classes are. Pass a dict of weights, for instance from "
             "sklearn.utils.class_weight.compute_class_weight."
         )
-    return True
+    return has_partial_fit(estimator)
 
 
 class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):

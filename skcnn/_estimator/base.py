@@ -32,10 +32,20 @@ from skcnn.settings import Settings
 from skcnn.state import TrainingState, new_state
 from skcnn.training import Progress, Validation, train
 
-__all__ = ["BaseScratchCNN"]
+__all__ = ["BaseScratchCNN", "has_partial_fit"]
 
 PICKLE_FORMAT = 1
 VALIDATION_HISTORY = ["validation_loss", "validation_score"]
+
+
+def has_partial_fit(estimator: Any) -> bool:
+    """Whether ``partial_fit`` can be called, or an error that says why it cannot."""
+    if estimator.early_stopping:
+        raise AttributeError(
+            "partial_fit is not available with early_stopping=True: there is no validation part "
+            "that is the same in all calls."
+        )
+    return True
 
 
 class BaseScratchCNN(
@@ -66,15 +76,15 @@ class BaseScratchCNN(
     n_iter_: int
 
     @abstractmethod
-    def _read_targets(self, y: Any, n_samples: int) -> tuple[Answers, np.ndarray]:
+    def _read_targets(self, y: Any, n_samples: int) -> tuple[Any, np.ndarray]:
         """Check the `y` of a fit: what the outputs mean, and the samples' targets."""
 
     @abstractmethod
-    def _answers(self) -> Answers:
+    def _answers(self) -> Any:
         """What the outputs of the fitted network mean."""
 
     def _class_weights(
-        self, answers: Answers, targets: np.ndarray, weights: np.ndarray
+        self, answers: Any, targets: np.ndarray, weights: np.ndarray
     ) -> np.ndarray | None:
         """Weights of classes, where there are any."""
         return None
@@ -134,7 +144,7 @@ class BaseScratchCNN(
     ) -> tuple[Network, TrainingState]:
         """A new training, or the last one to go on with because of `goes_on`, in its dtype."""
         shape = data.input.shape
-        layers = bind_layers(self, shape, data.answers.n_outputs)
+        layers = bind_layers(self, shape, data.answers)
         if self.dtype is None and goes_on is not None:
             dtype = self.network_.dtype
         else:
@@ -172,7 +182,8 @@ class BaseScratchCNN(
         """Measure the training rows; going on, what the first ones measured stays."""
         channels = data.input.shape[0]
         if goes_on is not None:
-            scaling, answers = Scaling(self.input_mean_, self.input_scale_), self._answers()
+            scaling = Scaling(self.input_mean_, self.input_scale_)
+            answers = data.answers.resumed(self._answers())
         else:
             answers = data.answers.measured(data.targets, data.weights.total)
             if self.scale_input:

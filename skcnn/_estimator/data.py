@@ -8,6 +8,7 @@ import numpy as np
 
 from skcnn._estimator.images import Input
 from skcnn._estimator.labels import Classes
+from skcnn._estimator.targets import Quantities
 from skcnn._estimator.weights import Weights
 from skcnn.batches import Samples, Scaling
 from skcnn.network import Network
@@ -15,7 +16,7 @@ from skcnn.state import stream
 
 __all__ = ["Answers", "Data", "Model", "held_out_size", "split"]
 
-Answers: TypeAlias = Classes
+Answers: TypeAlias = Classes | Quantities
 """What the outputs of a network mean."""
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from skcnn.initializers import Glorot, Initializer
 from skcnn.losses import LOSSES, Loss
 
 __all__ = ["Classes", "check_classes", "check_label_set", "is_matrix"]
@@ -37,6 +38,11 @@ class Classes:
     def history(self) -> list[str]:
         """Numbers that every epoch of training leaves."""
         return ["loss", "accuracy", "lr"]
+
+    @property
+    def initializer(self) -> Initializer:
+        """How the output layer starts."""
+        return Glorot()
 
     @property
     def n_outputs(self) -> int:
@@ -134,6 +140,10 @@ class Classes:
     def encoded(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """What the loss takes."""
         return targets
+
+    def resumed(self, fitted: "Classes") -> "Classes":
+        """The same, for a training that goes on from those of a fitted model."""
+        return self
 
     def attributes(self) -> dict[str, Any]:
         """Fitted attributes."""

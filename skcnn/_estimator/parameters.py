@@ -1,13 +1,15 @@
 """Parameters, checked and turned into what the engine takes."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 
+from skcnn._estimator.data import Answers
 from skcnn._estimator.resources import working_memory
 from skcnn._hyperparameters import check_bool, check_choice, check_int, check_real
 from skcnn.architectures import cnn, with_output
-from skcnn.layers import Layer
+from skcnn.layers import Dense, Layer
 from skcnn.layers._layer import Shape
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSprop
@@ -116,7 +118,7 @@ def bind_schedule(owner: str, schedule: Any) -> Schedule:
     return schedule
 
 
-def bind_layers(estimator: Any, shape: Shape, n_outputs: int) -> list[Layer]:
+def bind_layers(estimator: Any, shape: Shape, answers: Answers) -> list[Layer]:
     """The layers with the output layer, which takes vectors."""
     owner = type(estimator).__name__
     if estimator.layers is None:
@@ -138,7 +140,8 @@ def bind_layers(estimator: Any, shape: Shape, n_outputs: int) -> list[Layer]:
             f"{owner}: layers must be None or a list of instances from skcnn.layers, "
             f"got {estimator.layers!r}."
         )
-    return with_output(layers, Network(layers, shape).output_shape, n_outputs)
+    *hidden, output = with_output(layers, Network(layers, shape).output_shape, answers.n_outputs)
+    return [*hidden, replace(cast(Dense, output), initializer=answers.initializer)]
 
 
 def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:

@@ -1,0 +1,423 @@
+"""The estimator of quantities: parameters in, fitted attributes out."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
+
+from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
+from skcnn._estimator.targets import Quantities, bind_loss, check_quantities, n_quantities
+from skcnn.batches import Scaling
+from skcnn.inference import outputs
+from skcnn.losses import REGRESSION_LOSSES
+
+__all__ = ["ScratchCNNRegressor"]
+
+
+class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
+    """Convolutional neural network that predicts quantities from small images and signals.
+
+    Targets are standardised for the training and predictions given back in
+    their unit, so that neither needs to be scaled. Layers, gradients and
+    optimizers are plain NumPy. As a transformer it computes the features that
+    the output layer sees.
+
+    Parameters
+    ----------
+    layers : list of Layer or None, default=None
+        The network without its output layer, which ``fit`` adds. None builds
+        one from `filters` to `dropout` with `skcnn.architectures.cnn`;
+        otherwise these are not used.
+    filters : int or sequence of int, default=(32, 64)
+        Filters of the convolution in each block.
+    kernel_size : int, (int, int) or sequence of these, default=3
+        Height and width of the kernels; a sequence that holds pairs has one
+        entry a block.
+    pool_size : int, (int, int) or sequence of these, default=2
+        Height and width of the max-pooling that ends a block, 1 for none; a
+        sequence that holds pairs has one entry a block.
+    hidden_layer_sizes : int or sequence of int, default=(128,)
+        Units of the dense layers after the blocks; empty for none.
+    activation : str or Layer, default="relu"
+        Follows every convolution and hidden dense layer: "relu", "leaky_relu",
+        "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
+    dropout : float, default=0.0
+        Rate of the dropout after every hidden dense layer, in [0, 1).
+    image_shape : tuple of int or None, default=None
+        Shape of the images in flat rows: (height, width), or (channels,
+        height, width) in the order of `data_format`. None takes a square
+        number of features as one square channel and any other as a signal.
+    data_format : {"channels_first", "channels_last"}, default="channels_first"
+        Order of the axes in 4-D `X`, in flat rows and in `image_shape`.
+    scale_input : bool, default=True
+        Whether each channel is scaled to mean 0 and standard deviation 1 with
+        the moments of the training rows.
+    loss : {"squared_error", "absolute_error", "huber", "poisson"}, default="squared_error"
+        What training makes small, as a mean over the outputs. "squared_error"
+        (halved) leads to the mean, "absolute_error" to the median; "huber" is
+        the squared error up to one standard deviation of the targets and grows
+        linearly beyond. "poisson" is half the Poisson deviance with a log
+        link, for counts and other targets that are not negative: predictions
+        are positive then.
+    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad"} or Optimizer, default="adam"
+        Rule of the weights' steps.
+    lr : float, default=2e-3
+        Learning rate, positive.
+    lr_schedule : {"constant", "step", "exponential", "cosine", "one_cycle", "warm_up", \
+            "reduce_on_plateau"} or Schedule, default="constant"
+        What `lr` is multiplied with as training goes on. One that is given by
+        name, or as an instance from `skcnn.schedules` without a length of its
+        own, takes `max_iter` for its length and starts anew with each ``fit``;
+        any other instance counts all epochs of the model, so that training in
+        parts with `warm_start` has the same rates as training at once.
+    weight_decay : float, default=1e-4
+        L2 penalty: so many times the weights (not the biases) is added to
+        their gradients. With "adamw" these weights are multiplied by
+        ``1 - lr * weight_decay`` in each step instead.
+    max_grad_norm : float or None, default=None
+        The gradient of a mini-batch (the mean over its rows, before weight
+        decay) is scaled down to this Euclidean norm when it is larger.
+    batch_size : int, default=64
+        Samples in a mini-batch.
+    max_iter : int, default=50
+        Epochs at most; with `warm_start` so many more.
+    shuffle : bool, default=True
+        Whether the samples are put into a new order in every epoch.
+    tol : float, default=1e-4
+        An epoch improves by at least this in loss, or with `early_stopping`
+        in validation score.
+    n_iter_no_change : int, default=5
+        Training stops after so many epochs in a row without improvement.
+    early_stopping : bool, default=False
+        Whether to stop when the score on a validation part no longer improves,
+        and to keep the weights with the best score. The part is held out of
+        the training rows, unless ``fit`` is given `X_val` and `y_val`. Passing
+        these without ``early_stopping=True`` is an error, as in
+        `HistGradientBoostingClassifier`; without it nothing is held out.
+    validation_fraction : float, default=0.1
+        The part that `early_stopping` holds out, in (0, 1); at least as many
+        as two samples. Not used with `X_val`.
+    scoring : str, callable or None, default=None
+        The score that `early_stopping` goes by, computed after every epoch; the
+        greater the better. None is `score`, the coefficient of determination
+        R²; "loss" is the negative loss, without weight decay; otherwise the
+        name of a scorer (`sklearn.metrics.get_scorer_names`) or a callable
+        ``(estimator, X, y) -> number``. It is called with a fitted copy of this
+        estimator and the rows in the user's form (held-out rows are copied for
+        it) and, if there are sample weights and its signature takes them, with
+        `sample_weight`. An exception that it raises, or a score that is not a
+        finite number, ends ``fit`` with an error.
+    warm_start : bool, default=False
+        Whether the next ``fit`` goes on where this one ended, for `max_iter`
+        more epochs at most. All that this takes is then pickled with the
+        model (last weights, moments of the optimizer, counters), so that
+        training in parts, in other processes too, ends at the bits of training
+        at once. Another `scoring` or kind of validation part judges anew.
+    random_state : int, RandomState instance or None, default=None
+        Where initial weights, order, dropout and split come from.
+    dtype : {"float32", "float64"}, dtype or None, default=None
+        What to compute in. None is float64 for float64 `X` and float32 for
+        everything else; who goes on with a training keeps to what it has.
+    verbose : int, default=0
+        1 prints a line an epoch.
+
+    Attributes
+    ----------
+    n_outputs_ : int
+        Number of quantities that are predicted.
+    out_activation_ : {"identity", "exp"}
+        What makes predictions of the network's outputs: "exp" with
+        ``loss="poisson"``.
+    target_mean_, target_scale_ : ndarray of shape (n_outputs,)
+        What is subtracted from each target, and what it is then divided by:
+        mean and standard deviation (1 for a constant target), or 0 and the mean
+        with ``loss="poisson"``. They are weighted, and measured once, on the
+        training rows of the first ``fit`` or ``partial_fit``.
+    n_features_in_ : int
+        Number of values in an image, channels · height · width.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where `X` had names that are all strings.
+    image_shape_ : tuple of int
+        (Channels, height, width) of the images.
+    input_mean_, input_scale_ : ndarray of shape (channels,)
+        What is subtracted from each channel, and what it is then divided by.
+    layers_ : list of Layer
+        The network's layers, output layer included.
+    network_ : Network
+        The layers bound to the shape of the images.
+    weights_ : ndarray
+        All parameters, and the running moments of BatchNorm, in one flat
+        vector; ``network_.unpack(weights_)`` shows those of each layer.
+    n_iter_ : int
+        Number of epochs.
+    loss_ : float
+        Loss of the last epoch.
+    loss_curve_ : list of float
+        Loss of each epoch.
+    best_loss_ : float or None
+        Smallest loss of an epoch; None with `early_stopping`.
+    validation_scores_ : list of float or None
+        Score on the validation part after each epoch; None without one.
+    history_ : dict of list
+        "loss" and "lr" (of the last mini-batch) of each epoch, and
+        with `early_stopping` "validation_loss" and "validation_score" (NaN for
+        earlier epochs that had none; a training that goes on without a
+        validation part drops them).
+
+    See Also
+    --------
+    ScratchCNNClassifier : Convolutional neural network that predicts classes.
+    sklearn.neural_network.MLPRegressor : Network of dense layers only.
+
+    Notes
+    -----
+    The loss in `history_` is the weighted mean over an epoch's mini-batches,
+    each before its step. It has no unit: targets are standardised (for
+    "poisson", divided by their mean), so that 0.5 is the squared error of a
+    model that always predicts the mean.
+
+    Predictions are float64 whatever the network computes in, since a date or a
+    large offset has more digits than float32.
+
+    All that is said of `X`, of schedules, callbacks and pipelines in
+    `ScratchCNNClassifier` applies here too.
+
+    Examples
+    --------
+    How much ink there is on the left of a digit:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skcnn import ScratchCNNRegressor
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> ink = X.reshape(-1, 8, 8)[:, :, :4].sum(axis=(1, 2))
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, ink, random_state=0)
+    >>> reg = ScratchCNNRegressor(filters=(8, 16), max_iter=10, random_state=0)
+    >>> reg.fit(X_train, y_train).score(X_test, y_test) > 0.9
+    True
+    """
+
+    n_outputs_: int
+    out_activation_: str
+    target_mean_: np.ndarray
+    target_scale_: np.ndarray
+    _flat_targets: bool
+
+    def __init__(
+        self,
+        layers=None,
+        *,
+        filters=(32, 64),
+        kernel_size=3,
+        pool_size=2,
+        hidden_layer_sizes=(128,),
+        activation="relu",
+        dropout=0.0,
+        image_shape=None,
+        data_format="channels_first",
+        scale_input=True,
+        loss="squared_error",
+        optimizer="adam",
+        lr=2e-3,
+        lr_schedule="constant",
+        weight_decay=1e-4,
+        max_grad_norm=None,
+        batch_size=64,
+        max_iter=50,
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change=5,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring=None,
+        warm_start=False,
+        random_state=None,
+        dtype=None,
+        verbose=0,
+    ):
+        self.layers = layers
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.pool_size = pool_size
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.image_shape = image_shape
+        self.data_format = data_format
+        self.scale_input = scale_input
+        self.loss = loss
+        self.optimizer = optimizer
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.dtype = dtype
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of shape (n, features), (n, height, width) or (n, channels,
+            height, width), with ``data_format="channels_last"`` (n, height,
+            width, channels). Any numeric dtype.
+        y : array-like of shape (n,) or (n, n_outputs)
+            Target values, in any unit.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the samples, not negative.
+        X_val : array-like, default=None
+            Images to validate on, in any of the forms of `X`; `early_stopping`
+            then holds out nothing of `X`. In a `Pipeline` with
+            ``transform_input=["X_val"]`` they are transformed as `X` is. A
+            search or cross-validation passes them on to every fit as they
+            are, unless they are as many as `X`: then it takes them for one
+            more property of the samples and cuts them up along with `X`.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their target values.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters and data that are not allowed, among them `X_val`
+            without `y_val` or without ``early_stopping=True``; nothing has
+            changed then.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When training diverged.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    @available_if(has_partial_fit)
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train with one pass over a part of the data, in mini-batches.
+
+        The first call on an unfitted model begins a training; any other
+        continues the one there is, whether it was begun by ``fit`` or by
+        ``partial_fit``. Not available with `early_stopping`, which needs to see
+        all data.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in any of the forms that `fit` takes. Mean and deviation of
+            images and targets are those of the first call, for good: it should
+            be given a fair sample.
+        y : array-like of shape (n,) or (n, n_outputs)
+            Target values.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the samples, not negative. Unlike in ``fit`` they are not
+            divided by their mean, which differs between parts. A part whose
+            weights are all 0 changes nothing.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters and data that are not allowed, among them other
+            numbers of targets, images or networks than in earlier calls;
+            nothing has changed then.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When training diverged.
+
+        Notes
+        -----
+        A call counts as an epoch in `n_iter_`, in `history_` and for
+        `lr_schedule`: schedules continue from call to call, and one without a
+        length of its own takes `max_iter` calls for it.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skcnn import ScratchCNNRegressor
+        >>> X, _ = load_digits(return_X_y=True)
+        >>> ink = X[:, :32].sum(axis=1)
+        >>> reg = ScratchCNNRegressor(filters=8, lr=0.005, random_state=0)
+        >>> for start in range(0, 1500, 100):
+        ...     reg = reg.partial_fit(X[start : start + 100], ink[start : start + 100])
+        >>> reg.score(X[1500:], ink[1500:]) > 0.7
+        True
+        """
+        if hasattr(self, "weights_"):
+            n_outputs, flat = self.n_outputs_, self._flat_targets
+        else:
+            n_outputs = n_quantities(y)
+            flat = n_outputs == 1
+        answers = Quantities(loss=bind_loss(self), n_outputs=n_outputs, flat=flat)
+        return self._fit_part(X, y, sample_weight, answers)
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Predict target values.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in any of the forms that `fit` takes.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n,) or (n, n_outputs)
+            In the unit of the targets; of one axis where they had one, or a
+            single column.
+        """
+        z = self._infer(outputs, X)
+        return self._answers().decoded(z)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = self.loss == "poisson"
+        return tags
+
+    def _read_targets(self, y: Any, n_samples: int) -> tuple[Quantities, np.ndarray]:
+        loss = bind_loss(self)
+        targets = check_quantities(y, n_samples, "y", loss, type(self).__name__)
+        n_outputs = targets.shape[1]
+        return Quantities(loss=loss, n_outputs=n_outputs, flat=n_outputs == 1), targets
+
+    def _answers(self) -> Quantities:
+        loss = "poisson" if self.out_activation_ == "exp" else "squared_error"
+        return Quantities(
+            loss=REGRESSION_LOSSES[loss],  # any that makes the same predictions of outputs
+            n_outputs=self.n_outputs_,
+            flat=self._flat_targets,
+            unit=Scaling(self.target_mean_, self.target_scale_),
+        )
