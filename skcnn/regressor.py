@@ -46,11 +46,18 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     dropout : float, default=0.0
         Rate of the dropout after every hidden dense layer, in [0, 1).
     image_shape : tuple of int or None, default=None
-        Shape of the images in flat rows: (height, width), or (channels,
-        height, width) in the order of `data_format`. None takes a square
-        number of features as one square channel and any other as a signal.
-    data_format : {"channels_first", "channels_last"}, default="channels_first"
-        Order of the axes in 4-D `X`, in flat rows and in `image_shape`.
+        Shape of the images in flat rows: (height, width), (channels, height,
+        width) in the order of `data_format`, or (length,) of signals. With a
+        height of 1 it also reads signals of several channels, (n, channels,
+        length): six channels of 128 are ``image_shape=(6, 1, 128)``. None takes
+        a square number of features as one square channel and any other as a
+        signal.
+    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
+        Order of the axes in 4-D `X`, in flat rows and in `image_shape`. "auto"
+        takes the last of the axes for the channels where it has 1, 3 or 4
+        entries, the first one has not, and the last two differ; it warns where
+        both orders are likely. What the first fit settled is kept for
+        everything that follows.
     scale_input : bool, default=True
         Whether each channel is scaled to mean 0 and standard deviation 1 with
         the moments of the training rows.
@@ -216,7 +223,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         activation="relu",
         dropout=0.0,
         image_shape=None,
-        data_format="channels_first",
+        data_format="auto",
         scale_input=True,
         loss="squared_error",
         optimizer="adam",
@@ -281,9 +288,9 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         Parameters
         ----------
         X : array-like
-            Images of shape (n, features), (n, height, width) or (n, channels,
-            height, width), with ``data_format="channels_last"`` (n, height,
-            width, channels). Any numeric dtype.
+            Images of shape (n, features), (n, height, width), (n, channels,
+            height, width) or (n, height, width, channels); see `data_format`.
+            Any numeric dtype.
         y : array-like of shape (n,) or (n, n_outputs)
             Target values, in any unit.
         sample_weight : array-like of shape (n,), default=None
