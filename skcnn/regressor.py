@@ -27,22 +27,22 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     Parameters
     ----------
     layers : list of Layer or None, default=None
-        The network without its output layer, which ``fit`` adds. None builds
-        one from `filters` to `dropout` with `skcnn.architectures.cnn`;
-        otherwise these are not used.
+        Layers of the network without the output layer, which ``fit`` adds. If
+        None, they are built from `filters` to `dropout` by
+        `skcnn.architectures.cnn`; otherwise those parameters are ignored.
     filters : int or sequence of int, default=(32, 64)
-        Filters of the convolution in each block.
+        Number of filters of the convolution in each block.
     kernel_size : int, (int, int) or sequence of these, default=3
-        Height and width of the kernels; a sequence that holds pairs has one
-        entry a block.
+        Height and width of the kernels. A sequence that contains pairs has one
+        entry per block.
     pool_size : int, (int, int) or sequence of these, default=2
-        Height and width of the max-pooling that ends a block, 1 for none; a
-        sequence that holds pairs has one entry a block.
+        Height and width of the max-pooling at the end of a block; 1 for none. A
+        sequence that contains pairs has one entry per block.
     hidden_layer_sizes : int or sequence of int, default=(128,)
-        Units of the dense layers after the blocks; empty for none.
+        Number of units of the dense layers after the blocks; empty for none.
     activation : str or Layer, default="relu"
-        Follows every convolution and hidden dense layer: "relu", "leaky_relu",
-        "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
+        Activation after every convolution and hidden dense layer: "relu",
+        "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
     dropout : float, default=0.0
         Rate of the dropout after every hidden dense layer, in [0, 1).
     image_shape : tuple of int or None, default=None
@@ -59,84 +59,91 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         both orders are likely. What the first fit settled is kept for
         everything that follows.
     scale_input : bool, default=True
-        Whether each channel is scaled to mean 0 and standard deviation 1 with
-        the moments of the training rows.
+        Whether to standardise each channel by its mean and standard deviation
+        over the training rows.
     loss : {"squared_error", "absolute_error", "huber", "poisson"}, default="squared_error"
-        What training makes small, as a mean over the outputs. "squared_error"
-        (halved) leads to the mean, "absolute_error" to the median; "huber" is
-        the squared error up to one standard deviation of the targets and grows
-        linearly beyond. "poisson" is half the Poisson deviance with a log
-        link, for counts and other targets that are not negative: predictions
-        are positive then.
+        Loss that is minimised, averaged over the outputs: half the squared
+        error, which leads to the mean; the absolute error, which leads to the
+        median; "huber", which is half the squared error for errors of up to one
+        standard deviation of the targets and linear beyond; or half the Poisson
+        deviance with a log link, for counts and other targets that are not
+        negative, with predictions that are positive.
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad"} or Optimizer, default="adam"
-        Rule of the weights' steps.
+        Algorithm that updates the weights.
     lr : float, default=2e-3
         Learning rate, positive.
     lr_schedule : {"constant", "step", "exponential", "cosine", "one_cycle", "warm_up", \
             "reduce_on_plateau"} or Schedule, default="constant"
-        What `lr` is multiplied with as training goes on. One that is given by
-        name, or as an instance from `skcnn.schedules` without a length of its
-        own, takes `max_iter` for its length and starts anew with each ``fit``;
-        any other instance counts all epochs of the model, so that training in
-        parts with `warm_start` has the same rates as training at once.
+        Factor by which `lr` is multiplied as training proceeds. A schedule that
+        is given by name, or as an instance from `skcnn.schedules` without a
+        length of its own, spans `max_iter` epochs and starts anew with each
+        ``fit``. Any other instance counts all epochs of the model, so that
+        training in parts with `warm_start` uses the same rates as training at
+        once.
     weight_decay : float, default=1e-4
-        L2 penalty: so many times the weights (not the biases) is added to
-        their gradients. With "adamw" these weights are multiplied by
-        ``1 - lr * weight_decay`` in each step instead.
+        Strength of the L2 penalty: this multiple of the weights (not of the
+        biases) is added to their gradients. With "adamw" the weights are
+        multiplied by ``1 - lr * weight_decay`` in each step instead.
     max_grad_norm : float or None, default=None
-        The gradient of a mini-batch (the mean over its rows, before weight
-        decay) is scaled down to this Euclidean norm when it is larger.
+        Maximum Euclidean norm of the gradient of a mini-batch (the mean over
+        its rows, before weight decay); larger gradients are scaled down to it.
+        None for no limit.
     batch_size : int, default=64
-        Samples in a mini-batch.
+        Number of samples in a mini-batch.
     max_iter : int, default=50
-        Epochs at most; with `warm_start` so many more.
+        Maximum number of epochs; with `warm_start`, of further epochs.
     shuffle : bool, default=True
-        Whether the samples are put into a new order in every epoch.
+        Whether to shuffle the samples before each epoch.
     tol : float, default=1e-4
-        An epoch improves by at least this in loss, or with `early_stopping`
-        in validation score.
+        Smallest improvement of the loss, or with `early_stopping` of the
+        validation score, that counts as one.
     n_iter_no_change : int, default=5
-        Training stops after so many epochs in a row without improvement.
+        Number of consecutive epochs without improvement after which training
+        stops.
     early_stopping : bool, default=False
         Whether to stop when the score on a validation part no longer improves,
-        and to keep the weights with the best score. The part is held out of
-        the training rows, unless ``fit`` is given `X_val` and `y_val`. Passing
-        these without ``early_stopping=True`` is an error, as in
-        `HistGradientBoostingClassifier`; without it nothing is held out.
+        and to keep the weights with the best score. The part is held out of the
+        training rows, unless `X_val` and `y_val` are passed to ``fit``; passing
+        them without ``early_stopping=True`` is an error, as in
+        `HistGradientBoostingClassifier`. Without early stopping nothing is held
+        out.
     validation_fraction : float, default=0.1
-        The part that `early_stopping` holds out, in (0, 1); at least as many
-        as two samples. Not used with `X_val`.
+        Fraction of the training rows that `early_stopping` holds out, in (0,
+        1); at least two samples. Ignored if `X_val` is passed.
     scoring : str, callable or None, default=None
-        The score that `early_stopping` goes by, computed after every epoch; the
-        greater the better. None is `score`, the coefficient of determination
-        R²; "loss" is the negative loss, without weight decay; otherwise the
-        name of a scorer (`sklearn.metrics.get_scorer_names`) or a callable
-        ``(estimator, X, y) -> number``. It is called with a fitted copy of this
-        estimator and the rows in the user's form (held-out rows are copied for
-        it) and, if there are sample weights and its signature takes them, with
-        `sample_weight`. An exception that it raises, or a score that is not a
-        finite number, ends ``fit`` with an error.
+        Score that is computed after every epoch for `early_stopping`; greater
+        is better. None is that of the method `score`, R²; "loss" is the
+        negative loss, without weight decay; otherwise the name of a scorer (see
+        `sklearn.metrics.get_scorer_names`) or a callable ``(estimator, X, y) ->
+        number``. It is called with a fitted copy of this estimator and the
+        validation rows in the user's form (held-out rows are copied for it),
+        and with `sample_weight` if there are weights and its signature has that
+        name. If it raises, or its score is not a finite number, ``fit`` raises
+        a ValueError.
     warm_start : bool, default=False
-        Whether the next ``fit`` goes on where this one ended, for `max_iter`
-        more epochs at most. All that this takes is then pickled with the
+        Whether ``fit`` continues the training where the last call ended, for up
+        to `max_iter` more epochs. All that this needs is then pickled with the
         model (last weights, moments of the optimizer, counters), so that
-        training in parts, in other processes too, ends at the bits of training
-        at once. Another `scoring` or kind of validation part judges anew.
+        training in parts, also in other processes, gives the same bits as
+        training at once. A different `scoring` or kind of validation part
+        starts a new search for the best epoch.
     random_state : int, RandomState instance or None, default=None
-        Where initial weights, order, dropout and split come from.
+        Determines the initial weights, the order of the samples, dropout and
+        the validation split.
     dtype : {"float32", "float64"}, dtype or None, default=None
-        What to compute in. None is float64 for float64 `X` and float32 for
-        everything else; who goes on with a training keeps to what it has.
+        Floating-point type of the computation. If None, it is float64 for
+        float64 `X` and float32 otherwise; a training that is continued keeps
+        its type.
     verbose : int, default=0
-        1 prints a line an epoch.
+        If 1, print a line per epoch.
 
     Attributes
     ----------
     n_outputs_ : int
         Number of quantities that are predicted.
     out_activation_ : {"identity", "exp"}
-        What makes predictions of the network's outputs: "exp" with
-        ``loss="poisson"``.
+        Function that turns the network's outputs into predictions: "exp" if
+        `loss` is "poisson".
     target_mean_, target_scale_ : ndarray of shape (n_outputs,)
         What is subtracted from each target, and what it is then divided by:
         mean and standard deviation (1 for a constant target), or 0 and the mean
@@ -145,20 +152,21 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     n_features_in_ : int
         Number of values in an image, channels · height · width.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `X` had names that are all strings.
+        Names of the features. Defined only if `X` has feature names that are
+        all strings.
     image_shape_ : tuple of int
         (Channels, height, width) of the images.
     input_mean_, input_scale_ : ndarray of shape (channels,)
-        What is subtracted from each channel, and what it is then divided by.
+        What is subtracted from each channel, and what the result is divided by.
     layers_ : list of Layer
-        The network's layers, output layer included.
+        The layers of the network, including the output layer.
     network_ : Network
-        The layers bound to the shape of the images.
+        The layers, bound to the shape of the images.
     weights_ : ndarray
         All parameters, and the running moments of BatchNorm, in one flat
-        vector; ``network_.unpack(weights_)`` shows those of each layer.
+        vector. ``network_.unpack(weights_)`` shows them by layer.
     n_iter_ : int
-        Number of epochs.
+        Number of epochs the model was trained for.
     loss_ : float
         Loss of the last epoch.
     loss_curve_ : list of float
@@ -188,8 +196,8 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     Predictions are float64 whatever the network computes in, since a date or a
     large offset has more digits than float32.
 
-    All that is said of `X`, of schedules, callbacks and pipelines in
-    `ScratchCNNClassifier` applies here too.
+    The notes of `ScratchCNNClassifier` on `X`, schedules, callbacks and
+    pipelines apply here, too.
 
     Examples
     --------
@@ -296,12 +304,12 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         sample_weight : array-like of shape (n,), default=None
             Weights of the samples, not negative.
         X_val : array-like, default=None
-            Images to validate on, in any of the forms of `X`; `early_stopping`
-            then holds out nothing of `X`. In a `Pipeline` with
+            Images to validate on, in any of the forms of `X`; nothing is then held
+            out of `X`. In a `Pipeline` with
             ``transform_input=["X_val"]`` they are transformed as `X` is. A
-            search or cross-validation passes them on to every fit as they
-            are, unless they are as many as `X`: then it takes them for one
-            more property of the samples and cuts them up along with `X`.
+            search or cross-validation passes them to every fit unchanged, unless
+            there are as many as in `X`: then it takes them for a property of the
+            samples and splits them along with `X`.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Their target values.
         sample_weight_val : array-like of shape (n_val,), default=None

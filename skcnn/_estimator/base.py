@@ -6,7 +6,6 @@ from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
-from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from skcnn._estimator.data import Answers, Data, Model, held_out_size, split
 from skcnn._estimator.images import read_fitted
 from skcnn._estimator.nested import NestedParameters
+from skcnn._estimator.notices import warn_user
 from skcnn._estimator.parameters import bind_dtype, bind_layers, bind_settings, packed
 from skcnn._estimator.progress import CallbackSupportMixin, FitProgress, Lines, with_callbacks
 from skcnn._estimator.reading import read_data, read_part, read_validation
@@ -56,6 +56,11 @@ class BaseScratchCNN(
     ABC,
 ):
     """Training, inference and persistence; what `y` means is left to the subclasses."""
+
+    # What scikit-learn's HTML form links to. It shows the parameters' documentation only where
+    # there is a link, and this one leads nowhere else: it must not tell where the package lies.
+    _doc_link_module = "skcnn"
+    _doc_link_template = "#{estimator_name}"
 
     early_stopping: bool
     validation_fraction: float
@@ -248,19 +253,15 @@ class BaseScratchCNN(
 
     def _warn(self, reason: str, state: TrainingState) -> None:
         if reason == "diverged":
-            warn(
+            warn_user(
                 f"Training diverged in epoch {state.epoch + 1}: its loss was not finite or more "
                 "than 1000 times the first. The weights of "
                 f"{'the epoch before' if state.epoch else 'the start'} are kept. Try a smaller "
                 "lr, a max_grad_norm, scaled input or smaller weights.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         elif reason == "interrupted":
-            warn(
-                f"Training was interrupted; the model of epoch {state.epoch} is kept.",
-                stacklevel=3,
-            )
+            warn_user(f"Training was interrupted; the model of epoch {state.epoch} is kept.")
 
     # The fitted model
 
@@ -377,7 +378,7 @@ class BaseScratchCNN(
         Raises
         ------
         ValueError
-            Where names or shapes are others, or numbers not finite.
+            If names or shapes differ from these, or a number is not finite.
         """
         check_is_fitted(self)
         self.weights_ = packed(self.network_, arrays)
