@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from skcnn._estimator.notices import warn_column
 from skcnn.initializers import Glorot, Initializer
 from skcnn.losses import LOSSES, Loss
 
@@ -212,7 +213,9 @@ def is_matrix(y: Any) -> bool:
 
 def _unique_labels(y: Any, n_samples: int, name: str, owner: str) -> tuple[np.ndarray, np.ndarray]:
     """The different labels, sorted, and every sample's number among them."""
-    y = column_or_1d(y, warn=True)
+    if len(np.shape(y)) == 2:
+        warn_column(name)
+    y = column_or_1d(y)
     try:
         y = check_array(
             y, dtype=None, ensure_2d=False, ensure_min_samples=0, estimator=owner, input_name=name

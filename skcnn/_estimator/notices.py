@@ -6,8 +6,9 @@ import warnings
 from pathlib import Path
 
 import sklearn
+from sklearn.exceptions import DataConversionWarning
 
-__all__ = ["warn_user"]
+__all__ = ["warn_column", "warn_user"]
 
 INSIDE = (
     str(Path(__file__).parents[1]) + os.sep,
@@ -21,3 +22,12 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+def warn_column(name: str) -> None:
+    """Warn, as scikit-learn does, that `name` has one column where it should have one axis."""
+    warn_user(
+        f"A column-vector {name} was passed when a 1d array was expected. Please change the shape "
+        f"of {name} to (n_samples,), for example using ravel().",
+        DataConversionWarning,
+    )

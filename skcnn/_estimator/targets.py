@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, check_consistent_length
 
-from skcnn._estimator.notices import warn_user
+from skcnn._estimator.notices import warn_column
 from skcnn._hyperparameters import check_choice
 from skcnn.batches import Images, Scaling
 from skcnn.initializers import Initializer, Zeros
@@ -154,11 +153,7 @@ def check_quantities(
     )
     check_consistent_length(np.empty((n_samples, 0)), y)
     if y.ndim == 2 and y.shape[1] == 1:
-        warn_user(
-            f"A column-vector {name} was passed when a 1d array was expected. Please change the "
-            "shape of y to (n_samples,), for example using ravel().",
-            DataConversionWarning,
-        )
+        warn_column(name)
     targets = y.reshape(len(y), -1)
     if loss.activation == "exp" and (targets < 0).any():
         raise ValueError(
