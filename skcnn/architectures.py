@@ -35,7 +35,7 @@ from skcnn.layers import (
 from skcnn.layers._layer import Shape
 
 __all__ = [
-    "ACTIVATIONS", "alexnet", "cnn", "lenet", "lenet5", "resnet", "resnet18", "resnet20",
+    "ACTIVATIONS", "alexnet", "cnn", "lenet", "lenet5", "recipe", "resnet", "resnet18", "resnet20",
     "resnet34", "simple_cnn", "vgg11", "vgg13", "vgg16", "vgg19", "with_output",
 ]  # fmt: skip
 
@@ -71,7 +71,7 @@ def cnn(
 
     One block for each of `filters`: a convolution with "same" padding, the
     normalization, the activation, and max-pooling. Then one dense layer with
-    activation and dropout for each of `hidden_layer_sizes`. Kernels and windows
+    normalization, activation and dropout for each of `hidden_layer_sizes`. Kernels and windows
     are shortened to axes that are shorter than they are, so that the network
     takes images of any size.
 
@@ -94,8 +94,8 @@ def cnn(
         Rate of the dropout after every hidden dense layer, in [0, 1).
     normalization : {"batch"}, Layer or None, default=None
         Follows every convolution, before the activation: "batch" for
-        `BatchNorm`, or a layer. Before a `BatchNorm`, which has one itself,
-        convolutions have no bias.
+        `BatchNorm`, or a layer. A `BatchNorm` follows hidden dense layers, too,
+        and what it follows has no bias, since it has one itself.
     global_pool : bool, default=False
         Whether each channel becomes its mean before the dense layers, and not
         one feature a pixel. The last block then has no max-pooling.
@@ -143,7 +143,8 @@ def cnn(
     nonlinearity = _activation(activation)
     normalized = _normalization(normalization)
     start = _initializer(nonlinearity)
-    bias = not any(isinstance(layer, BatchNorm) for layer in normalized)
+    batch_norm = [layer for layer in normalized if isinstance(layer, BatchNorm)]
+    bias = not batch_norm
     if check_bool("cnn", "global_pool", global_pool):
         pools[-1] = 1
 
@@ -155,10 +156,61 @@ def cnn(
             layers += [MaxPool2d(pool, clip=True)]
     layers += [GlobalAvgPool2d() if global_pool else Flatten()]
     for width in units:
-        layers += [Dense(width, initializer=start), nonlinearity]
+        layers += [Dense(width, bias=bias, initializer=start), *batch_norm, nonlinearity]
         if dropout > 0:
             layers += [Dropout(dropout)]
     return layers
+
+
+def recipe(image_shape: Shape) -> dict[str, Any]:
+    """What the estimators give to `cnn` where a parameter is "auto".
+
+    It depends on the shape of the images alone:
+
+    - Images get two blocks of 3 x 3 convolutions with 32 and 64 filters and
+      poolings of 2, and a hidden layer of 128 units.
+    - Signals (height or width 1) get blocks of convolutions of length 7 with 16,
+      32 and 64 filters, poolings of 2 between them, or of 4 from a length of
+      200 on, and global average pooling instead of a hidden layer.
+    - Both have batch normalisation.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (Channels, height, width).
+
+    Returns
+    -------
+    dict
+        Arguments of `cnn`.
+
+    Examples
+    --------
+    >>> recipe((3, 32, 32))["filters"], recipe((1, 1, 300))["filters"]
+    ((32, 64), (16, 32, 64))
+    >>> layers = cnn(**recipe((1, 1, 300)))
+    >>> layers[-1]
+    GlobalAvgPool2d()
+    """
+    _, height, width = image_shape
+    size = max(height, width)
+    if min(height, width) == 1:
+        return {
+            "filters": (16, 32, 64),
+            "kernel_size": 7,
+            "pool_size": 4 if size >= 200 else 2,
+            "hidden_layer_sizes": (),
+            "normalization": "batch",
+            "global_pool": True,
+        }
+    return {
+        "filters": (32, 64),
+        "kernel_size": 3,
+        "pool_size": 2,
+        "hidden_layer_sizes": (128,),
+        "normalization": "batch",
+        "global_pool": False,
+    }
 
 
 def simple_cnn() -> list[Layer]:

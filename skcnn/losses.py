@@ -1,5 +1,6 @@
 """Losses: what the network's outputs mean, and how wrong they are."""
 
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -25,10 +26,17 @@ class BatchLoss(NamedTuple):
     correct: float
 
 
+@dataclass(frozen=True)
 class SoftmaxCrossEntropy:
     """Cross-entropy of the softmax of the network's outputs.
 
     The outputs ``z`` (logits) are ``(classes, n)``, one column a sample.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0.0
+        Part ``ε`` of a target that is spread evenly over all classes (Szegedy
+        et al. 2016, section 7), in [0, 1).
 
     Examples
     --------
@@ -38,6 +46,8 @@ class SoftmaxCrossEntropy:
     array([[0.25, 0.5 ],
            [0.75, 0.5 ]])
     """
+
+    label_smoothing: float = 0.0
 
     activation: ClassVar[str] = "softmax"
     counts: ClassVar[bool] = True  # what is right
@@ -91,10 +101,11 @@ class SoftmaxCrossEntropy:
     def loss_and_gradient(
         self, z: np.ndarray, dz: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> BatchLoss:
-        """``L = -Σ w log p[t]``, and ``dz = w (p - onehot(t))``.
+        """``L = -Σ w Σ q log p``, and ``dz = w (p - q)``, with ``q = (1 - ε) onehot(t) + ε/K``.
 
-        The largest output is subtracted first (the log-sum-exp trick), which
-        changes nothing but overflow. `z` is overwritten.
+        Without smoothing that is ``-Σ w log p[t]``. The largest output is
+        subtracted first (the log-sum-exp trick), which changes nothing but
+        overflow. `z` is overwritten.
 
         Parameters
         ----------
@@ -119,15 +130,27 @@ class SoftmaxCrossEntropy:
         total = p.sum(axis=0)
         loss = np.dot(weights, np.log(total) - z[targets, columns])
         dz *= weights / total
+        if self.label_smoothing:
+            excess = z[targets, columns] - z.mean(axis=0)
+            loss += self.label_smoothing * np.dot(weights, excess)
+            dz -= weights * (self.label_smoothing / len(z))
+            weights = weights * (1 - self.label_smoothing)
         dz[targets, columns] -= weights
         return BatchLoss(float(loss), float(correct))
 
 
+@dataclass(frozen=True)
 class SigmoidCrossEntropy:
     """Cross-entropy of the sigmoids of the network's outputs, summed over the labels.
 
     The outputs ``z`` (logits) are ``(labels, n)``, one column a sample, and any
     number of labels may be true of it.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0.0
+        Part ``ε`` of a target that is spread evenly over true and false, in
+        [0, 1).
 
     Examples
     --------
@@ -140,6 +163,8 @@ class SigmoidCrossEntropy:
     array([[False, False],
            [ True, False]])
     """
+
+    label_smoothing: float = 0.0
 
     activation: ClassVar[str] = "logistic"
     counts: ClassVar[bool] = True
@@ -191,7 +216,8 @@ class SigmoidCrossEntropy:
 
         This is ``-Σ w (t log p + (1 - t) log(1 - p))``, written so that only
         numbers up to 1 are exponentiated; ``max(z, 0) - z t`` is ``|z|`` where
-        the sign of ``z`` is wrong and 0 elsewhere. `z` is overwritten.
+        the sign of ``z`` is wrong and 0 elsewhere. With smoothing ``t`` is
+        ``(1 - ε) t + ε/2``. `z` is overwritten.
 
         Parameters
         ----------
@@ -219,6 +245,10 @@ class SigmoidCrossEntropy:
         p = np.maximum(e, positive, out=dz)  # the numerator: 1, or exp(z) where z ≤ 0
         p /= total
         dz -= t
+        if self.label_smoothing:
+            dz += np.where(t, self.label_smoothing / 2, -self.label_smoothing / 2).astype(z.dtype)
+            wrong = wrong * (1 - self.label_smoothing) + self.label_smoothing / 2
+            wrong = wrong.astype(z.dtype)
         dz *= weights
         z *= wrong
         z += np.log(total, out=total)

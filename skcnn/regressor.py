@@ -30,16 +30,19 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         Layers of the network without the output layer, which ``fit`` adds. If
         None, they are built from `filters` to `dropout` by
         `skcnn.architectures.cnn`; otherwise those parameters are ignored.
-    filters : int or sequence of int, default=(32, 64)
-        Number of filters of the convolution in each block.
-    kernel_size : int, (int, int) or sequence of these, default=3
+    filters : "auto", int or sequence of int, default="auto"
+        Number of filters of the convolution in each block. "auto" is (32, 64)
+        for images and (16, 32, 64) for signals, whose height or width is 1.
+    kernel_size : "auto", int, (int, int) or sequence of these, default="auto"
         Height and width of the kernels. A sequence that contains pairs has one
-        entry per block.
-    pool_size : int, (int, int) or sequence of these, default=2
+        entry per block. "auto" is 3 for images and 7 for signals.
+    pool_size : "auto", int, (int, int) or sequence of these, default="auto"
         Height and width of the max-pooling at the end of a block; 1 for none. A
-        sequence that contains pairs has one entry per block.
-    hidden_layer_sizes : int or sequence of int, default=(128,)
+        sequence that contains pairs has one entry per block. "auto" is 2, and 4
+        for signals of 200 and more.
+    hidden_layer_sizes : "auto", int or sequence of int, default="auto"
         Number of units of the dense layers after the blocks; empty for none.
+        "auto" is (128,) for images and none for signals.
     activation : str or Layer, default="relu"
         Activation after every convolution and hidden dense layer: "relu",
         "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
@@ -61,6 +64,14 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     scale_input : bool, default=True
         Whether to standardise each channel by its mean and standard deviation
         over the training rows.
+    normalization : "auto", "batch", Layer or None, default="auto"
+        Layer between every convolution or hidden dense layer and its
+        activation: "batch" for `skcnn.layers.BatchNorm`, another layer, or None
+        for none. "auto" is "batch".
+    global_pool : "auto" or bool, default="auto"
+        Whether each channel is averaged over all pixels after the blocks,
+        instead of flattened; the last block then has no max-pooling. "auto" is
+        True for signals.
     loss : {"squared_error", "absolute_error", "huber", "poisson"}, default="squared_error"
         Loss that is minimised, averaged over the outputs: half the squared
         error, which leads to the mean; the absolute error, which leads to the
@@ -70,16 +81,19 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         negative, with predictions that are positive.
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad"} or Optimizer, default="adam"
         Algorithm that updates the weights.
-    lr : float, default=2e-3
-        Learning rate, positive.
-    lr_schedule : {"constant", "step", "exponential", "cosine", "one_cycle", "warm_up", \
-            "reduce_on_plateau"} or Schedule, default="constant"
-        Factor by which `lr` is multiplied as training proceeds. A schedule that
-        is given by name, or as an instance from `skcnn.schedules` without a
-        length of its own, spans `max_iter` epochs and starts anew with each
-        ``fit``. Any other instance counts all epochs of the model, so that
-        training in parts with `warm_start` uses the same rates as training at
-        once.
+    lr : "auto" or float, default="auto"
+        Learning rate, positive. "auto" is 4e-3, and 2e-3 if the rate is
+        constant.
+    lr_schedule : {"auto", "constant", "step", "exponential", "cosine", "one_cycle", "warm_up", \
+            "reduce_on_plateau"} or Schedule, default="auto"
+        Factor by which `lr` is multiplied as training proceeds. "auto" is
+        "one_cycle" if ``fit`` trains to the end, and "constant" with
+        `warm_start` and in ``partial_fit``, where the end is not known. A
+        schedule that is given by name, or as an instance from `skcnn.schedules`
+        without a length of its own, spans `max_iter` epochs and starts anew
+        with each ``fit``. Any other instance counts all epochs of the model, so
+        that training in parts with `warm_start` uses the same rates as training
+        at once.
     weight_decay : float, default=1e-4
         Strength of the L2 penalty: this multiple of the weights (not of the
         biases) is added to their gradients. With "adamw" the weights are
@@ -88,18 +102,22 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         Maximum Euclidean norm of the gradient of a mini-batch (the mean over
         its rows, before weight decay); larger gradients are scaled down to it.
         None for no limit.
-    batch_size : int, default=64
-        Number of samples in a mini-batch.
-    max_iter : int, default=50
-        Maximum number of epochs; with `warm_start`, of further epochs.
+    batch_size : "auto" or int, default="auto"
+        Number of samples in a mini-batch. "auto" is 32, and 64 from 2,000 rows
+        on.
+    max_iter : "auto" or int, default="auto"
+        Maximum number of epochs; with `warm_start`, of further epochs. "auto"
+        is 15, or as many as it takes for 300 mini-batches.
     shuffle : bool, default=True
         Whether to shuffle the samples before each epoch.
-    tol : float, default=1e-4
+    tol : "auto" or float, default="auto"
         Smallest improvement of the loss, or with `early_stopping` of the
-        validation score, that counts as one.
-    n_iter_no_change : int, default=5
+        validation score, that counts as one. "auto" is 1e-4.
+    n_iter_no_change : "auto" or int, default="auto"
         Number of consecutive epochs without improvement after which training
-        stops.
+        stops. "auto" is 5 if the rate is constant; otherwise `max_iter`, so that
+        training runs to its end, or with `early_stopping` or a given `tol` a
+        tenth of `max_iter`, but at least 5.
     early_stopping : bool, default=False
         Whether to stop when the score on a validation part no longer improves,
         and to keep the weights with the best score. The part is held out of the
@@ -165,6 +183,8 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     weights_ : ndarray
         All parameters, and the running moments of BatchNorm, in one flat
         vector. ``network_.unpack(weights_)`` shows them by layer.
+    auto_params_ : dict
+        Values of the parameters that are "auto".
     n_iter_ : int
         Number of epochs the model was trained for.
     loss_ : float
@@ -215,6 +235,8 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     """
 
     n_outputs_: int
+    _auto_tol = 1e-4
+
     out_activation_: str
     target_mean_: np.ndarray
     target_scale_: np.ndarray
@@ -224,26 +246,28 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         self,
         layers=None,
         *,
-        filters=(32, 64),
-        kernel_size=3,
-        pool_size=2,
-        hidden_layer_sizes=(128,),
+        filters="auto",
+        kernel_size="auto",
+        pool_size="auto",
+        hidden_layer_sizes="auto",
         activation="relu",
         dropout=0.0,
         image_shape=None,
         data_format="auto",
         scale_input=True,
+        normalization="auto",
+        global_pool="auto",
         loss="squared_error",
         optimizer="adam",
-        lr=2e-3,
-        lr_schedule="constant",
+        lr="auto",
+        lr_schedule="auto",
         weight_decay=1e-4,
         max_grad_norm=None,
-        batch_size=64,
-        max_iter=50,
+        batch_size="auto",
+        max_iter="auto",
         shuffle=True,
-        tol=1e-4,
-        n_iter_no_change=5,
+        tol="auto",
+        n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,
         scoring=None,
@@ -262,6 +286,8 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         self.image_shape = image_shape
         self.data_format = data_format
         self.scale_input = scale_input
+        self.normalization = normalization
+        self.global_pool = global_pool
         self.loss = loss
         self.optimizer = optimizer
         self.lr = lr

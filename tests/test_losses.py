@@ -171,3 +171,41 @@ def test_scikit_learn_has_the_same_poisson_deviance():
     expected = mean_poisson_deviance(t, poisson.predictions(z[np.newaxis])[:, 0], sample_weight=w)
     result = poisson.loss_and_gradient(z[np.newaxis], np.empty((1, 20)), t[:, np.newaxis], w)
     assert 2 * result.loss / w.sum() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.5])
+def test_label_smoothing_is_cross_entropy_with_spread_out_targets(smoothing):
+    rng = np.random.default_rng(0)
+    z, targets, weights = rng.normal(size=(4, 7)), rng.integers(0, 4, 7), rng.random(7)
+    q = np.full((4, 7), smoothing / 4)
+    q[targets, np.arange(7)] += 1 - smoothing
+
+    def softmax_loss(z):
+        p = np.exp(z) / np.exp(z).sum(axis=0)
+        return -(weights * (q * np.log(p)).sum(axis=0)).sum()
+
+    dz = np.empty_like(z)
+    smoothed = SoftmaxCrossEntropy(smoothing)
+    result = smoothed.loss_and_gradient(z.copy(), dz, targets, weights)
+    assert result.loss == pytest.approx(softmax_loss(z), rel=1e-12)
+    np.testing.assert_allclose(dz, numerical_gradient(softmax_loss, z), atol=1e-8)
+
+    labels = rng.random((7, 4)) < 0.5
+    t = labels.T * (1 - smoothing) + smoothing / 2
+
+    def sigmoid_loss(z):
+        p = 1 / (1 + np.exp(-z))
+        return -(weights * (t * np.log(p) + (1 - t) * np.log(1 - p)).sum(axis=0)).sum()
+
+    result = SigmoidCrossEntropy(smoothing).loss_and_gradient(z.copy(), dz, labels, weights)
+    assert result.loss == pytest.approx(sigmoid_loss(z), rel=1e-12)
+    np.testing.assert_allclose(dz, numerical_gradient(sigmoid_loss, z), atol=1e-8)
+    assert dz.astype(np.float32).dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", [SoftmaxCrossEntropy, SigmoidCrossEntropy])
+def test_smoothed_losses_stay_in_float32(kind):
+    z, dz = np.ones((3, 2), np.float32), np.empty((3, 2), np.float32)
+    targets = np.array([0, 2]) if kind is SoftmaxCrossEntropy else np.ones((2, 3), bool)
+    kind(0.1).loss_and_gradient(z, dz, targets, np.ones(2, np.float32))
+    assert np.isfinite(dz).all()

@@ -14,11 +14,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn._estimator.auto import settle
 from skcnn._estimator.data import Answers, Data, Model, held_out_size, split
 from skcnn._estimator.images import read_fitted
 from skcnn._estimator.nested import NestedParameters
 from skcnn._estimator.notices import warn_user
-from skcnn._estimator.parameters import bind_dtype, bind_layers, bind_settings, packed
+from skcnn._estimator.parameters import (
+    bind_dtype,
+    bind_layers,
+    bind_settings,
+    check_switches,
+    packed,
+)
 from skcnn._estimator.progress import CallbackSupportMixin, FitProgress, Lines, with_callbacks
 from skcnn._estimator.reading import read_data, read_part, read_validation
 from skcnn._estimator.resources import workers, working_memory
@@ -27,6 +34,7 @@ from skcnn._summary import Summary
 from skcnn.batches import Scaling
 from skcnn.inference import features
 from skcnn.interrupts import Interrupts
+from skcnn.losses import Loss
 from skcnn.network import Network
 from skcnn.settings import Settings
 from skcnn.state import TrainingState, new_state
@@ -62,6 +70,8 @@ class BaseScratchCNN(
     _doc_link_module = "skcnn"
     _doc_link_template = "#{estimator_name}"
 
+    _auto_tol: float  # what tol="auto" means
+
     early_stopping: bool
     validation_fraction: float
     scoring: Any
@@ -78,6 +88,7 @@ class BaseScratchCNN(
     input_mean_: np.ndarray
     input_scale_: np.ndarray
     history_: dict[str, list[float]]
+    auto_params_: dict[str, Any]
     n_iter_: int
 
     @abstractmethod
@@ -94,6 +105,10 @@ class BaseScratchCNN(
         """Weights of classes, where there are any."""
         return None
 
+    def _training_loss(self, answers: Any) -> Loss:
+        """What training makes small."""
+        return answers.loss
+
     # Training
 
     def _fit(
@@ -101,7 +116,8 @@ class BaseScratchCNN(
     ) -> Self:
         """Check, split, train, commit."""
         owner, goes_on = type(self).__name__, None
-        settings, scorer = bind_settings(self), bind_scoring(self)
+        check_switches(self)
+        scorer = bind_scoring(self)
         data = read_data(self, X, y, sample_weight)
         held_out = read_validation(self, data, X_val, y_val, sample_weight_val)
         judge, size = None, 0
@@ -111,11 +127,19 @@ class BaseScratchCNN(
             size = held_out_size(data, self.validation_fraction, owner)
         if self.warm_start and hasattr(self, "weights_"):
             goes_on = "warm_start"
-        network, state = self._start(data, settings, goes_on)
+        settled = settle(
+            self,
+            data.input.shape,
+            len(data) - size,
+            to_its_end=not self.warm_start,
+            earlier=self.auto_params_ if goes_on else {},
+        )
+        settings = bind_settings(self, settled)
+        network, state = self._start(data, settled, settings, goes_on)
         state.judge_by(judge)
         if size:
             data, held_out = split(data, size, state.seed, owner)
-        model = self._model(network, data, goes_on)
+        model = self._model(network, data, settled, goes_on)
         judged = None if held_out is None else self._judged(model, held_out, scorer)
         with Interrupts() as interrupts:
             state, reason = self._train(model, data, judged, settings, state, interrupts)
@@ -125,15 +149,24 @@ class BaseScratchCNN(
 
     def _fit_part(self, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Self:
         """One pass, for ``partial_fit``."""
-        settings, _ = bind_settings(self, in_parts=True), bind_scoring(self)
+        check_switches(self)
+        bind_scoring(self)
         data = read_part(self, X, y, sample_weight, answers)
         goes_on = "partial_fit" if hasattr(self, "weights_") else None
-        network, state = self._start(data, settings, goes_on)
+        settled = settle(
+            self,
+            data.input.shape,
+            len(data),
+            to_its_end=False,
+            earlier=self.auto_params_ if goes_on else {},
+        )
+        settings = bind_settings(self, settled, in_parts=True)
+        network, state = self._start(data, settled, settings, goes_on)
         if not data.weights.total.any():
             return self
         state.judge_by(None)
-        model = self._model(network, data, goes_on)
-        samples = data.samples(model)
+        model = self._model(network, data, settled, goes_on)
+        samples = data.samples(model, model.loss)
         with Interrupts() as interrupts:
             with workers(interrupts) as threads:
                 state, reason = train(
@@ -145,11 +178,11 @@ class BaseScratchCNN(
         return self
 
     def _start(
-        self, data: Data, settings: Settings, goes_on: str | None
+        self, data: Data, settled: dict[str, Any], settings: Settings, goes_on: str | None
     ) -> tuple[Network, TrainingState]:
         """A new training, or the last one to go on with because of `goes_on`, in its dtype."""
         shape = data.input.shape
-        layers = bind_layers(self, shape, data.answers)
+        layers = bind_layers(self, settled, shape, data.answers)
         if self.dtype is None and goes_on is not None:
             dtype = self.network_.dtype
         else:
@@ -183,7 +216,9 @@ class BaseScratchCNN(
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         return new_state(network, settings.optimizer, seed)
 
-    def _model(self, network: Network, data: Data, goes_on: str | None) -> Model:
+    def _model(
+        self, network: Network, data: Data, settled: dict[str, Any], goes_on: str | None
+    ) -> Model:
         """Measure the training rows; going on, what the first ones measured stays."""
         channels = data.input.shape[0]
         if goes_on is not None:
@@ -201,11 +236,13 @@ class BaseScratchCNN(
             answers=answers,
             names=data.input.names,
             data_format=data.input.data_format,
+            loss=self._training_loss(answers),
+            settled=settled,
         )
 
     def _judged(self, model: Model, held_out: Data, scorer: Callable | str | None) -> Validation:
         """The validation part, and its score by `scoring`."""
-        samples = held_out.samples(model)
+        samples = held_out.samples(model, model.answers.loss)
         if scorer is None:
             return Validation(samples)
         if isinstance(scorer, str):
@@ -232,7 +269,7 @@ class BaseScratchCNN(
         interrupts: Interrupts,
     ) -> tuple[TrainingState, str]:
         """Train with all who want to hear of it."""
-        samples = data.samples(model)
+        samples = data.samples(model, model.loss)
         visible: dict[str, Callable] = {
             "X": data.input.given,
             "y": lambda: data.y,
@@ -297,6 +334,7 @@ class BaseScratchCNN(
                 list(history["validation_score"]) if self.early_stopping else None
             ),
             "history_": history,
+            "auto_params_": dict(model.settled),
             "_data_format": model.data_format,
         }
         if model.names is not None:
