@@ -13,7 +13,7 @@ ARGUMENTS = {
     "Conv2d": (8, 3),
     "ConvTranspose2d": (8, 3),
     "PadChannels": (8,),
-    "Residual": ([layers.ReLU()],),
+    "Residual": ((layers.ReLU(),),),
     "Dense": (5,),
     "Dropout": (0.5,),
     "LocalResponseNorm": (),
