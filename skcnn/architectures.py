@@ -48,13 +48,13 @@ ACTIVATIONS: dict[str, Layer] = {
     "sigmoid": Sigmoid(),
     "tanh": Tanh(),
 }
-"""Activations that have a name."""
+"""Activations by name."""
 
 NORMALIZATIONS: dict[str, Layer] = {"batch": BatchNorm()}
-"""Normalizations that have a name."""
+"""Normalizations by name."""
 
 POOLS = {"max": MaxPool2d, "mean": AvgPool2d}
-"""Kinds of pooling that have a name."""
+"""Kinds of pooling by name."""
 
 
 def cnn(
@@ -67,24 +67,24 @@ def cnn(
     normalization: str | Layer | None = None,
     global_pool: bool = False,
 ) -> list[Layer]:
-    """The network that the estimators build for themselves.
+    """The network that the estimators build by default.
 
     One block for each of `filters`: a convolution with "same" padding, the
     normalization, the activation, and max-pooling. Then one dense layer with
-    normalization, activation and dropout for each of `hidden_layer_sizes`. Kernels and windows
-    are shortened to axes that are shorter than they are, so that the network
-    takes images of any size.
+    normalization, activation and dropout for each of `hidden_layer_sizes`.
+    Kernels and windows are shortened along axes that are too short for them, so
+    that the network takes images of any size.
 
     Parameters
     ----------
     filters : int or sequence of int, default=(32, 64)
         Filters of the convolution in each block.
     kernel_size : int, (int, int) or sequence of these, default=3
-        Height and width of the kernels. A sequence that holds pairs has one
-        entry a block.
+        Height and width of the kernels. A sequence that contains pairs has one
+        entry per block.
     pool_size : int, (int, int) or sequence of these, default=2
         Height and width of the pooling windows; 1 for none. A sequence that
-        holds pairs has one entry a block.
+        contains pairs has one entry per block.
     hidden_layer_sizes : int or sequence of int, default=(128,)
         Units of the dense layers; empty for none.
     activation : str or Layer, default="relu"
@@ -95,10 +95,11 @@ def cnn(
     normalization : {"batch"}, Layer or None, default=None
         Follows every convolution, before the activation: "batch" for
         `BatchNorm`, or a layer. A `BatchNorm` follows hidden dense layers, too,
-        and what it follows has no bias, since it has one itself.
+        and the layers before it have no bias, since it has one itself.
     global_pool : bool, default=False
-        Whether each channel becomes its mean before the dense layers, and not
-        one feature a pixel. The last block then has no max-pooling.
+        Whether to reduce each channel to its mean before the dense layers,
+        instead of making every pixel a feature. The last block then has no
+        max-pooling.
 
     Returns
     -------
@@ -107,7 +108,7 @@ def cnn(
     Raises
     ------
     ValueError
-        Where a parameter is not allowed.
+        If a parameter is not allowed.
 
     Examples
     --------
@@ -241,7 +242,7 @@ def lenet(
     pool: str = "max",
     activation: str | Layer | None = "relu",
 ) -> list[Layer]:
-    """LeNet as it is taught, for images of 28 x 28.
+    """LeNet as it is usually taught, for images of 28 x 28.
 
     Parameters
     ----------
@@ -249,7 +250,7 @@ def lenet(
         Padding of the first convolution. 2 keeps 28 x 28 pixels; 0 leaves
         24 x 24 of them.
     pool : {"max", "mean"}, default="max"
-        Kind of the pooling.
+        Kind of pooling.
     activation : str, Layer or None, default="relu"
         Follows both convolutions and both hidden dense layers, as in `cnn`;
         None for none.
@@ -263,7 +264,7 @@ def lenet(
     Raises
     ------
     ValueError
-        Where `pool` or `activation` is not allowed.
+        If `pool` or `activation` is not allowed.
 
     Examples
     --------
@@ -338,12 +339,12 @@ def alexnet(dropout: float = 0.5) -> list[Layer]:
     Raises
     ------
     ValueError
-        Where `dropout` is not allowed.
+        If `dropout` is not allowed.
 
     Notes
     -----
     The two halves that the paper trains on one GPU each are the groups of the
-    second, fourth and fifth convolution. The paper says 224 x 224, but its
+    second, fourth and fifth convolutions. The paper says 224 x 224, but its
     maps of 55 x 55 pixels come from 227 x 227.
 
     References
@@ -385,7 +386,7 @@ def vgg11(dropout: float = 0.5) -> list[Layer]:
     Raises
     ------
     ValueError
-        Where `dropout` is not allowed.
+        If `dropout` is not allowed.
     """
     return _vgg("vgg11", (1, 1, 2, 2, 2), dropout)
 
@@ -408,7 +409,7 @@ def vgg13(dropout: float = 0.5) -> list[Layer]:
     Raises
     ------
     ValueError
-        Where `dropout` is not allowed.
+        If `dropout` is not allowed.
     """
     return _vgg("vgg13", (2, 2, 2, 2, 2), dropout)
 
@@ -432,7 +433,7 @@ def vgg16(dropout: float = 0.5) -> list[Layer]:
     Raises
     ------
     ValueError
-        Where `dropout` is not allowed.
+        If `dropout` is not allowed.
 
     References
     ----------
@@ -466,13 +467,13 @@ def vgg19(dropout: float = 0.5) -> list[Layer]:
     Raises
     ------
     ValueError
-        Where `dropout` is not allowed.
+        If `dropout` is not allowed.
     """
     return _vgg("vgg19", (2, 2, 4, 4, 4), dropout)
 
 
 def _vgg(owner: str, convolutions: Sequence[int], dropout: float) -> list[Layer]:
-    """Blocks of so many convolutions, with twice the filters in every block up to 512."""
+    """Blocks of the given numbers of convolutions; filters double in every block up to 512."""
     layers: list[Layer] = []
     for number, filters in zip(convolutions, (64, 128, 256, 512, 512), strict=True):
         layers += [Conv2d(filters, 3, padding=1), ReLU()] * number
@@ -495,7 +496,7 @@ def resnet20(shortcut: str = "projection") -> list[Layer]:
     Parameters
     ----------
     shortcut : {"projection", "padding"}, default="projection"
-        As in `resnet`; the paper has "padding" here.
+        As in `resnet`; the paper uses "padding" here.
 
     Returns
     -------
@@ -506,7 +507,7 @@ def resnet20(shortcut: str = "projection") -> list[Layer]:
     Raises
     ------
     ValueError
-        Where `shortcut` is none of these.
+        If `shortcut` is none of these.
 
     Examples
     --------
@@ -559,9 +560,9 @@ def resnet(
     """Residual network (He et al. 2016) for images of any size.
 
     A convolution, then stages of residual blocks, then global average pooling.
-    A block has two convolutions 3 x 3, each with batch normalisation, and is
-    followed by a rectifier. The first block of every stage but the first
-    halves the image.
+    A block has two 3 x 3 convolutions, each with batch normalisation, and is
+    followed by a rectifier. The first block of every stage but the first halves
+    the image.
 
     Parameters
     ----------
@@ -570,12 +571,12 @@ def resnet(
     filters : sequence of int, default=(64, 128, 256)
         Filters of each stage.
     shortcut : {"projection", "padding"}, default="projection"
-        What is added where a block changes the shape: a convolution 1 x 1 with
+        What is added where a block changes the shape: a 1 x 1 convolution with
         batch normalisation (option B of the paper), or the image itself with
-        channels of zeros (option A, without parameters).
+        added channels of zeros (option A, without parameters).
     large_images : bool, default=False
         Whether the first convolution is 7 x 7 with stride 2 and followed by a
-        max-pooling, as for ImageNet, and not 3 x 3.
+        max-pooling, as for ImageNet, instead of 3 x 3.
 
     Returns
     -------
@@ -584,7 +585,7 @@ def resnet(
     Raises
     ------
     ValueError
-        Where a parameter is not allowed.
+        If a parameter is not allowed.
 
     References
     ----------
@@ -601,7 +602,7 @@ def resnet(
     stages, widths = _sizes("blocks", blocks, "resnet"), _sizes("filters", filters, "resnet")
     if not stages or len(stages) != len(widths):
         raise ValueError(
-            "resnet: blocks must have at least one entry, and filters as many, got "
+            "resnet: blocks and filters must have the same number of entries, at least one, got "
             f"blocks={blocks!r} and filters={filters!r}."
         )
     check_choice("resnet", "shortcut", shortcut, ["projection", "padding"])
@@ -643,7 +644,7 @@ def with_output(layers: Sequence[Layer], output_shape: Shape, n_classes: int) ->
     ----------
     layers : sequence of Layer
     output_shape : tuple of int
-        What the layers make of one sample; images are flattened first.
+        Shape of one sample after the layers; images are flattened first.
     n_classes : int
 
     Returns
@@ -684,7 +685,7 @@ def _per_block(name: str, value: Any, n_blocks: int) -> list[Any]:
             pair = check_pair("cnn", name, value, 1)
         except ValueError as error:
             raise ValueError(
-                f"{error} (One entry a block is told by pairs, as in [(3, 3), (5, 5)].)"
+                f"{error} (For one entry per block, pass pairs, as in [(3, 3), (5, 5)].)"
             ) from None
         return [pair if _is_sequence(value) else int(value)] * n_blocks
     if len(value) != n_blocks:
