@@ -127,12 +127,11 @@ def test_a_classifier_with_batch_norm_learns_and_resumes_exactly():
         BatchNorm(),
         ReLU(),
     ]
-    clf = ScratchCNNClassifier(layers, max_iter=6, n_iter_no_change=9, random_state=0)
+    shared = {"lr_schedule": "constant", "n_iter_no_change": 9, "random_state": 0}
+    clf = ScratchCNNClassifier(layers, max_iter=6, **shared)
     clf.fit(X[:1000], y[:1000])
     assert clf.score(X[1000:], y[1000:]) > 0.9
-    halves = ScratchCNNClassifier(
-        layers, max_iter=3, n_iter_no_change=9, random_state=0, warm_start=True
-    )
+    halves = ScratchCNNClassifier(layers, max_iter=3, warm_start=True, **shared)
     halves.fit(X[:1000], y[:1000]).fit(X[:1000], y[:1000])
     assert np.array_equal(halves.weights_, clf.weights_)
 

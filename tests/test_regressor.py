@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNRegressor
 from skcnn.layers import Dense, Flatten, ReLU
-from tests.shared import DIGITS, assert_same_model, since
+from tests.shared import DIGITS, FIXED, assert_same_model, since
 
 X = DIGITS[:200]
 IMAGES = X.reshape(-1, 8, 8)
@@ -35,8 +35,8 @@ BOTH = np.column_stack([INK, IMAGES[:, 4:].sum(axis=(1, 2))])  # and on the lowe
 
 def quick(**parameters):
     defaults = {
-        "filters": 4, "hidden_layer_sizes": 8, "max_iter": 3, "lr": 5e-3, "batch_size": 32,
-        "random_state": 0,
+        **FIXED, "tol": 1e-4, "filters": 4, "hidden_layer_sizes": 8, "max_iter": 3, "lr": 5e-3,
+        "batch_size": 32, "random_state": 0,
     }  # fmt: skip
     return ScratchCNNRegressor(**defaults | parameters)
 

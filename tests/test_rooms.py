@@ -35,7 +35,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
         "initializers", "interrupts", "layers", "losses", "network", "optimizers", "schedules",
         "settings", "state", "training", "workers",
     },
-    "classifier": {"_estimator", "inference", "losses"},
+    "classifier": {"_estimator", "_hyperparameters", "inference", "losses"},
     "regressor": {"_estimator", "batches", "inference", "losses"},
     "": {"_summary", "classifier", "regressor"},
     "datasets": {"_hyperparameters"},  # a leaf: nothing imports it
