@@ -61,6 +61,9 @@ class Network:
         Micro-batches hold a multiple of this many samples.
     vector_size : int
         Length of the flat vector, including the untrained state.
+    state_rates : ndarray
+        For each number of the untrained state, the part of its distance from
+        what the samples say by which a mini-batch moves it.
 
     Raises
     ------
@@ -135,6 +138,12 @@ class Network:
                         end += prod(size)
             ends.append(end)
         self.n_decayed, self.n_parameters, self.vector_size = ends
+        rates = [
+            np.full(prod(size), layer.state_rates[name])
+            for layer, shape in zip(self.layers, self.shapes, strict=False)
+            for name, size in layer.state_shapes(shape).items()
+        ]
+        self.state_rates = np.concatenate([np.empty(0), *rates]).astype(self.dtype)
         return slots
 
     def init(self, rng: np.random.Generator) -> np.ndarray:
@@ -251,8 +260,8 @@ class Network:
             Gradient with respect to the input.
         gradient : ndarray of shape (vector_size,)
             Gradient with respect to the parameters, summed over the samples; in
-            the third part, the change of the untrained state with its sign
-            reversed.
+            the third part, the distance of the untrained state from what each
+            sample says.
         """
         X = self._checked("X", X, self.input_shape)
         dY = self._checked("dY", dY, self.output_shape)

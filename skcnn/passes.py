@@ -137,8 +137,8 @@ class Passes:
         """Divide and clip the summed gradient, add the weight decay, move the weights.
 
         Chunk by chunk, so that all passes over a chunk find it in the cache.
-        The untrained state moves by what the layers have written for it, summed
-        over samples that have this `weight` together.
+        The untrained state moves towards what the layers have written for it,
+        summed over samples that have this `weight` together.
         """
         settings, end = self.settings, self.network.n_decayed
         state.step += 1
@@ -157,9 +157,11 @@ class Passes:
                         g[decayed] += settings.weight_decay * w[decayed]
                 moments = {name: moment[part] for name, moment in state.moments.items()}
                 settings.optimizer.step(w, g, moments, lr, state.step)
+            state.averaged += 1
             if self.network.vector_size > self.network.n_parameters:
                 untrained = slice(self.network.n_parameters, None)
-                state.weights[untrained] -= self.total[untrained] * (1 / weight)
+                rates = np.maximum(self.network.state_rates, 1 / state.averaged)
+                state.weights[untrained] -= self.total[untrained] * (rates / weight)
 
     def _clip(self, limit: float) -> float:
         """``min(1, limit / ‖g‖)`` of the summed gradient (Pascanu et al. 2013, algorithm 1).

@@ -31,8 +31,9 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         None, they are built from `filters` to `dropout` by
         `skcnn.architectures.cnn`; otherwise those parameters are ignored.
     filters : "auto", int or sequence of int, default="auto"
-        Number of filters of the convolution in each block. "auto" is (32, 64)
-        for images and (16, 32, 64) for signals, whose height or width is 1.
+        Number of filters of the convolution in each block. "auto" is (24, 48,
+        96), or (32, 64) for images of at most 16 pixels a side, and (16, 32, 64)
+        for signals, whose height or width is 1.
     kernel_size : "auto", int, (int, int) or sequence of these, default="auto"
         Height and width of the kernels. A sequence that contains pairs has one
         entry per block. "auto" is 3 for images and 7 for signals.
@@ -65,9 +66,9 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         Whether to standardise each channel by its mean and standard deviation
         over the training rows.
     normalization : "auto", "batch", Layer or None, default="auto"
-        Layer between every convolution or hidden dense layer and its
-        activation: "batch" for `skcnn.layers.BatchNorm`, another layer, or None
-        for none. "auto" is "batch".
+        Layer between every convolution and its activation: "batch" for
+        `skcnn.layers.BatchNorm`, another layer, or None for none. "auto" is
+        "batch".
     global_pool : "auto" or bool, default="auto"
         Whether each channel is averaged over all pixels after the blocks,
         instead of flattened; the last block then has no max-pooling. "auto" is
@@ -82,7 +83,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad"} or Optimizer, default="adam"
         Algorithm that updates the weights.
     lr : "auto" or float, default="auto"
-        Learning rate, positive. "auto" is 4e-3, and 2e-3 if the rate is
+        Learning rate, positive. "auto" is 8e-3, or 2e-3 if the rate is
         constant.
     lr_schedule : {"auto", "constant", "step", "exponential", "cosine", "one_cycle", "warm_up", \
             "reduce_on_plateau"} or Schedule, default="auto"
@@ -94,7 +95,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         with each ``fit``. Any other instance counts all epochs of the model, so
         that training in parts with `warm_start` uses the same rates as training
         at once.
-    weight_decay : float, default=1e-4
+    weight_decay : float, default=3e-3
         Strength of the L2 penalty: this multiple of the weights (not of the
         biases) is added to their gradients. With "adamw" the weights are
         multiplied by ``1 - lr * weight_decay`` in each step instead.
@@ -103,11 +104,11 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         its rows, before weight decay); larger gradients are scaled down to it.
         None for no limit.
     batch_size : "auto" or int, default="auto"
-        Number of samples in a mini-batch. "auto" is 32, and 64 from 2,000 rows
-        on.
+        Number of samples in a mini-batch. "auto" is 32, or 64 from 3,000
+        rows on, or 128 from 10,000 rows on.
     max_iter : "auto" or int, default="auto"
         Maximum number of epochs; with `warm_start`, of further epochs. "auto"
-        is 15, or as many as it takes for 300 mini-batches.
+        is 15, or as many as it takes for 150 mini-batches.
     shuffle : bool, default=True
         Whether to shuffle the samples before each epoch.
     tol : "auto" or float, default="auto"
@@ -261,7 +262,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         optimizer="adam",
         lr="auto",
         lr_schedule="auto",
-        weight_decay=1e-4,
+        weight_decay=3e-3,
         max_grad_norm=None,
         batch_size="auto",
         max_iter="auto",

@@ -61,7 +61,7 @@ def test_epochs_are_those_of_enough_steps(rows):
     steps = ceil(rows / batch_size)
     assert clf.n_iter_ == epochs
     assert epochs >= 15
-    assert (epochs - 1) * steps < 300 <= epochs * steps or epochs == 15
+    assert (epochs - 1) * steps < 150 <= epochs * steps or epochs == 15
 
 
 def test_many_rows_are_seen_fifteen_times():
@@ -74,7 +74,7 @@ def test_many_rows_are_seen_fifteen_times():
 def test_held_out_rows_do_not_count():
     clf = untouched(filters=2, early_stopping=True, n_iter_no_change=1000).fit(X, y)
     steps = ceil((80 - 10) / clf.auto_params_["batch_size"])
-    assert clf.auto_params_["max_iter"] == ceil(300 / steps)
+    assert clf.auto_params_["max_iter"] == ceil(150 / steps)
 
 
 def test_values_that_are_given_stay():

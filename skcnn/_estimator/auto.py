@@ -13,11 +13,14 @@ __all__ = ["is_auto", "settle"]
 EPOCHS = 15
 """Epochs that a training takes at least."""
 
-STEPS = 300
+STEPS = 150
 """Steps of the optimizer that it takes at least."""
 
-ANNEALED, CONSTANT = 4e-3, 2e-3
+ANNEALED, CONSTANT = 8e-3, 2e-3
 """Learning rates: the peak of one that falls to nothing, and one that stays."""
+
+BATCH_SIZES = {10_000: 128, 3_000: 64, 0: 32}
+"""Samples in a mini-batch from so many rows on."""
 
 PATIENCE = 5
 """Epochs without improvement that a training is given at least."""
@@ -87,7 +90,8 @@ def settle(
 
 
 def _batch_size(n_rows: int) -> int:
-    return 32
+    """More where there are many rows: then there are steps enough, and work for several cores."""
+    return next(size for least, size in BATCH_SIZES.items() if n_rows >= least)
 
 
 def _epochs(steps: int) -> int:

@@ -43,6 +43,9 @@ from skcnn.training import Progress, Validation, train
 __all__ = ["BaseScratchCNN", "has_partial_fit"]
 
 PICKLE_FORMAT = 1
+LONG_AVERAGED = 2**31
+"""Mini-batches that running moments are taken for the average of where nobody has counted."""
+
 VALIDATION_HISTORY = ["validation_loss", "validation_score"]
 
 
@@ -201,7 +204,7 @@ class BaseScratchCNN(
         else:  # fitted without warm_start: the weights are all there is
             state = self._new_state(network, settings)
             state.weights[...] = self.weights_
-            state.epoch = self.n_iter_
+            state.epoch, state.averaged = self.n_iter_, LONG_AVERAGED
             state.history = {
                 name: list(values)
                 for name, values in self.history_.items()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
+from skcnn._estimator.labels import shape_of
 from skcnn._estimator.notices import warn_column
 from skcnn._hyperparameters import check_choice
 from skcnn.batches import Images, Scaling
@@ -165,5 +166,5 @@ def check_quantities(
 
 def n_quantities(y: Any) -> int:
     """How many columns `y` has, 1 where it has one axis; it is not checked yet."""
-    shape = y.shape if hasattr(y, "shape") else np.shape(y)
+    shape = shape_of(y)
     return shape[1] if len(shape) == 2 else 1

@@ -27,6 +27,13 @@ from skcnn.layers._layer import Shape
 __all__ = ["cnn", "recipe", "with_output"]
 
 
+SMALL = 16
+"""Pixels along the longer side up to which two blocks leave few enough."""
+
+LONG = 200
+"""Length of signals from which they are pooled by more."""
+
+
 def cnn(
     filters: int | Sequence[int] = (32, 64),
     kernel_size: Any = 3,
@@ -41,7 +48,7 @@ def cnn(
 
     One block for each of `filters`: a convolution with "same" padding, the
     normalization, the activation, and max-pooling. Then one dense layer with
-    normalization, activation and dropout for each of `hidden_layer_sizes`.
+    activation and dropout for each of `hidden_layer_sizes`.
     Kernels and windows are shortened along axes that are too short for them, so
     that the network takes images of any size.
 
@@ -64,8 +71,8 @@ def cnn(
         Rate of the dropout after every hidden dense layer, in [0, 1).
     normalization : {"batch"}, Layer or None, default=None
         Follows every convolution, before the activation: "batch" for
-        `BatchNorm`, or a layer. A `BatchNorm` follows hidden dense layers, too,
-        and the layers before it have no bias, since it has one itself.
+        `BatchNorm`, or a layer. Convolutions followed by a `BatchNorm`, which
+        has a bias itself, have none.
     global_pool : bool, default=False
         Whether to reduce each channel to its mean before the dense layers,
         instead of making every pixel a feature. The last block then has no
@@ -114,8 +121,7 @@ def cnn(
     nonlinearity = activation_layer(activation)
     normalized = normalization_layers(normalization)
     start = initializer_for(nonlinearity)
-    batch_norm = [layer for layer in normalized if isinstance(layer, BatchNorm)]
-    bias = not batch_norm
+    bias = not any(isinstance(layer, BatchNorm) for layer in normalized)
     if check_bool("cnn", "global_pool", global_pool):
         pools[-1] = 1
 
@@ -127,7 +133,7 @@ def cnn(
             layers += [MaxPool2d(pool, clip=True)]
     layers += [GlobalAvgPool2d() if global_pool else Flatten()]
     for width in units:
-        layers += [Dense(width, bias=bias, initializer=start), *batch_norm, nonlinearity]
+        layers += [Dense(width, initializer=start), nonlinearity]
         if dropout > 0:
             layers += [Dropout(dropout)]
     return layers
@@ -138,8 +144,9 @@ def recipe(image_shape: Shape) -> dict[str, Any]:
 
     It depends on the shape of the images alone:
 
-    - Images get two blocks of 3 x 3 convolutions with 32 and 64 filters and
-      poolings of 2, and a hidden layer of 128 units.
+    - Images get blocks of 3 x 3 convolutions with 24, 48 and 96 filters, or two
+      with 32 and 64 where both sides are at most 16 pixels, with poolings of 2,
+      and a hidden layer of 128 units.
     - Signals (height or width 1) get blocks of convolutions of length 7 with 16,
       32 and 64 filters, poolings of 2 between them, or of 4 from a length of
       200 on, and global average pooling instead of a hidden layer.
@@ -157,8 +164,8 @@ def recipe(image_shape: Shape) -> dict[str, Any]:
 
     Examples
     --------
-    >>> recipe((3, 32, 32))["filters"], recipe((1, 1, 300))["filters"]
-    ((32, 64), (16, 32, 64))
+    >>> recipe((1, 8, 8))["filters"], recipe((3, 32, 32))["filters"]
+    ((32, 64), (24, 48, 96))
     >>> layers = cnn(**recipe((1, 1, 300)))
     >>> layers[-1]
     GlobalAvgPool2d()
@@ -169,13 +176,13 @@ def recipe(image_shape: Shape) -> dict[str, Any]:
         return {
             "filters": (16, 32, 64),
             "kernel_size": 7,
-            "pool_size": 4 if size >= 200 else 2,
+            "pool_size": 4 if size >= LONG else 2,
             "hidden_layer_sizes": (),
             "normalization": "batch",
             "global_pool": True,
         }
     return {
-        "filters": (32, 64),
+        "filters": (24, 48, 96) if size > SMALL else (32, 64),
         "kernel_size": 3,
         "pool_size": 2,
         "hidden_layer_sizes": (128,),

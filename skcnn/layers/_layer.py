@@ -102,8 +102,18 @@ class Layer(Hyperparameters, ABC):
     def state_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Name and shape of every array that is learned without a gradient.
 
-        They are stored with the parameters, and `backward` writes into `grads`
-        their change with its sign reversed, summed over the samples.
+        They are running averages and stand among the parameters. `backward`
+        writes into `grads` how far they are from what the samples say, ``state
+        - new``, times the weight of each sample and summed over the samples.
+        """
+        return {}
+
+    @property
+    def state_rates(self) -> dict[str, float]:
+        """By which part of that distance a mini-batch moves each of these arrays.
+
+        The first mini-batches move them further: the k-th at least by ``1 / k``,
+        so that they are averages from the start.
         """
         return {}
 

@@ -29,6 +29,8 @@ class BatchNorm(Layer):
         Samples that are normalised together, at least 1.
     momentum : float, default=0.9
         Fraction of the running moments that each mini-batch keeps, in [0, 1).
+        The k-th mini-batch keeps at most ``1 - 1/k`` of them, so that they are
+        averages of all there were until that is the larger.
     epsilon : float, default=1e-5
         Added to the variance, positive.
 
@@ -65,6 +67,10 @@ class BatchNorm(Layer):
 
     def state_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {"running_mean": input_shape[:1], "running_variance": input_shape[:1]}
+
+    @property
+    def state_rates(self) -> dict[str, float]:
+        return dict.fromkeys(("running_mean", "running_variance"), 1 - self.momentum)
 
     def init(self, params: Params, rng: np.random.Generator) -> None:
         params["weight"][...] = params["running_variance"][...] = 1
@@ -112,8 +118,8 @@ class BatchNorm(Layer):
         ``x̂ = (x - μ)/σ`` is the normalised input; the sums in ``dx`` run over
         a ghost batch and its pixels. The moments depend on ``x`` in training
         only; otherwise ``dx = γ/σ dy``. The running moments have no gradient:
-        in its place they get their change with its sign reversed, times the
-        weight of the samples that it comes from.
+        in its place they get their distance from the moments of each ghost
+        batch, times its weight.
         """
         gamma, centered, inverse = params["weight"][:, None, None], ghosts.centered, ghosts.inverse
         product = np.multiply(ghosts.dy, centered, out=ghosts.product)
@@ -123,11 +129,9 @@ class BatchNorm(Layer):
         np.add.reduce(dg, axis=1, out=grads["weight"])
         grads["running_mean"][...] = grads["running_variance"][...] = 0
         if ghosts.moments is not None:
-            share = (1 - self.momentum) * ghosts.weight
-            for name, moment in zip(
-                ("running_mean", "running_variance"), ghosts.moments, strict=True
-            ):
-                np.dot(params[name][:, None] - moment, share, out=grads[name])
+            mean, variance = ghosts.moments
+            for name, moment in (("running_mean", mean), ("running_variance", variance)):
+                np.dot(params[name][:, None] - moment, ghosts.weight, out=grads[name])
         if dx is None:
             return
         d_centered = ghosts.dy

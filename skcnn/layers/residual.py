@@ -115,6 +115,14 @@ class Residual(Layer):
         return tuple(f"{inner}.{name}" for inner, layer in self.named for name in layer.decayed)
 
     @property
+    def state_rates(self) -> dict[str, float]:
+        return {
+            f"{inner}.{name}": rate
+            for inner, layer in self.named
+            for name, rate in layer.state_rates.items()
+        }
+
+    @property
     def samples_together(self) -> int:
         return lcm(*(layer.samples_together for _, layer in self.named))
 
