@@ -6,4 +6,4 @@ from skcnn.regressor import ScratchCNNRegressor
 
 __all__ = ["ScratchCNNClassifier", "ScratchCNNRegressor", "summary", "__version__"]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

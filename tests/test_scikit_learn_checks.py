@@ -13,9 +13,18 @@ from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn.layers import AvgPool2d, Conv2d, Dense, Flatten, MaxPool2d, ReLU, Tanh
 from skcnn.optimizers import SGD
 from skcnn.schedules import ReduceOnPlateau, WarmUp
+from tests.shared import FIXED
 
+# the recipe of the default takes its time in every fit of every check; with this it is quick
+QUICK = {
+    **FIXED, "filters": (32, 64), "hidden_layer_sizes": (128,), "max_iter": 50,
+    "weight_decay": 1e-4,
+}  # fmt: skip
 SETTINGS = [  # deterministic, float64, and one batch holds all rows of the equivalence check
     {},
+    {"normalization": "batch", "lr_schedule": "one_cycle", "max_iter": 20},
+    {"global_pool": True, "kernel_size": 7},
+    {"label_smoothing": 0.1},
     {"optimizer": "sgd", "lr": 0.01},
     {"optimizer": SGD(momentum=0.5, nesterov=False), "lr": 0.05, "weight_decay": 0.0},
     {"activation": "tanh"},
@@ -49,6 +58,7 @@ SETTINGS = [  # deterministic, float64, and one batch holds all rows of the equi
 ]  # fmt: skip
 REGRESSORS = [
     {},
+    {"normalization": "batch", "lr_schedule": "one_cycle", "max_iter": 20},
     {"loss": "absolute_error"},
     {"loss": "huber"},
     {"loss": "poisson"},
@@ -104,10 +114,11 @@ def expected_failures(estimator):
 
 
 @parametrize_with_checks(
-    [ScratchCNNClassifier(**setting) for setting in SETTINGS]
-    + [ScratchCNNClassifier(**setting) for setting, _ in NOT_EQUIVALENT]
-    + [ScratchCNNRegressor(**setting) for setting in REGRESSORS]
-    + [ScratchCNNRegressor(**setting) for setting, _ in REGRESSORS_NOT_EQUIVALENT],
+    [ScratchCNNClassifier(), ScratchCNNRegressor()]
+    + [ScratchCNNClassifier(**QUICK | setting) for setting in SETTINGS]
+    + [ScratchCNNClassifier(**QUICK | setting) for setting, _ in NOT_EQUIVALENT]
+    + [ScratchCNNRegressor(**QUICK | setting) for setting in REGRESSORS]
+    + [ScratchCNNRegressor(**QUICK | setting) for setting, _ in REGRESSORS_NOT_EQUIVALENT],
     expected_failed_checks=expected_failures,
 )
 def test_estimator_check(estimator, check):
@@ -155,7 +166,7 @@ def test_no_check_is_silenced_by_a_tag():
 )
 def test_transformer_check(name, settings):
     check = getattr(estimator_checks, name)
-    check("ScratchCNNClassifier", ScratchCNNClassifier(**settings))
+    check("ScratchCNNClassifier", ScratchCNNClassifier(**QUICK | settings))
 
 
 @pytest.mark.parametrize("array_api", [False, True])

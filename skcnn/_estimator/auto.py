@@ -10,8 +10,8 @@ from skcnn.layers._layer import Shape
 
 __all__ = ["is_auto", "settle"]
 
-EPOCHS = 15
-"""Epochs that a training takes at least."""
+EPOCHS = {10_000: 10, 0: 15}
+"""Epochs that a training takes at least, from so many rows on."""
 
 STEPS = 150
 """Steps of the optimizer that it takes at least."""
@@ -79,9 +79,11 @@ def settle(
     constant = isinstance(schedule, str) and schedule == "constant"
     value("lr", CONSTANT if constant else ANNEALED)
     owner = type(estimator).__name__
-    batch_size = check_int(owner, "batch_size", value("batch_size", _batch_size(n_rows)), 1)
+    batch_size = check_int(
+        owner, "batch_size", value("batch_size", _by_rows(BATCH_SIZES, n_rows)), 1
+    )
     steps = ceil(n_rows / batch_size)  # an epoch
-    max_iter = check_int(owner, "max_iter", value("max_iter", _epochs(steps)), 1)
+    max_iter = check_int(owner, "max_iter", value("max_iter", _epochs(n_rows, steps)), 1)
     stops = constant or estimator.early_stopping or not is_auto(estimator.tol)
     patience = PATIENCE if constant else max(PATIENCE, max_iter // 10)
     value("n_iter_no_change", patience if stops else max_iter)
@@ -89,11 +91,11 @@ def settle(
     return settled
 
 
-def _batch_size(n_rows: int) -> int:
-    """More where there are many rows: then there are steps enough, and work for several cores."""
-    return next(size for least, size in BATCH_SIZES.items() if n_rows >= least)
-
-
-def _epochs(steps: int) -> int:
+def _epochs(n_rows: int, steps: int) -> int:
     """Enough for the steps there have to be, and for the rows to be seen often enough."""
-    return max(EPOCHS, ceil(STEPS / steps))
+    return max(_by_rows(EPOCHS, n_rows), ceil(STEPS / steps))
+
+
+def _by_rows(values: dict[int, int], n_rows: int) -> int:
+    """The value for so many rows."""
+    return next(value for least, value in values.items() if n_rows >= least)

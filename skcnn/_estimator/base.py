@@ -130,13 +130,7 @@ class BaseScratchCNN(
             size = held_out_size(data, self.validation_fraction, owner)
         if self.warm_start and hasattr(self, "weights_"):
             goes_on = "warm_start"
-        settled = settle(
-            self,
-            data.input.shape,
-            len(data) - size,
-            to_its_end=not self.warm_start,
-            earlier=self.auto_params_ if goes_on else {},
-        )
+        settled = self._settle(data, len(data) - size, goes_on, to_its_end=not self.warm_start)
         settings = bind_settings(self, settled)
         network, state = self._start(data, settled, settings, goes_on)
         state.judge_by(judge)
@@ -156,13 +150,7 @@ class BaseScratchCNN(
         bind_scoring(self)
         data = read_part(self, X, y, sample_weight, answers)
         goes_on = "partial_fit" if hasattr(self, "weights_") else None
-        settled = settle(
-            self,
-            data.input.shape,
-            len(data),
-            to_its_end=False,
-            earlier=self.auto_params_ if goes_on else {},
-        )
+        settled = self._settle(data, len(data), goes_on, to_its_end=False)
         settings = bind_settings(self, settled, in_parts=True)
         network, state = self._start(data, settled, settings, goes_on)
         if not data.weights.total.any():
@@ -179,6 +167,13 @@ class BaseScratchCNN(
             self._commit(model, state, keep_state=True)
         self._warn(reason, state)
         return self
+
+    def _settle(
+        self, data: Data, n_rows: int, goes_on: str | None, to_its_end: bool
+    ) -> dict[str, Any]:
+        """What the parameters that are "auto" mean."""
+        earlier = self.auto_params_ if goes_on else {}
+        return settle(self, data.input.shape, n_rows, to_its_end=to_its_end, earlier=earlier)
 
     def _start(
         self, data: Data, settled: dict[str, Any], settings: Settings, goes_on: str | None

@@ -9,6 +9,9 @@ import numpy as np
 from skcnn._hyperparameters import check_int, check_real
 from skcnn.layers._layer import Layer, Params, Scratch, Shape, Wanted
 
+BLOCK_BYTES = 2**18
+"""What an array of the channels that are looked at together may take, to stay in the cache."""
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class BatchNorm(Layer):
@@ -83,9 +86,14 @@ class BatchNorm(Layer):
         }
 
     def bind(self, x, y, dx, dy, weights, scratch):
-        return _Ghosts(self.ghost_size, x, y, dx, dy, weights, scratch)
+        per_channel = x[0].nbytes
+        step = max(1, BLOCK_BYTES // per_channel)
+        return [
+            _Ghosts(self.ghost_size, slice(c, c + step), x, y, dx, dy, weights, scratch)
+            for c in range(0, len(x), step)
+        ]
 
-    def forward(self, x, y, params, ghosts, training, rng):
+    def forward(self, x, y, params, blocks, training, rng):
         """``y = γ (x - μ) / sqrt(σ² + ε) + β``, with the moments of each ghost batch.
 
         ``μ = Σ w x / Σ w`` and ``σ² = Σ w (x - μ)² / Σ w``, where ``w`` is a
@@ -93,26 +101,28 @@ class BatchNorm(Layer):
         batch are 0, they are taken as 1 here; nothing is learned from it.)
         Without `training`, the running moments are used.
         """
-        gamma, beta = params["weight"][:, None, None], params["bias"][:, None, None]
-        if training:
-            centered = np.empty_like(ghosts.x) if ghosts.centered is None else ghosts.centered
-            ghosts.weigh()
-            mean = ghosts.mean(np.add.reduce(ghosts.x, axis=1))  # (C, ghosts)
-            np.subtract(ghosts.x, ghosts.spread(mean), out=centered)
-            squares = np.multiply(centered, centered, out=ghosts.y)
-            variance = ghosts.mean(np.add.reduce(squares, axis=1))
-            ghosts.moments = mean, variance
-            inverse = ghosts.spread(1 / np.sqrt(variance + self.epsilon))
-        else:
-            centered = ghosts.y if ghosts.centered is None else ghosts.centered
-            np.subtract(ghosts.x, params["running_mean"][:, None, None], out=centered)
-            variance = np.maximum(params["running_variance"], 0)[:, None, None]
-            ghosts.moments, inverse = None, 1 / np.sqrt(variance + self.epsilon)
-        ghosts.inverse = inverse = inverse.astype(x.dtype, copy=False)
-        np.multiply(centered, gamma * inverse, out=ghosts.y)
-        ghosts.y += beta
+        for ghosts in blocks:
+            c = ghosts.channels
+            gamma, beta = params["weight"][c, None, None], params["bias"][c, None, None]
+            if training:
+                centered = np.empty_like(ghosts.x) if ghosts.centered is None else ghosts.centered
+                ghosts.weigh()
+                mean = ghosts.mean(np.add.reduce(ghosts.x, axis=1))  # (C, ghosts)
+                np.subtract(ghosts.x, ghosts.spread(mean), out=centered)
+                squares = np.multiply(centered, centered, out=ghosts.y)
+                variance = ghosts.mean(np.add.reduce(squares, axis=1))
+                ghosts.moments = mean, variance
+                inverse = ghosts.spread(1 / np.sqrt(variance + self.epsilon))
+            else:
+                centered = ghosts.y if ghosts.centered is None else ghosts.centered
+                np.subtract(ghosts.x, params["running_mean"][c, None, None], out=centered)
+                variance = np.maximum(params["running_variance"][c], 0)[:, None, None]
+                ghosts.moments, inverse = None, 1 / np.sqrt(variance + self.epsilon)
+            ghosts.inverse = inverse = inverse.astype(x.dtype, copy=False)
+            np.multiply(centered, gamma * inverse, out=ghosts.y)
+            ghosts.y += beta
 
-    def backward(self, dx, dy, x, y, params, grads, ghosts):
+    def backward(self, dx, dy, x, y, params, grads, blocks):
         """``dβ = Σ dy``, ``dγ = Σ dy x̂``, ``dx = γ/σ (dy - w (Σ dy + x̂ Σ dy x̂) / Σ w)``.
 
         ``x̂ = (x - μ)/σ`` is the normalised input; the sums in ``dx`` run over
@@ -121,33 +131,36 @@ class BatchNorm(Layer):
         in its place they get their distance from the moments of each ghost
         batch, times its weight.
         """
-        gamma, centered, inverse = params["weight"][:, None, None], ghosts.centered, ghosts.inverse
-        product = np.multiply(ghosts.dy, centered, out=ghosts.product)
-        db = np.add.reduce(ghosts.dy, axis=1)  # (C, n)
-        dg = np.add.reduce(product, axis=1) * inverse[:, 0]
-        np.add.reduce(db, axis=1, out=grads["bias"])
-        np.add.reduce(dg, axis=1, out=grads["weight"])
-        grads["running_mean"][...] = grads["running_variance"][...] = 0
-        if ghosts.moments is not None:
-            mean, variance = ghosts.moments
-            for name, moment in (("running_mean", mean), ("running_variance", variance)):
-                np.dot(params[name][:, None] - moment, ghosts.weight, out=grads[name])
-        if dx is None:
-            return
-        d_centered = ghosts.dy
-        if ghosts.moments is not None:
-            w, numbers = ghosts.w, ghosts.numbers
-            centered *= inverse * (w * ghosts.spread(ghosts.sums(dg) / numbers))
-            centered += w * ghosts.spread(ghosts.sums(db) / numbers)
-            d_centered = np.subtract(ghosts.dy, centered, out=ghosts.dx)
-        np.multiply(d_centered, gamma * inverse, out=ghosts.dx)
+        for ghosts in blocks:
+            c, centered, inverse = ghosts.channels, ghosts.centered, ghosts.inverse
+            gamma = params["weight"][c, None, None]
+            product = np.multiply(ghosts.dy, centered, out=ghosts.product)
+            db = np.add.reduce(ghosts.dy, axis=1)  # (C, n)
+            dg = np.add.reduce(product, axis=1) * inverse[:, 0]
+            np.add.reduce(db, axis=1, out=grads["bias"][c])
+            np.add.reduce(dg, axis=1, out=grads["weight"][c])
+            grads["running_mean"][c] = grads["running_variance"][c] = 0
+            if ghosts.moments is not None:
+                mean, variance = ghosts.moments
+                for name, moment in (("running_mean", mean), ("running_variance", variance)):
+                    np.dot(params[name][c, None] - moment, ghosts.weight, out=grads[name][c])
+            if dx is None:
+                continue
+            d_centered = ghosts.dy
+            if ghosts.moments is not None:
+                w, numbers = ghosts.w, ghosts.numbers
+                centered *= inverse * (w * ghosts.spread(ghosts.sums(dg) / numbers))
+                centered += w * ghosts.spread(ghosts.sums(db) / numbers)
+                d_centered = np.subtract(ghosts.dy, centered, out=ghosts.dx)
+            np.multiply(d_centered, gamma * inverse, out=ghosts.dx)
 
 
 class _Ghosts:
-    """The ghost batches of one batch, and its arrays with the pixels on one axis.
+    """The ghost batches of one batch, for some of the channels, with the pixels on one axis.
 
     Attributes
     ----------
+    channels : slice
     x, y, dx, dy, centered, product : ndarray of shape (C, H·W, n) or None
     weight : ndarray of shape (ghosts,)
         Total weight of each ghost batch.
@@ -163,11 +176,20 @@ class _Ghosts:
     """
 
     def __init__(
-        self, ghost_size: int, x: Any, y: Any, dx: Any, dy: Any, weights: np.ndarray, scratch: Any
+        self,
+        ghost_size: int,
+        channels: slice,
+        x: Any,
+        y: Any,
+        dx: Any,
+        dy: Any,
+        weights: np.ndarray,
+        scratch: Any,
     ) -> None:
-        C, n = x.shape[0], x.shape[-1]
+        C, n = x[channels].shape[0], x.shape[-1]
+        self.channels = channels
         self.x, self.y, self.dx, self.dy, self.centered, self.product = (
-            None if array is None else array.reshape(C, -1, n)
+            None if array is None else array[channels].reshape(C, -1, n)
             for array in (x, y, dx, dy, scratch.centered, scratch.product)
         )
         starts = list(range(0, n, ghost_size))
