@@ -228,9 +228,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     ``y.argmax(axis=1)`` for classes that exclude each other. Matrices with
     other values are a case for `sklearn.multioutput.MultiOutputClassifier`.
 
-    `tol` and `n_iter_no_change` know nothing of the schedule: they often stop
-    training near its end, where steps are small and the loss hardly changes.
-    Pass ``n_iter_no_change=max_iter`` to let a schedule run to its end.
+    What is "auto" is settled by the first call of ``fit`` or ``partial_fit``
+    from the shape of the images and the number of rows, and stays when the
+    training goes on; `auto_params_` tells it. Only the string "auto" means this.
 
     `X` is read where it lies, mini-batch by mini-batch: a ``np.memmap`` may be
     larger than the memory. For data that come in parts there is `partial_fit`.

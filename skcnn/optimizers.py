@@ -71,8 +71,8 @@ class SGD(Optimizer):
     momentum : float, default=0.9
         Fraction of the previous step that is added to the next, in [0, 1).
     nesterov : bool, default=True
-        Whether to look ahead along the momentum (Sutskever et al. 2013,
-        equation 7).
+        Whether to look ahead along the momentum, in the form of Bengio,
+        Boulanger-Lewandowski & Pascanu (2013), equation 7.
     """
 
     momentum: float = 0.9

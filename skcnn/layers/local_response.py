@@ -86,7 +86,7 @@ class LocalResponseNorm(Layer):
 
 
 def _negative_power(base: np.ndarray, beta: float, out: np.ndarray, term: np.ndarray) -> None:
-    """``out = base^-β``; the paper's ``β = 3/4`` by two roots, faster and exactly rounded."""
+    """``out = base^-β``; the paper's ``β = 3/4`` by two roots, which are faster."""
     if beta != 0.75:
         np.power(base, -beta, out=out)
         return
