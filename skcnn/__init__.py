@@ -1,8 +1,28 @@
 """A convolutional neural network that is a scikit-learn estimator, in NumPy."""
 
-from skcnn._summary import summary
-from skcnn.classifier import ScratchCNNClassifier
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skcnn._summary import summary
+    from skcnn.classifier import ScratchCNNClassifier
 
 __all__ = ["ScratchCNNClassifier", "summary", "__version__"]
 
 __version__ = "0.1.0"
+
+_HOMES = {"ScratchCNNClassifier": "skcnn.classifier", "summary": "skcnn._summary"}
+"""Where the public names live; they are imported when they are asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import on demand, lest worker processes load scikit-learn for the engine's sake."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
