@@ -93,12 +93,12 @@ class Board:
     def _set(self, hand: int, word: int, value: int) -> None:
         self._words[(_HEADER + 2 * _LINE * hand) // 8 + word] = value
 
-    def open(self, n_hands: int) -> None:
-        """Begin, with so many hands that are not ready yet."""
-        for hand in range(n_hands):
-            self._set(hand, _DONE, _STARTING)
-
     # The leader's side
+
+    def expect(self, hand: int) -> None:
+        """Begin with a hand that is not ready yet."""
+        self._set(hand, _MAIL, 0)
+        self._set(hand, _DONE, _STARTING)
 
     def is_ready(self, hand: int) -> bool:
         """Whether a hand waits for its first task, or has had some."""

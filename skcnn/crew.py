@@ -10,7 +10,8 @@ down how the parameters were before, so that the leader can finish its share.
 import gc
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -37,6 +38,9 @@ HAND_BYTES = 80 * 2**20
 
 COMFORTABLE = 1 / 3
 """Share of the memory that is available that a crew may take."""
+
+REPLACEMENTS = 3
+"""How often those who were lost are replaced, on average."""
 
 COPIED_BYTES = 8 * 2**20
 """Bytes of images that are copied at a time."""
@@ -100,6 +104,8 @@ class Crew:
         self._share: Share | None = None
         self._hands: dict[int, Hand] = {}
         self._members: list[int] = []
+        self._vacant: list[int] = []
+        self._replacements = REPLACEMENTS * n_hands
         self._task_number = 0
         self._patience = Patience()
         self._pid = os.getpid()
@@ -111,23 +117,29 @@ class Crew:
 
     def start(self, state: TrainingState) -> None:
         """Ask for hands, without waiting for them."""
+        self._run(self._get_hands, state.seed, state.moments)
+
+    def _run(self, function: Callable, *args: object) -> None:
         self._starter = threading.Thread(
-            target=self._get_hands, args=(state.seed, state.moments), name="skcnn-starter",
-            daemon=True,
-        )  # fmt: skip
+            target=function, args=args, name="skcnn-starter", daemon=True
+        )
         self._starter.start()
 
     def _get_hands(self, seed: int, moments: dict[str, np.ndarray]) -> None:
         """Share the data and hire; whatever is in the way, training goes on with threads."""
-        try:
-            job, arrays = self._share_data(seed, moments)
-            self._arrays, self._job = arrays, job
-            for number in range(self._n_hands):
-                if self._over.is_set():
-                    break
-                self._hands[number] = self._hire(serve, job, number)
-        except Exception:
-            self._over.set()
+        with suppress(Exception):
+            self._job, self._arrays = self._share_data(seed, moments)
+            self._hire_for(range(self._n_hands))
+
+    def _hire_for(self, numbers: Iterable[int]) -> None:
+        """Get somebody for each of these places."""
+        assert self._job is not None
+        assert self._board is not None
+        with suppress(Exception):
+            for number in numbers:
+                if not self._over.is_set():
+                    self._board.expect(number)
+                    self._hands[number] = self._hire(serve, self._job, number)
 
     def _share_data(
         self, seed: int, moments: dict[str, np.ndarray]
@@ -151,7 +163,6 @@ class Crew:
         segment = self._segment = Segment.reserve(total)
         arrays = {name: segment.array(place) for name, place in places.items()}
         self._board = Board(segment.memory)
-        self._board.open(self._n_hands)
         np.copyto(arrays["targets"], samples.targets)
         np.copyto(arrays["sample_weights"], samples.weights)
         if file is None:
@@ -181,19 +192,31 @@ class Crew:
         With the first, weights and moments of the training move to where all
         see them.
         """
-        if self._job is None or self._board is None:
-            return False
-        if len(self._members) < len(self._hands):
-            for hand, hired in list(self._hands.items()):
-                if hand in self._members:
+        assert self._starter is not None
+        if self._starter.is_alive() or self._board is None:
+            return bool(self._members)
+        if len(self._members) < len(self._hands) or self._vacant:
+            gone = []
+            for number, hand in self._hands.items():
+                if number in self._members:
                     continue
-                if hired.done():
-                    del self._hands[hand]
-                elif self._board.is_ready(hand):
-                    self._members.append(hand)
+                if hand.done():
+                    gone.append(number)
+                elif self._board.is_ready(number):
+                    self._members.append(number)
+            for number in gone:
+                del self._hands[number]
+            self._fill(self._vacant + gone)
         if self._members and self._share is None:
             self._move_in(state, order)
         return bool(self._members)
+
+    def _fill(self, vacant: list[int]) -> None:
+        """Ask for others in the place of those who were lost, but not for ever."""
+        self._vacant = []
+        if vacant and self._replacements >= len(vacant):
+            self._replacements -= len(vacant)
+            self._run(self._hire_for, vacant)
 
     def _move_in(self, state: TrainingState, order: np.ndarray) -> None:
         assert self._job is not None
@@ -287,6 +310,7 @@ class Crew:
         for hand in lost:
             self._members.remove(hand)
             del self._hands[hand]
+            self._vacant.append(hand)
         return lost
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from skcnn.board import GRADIENTS, Task
 from skcnn.crew import Crew
 from skcnn.gradients import Gradient
 from skcnn.network import Network
+from skcnn.pace import Pace
 from skcnn.settings import Settings
 from skcnn.state import TrainingState, stream
 from skcnn.updates import Step, Update, cut, norm, squares
@@ -76,6 +77,7 @@ class Passes:
         self.parts: dict[int, np.ndarray] = {}
         self.part_grads: dict[int, list[Any]] = {}
         self.crew: Crew | None = None
+        self.pace = Pace()
         self.n_batches, self.n_done = epochs * len(self.cuts), 0
         self.seconds = self.began = 0.0
         if workers.hire is not None and workers.n_workers > 1 and self.size < batch_size:
@@ -132,15 +134,26 @@ class Passes:
         self, state: TrainingState, batch: int, part: slice, order: np.ndarray, step: Step
     ) -> tuple[float, float]:
         """Move the weights by one mini-batch; returns sums of the loss and of what was correct."""
-        if self.crew is not None and self._joined(self.crew, state, order):
+        if self.crew is None:
+            return self._alone(state, batch, order[part], step)
+        start = time.perf_counter()
+        sums = None
+        if self._joined(self.crew, state, order) and self.pace.together:
             task = Task(
                 GRADIENTS, state.epoch, batch, part.start, part.stop, 0, 0, 0, step.t, step.lr,
                 step.scale, step.weight,
             )  # fmt: skip
             sums = self.crew.learn(task, part.stop - part.start)
-            if sums is not None:
-                return sums
-        rows = order[part]
+        together = sums is not None
+        if sums is None:
+            sums = self._alone(state, batch, order[part], step)
+        self.pace.note(together, time.perf_counter() - start)
+        return sums
+
+    def _alone(
+        self, state: TrainingState, batch: int, rows: np.ndarray, step: Step
+    ) -> tuple[float, float]:
+        """The same in this process."""
         sums = self._gradient(state, batch, rows)
         self._step(state, step, len(rows))
         return sums
@@ -148,10 +161,7 @@ class Passes:
     def _joined(self, crew: Crew, state: TrainingState, order: np.ndarray) -> bool:
         """Whether others help; they are asked for once it is known that they are worth it."""
         if crew.started:
-            joined = crew.join(state, order)
-            if joined:
-                self.gradients.clear()  # the crew has memory of its own
-            return joined
+            return crew.join(state, order)
         seconds = time.perf_counter() - self.began
         if self.n_done and seconds >= MEASURED:
             left = seconds / self.n_done * (self.n_batches - self.n_done)

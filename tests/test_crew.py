@@ -137,22 +137,18 @@ class JoinAt:
 
     def __init__(self, monkeypatch, *when):
         self.seen, self.helped = 0, 0
-        self.when = when
-        join, learn = crew.Crew.join, crew.Crew.learn
+        join, learn, ready = crew.Crew.join, crew.Crew.learn, board.Board.is_ready
 
         def join_late(self_, state, order):
             self.seen += 1
-            due = sum(self.seen >= at for at in self.when)
-            while self_._starter.is_alive():
-                self_._starter.join()
-            for number, hand in self_._hands.items():
-                while not (self_._board.is_ready(number) or hand.done()):
+            self_._starter.join()
+            for number, hand in list(self_._hands.items()):
+                while not (ready(self_._board, number) or hand.done()):
                     time.sleep(1e-3)
-            hands = self_._hands
-            self_._hands = {hand: hands[hand] for hand in list(hands)[:due]}
-            answer = join(self_, state, order)
-            self_._hands = hands
-            return answer
+            return join(self_, state, order)
+
+        def ready_when_due(self_, hand):
+            return ready(self_, hand) and self.seen >= when[hand]
 
         def count(self_, *args):
             sums = learn(self_, *args)
@@ -161,6 +157,7 @@ class JoinAt:
 
         monkeypatch.setattr(crew.Crew, "join", join_late)
         monkeypatch.setattr(crew.Crew, "learn", count)
+        monkeypatch.setattr(board.Board, "is_ready", ready_when_due)
 
 
 @pytest.mark.usefixtures("at_once")

@@ -40,8 +40,9 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
         "batches", "board", "network", "schedules", "segments", "settings", "shares", "state",
         "updates",
     },
+    "pace": set(),
     "passes": {
-        "batches", "board", "crew", "gradients", "network", "settings", "state", "updates",
+        "batches", "board", "crew", "gradients", "network", "pace", "settings", "state", "updates",
         "workers",
     },
     "training": {"batches", "inference", "network", "passes", "settings", "state", "workers"},

@@ -42,8 +42,14 @@ def may_start() -> bool:
 class Hired:
     """A process at work, see `skcnn.crew.Hand`."""
 
-    def __init__(self, future: Future) -> None:
-        self._future, self._released = future, False
+    def __init__(self, executor: Any, function: Callable, args: tuple) -> None:
+        self.executor = executor
+        self._future: Future = executor.submit(function, *args)
+        self._future.add_done_callback(self._note_time)
+        self._released, self._ended = False, time.monotonic()
+
+    def _note_time(self, future: Future) -> None:
+        self._ended = time.monotonic()
 
     def done(self) -> bool:
         """Whether it has returned, failed or died."""
@@ -58,42 +64,66 @@ class Hired:
         """Whether it can be asked."""
         return self._released or self.done()
 
+    @property
+    def waits(self) -> bool:
+        """Whether it is free, and has not gone home."""
+        return self.free and time.monotonic() - self._ended < IDLE_SECONDS
+
 
 class Processes:
     """The worker processes of this process; `hire` is a `skcnn.crew.Hire`."""
 
     def __init__(self) -> None:
-        self._forget()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forget)
-
-    def _forget(self) -> None:
-        """A forked child has none: they are its parent's."""
         self._lock = threading.Lock()
-        self._staff: list[tuple[Any, Hired]] = []
-        self._pid = os.getpid()
+        self._staff: list[Hired] = []
+        self._of_parent: list[Hired] = []
+        self._ends_at_exit = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def _after_fork(self) -> None:
+        """The processes are the parent's; forgetting them would wake its threads."""
+        self._lock = threading.Lock()
+        self._of_parent += self._staff
+        self._staff = []
 
     def at_hand(self) -> bool:
         """Whether a process is there that has nothing to do."""
-        return any(hired.free and _alive(executor) for executor, hired in self._staff)
+        return any(hired.waits for hired in self._staff)
 
     def hire(self, function: Callable, *args: Any) -> Hired:
-        """Call a function in a process of its own, a new one where all are busy."""
-        with self._lock, _no_interrupts():
-            for i, (executor, hired) in enumerate(self._staff):
-                if hired.free:
-                    try:
-                        return self._submit(i, executor, function, *args)
-                    except RuntimeError:  # broken: its process was killed while it waited
-                        del self._staff[i]
-                        break
-            self._staff.append((_executor(), Hired(Future())))
-            return self._submit(-1, self._staff[-1][0], function, *args)
+        """Call a function in a process of its own, a new one where all are busy.
 
-    def _submit(self, i: int, executor: Any, function: Callable, *args: Any) -> Hired:
-        hired = Hired(executor.submit(function, *args))
-        self._staff[i] = executor, hired
-        return hired
+        Raises
+        ------
+        Exception
+            Where none can be started.
+        """
+        with self._lock, _no_interrupts():
+            for hired in [hired for hired in self._staff if hired.free]:
+                self._staff.remove(hired)
+                try:
+                    self._staff.append(Hired(hired.executor, function, args))
+                except RuntimeError:  # its process was killed while it waited
+                    continue
+                return self._staff[-1]
+            self._staff.append(Hired(_executor(), function, args))
+            self._end_at_exit()
+            return self._staff[-1]
+
+    def _end_at_exit(self) -> None:
+        """When the interpreter ends, end before loky waits for the work that goes on.
+
+        Hooks run in the order in which they were registered last, and loky has
+        registered its own with the first process; `concurrent.futures` does the same.
+        """
+        if not self._ends_at_exit:
+            self._ends_at_exit = True
+            threading._register_atexit(self._end)  # type: ignore[attr-defined]
+
+    def _end(self) -> None:
+        for hired in self._staff:
+            hired.executor.shutdown(wait=False, kill_workers=True)
 
 
 def _executor() -> Any:
@@ -107,10 +137,6 @@ def _executor() -> Any:
         initargs=(os.getpid(),),
         env=dict.fromkeys(LIMITS, "1"),
     )
-
-
-def _alive(executor: Any) -> bool:
-    return bool(executor._processes)
 
 
 class _no_interrupts:  # noqa: N801
