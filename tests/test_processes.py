@@ -121,7 +121,7 @@ def test_a_worker_that_waits_and_is_killed_is_replaced(helped):
     wait_until(lambda: not children())
     helped.clear()
     assert same(fitted(2), alone)
-    assert helped[2] >= 14
+    assert helped[2] > 8  # it may take a mini-batch or two to see that one is dead
 
 
 class Killer:
@@ -145,10 +145,9 @@ def fail(estimator, X, y):
 @pytest.mark.usefixtures("at_once")
 def test_a_worker_that_is_killed_at_work_changes_no_bit(helped):
     alone = fitted(1, early_stopping=True, scoring=lambda estimator, X, y: 1.0)
-    killed = fitted(3, early_stopping=True, scoring=Killer(2))
-    assert same(killed, alone)
-    assert helped[3] > 0
-    assert not children()
+    assert same(fitted(3, early_stopping=True, scoring=Killer(2)), alone)
+    assert helped[1] == 1  # done again alone
+    assert helped[3] > 8  # others have come in their place
 
 
 @pytest.mark.usefixtures("at_once")
@@ -336,3 +335,45 @@ def test_the_interpreter_may_end_during_training(daemon):
     out, err = process.communicate(timeout=60)
     assert (out, err, process.returncode) == ("", "", 0)
     leaves_nothing(process.pid, workers)
+
+
+@pytest.mark.slow
+def test_seventy_workers_are_killed_at_any_moment():
+    """The training goes on with who is left, and with others in the place of the killed."""
+    process = start(
+        "crew.REPLACEMENTS = 10**6\n"
+        "while True: print(fit(3, 20).weights_.tobytes().hex()[:4000], flush=True)"
+    )
+    draw, killed, found = np.random.default_rng(0), 0, []
+    reader = threading.Thread(target=lambda: found.extend(iter(process.stdout.readline, "")))
+    reader.start()
+    end = time.monotonic() + 300
+    while killed < 70:
+        time.sleep(draw.uniform(0, 0.3))
+        assert process.poll() is None
+        assert time.monotonic() < end
+        workers = children(process.pid)
+        if workers:
+            os.kill(int(draw.choice(workers)), signal.SIGKILL)
+            killed += 1
+    fits = len(found)
+    wait_until(lambda: len(found) > fits, 60)  # it still trains
+    workers = children(process.pid)
+    process.kill()
+    process.wait()
+    leaves_nothing(process.pid, workers)
+    reader.join()
+    process.stderr.close()
+    assert len({line for line in found if line.endswith("\n")}) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(30))
+def test_a_parent_is_killed_at_any_moment(seed):
+    process = start("while True: fit(3, 3)")
+    time.sleep(np.random.default_rng(seed).uniform(0, 0.5))
+    workers = children(process.pid)
+    process.kill()
+    process.wait()
+    leaves_nothing(process.pid, workers)
+    process.communicate()

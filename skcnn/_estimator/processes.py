@@ -77,7 +77,7 @@ class Processes:
         self._lock = threading.Lock()
         self._staff: list[Hired] = []
         self._of_parent: list[Hired] = []
-        self._ends_at_exit = False
+        self._ends_at_exit = self._over = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 
@@ -100,6 +100,8 @@ class Processes:
             Where none can be started.
         """
         with self._lock, _no_interrupts():
+            if self._over:
+                raise RuntimeError("The interpreter ends.")
             for hired in [hired for hired in self._staff if hired.free]:
                 self._staff.remove(hired)
                 try:
@@ -122,6 +124,7 @@ class Processes:
             threading._register_atexit(self._end)  # type: ignore[attr-defined]
 
     def _end(self) -> None:
+        self._over = True
         for hired in self._staff:
             hired.executor.shutdown(wait=False, kill_workers=True)
 
