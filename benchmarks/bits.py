@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from skcnn import ScratchCNNClassifier
+from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn.architectures import cnn, lenet
 from skcnn.layers import (
     GELU,
@@ -105,6 +105,10 @@ def main() -> None:
         clf.partial_fit(X[part], y[part], [0, 1, 2], weights[part])
     print(f"{digest(clf.weights_)} {digest(clf.predict_proba(X))} partial_fit")
     print(f"{digest(clf.transform(X))} transform")
+    for loss in ("squared_error", "absolute_error", "huber", "poisson"):
+        reg = ScratchCNNRegressor(**(EXPLICIT | {"layers": CNN, "loss": loss}))
+        reg.fit(X, labels * weights[:, np.newaxis], weights)
+        print(f"{digest(reg.weights_)} {digest(reg.predict(X))} {loss}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A convolutional neural network that is a scikit-learn estimator, in NumPy."""
+"""Convolutional neural networks that are scikit-learn estimators, in NumPy."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skcnn._summary import summary
     from skcnn.classifier import ScratchCNNClassifier
+    from skcnn.regressor import ScratchCNNRegressor
 
-__all__ = ["ScratchCNNClassifier", "summary", "__version__"]
+__all__ = ["ScratchCNNClassifier", "ScratchCNNRegressor", "summary", "__version__"]
 
 __version__ = "0.1.0"
 
-_HOMES = {"ScratchCNNClassifier": "skcnn.classifier", "summary": "skcnn._summary"}
+_HOMES = {
+    "ScratchCNNClassifier": "skcnn.classifier",
+    "ScratchCNNRegressor": "skcnn.regressor",
+    "summary": "skcnn._summary",
+}
 """Where the public names live; they are imported when they are asked for."""
 
 

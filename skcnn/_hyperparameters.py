@@ -1,7 +1,7 @@
-"""What holds hyperparameters, and checks of single ones with one wording for all errors.
+"""Base class of what holds hyperparameters, and checks of single ones with uniform errors.
 
 Layers, initializers, optimizers, schedules and the classifier accept anything
-when they are constructed; the checks are called when they are bound to data.
+when they are constructed; the checks run when they are bound to data.
 """
 
 import numbers
@@ -13,15 +13,15 @@ import numpy as np
 
 
 class Hyperparameters:
-    """What frozen dataclasses have in common that hold hyperparameters and nothing else.
+    """Base class of frozen dataclasses that hold hyperparameters and nothing else.
 
-    They are equal where type and hyperparameters are, and print as the call
-    that makes them. (Methods that `dataclass` would write for each of them on
-    its own, at import time.)
+    They are equal if their types and hyperparameters are, and print as the call
+    that makes them. (`dataclass` would generate these methods for each class
+    separately, at import time.)
     """
 
     def hyperparameters(self) -> dict[str, Any]:
-        """Those that are not at their default, by name."""
+        """Hyperparameters that are not at their default, by name."""
         return {
             field.name: value
             for field in fields(cast(Any, self))

@@ -1,4 +1,4 @@
-"""A network as a table: shapes, parameters, arithmetic, memory, and what each number sees."""
+"""A network as a table: shapes, parameters, arithmetic, memory and receptive fields."""
 
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -25,33 +25,33 @@ Field: TypeAlias = tuple[int, int] | None
 """First and last pixel that a number depends on along one axis; None for no pixel at all."""
 
 Seen: TypeAlias = tuple[list[Field], ...]
-"""The field of every number along each axis; one for all where they are the same."""
+"""The field of every number along each axis; one for all if they are the same."""
 
 
 class LayerSummary(NamedTuple):
     """One layer of a network.
 
-    What a layer is made of has rows of its own, and is not counted again in the
-    row of the layer.
+    The layers inside a layer have rows of their own, and are not counted again
+    in its row.
 
     Attributes
     ----------
     layer : Layer
     name : str
-        Its number; for a layer inside of another, that one's name first, as in
-        "1.0", and "1.shortcut" or "1.shortcut.0" in the shortcut of a
-        `Residual`.
+        Its number; for a layer inside another, prefixed by the name of that
+        one, as in "1.0", and "1.shortcut" or "1.shortcut.0" in the shortcut of
+        a `Residual`.
     depth : int
-        How many layers it lies inside.
+        How many layers it is nested in.
     output_shape : tuple of int
-        Shape that comes out for one sample.
+        Output shape for one sample.
     parameters : int
-        Numbers that are trained.
+        Number of trained parameters.
     multiply_adds : int
-        Multiply-adds of the matrix products, forward for one image.
+        Multiply-adds of the matrix products in the forward pass of one image.
     memory : int
         Bytes of the output and the scratch arrays for one sample in training;
-        nothing for an output that is written over the input.
+        an output that is written over the input takes none.
     receptive_field : tuple of int
         Height and width of the input pixels that one number of the output
         depends on.
@@ -72,29 +72,30 @@ class LayerSummary(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Summary:
-    """What `summary` tells of a network; it prints as a table.
+    """Summary of a network; it prints as a table.
 
     Attributes
     ----------
     input_shape : tuple of int
         (Channels, height, width) of an image.
     dtype : str
-        What the network computes in.
+        Dtype that the network computes in.
     rows : tuple of LayerSummary
         The layers, output layer included.
     parameters : int
-        Numbers that are trained.
+        Number of trained parameters.
     multiply_adds : int
-        Multiply-adds of the matrix products, forward for one image.
+        Multiply-adds of the matrix products in the forward pass of one image.
     memory_per_sample : int
-        Bytes that training takes for one sample. It is not the sum of the
-        rows: layers share memory, and there are the input and the gradients.
+        Bytes that training takes for one sample. It is not the sum of the rows:
+        layers share memory, and the input and the gradients are not in the
+        rows.
     micro_batch_size : int
         How many samples go through the layers together, unless a batch is
-        smaller or cut in two for two threads, or scikit-learn's
+        smaller or split in two for two threads, or scikit-learn's
         ``working_memory`` is too small.
     micro_batch_memory : int
-        Bytes that training takes for so many, in each thread.
+        Bytes that training takes for this many samples, in each thread.
     """
 
     input_shape: Shape
@@ -128,13 +129,13 @@ class Summary:
         )
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """The table as columns, one entry a layer: ``pandas.DataFrame(summary.to_dict())``.
+        """The table as columns, one entry per layer: ``pandas.DataFrame(summary.to_dict())``.
 
         Returns
         -------
         dict of list
-            "layer" and "hyperparameters" (those that are not at their
-            defaults, and no layers) hold text; the others are the attributes of
+            "layer" and "hyperparameters" (those that are not at their defaults,
+            without inner layers) hold text; the others are the attributes of
             `LayerSummary`.
         """
         columns: dict[str, list[Any]] = {
@@ -216,24 +217,24 @@ def summary(
     *,
     dtype: Any = np.float32,
 ) -> Summary:
-    """Tell what a network will be, before any fit.
+    """Summarize a network before it is fitted.
 
     Parameters
     ----------
     layers : list of Layer
-        As `ScratchCNNClassifier` takes them, without the output layer, which
-        is added as ``fit`` does it.
+        As in `ScratchCNNClassifier`, without the output layer, which is added
+        as in ``fit``.
     image_shape : tuple of int
         (Channels, height, width), or (height, width) for one channel.
     n_classes : int
         Number of classes, at least 2.
     dtype : dtype, default=numpy.float32
-        What the network computes in, ``float32`` or ``float64``.
+        Dtype that the network computes in, ``float32`` or ``float64``.
 
     Returns
     -------
     Summary
-        One row a layer: its output shape, parameters, multiply-adds, memory,
+        One row per layer: its output shape, parameters, multiply-adds, memory,
         receptive field ("field", height and width in pixels of the image), and
         how many rows and columns of its input lie in none of its windows
         ("unused").
@@ -241,7 +242,7 @@ def summary(
     Raises
     ------
     ValueError
-        Where a parameter is not allowed, or the layers do not fit the images.
+        If a parameter is not allowed, or the layers do not fit the images.
 
     Notes
     -----
@@ -279,19 +280,19 @@ def summary(
 def _rows(
     chain: Chain, plan: Plan, seen: Seen, names: Sequence[str], depth: int = 0
 ) -> tuple[list[LayerSummary], Seen]:
-    """The rows of a chain's layers, and what the numbers that come out of it see.
+    """The rows of a chain's layers, and what the numbers of its output see.
 
     Parameters
     ----------
     chain : Chain
     plan : Plan
-        Of its memory, in training.
+        Plan of its memory, in training.
     seen : tuple of list
-        What the numbers that go in see.
+        What the numbers of its input see.
     names : sequence of str
-        One a layer.
+        One per layer.
     depth : int, default=0
-        How many layers they lie inside.
+        How many layers they are nested in.
     """
     rows: list[LayerSummary] = []
     memory = chain.nbytes_of_layers(plan)
@@ -388,7 +389,7 @@ def _told(layer: Layer) -> dict[str, Any]:
 
 
 def _call(layer: Layer) -> str:
-    """The call that makes the layer, with those arguments unnamed that have to be given."""
+    """The call that makes the layer, with its required arguments unnamed."""
     required = {
         field.name
         for field in fields(layer)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""From rows, as a user holds them, to the arrays of a micro-batch."""
+"""From the rows of a user's array to the arrays of a micro-batch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ __all__ = ["Images", "Samples", "Scaling"]
 Rows: TypeAlias = np.ndarray | slice
 
 BLOCK = 2**17
-"""Numbers that are looked at together to measure the images, a megabyte."""
+"""Numbers that are read at a time to measure the images, a megabyte."""
 
 
 class Scaling(NamedTuple):
@@ -32,18 +32,18 @@ class Scaling(NamedTuple):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Images:
-    """Images where they lie, in whatever dtype and order, gathered on demand.
+    """Images in the user's array, in any dtype and order, gathered on demand.
 
     Parameters
     ----------
     X : ndarray of shape (n, channels, height, width) or (n, height, width, channels)
         Any numeric dtype and strides; never copied whole.
     channels_last : bool
-        Which of the two orders it is.
+        Whether the channels are the last axis of `X`.
     scaling : Scaling or None, default=None
         Applied while gathering.
     rows : ndarray of int or None, default=None
-        Which rows of `X` are meant, in which order; None is all of them.
+        The rows of `X` to use, in order; None is all of them.
     """
 
     X: np.ndarray
@@ -64,11 +64,11 @@ class Images:
         return C, H, W
 
     def with_scaling(self, scaling: Scaling | None) -> "Images":
-        """The same images, scaled otherwise."""
+        """The same images with another scaling."""
         return replace(self, scaling=scaling)
 
     def subset(self, rows: np.ndarray) -> "Images":
-        """Some of the images, without a copy of them."""
+        """Some of the images, without copying them."""
         return replace(self, rows=rows if self.rows is None else self.rows[rows])
 
     def _take(self, rows: Rows) -> np.ndarray:
@@ -97,7 +97,7 @@ class Images:
                 np.copyto(out, part, casting="same_kind")
 
     def _constants(self, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-        """What to subtract and to multiply with, in a dtype that does not round before that."""
+        """What to subtract and to multiply by, in a dtype that rounds nothing before that."""
         if dtype not in self._constants_by_dtype:
             assert self.scaling is not None
             exact = np.result_type(self.X.dtype, dtype)
@@ -115,8 +115,8 @@ class Images:
     def measure(self, weights: np.ndarray) -> Scaling:
         """Weighted mean and standard deviation of every channel.
 
-        Blocks of rows are merged as by Chan, Golub & LeVeque (1983), equation
-        2.1, in float64. A channel that is constant gets the deviation 1.
+        Blocks of rows are merged as in Chan, Golub & LeVeque (1983), equation
+        2.1, in float64. Constant channels get a deviation of 1.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class Images:
         return Scaling(mean * unit, np.where(constant, 1.0, deviation * unit))
 
     def _unit(self, weights: np.ndarray) -> float:
-        """What to divide by, lest squares of very large or small numbers leave float64."""
+        """What to divide by so that squares of very large or small numbers fit into float64."""
         if self.X.dtype.kind != "f" or self.X.dtype.itemsize < 8:
             return 1.0
         peak = max(float(np.abs(block).max()) for block, _ in self._blocks(weights))
@@ -171,17 +171,17 @@ class Images:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Samples:
-    """Images with what is known of them.
+    """Images with their targets and weights.
 
     Parameters
     ----------
     images : Images
-    targets : ndarray of int of shape (n,) or of bool of shape (n, labels)
-        Class of every image, or its labels, as `loss` takes them.
+    targets : ndarray of int of shape (n,), or of bool or float of shape (n, outputs)
+        Class of every image, its labels or its quantities, as `loss` takes them.
     weights : ndarray of shape (n,)
         Weight of every image.
     loss : Loss
-        How wrong a network's outputs are for them.
+        Loss of a network's outputs for them.
     """
 
     images: Images

@@ -29,7 +29,7 @@ _HEADER, _LINE = 256, 128
 _MAIL, _RANK, _DONE, _PROGRESS = 0, 1, _LINE // 8, _LINE // 8 + 1
 """Words of a hand: the first two are the leader's, the others its own."""
 
-_FORMAT = "9q3d"
+_FORMAT = "9q3dq"
 
 _IN_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 
@@ -50,7 +50,7 @@ class Task(NamedTuple):
         Number of processes that share the task.
     summed : int
         For a step: whether the gradients have been summed already.
-    t, lr, scale, weight
+    t, lr, scale, weight, averaged
         As in `skcnn.updates.Step`.
     """
 
@@ -66,6 +66,7 @@ class Task(NamedTuple):
     lr: float
     scale: float
     weight: float
+    averaged: int
 
 
 class Board:

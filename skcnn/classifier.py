@@ -1,6 +1,5 @@
 """The estimator of classes and labels: parameters in, fitted attributes out."""
 
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -8,159 +7,195 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from skcnn._estimator.base import BaseScratchCNN
-from skcnn._estimator.labels import Classes, check_classes, check_label_set, is_matrix
+from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
+from skcnn._estimator.labels import Classes, check_classes, check_label_set, is_matrix, shape_of
 from skcnn._estimator.weights import class_weights
+from skcnn._hyperparameters import check_real
 from skcnn.inference import outputs
-from skcnn.losses import LOSSES
+from skcnn.losses import LOSSES, Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 
 __all__ = ["ScratchCNNClassifier"]
 
 
 def _has_partial_fit(estimator: Any) -> bool:
-    if estimator.early_stopping:
-        raise AttributeError(
-            "partial_fit is not available with early_stopping=True: there is no validation part "
-            "that is the same in all calls."
-        )
     if isinstance(estimator.class_weight, str) and estimator.class_weight == "balanced":
         raise AttributeError(
             "partial_fit is not available with class_weight='balanced': it does not know how "
             "frequent the classes are. Pass a dict of weights, for instance from "
             "sklearn.utils.class_weight.compute_class_weight."
         )
-    return True
+    return has_partial_fit(estimator)
 
 
 class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     """Convolutional neural network for small images and signals.
 
-    Trains on softmax cross-entropy by mini-batches; where `y` is an indicator
-    matrix, on binary cross-entropy summed over the labels. Layers, gradients
-    and optimizers are plain NumPy. As a transformer it gives the features that
-    the output layer sees.
+    It is trained in mini-batches on the softmax cross-entropy or, if `y` is an
+    indicator matrix, on the binary cross-entropy summed over the labels.
+    Layers, gradients and optimizers are plain NumPy. As a transformer it
+    computes the features that the output layer sees.
 
     Parameters
     ----------
     layers : list of Layer or None, default=None
-        The network without its output layer, which ``fit`` adds. None builds
-        one from `filters` to `dropout` with `skcnn.architectures.cnn`;
-        otherwise these are not used.
-    filters : int or sequence of int, default=(32, 64)
-        Filters of the convolution in each block.
-    kernel_size : int, (int, int) or sequence of these, default=3
-        Height and width of the kernels; a sequence that holds pairs has one
-        entry a block.
-    pool_size : int, (int, int) or sequence of these, default=2
-        Height and width of the max-pooling that ends a block, 1 for none; a
-        sequence that holds pairs has one entry a block.
-    hidden_layer_sizes : int or sequence of int, default=(128,)
-        Units of the dense layers after the blocks; empty for none.
+        Layers of the network without the output layer, which ``fit`` adds. If
+        None, they are built from `filters` to `dropout` by
+        `skcnn.architectures.cnn`; otherwise those parameters are ignored.
+    filters : "auto", int or sequence of int, default="auto"
+        Number of filters of the convolution in each block. "auto" is (24, 48,
+        96), or (32, 64) for images of at most 16 pixels a side, and (16, 32, 64)
+        for signals, whose height or width is 1.
+    kernel_size : "auto", int, (int, int) or sequence of these, default="auto"
+        Height and width of the kernels. A sequence that contains pairs has one
+        entry per block. "auto" is 3 for images and 7 for signals.
+    pool_size : "auto", int, (int, int) or sequence of these, default="auto"
+        Height and width of the max-pooling at the end of a block; 1 for none. A
+        sequence that contains pairs has one entry per block. "auto" is 2, and 4
+        for signals of 200 and more.
+    hidden_layer_sizes : "auto", int or sequence of int, default="auto"
+        Number of units of the dense layers after the blocks; empty for none.
+        "auto" is (128,) for images and none for signals.
     activation : str or Layer, default="relu"
-        Follows every convolution and hidden dense layer: "relu", "leaky_relu",
-        "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
+        Activation after every convolution and hidden dense layer: "relu",
+        "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
     dropout : float, default=0.0
         Rate of the dropout after every hidden dense layer, in [0, 1).
     image_shape : tuple of int or None, default=None
-        Shape of the images in flat rows: (height, width), or (channels,
-        height, width) in the order of `data_format`. None takes a square
-        number of features as one square channel and any other as a signal.
-    data_format : {"channels_first", "channels_last"}, default="channels_first"
-        Order of the axes in 4-D `X`, in flat rows and in `image_shape`.
+        Shape of the images in flat rows: (height, width), (channels, height,
+        width) in the order of `data_format`, or (length,) of signals. With a
+        height of 1 it also reads signals of several channels, (n, channels,
+        length): six channels of 128 are ``image_shape=(6, 1, 128)``. None takes
+        a square number of features as one square channel and any other as a
+        signal.
+    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
+        Order of the axes in 4-D `X`, in flat rows and in `image_shape`. "auto"
+        takes the last of the axes for the channels where it has 1, 3 or 4
+        entries, the first one has not, and the last two differ; it warns where
+        both orders are likely. What the first fit settled is kept for
+        everything that follows.
     scale_input : bool, default=True
-        Whether each channel is scaled to mean 0 and standard deviation 1 with
-        the moments of the training rows.
+        Whether to standardise each channel by its mean and standard deviation
+        over the training rows.
+    normalization : "auto", "batch", Layer or None, default="auto"
+        Layer between every convolution and its activation: "batch" for
+        `skcnn.layers.BatchNorm`, another layer, or None for none. "auto" is
+        "batch".
+    global_pool : "auto" or bool, default="auto"
+        Whether each channel is averaged over all pixels after the blocks,
+        instead of flattened; the last block then has no max-pooling. "auto" is
+        True for signals.
+    label_smoothing : float, default=0.0
+        Part of each target that is spread evenly over all classes in training
+        (with several labels, over true and false), in [0, 1).
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad"} or Optimizer, default="adam"
-        Rule of the weights' steps.
-    lr : float, default=2e-3
-        Learning rate, positive.
-    lr_schedule : {"constant", "step", "exponential", "cosine", "one_cycle", "warm_up", \
-            "reduce_on_plateau"} or Schedule, default="constant"
-        What `lr` is multiplied with as training goes on. One that is given by
-        name, or as an instance from `skcnn.schedules` without a length of its
-        own, takes `max_iter` for its length and starts anew with each ``fit``;
-        any other instance counts all epochs of the model, so that training in
-        parts with `warm_start` has the same rates as training at once.
-    weight_decay : float, default=1e-4
-        L2 penalty: so many times the weights (not the biases) is added to
-        their gradients. With "adamw" these weights are multiplied by
-        ``1 - lr * weight_decay`` in each step instead.
+        Algorithm that updates the weights.
+    lr : "auto" or float, default="auto"
+        Learning rate, positive. "auto" is 8e-3, or 2e-3 if the rate is
+        constant.
+    lr_schedule : {"auto", "constant", "step", "exponential", "cosine", "one_cycle", "warm_up", \
+            "reduce_on_plateau"} or Schedule, default="auto"
+        Factor by which `lr` is multiplied as training proceeds. "auto" is
+        "one_cycle" if ``fit`` trains to the end, and "constant" with
+        `warm_start` and in ``partial_fit``, where the end is not known. A
+        schedule that is given by name, or as an instance from `skcnn.schedules`
+        without a length of its own, spans `max_iter` epochs and starts anew
+        with each ``fit``. Any other instance counts all epochs of the model, so
+        that training in parts with `warm_start` uses the same rates as training
+        at once.
+    weight_decay : float, default=3e-3
+        Strength of the L2 penalty: this multiple of the weights (not of the
+        biases) is added to their gradients. With "adamw" the weights are
+        multiplied by ``1 - lr * weight_decay`` in each step instead.
     max_grad_norm : float or None, default=None
-        The gradient of a mini-batch (the mean over its rows, before weight
-        decay) is scaled down to this Euclidean norm when it is larger.
-    batch_size : int, default=64
-        Samples in a mini-batch.
-    max_iter : int, default=50
-        Epochs at most; with `warm_start` so many more.
+        Maximum Euclidean norm of the gradient of a mini-batch (the mean over
+        its rows, before weight decay); larger gradients are scaled down to it.
+        None for no limit.
+    batch_size : "auto" or int, default="auto"
+        Number of samples in a mini-batch. "auto" is 32, or 64 from 3,000
+        rows on, or 128 from 10,000 rows on.
+    max_iter : "auto" or int, default="auto"
+        Maximum number of epochs; with `warm_start`, of further epochs. "auto"
+        is 15, or as many as it takes for 150 mini-batches.
     shuffle : bool, default=True
-        Whether the samples are put into a new order in every epoch.
-    tol : float, default=5e-4
-        An epoch improves by at least this in loss, or with `early_stopping`
-        in validation score.
-    n_iter_no_change : int, default=5
-        Training stops after so many epochs in a row without improvement.
+        Whether to shuffle the samples before each epoch.
+    tol : "auto" or float, default="auto"
+        Smallest improvement of the loss, or with `early_stopping` of the
+        validation score, that counts as one. "auto" is 5e-4.
+    n_iter_no_change : "auto" or int, default="auto"
+        Number of consecutive epochs without improvement after which training
+        stops. "auto" is 5 if the rate is constant; otherwise `max_iter`, so that
+        training runs to its end, or with `early_stopping` or a given `tol` a
+        tenth of `max_iter`, but at least 5.
     early_stopping : bool, default=False
         Whether to stop when the score on a validation part no longer improves,
-        and to keep the weights with the best score. The part is held out of
-        the training rows, unless ``fit`` is given `X_val` and `y_val`. Passing
-        these without ``early_stopping=True`` is an error, as in
-        `HistGradientBoostingClassifier`; without it nothing is held out.
+        and to keep the weights with the best score. The part is held out of the
+        training rows, unless `X_val` and `y_val` are passed to ``fit``; passing
+        them without ``early_stopping=True`` is an error, as in
+        `HistGradientBoostingClassifier`. Without early stopping nothing is held
+        out.
     validation_fraction : float, default=0.1
-        The part that `early_stopping` holds out, in (0, 1); at least as many
-        samples as there are classes. Not used with `X_val`.
+        Fraction of the training rows that `early_stopping` holds out, in (0,
+        1); at least as many samples as there are classes. Ignored if `X_val` is
+        passed.
     scoring : str, callable or None, default=None
-        The score that `early_stopping` goes by, taken after every epoch; the
-        greater the better. None is the accuracy; "loss" is the negative loss,
-        without weight decay; otherwise the name of a scorer
-        (`sklearn.metrics.get_scorer_names`) or a callable ``(estimator, X, y)
-        -> number``. It is called on a fitted copy of this estimator with the
-        rows in the user's form (held-out rows are copied for it) and, where
-        there are sample or class weights and its signature takes them, with
-        `sample_weight`. What it raises, or a score that is no finite number,
-        ends ``fit`` with an error.
+        Score that is computed after every epoch for `early_stopping`; greater
+        is better. None is the accuracy; "loss" is the negative loss, without
+        weight decay; otherwise the name of a scorer (see
+        `sklearn.metrics.get_scorer_names`) or a callable ``(estimator, X, y) ->
+        number``. It is called with a fitted copy of this estimator and the
+        validation rows in the user's form (held-out rows are copied for it),
+        and with `sample_weight` if there are weights and its signature has that
+        name. If it raises, or its score is not a finite number, ``fit`` raises
+        a ValueError.
     class_weight : dict, list of dict, "balanced" or None, default=None
-        Weights of the classes; "balanced" weighs them inversely to their
-        (weighted) frequency. With several labels a list of one dict for each,
-        from 0 and 1 to weights; a sample's weight is the product over its
-        labels.
+        Weights of the classes, which are 1 if None. "balanced" makes them
+        inversely proportional to the (weighted) frequencies of the classes.
+        With several labels, a list with a dict for each of them, from 0 and 1
+        to weights; the weight of a sample is the product over its labels.
     warm_start : bool, default=False
-        Whether the next ``fit`` goes on where this one ended, for `max_iter`
-        more epochs at most. All that this takes is then pickled with the
+        Whether ``fit`` continues the training where the last call ended, for up
+        to `max_iter` more epochs. All that this needs is then pickled with the
         model (last weights, moments of the optimizer, counters), so that
-        training in parts, in other processes too, ends at the bits of training
-        at once. Another `scoring` or kind of validation part judges anew.
+        training in parts, also in other processes, gives the same bits as
+        training at once. A different `scoring` or kind of validation part
+        starts a new search for the best epoch.
     random_state : int, RandomState instance or None, default=None
-        Where initial weights, order, dropout and split come from.
+        Determines the initial weights, the order of the samples, dropout and
+        the validation split.
     dtype : {"float32", "float64"}, dtype or None, default=None
-        What to compute in. None is float64 for float64 `X` and float32 for
-        everything else; who goes on with a training keeps to what it has.
+        Floating-point type of the computation. If None, it is float64 for
+        float64 `X` and float32 otherwise; a training that is continued keeps
+        its type.
     verbose : int, default=0
-        1 prints a line an epoch.
+        If 1, print a line per epoch.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels; with an indicator matrix the numbers of its columns.
+        The class labels; for an indicator matrix, the numbers of its columns.
     out_activation_ : {"softmax", "logistic"}
-        What makes probabilities of the network's outputs: "softmax" where every
-        sample is of one class, "logistic" where `y` was an indicator matrix.
+        Function that turns the network's outputs into probabilities: "softmax"
+        if every sample has one class, "logistic" if `y` was an indicator matrix.
     n_features_in_ : int
         Number of values in an image, channels · height · width.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where `X` had names that are all strings.
+        Names of the features. Defined only if `X` has feature names that are
+        all strings.
     image_shape_ : tuple of int
         (Channels, height, width) of the images.
     input_mean_, input_scale_ : ndarray of shape (channels,)
-        What is subtracted from each channel, and what it is then divided by.
+        What is subtracted from each channel, and what the result is divided by.
     layers_ : list of Layer
-        The network's layers, output layer included.
+        The layers of the network, including the output layer.
     network_ : Network
-        The layers bound to the shape of the images.
+        The layers, bound to the shape of the images.
     weights_ : ndarray
         All parameters, and the running moments of BatchNorm, in one flat
-        vector; ``network_.unpack(weights_)`` shows those of each layer.
+        vector. ``network_.unpack(weights_)`` shows them by layer.
+    auto_params_ : dict
+        Values of the parameters that are "auto".
     n_iter_ : int
-        Number of epochs.
+        Number of epochs the model was trained for.
     loss_ : float
         Loss of the last epoch.
     loss_curve_ : list of float
@@ -192,22 +227,22 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     ``y.argmax(axis=1)`` for classes that exclude each other. Matrices with
     other values are a case for `sklearn.multioutput.MultiOutputClassifier`.
 
-    `tol` and `n_iter_no_change` stop training whatever the rate is, often
-    before a schedule has come to its end, where steps are small and the loss
-    hardly moves: with ``n_iter_no_change=max_iter`` none is cut short.
+    `tol` and `n_iter_no_change` know nothing of the schedule: they often stop
+    training near its end, where steps are small and the loss hardly changes.
+    Pass ``n_iter_no_change=max_iter`` to let a schedule run to its end.
 
     `X` is read where it lies, mini-batch by mini-batch: a ``np.memmap`` may be
     larger than the memory. For data that come in parts there is `partial_fit`.
 
     From scikit-learn 1.9 on, ``set_callbacks`` takes the callbacks of
     `sklearn.callback`, such as ``ProgressBar`` and ``ScoringMonitor``. ``fit``
-    is their task, every epoch a subtask; one that asks to stop ends training
-    after its epoch. The estimator they get to see is as if ``fit`` had stopped
-    there, and the data are the training rows.
+    is the task they follow, and every epoch a subtask; a callback that asks to
+    stop ends the training after the current epoch. The estimator they are given
+    is as if ``fit`` had stopped there, and the data are the training rows.
 
-    Before another estimator in a pipeline, ``fit`` trains the network first,
-    as that of any transformer there. Features of a network that is already
-    trained come from ``make_pipeline(FrozenEstimator(clf), SVC())``.
+    In a pipeline, before another estimator, the network is trained by ``fit``
+    like any transformer. ``make_pipeline(FrozenEstimator(clf), SVC())`` uses
+    the features of a network that is already trained.
 
     Examples
     --------
@@ -229,35 +264,36 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     """
 
     classes_: np.ndarray
-    out_activation_: str
+    _auto_tol = 5e-4
 
-    # what scikit-learn's HTML form links to, and then shows the parameters' documentation
-    _doc_link_module = "skcnn"
-    _doc_link_template = Path(__file__).as_uri()
+    out_activation_: str
 
     def __init__(
         self,
         layers=None,
         *,
-        filters=(32, 64),
-        kernel_size=3,
-        pool_size=2,
-        hidden_layer_sizes=(128,),
+        filters="auto",
+        kernel_size="auto",
+        pool_size="auto",
+        hidden_layer_sizes="auto",
         activation="relu",
         dropout=0.0,
         image_shape=None,
-        data_format="channels_first",
+        data_format="auto",
         scale_input=True,
+        normalization="auto",
+        global_pool="auto",
+        label_smoothing=0.0,
         optimizer="adam",
-        lr=2e-3,
-        lr_schedule="constant",
-        weight_decay=1e-4,
+        lr="auto",
+        lr_schedule="auto",
+        weight_decay=3e-3,
         max_grad_norm=None,
-        batch_size=64,
-        max_iter=50,
+        batch_size="auto",
+        max_iter="auto",
         shuffle=True,
-        tol=5e-4,
-        n_iter_no_change=5,
+        tol="auto",
+        n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,
         scoring=None,
@@ -277,6 +313,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         self.image_shape = image_shape
         self.data_format = data_format
         self.scale_input = scale_input
+        self.normalization = normalization
+        self.global_pool = global_pool
+        self.label_smoothing = label_smoothing
         self.optimizer = optimizer
         self.lr = lr
         self.lr_schedule = lr_schedule
@@ -311,9 +350,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         Parameters
         ----------
         X : array-like
-            Images of shape (n, features), (n, height, width) or (n, channels,
-            height, width), with ``data_format="channels_last"`` (n, height,
-            width, channels). Any numeric dtype.
+            Images of shape (n, features), (n, height, width), (n, channels,
+            height, width) or (n, height, width, channels); see `data_format`.
+            Any numeric dtype.
         y : array-like of shape (n,) or (n, n_labels)
             Class labels, or an indicator matrix (also a sparse one) with a 1 for
             each label that is true of the sample and 0 elsewhere. One-hot rows
@@ -321,12 +360,12 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         sample_weight : array-like of shape (n,), default=None
             Weights of the samples, not negative.
         X_val : array-like, default=None
-            Images to validate on, in any of the forms of `X`; `early_stopping`
-            then holds out nothing of `X`. In a `Pipeline` with
+            Images to validate on, in any of the forms of `X`; nothing is then held
+            out of `X`. In a `Pipeline` with
             ``transform_input=["X_val"]`` they are transformed as `X` is. A
-            search or cross-validation passes them on to every fit as they
-            are, unless they are as many as `X`: then it takes them for one
-            more property of the samples and cuts them up along with `X`.
+            search or cross-validation passes them to every fit unchanged, unless
+            there are as many as in `X`: then it takes them for a property of the
+            samples and splits them along with `X`.
         y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
             Their class labels, all of which occur in `y`, or their indicator
             matrix, where `y` is one.
@@ -362,17 +401,17 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     ) -> Self:
         """Train with one pass over a part of the data, in mini-batches.
 
-        The first call on an unfitted model begins a training; any other goes
-        on with the one there is, whether by ``fit`` or ``partial_fit``. Not
-        available with `early_stopping` or ``class_weight="balanced"``, which
-        need to see all data.
+        The first call on an unfitted model begins a training; any other call
+        continues the one there is, whether it was begun by ``fit`` or by
+        ``partial_fit``. Not available with `early_stopping` or
+        ``class_weight="balanced"``, which need to see all data.
 
         Parameters
         ----------
         X : array-like
-            Images in any of the forms that `fit` takes. Those of the first
-            call are what `scale_input` measures the moments on, for good: they
-            should be a fair sample.
+            Images in any of the forms that `fit` takes. `scale_input` uses mean
+            and standard deviation of the first call for good, which should
+            therefore be given a fair sample.
         y : array-like of shape (n,) or (n, n_labels)
             Class labels; a part need not have all classes. Or an indicator
             matrix, as `fit` takes it.
@@ -380,9 +419,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
             All classes there will ever be; needed in the first call. With an
             indicator matrix not needed, and ``range(n_labels)`` if given.
         sample_weight : array-like of shape (n,), default=None
-            Weights of the samples, not negative. They are taken as they are
-            and not, as in ``fit``, divided by their mean, which differs
-            between parts. A part whose weights are all 0 changes nothing.
+            Weights of the samples, not negative. Unlike in ``fit`` they are not
+            divided by their mean, which differs between parts. A part whose
+            weights are all 0 changes nothing.
 
         Returns
         -------
@@ -411,11 +450,11 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         >>> from sklearn.datasets import load_digits
         >>> from skcnn import ScratchCNNClassifier
         >>> X, y = load_digits(return_X_y=True)
-        >>> clf = ScratchCNNClassifier(filters=16, lr=0.01, random_state=0)
-        >>> for start in range(0, 1500, 100):
+        >>> clf = ScratchCNNClassifier(random_state=0)
+        >>> for start in range(0, 1400, 100):
         ...     part = slice(start, start + 100)
         ...     clf = clf.partial_fit(X[part], y[part], classes=range(10))
-        >>> clf.score(X[1500:], y[1500:]) > 0.8
+        >>> clf.score(X[1400:], y[1400:]) > 0.8
         True
         """
         return self._fit_part(X, y, sample_weight, self._known_classes(y, classes))
@@ -496,6 +535,12 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         owner = type(self).__name__
         return class_weights(self.class_weight, answers.labels, targets, weights, owner)
 
+    def _training_loss(self, answers: Classes) -> Loss:
+        owner = type(self).__name__
+        smoothing = check_real(owner, "label_smoothing", self.label_smoothing, 0, 1)
+        kind = SigmoidCrossEntropy if answers.several else SoftmaxCrossEntropy
+        return kind(smoothing)
+
     def _answers(self) -> Classes:
         return Classes(self.classes_, self.out_activation_ == "logistic")
 
@@ -505,7 +550,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         if not first:
             known = self._answers()
         elif y is not None and is_matrix(y):
-            known = Classes(np.arange(np.shape(y)[1]), True)
+            known = Classes(np.arange(shape_of(y)[1]), True)
         elif classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         else:

@@ -25,7 +25,7 @@ GZIP = b"\x1f\x8b"
 """The first bytes of a gzip file (RFC 1952, section 2.3.1)."""
 
 MOST_INFLATION = 1032
-"""Bytes that deflate can make of one byte: 258 of two bits (zlib's technical details)."""
+"""Most bytes that deflate can make of one byte: 258 of two bits (zlib's technical details)."""
 
 CHUNK = 2**14
 """Bytes that are read from a compressed file at a time."""
@@ -34,7 +34,7 @@ PIECE = 2**20
 """Bytes of elements that are read at a time."""
 
 Read: TypeAlias = Callable[[int], bytes]
-"""Gives between one byte and as many as asked for; none at the end of the data."""
+"""Returns between one byte and as many as asked for; none at the end of the data."""
 
 PREFIXES = {"train": "train", "test": "t10k"}
 """What the names of MNIST's files begin with, for each subset."""
@@ -43,8 +43,8 @@ PREFIXES = {"train": "train", "test": "t10k"}
 def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
     """Load an IDX file, the format of MNIST, Fashion-MNIST, KMNIST and EMNIST.
 
-    The file may be compressed with gzip, which is told by its content and not
-    by its name. It has to be exactly what its header announces.
+    The file may be compressed with gzip, which is detected from its content,
+    not its name. Its contents must be exactly as long as its header announces.
 
     Parameters
     ----------
@@ -53,19 +53,19 @@ def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
     Returns
     -------
     ndarray
-        Of the shape and type that the file says, in native byte order.
+        Array of the shape and type given in the file, in native byte order.
 
     Raises
     ------
     ValueError
-        Where the file is not a whole and undamaged IDX file; the message names
+        If the file is not a complete and undamaged IDX file; the message names
         the file and what was found.
     OSError
-        Where it cannot be read.
+        If it cannot be read.
 
     Notes
     -----
-    No more memory is taken than the file can fill, and no more is
+    No more memory is allocated than the file can fill, and no more is
     decompressed than its header announces.
 
     EMNIST stores its images transposed: ``load_idx(path).swapaxes(1, 2)``
@@ -98,16 +98,16 @@ def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def _parse(read: Read, most: int) -> np.ndarray:
-    """Array from a stream that can give `most` bytes at most."""
+    """Read an array from a stream of at most `most` bytes."""
     magic = _exactly(read, 4, "the magic number")
     code, ndim = magic[2:]
     if magic[:2] != b"\0\0":
         raise ValueError(f"not an IDX file: its first bytes are {magic.hex(' ')}, not 00 00.")
     if code not in ELEMENTS:
         known = ", ".join(f"0x{known:02X}" for known in ELEMENTS)
-        raise ValueError(f"unknown type of elements 0x{code:02X}, must be one of {known}.")
+        raise ValueError(f"unknown element type 0x{code:02X}, must be one of {known}.")
     if ndim == 0:
-        raise ValueError("the header announces no dimensions, there must be at least one.")
+        raise ValueError("the header announces no dimensions, but there must be at least one.")
     sizes = np.frombuffer(_exactly(read, 4 * ndim, f"the {ndim} sizes"), ">u4")
     shape = tuple(int(size) for size in sizes)
     dtype = np.dtype(ELEMENTS[code])
@@ -149,14 +149,14 @@ def _exactly(read: Read, n: int, what: str) -> bytes:
         piece = read(n - len(found))
         if not piece:
             raise ValueError(
-                f"truncated header: {what} takes {n} bytes, but {len(found)} are there."
+                f"truncated header: expected {n} bytes for {what}, found {len(found)}."
             )
         found += piece
     return found
 
 
 class _Inflater:
-    """Decompresses a gzip file, and never further than asked.
+    """Decompresses a gzip file, never further than requested.
 
     (``gzip.GzipFile`` reads ahead by its buffer.) The checksums are compared at
     the end of each member, of which a file may have several.
@@ -192,10 +192,11 @@ def load_mnist(
     Parameters
     ----------
     folder : str or path-like
-        Where the files lie: "train-images-idx3-ubyte" and
-        "train-labels-idx1-ubyte", for the test part with "t10k" instead of
-        "train". Also with a dot, "train-images.idx3-ubyte", and each with
-        ".gz". Of several the first in this order is taken.
+        Folder that contains the files "train-images-idx3-ubyte" and
+        "train-labels-idx1-ubyte", or those with "t10k" instead of "train" for
+        the test set. Names with a dot, as in "train-images.idx3-ubyte", and
+        either with ".gz" are accepted too; of several files, the first in this
+        order is loaded.
     subset : {"train", "test"}, default="train"
         Which part to load.
 
@@ -209,10 +210,10 @@ def load_mnist(
     Raises
     ------
     FileNotFoundError
-        Where a file is missing; the message has the names that were tried.
+        If a file is missing; the message lists the names that were tried.
     ValueError
-        Where a file is damaged or holds something else, or where there are
-        more images than labels or the other way round.
+        If a file is damaged or holds something else, or if the numbers of
+        images and labels differ.
 
     Examples
     --------
@@ -236,7 +237,7 @@ def load_mnist(
 
 
 def _load_part(folder: Path, stem: str, ndim: int, axes: str) -> tuple[Path, np.ndarray]:
-    """The file of this name and what it holds, uint8 of `ndim` dimensions."""
+    """Path of the file of this name, and what it holds, uint8 of `ndim` dimensions."""
     names = [
         f"{stem}{separator}idx{ndim}-ubyte{ending}" for ending in ("", ".gz") for separator in "-."
     ]

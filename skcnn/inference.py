@@ -12,7 +12,7 @@ from skcnn.workspace import Workspace
 __all__ = ["features", "outputs"]
 
 SPARE_BYTES = 8 * 2**20
-"""What the arrays of one thread may take to be kept for the next call."""
+"""Bytes up to which the arrays of one thread are kept for the next call."""
 
 SPARES = 4
 """How many of them are kept."""
@@ -33,13 +33,13 @@ def outputs(
 ) -> np.ndarray:
     """Outputs of the network for all images, batch last.
 
-    Numbers that overflowed come out as the largest finite ones (and their
-    differences as 0), so that what is made of them stays finite. All
+    Numbers that overflowed are returned as the largest finite ones (and their
+    differences as 0), so that everything computed from them stays finite. All
     micro-batches are filled up to the same multiple of `LANES` samples: a
-    matrix product rounds its last columns in another way, and a sample's
-    outputs should not depend on its company. (Not where memory is too short for
-    so many. Fewer samples are only filled up where that costs little, in
-    networks of up to `LITTLE_WORK`.)
+    matrix product rounds its last columns differently, and the outputs of a
+    sample should not depend on the samples beside it. (This is not done if
+    there is too little memory for that many. Fewer samples than `LANES` are
+    filled up only if that costs little, in networks of up to `LITTLE_WORK`.)
 
     Parameters
     ----------
@@ -65,9 +65,9 @@ def features(
     workers: Workers,
     max_bytes: float = np.inf,
 ) -> np.ndarray:
-    """What the last layer gets to see of all images, one row a sample.
+    """Inputs of the last layer for all images, one row per sample.
 
-    As `outputs`, but for the last layer, which must take vectors.
+    As `outputs`, but without the last layer, which must take vectors.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def _run(
 
 
 def _even_parts(n_samples: int, size: int, multiple: int) -> tuple[list[slice], int]:
-    """Cut into micro-batches of about the same size, and say how many samples each has room for."""
+    """Micro-batches of about the same size, and how many samples each has room for."""
     capacity = -(-n_samples // -(-n_samples // size))
     capacity = -(-capacity // multiple) * multiple
     return micro_batches(n_samples, capacity), capacity

@@ -1,9 +1,10 @@
-"""How weights start: small frozen values that fill an array from an `rng`.
+"""Initializers of weights: frozen dataclasses that fill an array from an `rng`.
 
 Each is called as ``initializer(weight, rng)`` and writes into `weight`, whose
-shape is ``(units, inputs)`` or ``(filters, channels, kernel height, kernel
-width)``. The fan-in is the number of inputs that one output sums over, the
-fan-out the number of outputs that one input takes part in.
+shape is ``(units, inputs)`` or
+``(filters, channels, kernel height, kernel width)``. The fan-in is the number
+of inputs that one output sums over, the fan-out the number of outputs that one
+input contributes to.
 """
 
 from abc import ABC, abstractmethod
@@ -13,7 +14,7 @@ import numpy as np
 
 from skcnn._hyperparameters import Hyperparameters, check_real
 
-__all__ = ["FanInUniform", "Gaussian", "Glorot", "He", "Initializer", "LeCunUniform"]
+__all__ = ["FanInUniform", "Gaussian", "Glorot", "He", "Initializer", "LeCunUniform", "Zeros"]
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -27,10 +28,10 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 class Initializer(Hyperparameters, ABC):
-    """What all initializers have in common: a call that fills an array."""
+    """Base class of all initializers: callables that fill an array."""
 
     def check(self) -> None:
-        """Raise ``ValueError`` where a hyperparameter is out of range."""
+        """Raise ``ValueError`` if a hyperparameter is out of range."""
 
     @abstractmethod
     def __call__(self, weight: np.ndarray, rng: np.random.Generator) -> None:
@@ -39,9 +40,9 @@ class Initializer(Hyperparameters, ABC):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class FanInUniform(Initializer):
-    """Uniform numbers up to ``1 / sqrt(fan_in)``, a third of LeCun's variance.
+    """Uniform numbers up to ``±1 / sqrt(fan_in)``, with a third of LeCun's variance.
 
-    The start of layers in PyTorch, and before it in Torch (LeCun et al. 1998
+    The default of layers in PyTorch, and before it in Torch (LeCun et al. 1998
     with another constant).
     """
 
@@ -87,7 +88,7 @@ class Glorot(Initializer):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class He(Initializer):
-    """He's initialization, which keeps the variance through rectifiers.
+    """He's initialization, which preserves the variance through rectifiers.
 
     He et al. (2015), *Delving deep into rectifiers*, equation 10.
     """
@@ -108,3 +109,16 @@ class LeCunUniform(Initializer):
         """``W ~ U(-a, a)`` with ``a = sqrt(3 / fan_in)``."""
         limit = np.sqrt(3 / fans(weight.shape)[0])
         weight[...] = rng.uniform(-limit, limit, weight.shape)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Zeros(Initializer):
+    """Zeros, for an output layer that is to begin with its bias alone.
+
+    Layers with others before and behind them would learn the same in all their
+    units.
+    """
+
+    def __call__(self, weight: np.ndarray, rng: np.random.Generator) -> None:
+        """``W = 0``."""
+        weight[...] = 0

@@ -1,23 +1,42 @@
 """Losses: what the network's outputs mean, and how wrong they are."""
 
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-__all__ = ["LOSSES", "Loss", "SigmoidCrossEntropy", "SoftmaxCrossEntropy"]
+__all__ = [
+    "LOSSES",
+    "REGRESSION_LOSSES",
+    "AbsoluteError",
+    "Huber",
+    "Loss",
+    "PoissonDeviance",
+    "RegressionLoss",
+    "SigmoidCrossEntropy",
+    "SoftmaxCrossEntropy",
+    "SquaredError",
+]
 
 
 class BatchLoss(NamedTuple):
-    """Weighted sums over a batch."""
+    """Weighted sums over a batch; `correct` is 0 where nothing is right or wrong."""
 
     loss: float
     correct: float
 
 
+@dataclass(frozen=True)
 class SoftmaxCrossEntropy:
     """Cross-entropy of the softmax of the network's outputs.
 
     The outputs ``z`` (logits) are ``(classes, n)``, one column a sample.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0.0
+        Part ``ε`` of a target that is spread evenly over all classes (Szegedy
+        et al. 2016, section 7), in [0, 1).
 
     Examples
     --------
@@ -28,7 +47,10 @@ class SoftmaxCrossEntropy:
            [0.75, 0.5 ]])
     """
 
+    label_smoothing: float = 0.0
+
     activation: ClassVar[str] = "softmax"
+    counts: ClassVar[bool] = True  # what is right
 
     def predictions(self, z: np.ndarray) -> np.ndarray:
         """Class of the largest output, the first of several.
@@ -79,10 +101,11 @@ class SoftmaxCrossEntropy:
     def loss_and_gradient(
         self, z: np.ndarray, dz: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> BatchLoss:
-        """``L = -Σ w log p[t]``, and ``dz = w (p - onehot(t))``.
+        """``L = -Σ w Σ q log p``, and ``dz = w (p - q)``, with ``q = (1 - ε) onehot(t) + ε/K``.
 
-        The largest output is subtracted first (the log-sum-exp trick), which
-        changes nothing but overflow. `z` is overwritten.
+        Without smoothing that is ``-Σ w log p[t]``. The largest output is
+        subtracted first (the log-sum-exp trick), which changes nothing but
+        overflow. `z` is overwritten.
 
         Parameters
         ----------
@@ -107,15 +130,27 @@ class SoftmaxCrossEntropy:
         total = p.sum(axis=0)
         loss = np.dot(weights, np.log(total) - z[targets, columns])
         dz *= weights / total
+        if self.label_smoothing:
+            excess = z[targets, columns] - z.mean(axis=0)
+            loss += self.label_smoothing * np.dot(weights, excess)
+            dz -= weights * (self.label_smoothing / len(z))
+            weights = weights * (1 - self.label_smoothing)
         dz[targets, columns] -= weights
         return BatchLoss(float(loss), float(correct))
 
 
+@dataclass(frozen=True)
 class SigmoidCrossEntropy:
     """Cross-entropy of the sigmoids of the network's outputs, summed over the labels.
 
     The outputs ``z`` (logits) are ``(labels, n)``, one column a sample, and any
     number of labels may be true of it.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0.0
+        Part ``ε`` of a target that is spread evenly over true and false, in
+        [0, 1).
 
     Examples
     --------
@@ -129,7 +164,10 @@ class SigmoidCrossEntropy:
            [ True, False]])
     """
 
+    label_smoothing: float = 0.0
+
     activation: ClassVar[str] = "logistic"
+    counts: ClassVar[bool] = True
 
     def predictions(self, z: np.ndarray) -> np.ndarray:
         """Which labels have a probability above 1/2, that is ``z > 0``.
@@ -178,7 +216,8 @@ class SigmoidCrossEntropy:
 
         This is ``-Σ w (t log p + (1 - t) log(1 - p))``, written so that only
         numbers up to 1 are exponentiated; ``max(z, 0) - z t`` is ``|z|`` where
-        the sign of ``z`` is wrong and 0 elsewhere. `z` is overwritten.
+        the sign of ``z`` is wrong and 0 elsewhere. With smoothing ``t`` is
+        ``(1 - ε) t + ε/2``. `z` is overwritten.
 
         Parameters
         ----------
@@ -206,6 +245,10 @@ class SigmoidCrossEntropy:
         p = np.maximum(e, positive, out=dz)  # the numerator: 1, or exp(z) where z ≤ 0
         p /= total
         dz -= t
+        if self.label_smoothing:
+            dz += np.where(t, self.label_smoothing / 2, -self.label_smoothing / 2).astype(z.dtype)
+            wrong = wrong * (1 - self.label_smoothing) + self.label_smoothing / 2
+            wrong = wrong.astype(z.dtype)
         dz *= weights
         z *= wrong
         z += np.log(total, out=total)
@@ -213,9 +256,148 @@ class SigmoidCrossEntropy:
         return BatchLoss(float(loss), float(correct))
 
 
-Loss = SoftmaxCrossEntropy | SigmoidCrossEntropy
+class RegressionLoss:
+    """Mean over the outputs of a loss that every number has by itself.
 
-LOSSES: dict[str, Loss] = {
+    The outputs ``z`` are ``(outputs, n)``, one column a sample. Targets come in
+    a unit in which numbers around 1 are ordinary: standardised, or divided by
+    their mean.
+    """
+
+    activation: ClassVar[str] = "identity"
+    counts: ClassVar[bool] = False  # nothing is right or wrong
+
+    def predictions(self, z: np.ndarray) -> np.ndarray:
+        """What is expected of the targets: `z`, one row a sample.
+
+        Parameters
+        ----------
+        z : ndarray of shape (outputs, n)
+
+        Returns
+        -------
+        ndarray of shape (n, outputs)
+        """
+        return z.T
+
+    def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Loss ``l(z, t)`` of each number, and in `dz` its derivative by ``z``.
+
+        Parameters
+        ----------
+        z : ndarray of shape (outputs, n)
+            Outputs of the network; overwritten.
+        dz : ndarray of shape (outputs, n)
+            Takes the derivatives.
+        t : ndarray of shape (outputs, n)
+            Targets.
+
+        Returns
+        -------
+        ndarray of shape (outputs, n)
+        """
+        raise NotImplementedError
+
+    def loss_and_gradient(
+        self, z: np.ndarray, dz: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> BatchLoss:
+        """``L = Σ w Σ l(z, t) / K`` over K outputs, and ``dz = w l'(z, t) / K``.
+
+        `z` is overwritten.
+
+        Parameters
+        ----------
+        z : ndarray of shape (outputs, n)
+            Outputs of the network.
+        dz : ndarray of shape (outputs, n)
+            Takes the gradient.
+        targets : ndarray of shape (n, outputs)
+        weights : ndarray of shape (n,)
+            Weight of every sample.
+
+        Returns
+        -------
+        BatchLoss
+        """
+        losses = self.of_each(z, dz, targets.T)
+        dz *= weights / len(z)
+        return BatchLoss(float(np.dot(weights, losses.sum(axis=0)) / len(z)), 0.0)
+
+
+class SquaredError(RegressionLoss):
+    """``l = (z - t)² / 2``, least where ``z`` is the mean."""
+
+    def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """``l' = z - t``."""
+        np.subtract(z, t, out=dz)
+        return dz * dz / 2
+
+
+class AbsoluteError(RegressionLoss):
+    """``l = |z - t|``, least where ``z`` is the median."""
+
+    def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """``l' = sign(z - t)``."""
+        z -= t
+        np.sign(z, out=dz)
+        return np.abs(z, out=z)
+
+
+class Huber(RegressionLoss):
+    """``l = r² / 2`` for errors ``r = z - t`` up to 1, and ``|r| - 1/2`` beyond (Huber 1964).
+
+    With standardised targets an error of 1 is their standard deviation.
+    """
+
+    def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """``l' = c``, the error clipped to [-1, 1], with which ``l = c (r - c/2)``."""
+        z -= t
+        np.clip(z, -1, 1, out=dz)
+        return dz * (z - dz / 2)
+
+
+class PoissonDeviance(RegressionLoss):
+    """Half the Poisson deviance, with a log link: ``l = exp(z) - t z + t log t - t``.
+
+    This is ``-log p(t)`` of a Poisson distribution with the mean ``exp(z)``,
+    less its least value, which it takes where ``exp(z) = t``.
+    """
+
+    activation: ClassVar[str] = "exp"
+
+    def predictions(self, z: np.ndarray) -> np.ndarray:
+        """What is expected of the targets: ``exp(z)``, one row a sample.
+
+        Parameters
+        ----------
+        z : ndarray of shape (outputs, n)
+
+        Returns
+        -------
+        ndarray of shape (n, outputs)
+        """
+        return np.exp(z).T
+
+    def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """``l' = exp(z) - t``."""
+        np.exp(z, out=dz)
+        constant = t * np.log(np.where(t > 0, t, 1)) - t
+        losses = dz - t * z + constant
+        dz -= t
+        return losses
+
+
+Loss = SoftmaxCrossEntropy | SigmoidCrossEntropy | RegressionLoss
+
+LOSSES: dict[str, SoftmaxCrossEntropy | SigmoidCrossEntropy] = {
     loss.activation: loss for loss in (SoftmaxCrossEntropy(), SigmoidCrossEntropy())
 }
-"""Losses by the function that makes probabilities of outputs."""
+"""Losses of classifiers by the function that makes probabilities of outputs."""
+
+REGRESSION_LOSSES: dict[str, RegressionLoss] = {
+    "squared_error": SquaredError(),
+    "absolute_error": AbsoluteError(),
+    "huber": Huber(),
+    "poisson": PoissonDeviance(),
+}
+"""Losses of regressors by the name that the parameter `loss` has for them."""

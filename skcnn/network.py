@@ -15,13 +15,13 @@ from skcnn.workspace import Workspace
 __all__ = ["Network", "longest", "micro_batches"]
 
 CACHE_BYTES = 32 * 2**20
-"""What the arrays of one micro-batch may take, roughly a last-level cache."""
+"""Bytes that the arrays of one micro-batch may take, roughly a last-level cache."""
 
 SMALL_BYTES = 4 * 2**20
-"""Up to here a network is so small that the calls take longer than the arithmetic."""
+"""Bytes up to which a network is so small that calls take longer than the arithmetic."""
 
 WORTH_A_THREAD = 12 * 10**6
-"""Multiply-adds in float32, or half as many in float64: forward and back about a millisecond."""
+"""Multiply-adds in float32, or half as many in float64: about a millisecond forward and back."""
 
 WORTH_SHARING = 3 * 10**9
 """Multiply-adds in float32, forward: training on them takes about half a second."""
@@ -62,17 +62,20 @@ class Network:
     n_decayed : int
         Number of those in the first part, which weight decay applies to.
     multiply_adds : int
-        Multiply-adds of the matrix products, forward for one sample.
+        Multiply-adds of the matrix products in the forward pass of one sample.
     samples_together : int
-        Micro-batches hold a multiple of so many samples.
+        Micro-batches hold a multiple of this many samples.
     vector_size : int
-        Length of the flat vector, with the untrained state.
+        Length of the flat vector, including the untrained state.
+    state_rates : ndarray
+        For each number of the untrained state, the part of its distance from
+        what the samples say by which a mini-batch moves it.
 
     Raises
     ------
     ValueError
-        Where a layer has a hyperparameter that is not allowed or does not fit
-        what the layer before it gives.
+        If a hyperparameter of a layer is not allowed, or does not fit the
+        output of the layer before it.
 
     Examples
     --------
@@ -122,7 +125,7 @@ class Network:
         return hash((self.input_shape, self.dtype, len(self.layers)))
 
     def plan(self, backward: bool = True, input_gradient: bool = False) -> Plan:
-        """How its arrays share memory; kept, lest small predictions spend their time on it."""
+        """How its arrays share memory; cached, so that small predictions need not plan."""
         key = (backward, input_gradient)
         if key not in self._plans:
             self._plans[key] = self.chain.plan(self.dtype, backward, input_gradient)
@@ -141,6 +144,12 @@ class Network:
                         end += prod(size)
             ends.append(end)
         self.n_decayed, self.n_parameters, self.vector_size = ends
+        rates = [
+            np.full(prod(size), layer.state_rates[name])
+            for layer, shape in zip(self.layers, self.shapes, strict=False)
+            for name, size in layer.state_shapes(shape).items()
+        ]
+        self.state_rates = np.concatenate([np.empty(0), *rates]).astype(self.dtype)
         return slots
 
     def init(self, rng: np.random.Generator) -> np.ndarray:
@@ -149,7 +158,7 @@ class Network:
         Parameters
         ----------
         rng : numpy.random.Generator
-            Where the random numbers come from.
+            Source of the random numbers.
 
         Returns
         -------
@@ -170,11 +179,11 @@ class Network:
         Returns
         -------
         list of dict
-            One a layer, from names ("weight", "bias") to arrays.
+            One per layer, from names ("weight", "bias") to arrays.
         """
         if vector.shape != (self.vector_size,):
             raise ValueError(
-                f"The network has {self.vector_size} numbers in its flat vector, "
+                f"The flat vector of the network has {self.vector_size} numbers, "
                 f"got an array of shape {vector.shape}."
             )
         return [
@@ -197,11 +206,12 @@ class Network:
         X : ndarray of shape (n, *input_shape)
         vector : ndarray of shape (vector_size,)
         training : bool, default=False
-            Whether layers draw, and BatchNorm uses the moments of the batch.
+            Whether layers draw random numbers, and BatchNorm uses the moments
+            of the batch.
         rng : numpy.random.Generator or None, default=None
             Needed in training by layers that draw.
         weights : ndarray of shape (n,) or None, default=None
-            What the samples weigh in BatchNorm's moments; None is 1 each.
+            Weights of the samples in BatchNorm's moments; None is 1 for each.
 
         Returns
         -------
@@ -238,29 +248,31 @@ class Network:
         X : ndarray of shape (n, *input_shape)
         vector : ndarray of shape (vector_size,)
         dY : ndarray of shape (n, *output_shape)
-            Gradient of a loss by the output.
+            Gradient of a loss with respect to the output.
         training : bool, default=True
-            Whether layers draw, and BatchNorm uses the moments of the batch.
+            Whether layers draw random numbers, and BatchNorm uses the moments
+            of the batch.
         rng : numpy.random.Generator or None, default=None
             Needed in training by layers that draw.
         weights : ndarray of shape (n,) or None, default=None
-            What the samples weigh in BatchNorm's moments (`dY` is taken as it
-            is); None is 1 each.
+            Weights of the samples in BatchNorm's moments (`dY` is not
+            weighted); None is 1 for each.
 
         Returns
         -------
         Y : ndarray of shape (n, *output_shape)
             Output of the network.
         dX : ndarray of shape (n, *input_shape)
-            Gradient by the input.
+            Gradient with respect to the input.
         gradient : ndarray of shape (vector_size,)
-            Gradient by the parameters, summed over the samples; in the third
-            part what the untrained state has to move by, against its sign.
+            Gradient with respect to the parameters, summed over the samples; in
+            the third part, the distance of the untrained state from what each
+            sample says.
         """
         X = self._checked("X", X, self.input_shape)
         dY = self._checked("dY", dY, self.output_shape)
         if len(X) != len(dY):
-            raise ValueError(f"X holds {len(X)} samples, but dY {len(dY)}.")
+            raise ValueError(f"X holds {len(X)} samples, but dY holds {len(dY)}.")
         rng = self._checked_rng(training, rng)
         weights = np.ones(len(X)) if weights is None else weights
         vector = np.asarray(vector, self.dtype)
@@ -292,27 +304,27 @@ class Network:
         self, training: bool, rng: np.random.Generator | None
     ) -> np.random.Generator | None:
         if training and rng is None and self.chain.draws:
-            raise ValueError("In training this network draws random numbers: pass rng.")
+            raise ValueError("This network draws random numbers in training: pass rng.")
         return rng
 
     def micro_batch_size(self, n_samples: int | None = None, max_bytes: float = np.inf) -> int:
         """How many samples go through the layers together.
 
-        A power of two, 64 where nothing speaks against it: more where that is
-        little work for a call, and fewer where the arrays leave the cache; but
-        a multiple of the samples that are normalised together. A known number
-        of samples is cut as evenly as whole samples, or whole ghost batches,
-        allow, and rather into an even number of micro-batches than an odd one
-        where those are worth a thread of their own. It depends on the network,
-        its dtype and the number of samples alone, so that results do too; only
-        the memory that is allowed can lower it.
+        A power of two, 64 by default: more if that is little work per call, and
+        fewer if the arrays would not fit into the cache; but a multiple of the
+        number of samples that are normalised together. If the number of samples
+        is known, they are divided as evenly as whole samples, or whole ghost
+        batches, allow, and preferably into an even number of micro-batches if
+        these are worth a thread of their own. The size depends only on the
+        network, its dtype and the number of samples, so that results do too;
+        only `max_bytes` can lower it.
 
         Parameters
         ----------
         n_samples : int or None, default=None
-            Number of samples there are.
+            Number of samples, if known.
         max_bytes : float, default=inf
-            Memory that a workspace may take.
+            Bytes that a workspace may take.
 
         Returns
         -------
@@ -368,8 +380,8 @@ class Network:
     def micro_batches(self, n_samples: int, size: int) -> list[slice]:
         """Cut ``range(n_samples)`` into micro-batches of `size`, the last one smaller.
 
-        Where samples are normalised together, a last one of a single sample
-        joins the one before.
+        If samples are normalised together, a last one of a single sample is
+        merged into the one before.
         """
         parts = micro_batches(n_samples, size)
         if self.samples_together > 1 and len(parts) > 1 and n_samples % size == 1:

@@ -1,7 +1,7 @@
 """Optimizers: arithmetic on one flat vector of parameters.
 
-Each holds hyperparameters only. Its moments are a dict of vectors that the
-caller keeps, and the learning rate comes with every step.
+An optimizer holds hyperparameters only. The caller keeps its moments, a dict of
+vectors, and passes the learning rate to every step.
 """
 
 from abc import ABC, abstractmethod
@@ -16,24 +16,25 @@ __all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
 
 class Optimizer(Hyperparameters, ABC):
-    """What all optimizers have in common.
+    """Base class of all optimizers.
 
     Attributes
     ----------
     decoupled : bool
-        Whether weight decay shrinks the weights by ``1 - lr weight_decay``
-        before the step; otherwise ``weight_decay`` times the weights is a part
-        of the gradient. Both are the caller's, who knows which weights decay.
+        Whether weight decay multiplies the weights by ``1 - lr weight_decay``
+        before the step; otherwise ``weight_decay`` times the weights is added
+        to the gradient. Either is left to the caller, who knows which weights
+        decay.
     """
 
     decoupled: ClassVar[bool] = False
 
     def check(self) -> None:
-        """Raise ``ValueError`` where a hyperparameter is out of range."""
+        """Raise ``ValueError`` if a hyperparameter is out of range."""
 
     @abstractmethod
     def moments(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the vectors that the optimizer remembers, as they start."""
+        """Return the initial values of the vectors that the optimizer keeps."""
 
     @abstractmethod
     def step(
@@ -44,20 +45,20 @@ class Optimizer(Hyperparameters, ABC):
         lr: float,
         t: int,
     ) -> None:
-        """Move `weights` in place by one step.
+        """Update `weights` in place by one step.
 
-        Every element moves on its own, so that a part of the vectors can be
-        given as well.
+        Elements are updated independently, so that slices of the vectors can be
+        passed as well.
 
         Parameters
         ----------
         weights, gradient : ndarray of shape (n_parameters,)
         moments : dict of ndarray
-            As `moments` made them; changed in place.
+            As returned by `moments`; updated in place.
         lr : float
             Learning rate.
         t : int
-            Number of this step, from 1.
+            Number of this step, counted from 1.
         """
 
 
@@ -68,9 +69,10 @@ class SGD(Optimizer):
     Parameters
     ----------
     momentum : float, default=0.9
-        Share of the last step that is taken again, in [0, 1).
+        Fraction of the previous step that is added to the next, in [0, 1).
     nesterov : bool, default=True
-        Look ahead along the momentum (Sutskever et al. 2013, equation 7).
+        Whether to look ahead along the momentum (Sutskever et al. 2013,
+        equation 7).
     """
 
     momentum: float = 0.9
@@ -144,7 +146,7 @@ class Adam(Optimizer):
 
         ``m̂ = m / (1 - β₁ᵗ)`` and ``v̂ = v / (1 - β₂ᵗ)``. The moments are kept
         as ``m / (1-β₁)`` and ``v / (1-β₂)``, which saves two products, and all
-        constant factors are moved into the rate and ε.
+        constant factors are absorbed into the learning rate and ε.
         """
         m, v = moments["first"], moments["second"]
         m *= self.beta_1
@@ -165,11 +167,11 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
 
-    The weights shrink by ``1 - lr weight_decay`` before each step of Adam,
-    instead of ``weight_decay w`` being scaled by the moments with the rest of
-    the gradient. (The paper multiplies the decay by the schedule alone; that it
-    is multiplied by the whole rate is common since.) A decay that matters is
-    therefore larger than for the other optimizers, such as 1e-2.
+    The weights are multiplied by ``1 - lr weight_decay`` before each step of
+    Adam, instead of ``weight_decay w`` being scaled by the moments with the
+    rest of the gradient. (The paper multiplies the decay by the schedule alone;
+    multiplying it by the whole learning rate has become common since.) A useful
+    decay is therefore larger than for the other optimizers, such as 1e-2.
 
     Parameters
     ----------
@@ -195,7 +197,7 @@ class RMSprop(Optimizer):
     epsilon : float, default=1e-8
         Added to the root, positive.
     momentum : float, default=0.0
-        Share of the last step that is taken again, in [0, 1).
+        Fraction of the previous step that is added to the next, in [0, 1).
     """
 
     rho: float = 0.9
@@ -221,8 +223,8 @@ class RMSprop(Optimizer):
     ) -> None:
         """``s = ρs + (1-ρ)g²``, ``v = μv + lr g / (√s + ε)``, ``w -= v``.
 
-        The mean square is kept as ``s / (1-ρ)``, and the factor is moved into
-        the rate and ε.
+        The mean square is kept as ``s / (1-ρ)``, and the factor is absorbed
+        into the learning rate and ε.
         """
         s = moments["mean_square"]
         s *= self.rho

@@ -106,7 +106,8 @@ class Passes:
             total = float(self.samples.weights[rows].sum(dtype=np.float64))
             if total != 0:  # otherwise nothing to learn here, not even to forget
                 state.step += 1
-                step = Step(state.step, lr, 1 / len(rows), total)
+                state.averaged += 1
+                step = Step(state.step, lr, 1 / len(rows), total, state.averaged)
                 batch_loss, batch_correct = self._learn(state, batch, part, order, step)
                 if state.first_loss is None:
                     state.first_loss = batch_loss / total
@@ -141,7 +142,7 @@ class Passes:
         if self._joined(self.crew, state, order) and self.pace.together:
             task = Task(
                 GRADIENTS, state.epoch, batch, part.start, part.stop, 0, 0, 0, step.t, step.lr,
-                step.scale, step.weight,
+                step.scale, step.weight, step.averaged,
             )  # fmt: skip
             sums = self.crew.learn(task, part.stop - part.start)
         together = sums is not None

@@ -1,8 +1,8 @@
-"""Learning-rate schedules: what the rate is multiplied with as training goes on.
+"""Learning-rate schedules: what the rate is multiplied by during training.
 
-Each holds hyperparameters only and remembers nothing: the multiplier is a
-function of the position, in epochs, and of the history that is recorded
-anyway. Training that is resumed therefore goes on with the same rates.
+A schedule holds hyperparameters only and keeps no state: the multiplier is a
+function of the position, in epochs, and of the recorded history. Resumed
+training therefore continues with the same rates.
 """
 
 from abc import ABC, abstractmethod
@@ -31,34 +31,34 @@ NOTHING: History = MappingProxyType({})
 
 
 class Schedule(Hyperparameters, ABC):
-    """What all schedules have in common."""
+    """Base class of all schedules."""
 
     def check(self) -> None:
-        """Raise ``ValueError`` where a hyperparameter is out of range."""
+        """Raise ``ValueError`` if a hyperparameter is out of range."""
 
     @property
     def open(self) -> bool:
         """Whether the classifier's ``max_iter`` stands in for a length that is None.
 
-        Then epochs are counted from the start of each ``fit``, otherwise from
-        the model's first.
+        If so, epochs are counted from the start of each ``fit``, otherwise from
+        the model's first epoch.
         """
         return False
 
     @abstractmethod
     def multiplier(self, t: float, max_iter: float = inf, history: History = NOTHING) -> float:
-        """What the learning rate is multiplied with.
+        """Return the factor that the learning rate is multiplied by.
 
         Parameters
         ----------
         t : float
-            Position in epochs: those that are complete, and the part of the
-            present one that is.
+            Position in epochs: the number of completed ones, plus the completed
+            fraction of the current one.
         max_iter : float, default=inf
-            Length in epochs, for schedules that have none of their own.
+            Length in epochs, for schedules without one of their own.
         history : mapping of str to sequence of float, default={}
-            One number for each complete epoch: "loss", and with a validation
-            part "validation_score".
+            One number per completed epoch: "loss" and, with validation data,
+            "validation_score".
 
         Returns
         -------
@@ -69,7 +69,7 @@ class Schedule(Hyperparameters, ABC):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Constant(Schedule):
-    """The same rate all the time."""
+    """Constant rate."""
 
     def multiplier(self, t: float, max_iter: float = inf, history: History = NOTHING) -> float:
         """``1``."""
@@ -86,7 +86,7 @@ class StepDecay(Schedule):
         Epochs between two steps, positive; None is a third of ``max_iter``,
         rounded up.
     gamma : float, default=0.1
-        What a step multiplies by, in (0, 1].
+        Factor of each step, in (0, 1].
 
     Examples
     --------
@@ -116,12 +116,12 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Exponential(Schedule):
-    """Multiply the rate by `gamma` an epoch, a little with every mini-batch.
+    """Multiply the rate by `gamma` every epoch, a little with every mini-batch.
 
     Parameters
     ----------
     gamma : float, default=0.95
-        What an epoch multiplies by, in (0, 1].
+        Factor per epoch, in (0, 1].
 
     Examples
     --------
@@ -143,7 +143,7 @@ class Exponential(Schedule):
 class Cosine(Schedule):
     """Half a cosine, from the full rate to `final` (Loshchilov & Hutter 2017, equation 5).
 
-    There are no restarts: after the horizon the final rate stays.
+    There are no restarts: after the horizon the rate stays at its final value.
 
     Parameters
     ----------
@@ -176,19 +176,19 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class OneCycle(Schedule):
-    """Up to the full rate and far down again, once (Smith & Topin 2018).
+    """Rise to the full rate once, then fall to a very low one (Smith & Topin 2018).
 
-    Both slopes are half a cosine, as is common since; in the paper they are
-    straight. The momentum, which the paper lowers while the rate is high,
-    stays as it is.
+    Both slopes are half a cosine, as has become common; in the paper they are
+    linear. The momentum, which the paper lowers while the rate is high, is left
+    unchanged.
 
     Parameters
     ----------
     horizon : float or None, default=None
-        Length in epochs, positive; None is ``max_iter``. After it the final
-        rate stays.
+        Length in epochs, positive; None is ``max_iter``. Afterwards the rate
+        stays at its final value.
     rise : float, default=0.3
-        Part of the horizon in which the rate grows, in (0, 1).
+        Fraction of the horizon during which the rate rises, in (0, 1).
     start : float, default=0.04
         Multiplier at the start, in [0, 1].
     final : float, default=1e-5
@@ -226,18 +226,18 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class WarmUp(Schedule):
-    """Raise the rate in a straight line, then follow another schedule (Goyal et al. 2017, 2.2).
+    """Raise the rate linearly, then follow another schedule (Goyal et al. 2017, 2.2).
 
     Parameters
     ----------
     epochs : float, default=5
         Length of the rise, positive.
     then : Schedule, default=Constant()
-        What follows. Its own epochs, and the history it sees, begin where the
-        rise ends; of ``max_iter`` it gets what is left.
+        Schedule that follows. Its epochs, and the history it sees, begin where
+        the rise ends; its ``max_iter`` is what is left.
     start : float, default=0.1
-        Multiplier at the start, in [0, 1]; 0 spends the first mini-batch on
-        standing still.
+        Multiplier at the start, in [0, 1]; with 0, the first mini-batch leaves
+        the weights unchanged.
 
     Examples
     --------
@@ -264,7 +264,7 @@ class WarmUp(Schedule):
         return self.then.open
 
     def multiplier(self, t: float, max_iter: float = inf, history: History = NOTHING) -> float:
-        """``start + (1 - start) t / epochs``, and from `epochs` on what `then` says."""
+        """``start + (1 - start) t / epochs``, and from `epochs` on that of `then`."""
         if t < self.epochs:
             return float(self.start + (1 - self.start) * (t / self.epochs))
         later = {name: values[ceil(self.epochs) :] for name, values in history.items()}
@@ -273,10 +273,10 @@ class WarmUp(Schedule):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ReduceOnPlateau(Schedule):
-    """Lower the rate when training gets no better.
+    """Lower the rate when training stops improving.
 
-    What is watched is the validation score where there is one (epochs before
-    there was are passed over), and the training loss otherwise.
+    The validation score is monitored if there is one (epochs before the first
+    score are skipped), otherwise the training loss.
 
     Parameters
     ----------
@@ -284,12 +284,13 @@ class ReduceOnPlateau(Schedule):
         What the rate is multiplied by, in (0, 1).
     patience : int, default=2
         Consecutive epochs without an improvement, after which the rate is
-        lowered and the count begins anew; at least 1. To be of use it must be
-        less than the classifier's ``n_iter_no_change``.
+        lowered and the count restarts; at least 1. To have any effect, it must
+        be less than the classifier's ``n_iter_no_change``.
     tol : float, default=5e-4
-        An epoch improves by more than this on the best before it; not negative.
+        An epoch counts as an improvement if it beats the best one before by
+        more than this; not negative.
     lowest : float, default=0.0
-        The multiplier does not fall below, in [0, 1].
+        Lower bound of the multiplier, in [0, 1].
 
     Examples
     --------
@@ -331,7 +332,7 @@ def _check_horizon(owner: str, horizon: float | None) -> None:
 
 
 def _part(t: float, horizon: float | None, max_iter: float) -> float:
-    """How much of the horizon is over, at most 1."""
+    """Fraction of the horizon that has passed, at most 1."""
     length = float(max_iter if horizon is None else horizon)
     return t / length if t < length else 1.0
 

@@ -226,4 +226,4 @@ class Share:
 
     @staticmethod
     def _step(task: Task) -> Step:
-        return Step(task.t, task.lr, task.scale, task.weight)
+        return Step(task.t, task.lr, task.scale, task.weight, task.averaged)

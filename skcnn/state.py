@@ -44,6 +44,8 @@ class TrainingState:
         What the optimizer remembers.
     epoch, step : int
         Epochs and optimizer steps that are complete.
+    averaged : int
+        Mini-batches that the untrained state is an average of.
     first_loss : float or None
         Loss of the first mini-batch, the measure of divergence.
     best : float
@@ -68,6 +70,7 @@ class TrainingState:
     moments: dict[str, np.ndarray]
     epoch: int = 0
     step: int = 0
+    averaged: int = 0
     first_loss: float | None = None
     best: float = -np.inf
     best_weights: np.ndarray | None = None

@@ -29,7 +29,7 @@ class Validation(NamedTuple):
     score : callable or None, default=None
         Takes the `TrainingState` after an epoch, the loss on these samples
         being the last in its history, and returns a finite number; greater is
-        better. None is the accuracy.
+        better. None is the accuracy, where the loss counts what is right.
     """
 
     samples: Samples
@@ -116,7 +116,10 @@ def _epochs(
             if _diverged(loss, state):
                 return good, "diverged"
             state.epoch += 1
-            state.record(loss=loss, accuracy=accuracy, lr=lr)
+            state.record(loss=loss)
+            if passes.samples.loss.counts:
+                state.record(accuracy=accuracy)
+            state.record(lr=lr)
             if validation is not None:
                 score_validation(network, validation, state, workers, settings)
             _judge(state, settings.tol, validation is not None)

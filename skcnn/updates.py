@@ -34,12 +34,15 @@ class Step(NamedTuple):
         What the summed gradient is multiplied with.
     weight : float
         Of all samples of the mini-batch together.
+    averaged : int
+        Mini-batches that the untrained state is the average of, with this one.
     """
 
     t: int
     lr: float
     scale: float
     weight: float
+    averaged: int
 
 
 def cut(start: int, stop: int) -> list[slice]:
@@ -78,6 +81,7 @@ class Update:
     """
 
     def __init__(self, network: Network, settings: Settings) -> None:
+        self.state_rates = network.state_rates
         self.n_decayed, self.optimizer = network.n_decayed, settings.optimizer
         self.weight_decay, self.max_grad_norm = settings.weight_decay, settings.max_grad_norm
 
@@ -128,8 +132,9 @@ class Update:
         self.optimizer.step(weights, gradient, moments, step.lr, step.t)
 
     def move_untrained(self, state: np.ndarray, gradient: np.ndarray, step: Step) -> None:
-        """Move the untrained state by what the layers have written for it.
+        """Move the untrained state towards what the layers have written for it.
 
-        That is summed over samples that have this weight together.
+        That is summed over samples that have the step's weight together.
         """
-        state -= gradient * (1 / step.weight)
+        rates = np.maximum(self.state_rates, 1 / step.averaged)
+        state -= gradient * (rates / step.weight)

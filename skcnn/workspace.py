@@ -10,7 +10,7 @@ __all__ = ["Workspace"]
 
 
 class Planned(Protocol):
-    """What a workspace has to know of a network."""
+    """What a workspace has to know about a network."""
 
     def plan(self, backward: bool, input_gradient: bool) -> Plan:
         """How the arrays share memory."""
@@ -27,7 +27,7 @@ class Workspace:
     backward : bool, default=True
         Whether a backward pass follows.
     input_gradient : bool, default=False
-        Whether the gradient by the input is wanted.
+        Whether the gradient with respect to the input is needed.
     """
 
     def __init__(

@@ -21,10 +21,12 @@ from skcnn.layers import (
     ELU,
     GELU,
     AvgPool2d,
+    BatchNorm,
     Conv2d,
     Dense,
     Dropout,
     Flatten,
+    GlobalAvgPool2d,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
@@ -77,6 +79,23 @@ def test_kernels_and_pools_for_each_block():
     assert [layer.kernel_size for layer in pair if isinstance(layer, Conv2d)] == [(1, 3)] * 2
 
 
+def test_normalization_stands_between_convolution_and_activation():
+    plain, normed = Conv2d(4, 3, padding="same", clip=True), LocalResponseNorm(3)
+    without_bias = Conv2d(4, 3, padding="same", clip=True, bias=False)
+    assert cnn(4, normalization=normed)[:3] == [plain, normed, ReLU()]
+    assert cnn(4, normalization="batch")[:3] == [without_bias, BatchNorm(), ReLU()]
+    assert cnn(4, normalization=BatchNorm(8))[:3] == [without_bias, BatchNorm(8), ReLU()]
+    assert cnn(4, normalization="batch")[4:] == [Flatten(), Dense(128), ReLU()]
+
+
+def test_global_pooling_takes_the_place_of_the_last_pooling():
+    kinds = [type(layer).__name__ for layer in cnn((4, 8), 3, 4, (), global_pool=True)]
+    assert kinds == ["Conv2d", "ReLU", "MaxPool2d", "Conv2d", "ReLU", "GlobalAvgPool2d"]
+    layers = cnn((4, 8), 3, [(1, 2), (3, 3)], 5, dropout=0.5, global_pool=True)
+    assert [layer.pool_size for layer in layers if isinstance(layer, MaxPool2d)] == [(1, 2)]
+    assert layers[-4:] == [GlobalAvgPool2d(), Dense(5), ReLU(), Dropout(0.5)]
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)),
@@ -114,6 +133,9 @@ def test_a_signal_learns_no_weights_that_meet_only_padding():
         ({"activation": "swish"}, r"activation must be one of \['relu', 'leaky_relu', 'elu', "),
         ({"activation": 3}, "activation"),
         ({"dropout": 1.0}, r"dropout must be a number in \[0, 1\)"),
+        ({"normalization": "layer"}, r"normalization must be one of \['batch'\], got 'layer'"),
+        ({"normalization": True}, "normalization must be one of.*Or None, or an instance"),
+        ({"global_pool": 1}, "global_pool must be True or False, got 1"),
     ],
 )
 def test_bad_parameters_are_named(parameters, message):

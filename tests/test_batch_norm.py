@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from skcnn import ScratchCNNClassifier
+from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn.batches import Images, Samples
 from skcnn.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU
 from skcnn.network import Network
@@ -58,8 +58,8 @@ def test_training_uses_the_moments_of_each_ghost_batch(n, shape):
         mean = sum(size * m for size, channel, m, _ in moments if channel == c) / n
         variance = sum(size * v for size, channel, _, v in moments if channel == c) / n
         for name, average in (("running_mean", mean), ("running_variance", variance)):
-            moved = params[name][c] - moves[name][c] / n
-            assert moved == pytest.approx(0.7 * params[name][c] + 0.3 * average)
+            assert moves[name][c] == pytest.approx(n * (params[name][c] - average))
+    assert network.state_rates == pytest.approx(np.full(6, 0.3))
 
 
 def test_without_training_the_gradient_is_that_of_a_fixed_scale():
@@ -112,8 +112,27 @@ def test_running_moments_do_not_depend_on_micro_batches_or_workers(n_workers):
         weights.append(state.weights)
     np.testing.assert_allclose(weights[0], weights[1], rtol=1e-10)
     running = network.unpack(weights[0])[0]
-    assert running["running_mean"] == pytest.approx(0.5 * (1 - 0.9**3), abs=0.05)
-    assert running["running_variance"] == pytest.approx(0.9**3 + (1 - 0.9**3) / 12, abs=0.05)
+    assert running["running_mean"] == pytest.approx(0.5, abs=0.02)
+    assert running["running_variance"] == pytest.approx(1 / 12, abs=0.01)
+
+
+def test_running_moments_are_averages_first_and_forget_later():
+    X = np.random.default_rng(0).normal(3, 2, (40, 1))
+    layers = [Flatten(), BatchNorm(momentum=0.75)]
+    clf = ScratchCNNRegressor(layers, scale_input=False, random_state=0)
+    expected = 0.0
+    for k in range(1, 9):
+        rows = slice(5 * k - 5, 5 * k)
+        clf.partial_fit(X[rows], X[rows, 0])
+        rate = max(0.25, 1 / k)
+        expected += rate * (X[rows].mean() - expected)
+        found = clf.network_.unpack(clf.weights_)[1]["running_mean"]
+        assert found == pytest.approx([expected])
+    # the model of a fit goes on from well-known moments
+    fitted = ScratchCNNRegressor(layers, scale_input=False, max_iter=50, random_state=0)
+    before = fitted.fit(X, X[:, 0]).network_.unpack(fitted.weights_)[1]["running_mean"].copy()
+    after = fitted.partial_fit(X[:5], X[:5, 0]).network_.unpack(fitted.weights_)[1]["running_mean"]
+    assert after == pytest.approx(0.75 * before + 0.25 * X[:5].mean())
 
 
 def test_a_classifier_with_batch_norm_learns_and_resumes_exactly():
@@ -127,12 +146,11 @@ def test_a_classifier_with_batch_norm_learns_and_resumes_exactly():
         BatchNorm(),
         ReLU(),
     ]
-    clf = ScratchCNNClassifier(layers, max_iter=6, n_iter_no_change=9, random_state=0)
+    shared = {"lr_schedule": "constant", "n_iter_no_change": 9, "random_state": 0}
+    clf = ScratchCNNClassifier(layers, max_iter=6, **shared)
     clf.fit(X[:1000], y[:1000])
     assert clf.score(X[1000:], y[1000:]) > 0.9
-    halves = ScratchCNNClassifier(
-        layers, max_iter=3, n_iter_no_change=9, random_state=0, warm_start=True
-    )
+    halves = ScratchCNNClassifier(layers, max_iter=3, warm_start=True, **shared)
     halves.fit(X[:1000], y[:1000]).fit(X[:1000], y[:1000])
     assert np.array_equal(halves.weights_, clf.weights_)
 
@@ -235,7 +253,7 @@ def test_a_heavy_mini_batch_moves_the_running_moments_as_far_as_a_light_one():
         max_iter=1, shuffle=False, random_state=0,
     )  # fmt: skip
     running = clf.fit(X, y, sample_weight=w).network_.unpack(clf.weights_)[1]["running_mean"]
-    expected = 0.09 * X[:32].mean(axis=0) + 0.1 * X[32:].mean(axis=0)
+    expected = (X[:32].mean(axis=0) + X[32:].mean(axis=0)) / 2  # the first ones are averages
     np.testing.assert_allclose(running, expected, rtol=1e-6)
 
 

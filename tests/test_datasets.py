@@ -125,12 +125,12 @@ def test_a_changed_byte_in_a_compressed_file_is_noticed_or_means_nothing(path, d
 @pytest.mark.parametrize(
     ("content", "patterns"),
     [
-        (b"", ["truncated header: the magic number takes 4 bytes, but 0 are there"]),
-        (b"\0\0\x08", ["but 3 are there"]),
-        (b"\0\0\x08\x02\0\0\0\x01", ["the 2 sizes takes 8 bytes, but 4 are there"]),
+        (b"", ["truncated header: expected 4 bytes for the magic number, found 0"]),
+        (b"\0\0\x08", ["4 bytes for the magic number, found 3"]),
+        (b"\0\0\x08\x02\0\0\0\x01", ["expected 8 bytes for the 2 sizes, found 4"]),
         (b"\x89PNG\r\n\x1a\n", ["not an IDX file", "89 50 4e 47"]),
         (b"\0\x01\x08\x01\0\0\0\0", ["not an IDX file"]),
-        (idx_header(0x0A, 1) + b"a", ["unknown type of elements 0x0A", "0x08, 0x09, 0x0B"]),
+        (idx_header(0x0A, 1) + b"a", ["unknown element type 0x0A", "0x08, 0x09, 0x0B"]),
         (b"\0\0\x08\0", ["no dimensions"]),
         (idx_header(0x08, 2, 3) + b"abcde", ["truncated", "shape (2, 3) of uint8", "5"]),
         (idx_header(0x0D, 2) + b"abcdefghi", ["trailing bytes", "shape (2,) of float32, 8 bytes"]),

@@ -11,6 +11,9 @@ from skcnn.network import Network
 
 ARGUMENTS = {
     "Conv2d": (8, 3),
+    "ConvTranspose2d": (8, 3),
+    "PadChannels": (8,),
+    "Residual": ((layers.ReLU(),),),
     "Dense": (5,),
     "Dropout": (0.5,),
     "LocalResponseNorm": (),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skcnn.initializers import FanInUniform, Gaussian, Glorot, He, LeCunUniform
+from skcnn.initializers import FanInUniform, Gaussian, Glorot, He, LeCunUniform, Zeros
 
 WIDE = (200, 100, 3, 3)  # fan-in 900, fan-out 1800
 
@@ -43,3 +43,9 @@ def test_numbers_come_from_the_rng_alone_and_keep_the_dtype(initializer):
 def test_a_bad_sigma_is_named(sigma):
     with pytest.raises(ValueError, match="Gaussian: sigma must be a number in"):
         Gaussian(sigma).check()
+
+
+def test_zeros():
+    weight = np.full((3, 4), np.nan)
+    Zeros()(weight, np.random.default_rng(0))
+    assert not weight.any()

@@ -99,6 +99,7 @@ def test_html_shows_the_parameters(fitted):
         assert all(name in html for name in fitted.get_params(deep=False))
     else:
         assert "max_iter=10" in html
-    assert Path(skcnn.classifier.__file__).as_uri() in html
+    assert "file:" not in html
+    assert str(Path(skcnn.__file__).parent) not in html
     if since(1, 9):
-        assert "Samples in a mini-batch." in html
+        assert "Number of samples in a mini-batch." in html

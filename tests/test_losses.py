@@ -2,8 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import mean_poisson_deviance
 
-from skcnn.losses import LOSSES, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from skcnn.losses import LOSSES, REGRESSION_LOSSES, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from tests.oracles import numerical_gradient
 
 loss = SoftmaxCrossEntropy()
@@ -126,3 +127,85 @@ def test_small_probabilities_keep_their_precision():
 def test_losses_are_known_by_their_activation():
     known = {name: type(loss) for name, loss in LOSSES.items()}
     assert known == {"softmax": SoftmaxCrossEntropy, "logistic": SigmoidCrossEntropy}
+
+
+def naive_poisson(z, t):
+    """Half the deviance from its definition, of a mean ``exp(z)``."""
+    return (t * math.log(t / math.exp(z)) if t else 0.0) - t + math.exp(z)
+
+
+NAIVE = {
+    "squared_error": lambda z, t: (z - t) ** 2 / 2,
+    "absolute_error": lambda z, t: abs(z - t),
+    "huber": lambda z, t: (z - t) ** 2 / 2 if abs(z - t) <= 1 else abs(z - t) - 0.5,
+    "poisson": naive_poisson,
+}
+
+
+@pytest.mark.parametrize(("outputs", "n"), [(1, 7), (3, 5)])
+@pytest.mark.parametrize("name", REGRESSION_LOSSES)
+def test_losses_of_quantities_and_their_gradients_are_the_definitions(name, outputs, n):
+    rng = np.random.default_rng(0)
+    z, weights = rng.normal(0, 2, (outputs, n)), rng.random(n)
+    targets = np.abs(rng.normal(0, 2, (n, outputs)))
+    targets[0] = 0
+
+    def naive(z):
+        each = [
+            w * NAIVE[name](z[k, i], targets[i, k]) / outputs
+            for i, w in enumerate(weights)
+            for k in range(outputs)
+        ]
+        return sum(each)
+
+    dz = np.full_like(z, np.nan)
+    result = REGRESSION_LOSSES[name].loss_and_gradient(z.copy(), dz, targets, weights)
+    assert result == (pytest.approx(naive(z), rel=1e-12), 0)
+    np.testing.assert_allclose(dz, numerical_gradient(naive, z), atol=1e-7)
+
+
+def test_scikit_learn_has_the_same_poisson_deviance():
+    rng = np.random.default_rng(0)
+    z, t, w = rng.normal(0, 1, 20), rng.poisson(2, 20).astype(float), rng.random(20)
+    poisson = REGRESSION_LOSSES["poisson"]
+    expected = mean_poisson_deviance(t, poisson.predictions(z[np.newaxis])[:, 0], sample_weight=w)
+    result = poisson.loss_and_gradient(z[np.newaxis], np.empty((1, 20)), t[:, np.newaxis], w)
+    assert 2 * result.loss / w.sum() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.5])
+def test_label_smoothing_is_cross_entropy_with_spread_out_targets(smoothing):
+    rng = np.random.default_rng(0)
+    z, targets, weights = rng.normal(size=(4, 7)), rng.integers(0, 4, 7), rng.random(7)
+    q = np.full((4, 7), smoothing / 4)
+    q[targets, np.arange(7)] += 1 - smoothing
+
+    def softmax_loss(z):
+        p = np.exp(z) / np.exp(z).sum(axis=0)
+        return -(weights * (q * np.log(p)).sum(axis=0)).sum()
+
+    dz = np.empty_like(z)
+    smoothed = SoftmaxCrossEntropy(smoothing)
+    result = smoothed.loss_and_gradient(z.copy(), dz, targets, weights)
+    assert result.loss == pytest.approx(softmax_loss(z), rel=1e-12)
+    np.testing.assert_allclose(dz, numerical_gradient(softmax_loss, z), atol=1e-8)
+
+    labels = rng.random((7, 4)) < 0.5
+    t = labels.T * (1 - smoothing) + smoothing / 2
+
+    def sigmoid_loss(z):
+        p = 1 / (1 + np.exp(-z))
+        return -(weights * (t * np.log(p) + (1 - t) * np.log(1 - p)).sum(axis=0)).sum()
+
+    result = SigmoidCrossEntropy(smoothing).loss_and_gradient(z.copy(), dz, labels, weights)
+    assert result.loss == pytest.approx(sigmoid_loss(z), rel=1e-12)
+    np.testing.assert_allclose(dz, numerical_gradient(sigmoid_loss, z), atol=1e-8)
+    assert dz.astype(np.float32).dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", [SoftmaxCrossEntropy, SigmoidCrossEntropy])
+def test_smoothed_losses_stay_in_float32(kind):
+    z, dz = np.ones((3, 2), np.float32), np.empty((3, 2), np.float32)
+    targets = np.array([0, 2]) if kind is SoftmaxCrossEntropy else np.ones((2, 3), bool)
+    kind(0.1).loss_and_gradient(z, dz, targets, np.ones(2, np.float32))
+    assert np.isfinite(dz).all()

@@ -150,7 +150,7 @@ def test_wrong_arrays_are_named(network):
         network.forward(np.zeros((3, 8, 7)), vector)
     with pytest.raises(ValueError, match=r"dY must have shape \(n, 4\)"):
         network.vjp(np.zeros((3, *SHAPE)), vector, np.zeros((3, 5)))
-    with pytest.raises(ValueError, match="X holds 3 samples, but dY 2"):
+    with pytest.raises(ValueError, match="X holds 3 samples, but dY holds 2"):
         network.vjp(np.zeros((3, *SHAPE)), vector, np.zeros((2, 4)))
     with pytest.raises(ValueError, match="dtype must be float32 or float64"):
         Network(LAYERS, SHAPE, np.int32)

@@ -18,11 +18,13 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from skcnn import ScratchCNNClassifier
 from skcnn.layers import ReLU
+from tests.shared import FIXED
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:300], y[:300]
 SETTINGS = {
-    "filters": (8, 16), "hidden_layer_sizes": 32, "dropout": 0.2, "batch_size": 150, "max_iter": 3,
+    **FIXED, "filters": (8, 16), "hidden_layer_sizes": 32, "dropout": 0.2, "batch_size": 150,
+    "max_iter": 3,
     "random_state": 7,
 }  # fmt: skip
 
@@ -209,4 +211,8 @@ def test_several_fits_and_predictions_at_once(reference):
 
 def test_predictions_do_not_depend_on_the_order_of_rows(reference):
     order = np.random.default_rng(0).permutation(len(X))
-    assert np.array_equal(reference.predict_proba(X)[order], reference.predict_proba(X[order]))
+    together, again = reference.predict_proba(X)[order], reference.predict_proba(X[order])
+    if reference.weights_.dtype == np.float64:
+        assert np.array_equal(together, again)
+    else:  # OpenBLAS's single-precision kernel for Haswell rounds a column by its place
+        np.testing.assert_allclose(together, again, rtol=1e-5)

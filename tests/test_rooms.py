@@ -48,14 +48,15 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "training": {"batches", "inference", "network", "passes", "settings", "state", "workers"},
     "_estimator": {
         "_hyperparameters", "_summary", "architectures", "batches", "blas", "inference",
-        "interrupts", "layers", "losses", "network", "optimizers", "schedules", "settings", "state",
-        "training", "workers",
+        "initializers", "interrupts", "layers", "losses", "network", "optimizers", "schedules",
+        "settings", "state", "training", "workers",
     },
-    "classifier": {"_estimator", "inference", "losses"},
-    "": {"_summary", "classifier"},
+    "classifier": {"_estimator", "_hyperparameters", "inference", "losses"},
+    "regressor": {"_estimator", "batches", "inference", "losses"},
+    "": {"_summary", "classifier", "regressor"},
     "datasets": {"_hyperparameters"},  # a leaf: nothing imports it
 }  # fmt: skip
-KNOW_SCIKIT_LEARN = {"_estimator", "classifier"}
+KNOW_SCIKIT_LEARN = {"_estimator", "classifier", "regressor"}
 
 
 def room(path):

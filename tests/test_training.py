@@ -239,7 +239,7 @@ def test_the_norm_neither_overflows_nor_underflows(dtype, size):
         state.weights[...] = 0
         direction = rng.standard_normal(network.n_parameters)
         passes.total[...] = direction * (10 * size)
-        passes._step(state, Step(1, 1.0, 1.0, 1.0), 1)
+        passes._step(state, Step(1, 1.0, 1.0, 1.0, 1), 1)
     exact = state.weights.astype(np.longdouble) / dtype(size)
     expected = -2 * direction / np.linalg.norm(direction)
     np.testing.assert_allclose(exact.astype(float), expected, rtol=1e-5)
@@ -262,7 +262,7 @@ def test_a_gradient_without_a_norm_is_not_clipped(spoiled):
         state = new_state(network, SGD(0), 0)
         passes.total[...] = 1
         passes.total[5] = spoiled
-        passes._step(state, Step(1, 1.0, 1.0, 1.0), 1)
+        passes._step(state, Step(1, 1.0, 1.0, 1.0, 1), 1)
     assert not np.isfinite(state.weights).all()  # which ends the training as diverged
 
 

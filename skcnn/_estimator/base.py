@@ -6,7 +6,6 @@ from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
-from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,10 +14,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn._estimator.auto import settle
 from skcnn._estimator.data import Answers, Data, Model, held_out_size, split
 from skcnn._estimator.images import read_fitted
 from skcnn._estimator.nested import NestedParameters
-from skcnn._estimator.parameters import bind_dtype, bind_layers, bind_settings, packed
+from skcnn._estimator.notices import warn_user
+from skcnn._estimator.parameters import (
+    bind_dtype,
+    bind_layers,
+    bind_settings,
+    check_switches,
+    packed,
+)
 from skcnn._estimator.progress import CallbackSupportMixin, FitProgress, Lines, with_callbacks
 from skcnn._estimator.reading import read_data, read_part, read_validation
 from skcnn._estimator.resources import workers, working_memory
@@ -27,15 +34,29 @@ from skcnn._summary import Summary
 from skcnn.batches import Scaling
 from skcnn.inference import features
 from skcnn.interrupts import Interrupts
+from skcnn.losses import Loss
 from skcnn.network import Network
 from skcnn.settings import Settings
 from skcnn.state import TrainingState, new_state
 from skcnn.training import Progress, Validation, train
 
-__all__ = ["BaseScratchCNN"]
+__all__ = ["BaseScratchCNN", "has_partial_fit"]
 
 PICKLE_FORMAT = 1
+LONG_AVERAGED = 2**31
+"""Mini-batches that running moments are taken for the average of where nobody has counted."""
+
 VALIDATION_HISTORY = ["validation_loss", "validation_score"]
+
+
+def has_partial_fit(estimator: Any) -> bool:
+    """Whether ``partial_fit`` can be called, or an error that says why it cannot."""
+    if estimator.early_stopping:
+        raise AttributeError(
+            "partial_fit is not available with early_stopping=True: there is no validation part "
+            "that is the same in all calls."
+        )
+    return True
 
 
 class BaseScratchCNN(
@@ -46,6 +67,13 @@ class BaseScratchCNN(
     ABC,
 ):
     """Training, inference and persistence; what `y` means is left to the subclasses."""
+
+    # What scikit-learn's HTML form links to. It shows the parameters' documentation only where
+    # there is a link, and this one leads nowhere else: it must not tell where the package lies.
+    _doc_link_module = "skcnn"
+    _doc_link_template = "#{estimator_name}"
+
+    _auto_tol: float  # what tol="auto" means
 
     early_stopping: bool
     validation_fraction: float
@@ -63,21 +91,26 @@ class BaseScratchCNN(
     input_mean_: np.ndarray
     input_scale_: np.ndarray
     history_: dict[str, list[float]]
+    auto_params_: dict[str, Any]
     n_iter_: int
 
     @abstractmethod
-    def _read_targets(self, y: Any, n_samples: int) -> tuple[Answers, np.ndarray]:
+    def _read_targets(self, y: Any, n_samples: int) -> tuple[Any, np.ndarray]:
         """Check the `y` of a fit: what the outputs mean, and the samples' targets."""
 
     @abstractmethod
-    def _answers(self) -> Answers:
+    def _answers(self) -> Any:
         """What the outputs of the fitted network mean."""
 
     def _class_weights(
-        self, answers: Answers, targets: np.ndarray, weights: np.ndarray
+        self, answers: Any, targets: np.ndarray, weights: np.ndarray
     ) -> np.ndarray | None:
         """Weights of classes, where there are any."""
         return None
+
+    def _training_loss(self, answers: Any) -> Loss:
+        """What training makes small."""
+        return answers.loss
 
     # Training
 
@@ -86,7 +119,8 @@ class BaseScratchCNN(
     ) -> Self:
         """Check, split, train, commit."""
         owner, goes_on = type(self).__name__, None
-        settings, scorer = bind_settings(self), bind_scoring(self)
+        check_switches(self)
+        scorer = bind_scoring(self)
         data = read_data(self, X, y, sample_weight)
         held_out = read_validation(self, data, X_val, y_val, sample_weight_val)
         judge, size = None, 0
@@ -96,11 +130,19 @@ class BaseScratchCNN(
             size = held_out_size(data, self.validation_fraction, owner)
         if self.warm_start and hasattr(self, "weights_"):
             goes_on = "warm_start"
-        network, state = self._start(data, settings, goes_on)
+        settled = settle(
+            self,
+            data.input.shape,
+            len(data) - size,
+            to_its_end=not self.warm_start,
+            earlier=self.auto_params_ if goes_on else {},
+        )
+        settings = bind_settings(self, settled)
+        network, state = self._start(data, settled, settings, goes_on)
         state.judge_by(judge)
         if size:
             data, held_out = split(data, size, state.seed, owner)
-        model = self._model(network, data, goes_on)
+        model = self._model(network, data, settled, goes_on)
         judged = None if held_out is None else self._judged(model, held_out, scorer)
         with Interrupts() as interrupts:
             state, reason = self._train(model, data, judged, settings, state, interrupts)
@@ -110,15 +152,24 @@ class BaseScratchCNN(
 
     def _fit_part(self, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Self:
         """One pass, for ``partial_fit``."""
-        settings, _ = bind_settings(self, in_parts=True), bind_scoring(self)
+        check_switches(self)
+        bind_scoring(self)
         data = read_part(self, X, y, sample_weight, answers)
         goes_on = "partial_fit" if hasattr(self, "weights_") else None
-        network, state = self._start(data, settings, goes_on)
+        settled = settle(
+            self,
+            data.input.shape,
+            len(data),
+            to_its_end=False,
+            earlier=self.auto_params_ if goes_on else {},
+        )
+        settings = bind_settings(self, settled, in_parts=True)
+        network, state = self._start(data, settled, settings, goes_on)
         if not data.weights.total.any():
             return self
         state.judge_by(None)
-        model = self._model(network, data, goes_on)
-        samples = data.samples(model)
+        model = self._model(network, data, settled, goes_on)
+        samples = data.samples(model, model.loss)
         with Interrupts() as interrupts:
             with workers(interrupts) as threads:
                 state, reason = train(
@@ -130,11 +181,11 @@ class BaseScratchCNN(
         return self
 
     def _start(
-        self, data: Data, settings: Settings, goes_on: str | None
+        self, data: Data, settled: dict[str, Any], settings: Settings, goes_on: str | None
     ) -> tuple[Network, TrainingState]:
         """A new training, or the last one to go on with because of `goes_on`, in its dtype."""
         shape = data.input.shape
-        layers = bind_layers(self, shape, data.answers.n_outputs)
+        layers = bind_layers(self, settled, shape, data.answers)
         if self.dtype is None and goes_on is not None:
             dtype = self.network_.dtype
         else:
@@ -153,7 +204,7 @@ class BaseScratchCNN(
         else:  # fitted without warm_start: the weights are all there is
             state = self._new_state(network, settings)
             state.weights[...] = self.weights_
-            state.epoch = self.n_iter_
+            state.epoch, state.averaged = self.n_iter_, LONG_AVERAGED
             state.history = {
                 name: list(values)
                 for name, values in self.history_.items()
@@ -168,11 +219,14 @@ class BaseScratchCNN(
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         return new_state(network, settings.optimizer, seed)
 
-    def _model(self, network: Network, data: Data, goes_on: str | None) -> Model:
+    def _model(
+        self, network: Network, data: Data, settled: dict[str, Any], goes_on: str | None
+    ) -> Model:
         """Measure the training rows; going on, what the first ones measured stays."""
         channels = data.input.shape[0]
         if goes_on is not None:
-            scaling, answers = Scaling(self.input_mean_, self.input_scale_), self._answers()
+            scaling = Scaling(self.input_mean_, self.input_scale_)
+            answers = data.answers.resumed(self._answers())
         else:
             answers = data.answers.measured(data.targets, data.weights.total)
             if self.scale_input:
@@ -185,11 +239,13 @@ class BaseScratchCNN(
             answers=answers,
             names=data.input.names,
             data_format=data.input.data_format,
+            loss=self._training_loss(answers),
+            settled=settled,
         )
 
     def _judged(self, model: Model, held_out: Data, scorer: Callable | str | None) -> Validation:
         """The validation part, and its score by `scoring`."""
-        samples = held_out.samples(model)
+        samples = held_out.samples(model, model.answers.loss)
         if scorer is None:
             return Validation(samples)
         if isinstance(scorer, str):
@@ -216,7 +272,7 @@ class BaseScratchCNN(
         interrupts: Interrupts,
     ) -> tuple[TrainingState, str]:
         """Train with all who want to hear of it."""
-        samples = data.samples(model)
+        samples = data.samples(model, model.loss)
         visible: dict[str, Callable] = {
             "X": data.input.given,
             "y": lambda: data.y,
@@ -237,19 +293,15 @@ class BaseScratchCNN(
 
     def _warn(self, reason: str, state: TrainingState) -> None:
         if reason == "diverged":
-            warn(
+            warn_user(
                 f"Training diverged in epoch {state.epoch + 1}: its loss was not finite or more "
                 "than 1000 times the first. The weights of "
                 f"{'the epoch before' if state.epoch else 'the start'} are kept. Try a smaller "
                 "lr, a max_grad_norm, scaled input or smaller weights.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         elif reason == "interrupted":
-            warn(
-                f"Training was interrupted; the model of epoch {state.epoch} is kept.",
-                stacklevel=3,
-            )
+            warn_user(f"Training was interrupted; the model of epoch {state.epoch} is kept.")
 
     # The fitted model
 
@@ -285,6 +337,7 @@ class BaseScratchCNN(
                 list(history["validation_score"]) if self.early_stopping else None
             ),
             "history_": history,
+            "auto_params_": dict(model.settled),
             "_data_format": model.data_format,
         }
         if model.names is not None:
@@ -366,7 +419,7 @@ class BaseScratchCNN(
         Raises
         ------
         ValueError
-            Where names or shapes are others, or numbers not finite.
+            If names or shapes differ from these, or a number is not finite.
         """
         check_is_fitted(self)
         self.weights_ = packed(self.network_, arrays)

@@ -8,14 +8,16 @@ import numpy as np
 
 from skcnn._estimator.images import Input
 from skcnn._estimator.labels import Classes
+from skcnn._estimator.targets import Quantities
 from skcnn._estimator.weights import Weights
 from skcnn.batches import Samples, Scaling
+from skcnn.losses import Loss
 from skcnn.network import Network
 from skcnn.state import stream
 
 __all__ = ["Answers", "Data", "Model", "held_out_size", "split"]
 
-Answers: TypeAlias = Classes
+Answers: TypeAlias = Classes | Quantities
 """What the outputs of a network mean."""
 
 
@@ -32,6 +34,10 @@ class Model:
     names : ndarray of str or None
         Names of the features.
     data_format : {"channels_first", "channels_last"}
+    loss : Loss
+        What training makes small.
+    settled : dict
+        What the parameters that are "auto" mean.
     """
 
     network: Network
@@ -39,6 +45,8 @@ class Model:
     answers: Answers
     names: np.ndarray | None
     data_format: str
+    loss: Loss
+    settled: dict[str, Any]
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
@@ -76,14 +84,14 @@ class Data:
             weights=self.weights.subset(rows),
         )
 
-    def samples(self, model: Model) -> Samples:
+    def samples(self, model: Model, loss: Loss) -> Samples:
         """For the engine, as `model` takes them; weights of all there are are 1 on average."""
         images, dtype = self.input.images.with_scaling(model.scaling), model.network.dtype
         weights = self.weights.total
         if self.whole:
             weights = weights / weights.mean()
         targets = model.answers.encoded(self.targets, dtype)
-        return Samples(images, targets, weights.astype(dtype), model.answers.loss)
+        return Samples(images, targets, weights.astype(dtype), loss)
 
     @property
     def y(self) -> np.ndarray:

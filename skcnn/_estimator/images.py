@@ -1,23 +1,25 @@
 """From `X`, as users pass it, to images."""
 
 from dataclasses import dataclass, replace
-from math import isqrt
+from math import isqrt, prod
 from typing import Any
-from warnings import warn
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
+from skcnn._estimator.notices import warn_user
 from skcnn._hyperparameters import check_choice, check_int
 from skcnn.batches import Images
 from skcnn.layers._layer import Shape
 
 __all__ = ["Input", "read_fitted", "read_images", "read_like"]
 
-FORMS = "(n, features), (n, height, width) or (n, channels, height, width)"
-FORMS_LAST = "(n, features), (n, height, width) or (n, height, width, channels)"
+FORMS = "(n, features), (n, height, width) or, with the channels first or last, four axes"
+ORDERS = ["channels_first", "channels_last"]
+CHANNELS = (1, 3, 4)
+"""How many channels an image usually has."""
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
@@ -79,27 +81,17 @@ class Input:
 def read_images(X: Any, image_shape: Any, data_format: str, owner: str) -> Input:
     """Check the `X` of a first fit; `owner` is the estimator that errors name."""
     array = check_X(X, owner)
-    return Input(
-        X=X,
-        array=array,
-        names=feature_names(X),
-        data_format=data_format,
-        shape=check_image_shape(array, image_shape, data_format, owner),
-    )
+    shape, order = settle_shape(array, image_shape, data_format, owner)
+    return Input(X=X, array=array, names=feature_names(X), data_format=order, shape=shape)
 
 
 def read_like(X: Any, first: Input, name: str, owner: str) -> Input:
     """Check other images of the same shape and columns; errors call them `name`."""
     array, data_format = check_X(X, owner, name), first.data_format
-    if not same_shape(array, first.shape, data_format):
-        what = (
-            f"rows of {array.shape[1]} features"
-            if array.ndim == 2
-            else f"images of shape {image_shape_of(array, data_format)}"
-        )
+    if array.shape[1:] not in forms(first.shape, data_format):
         raise ValueError(
-            f"{owner}: {name} holds {what}, but X images of shape {first.shape} (channels, height, "
-            f"width), which are {int(np.prod(first.shape))} features."
+            f"{owner}: {name} holds {_described(array, data_format)}, but X images of shape "
+            f"{first.shape} (channels, height, width), which are {prod(first.shape)} features."
         )
     names = feature_names(X)
     if names is not None and first.names is not None and not np.array_equal(names, first.names):
@@ -113,20 +105,26 @@ def read_fitted(X: Any, estimator: Any) -> Input:
     Flat rows get scikit-learn's own messages for names and numbers of features.
     """
     owner, data_format = type(estimator).__name__, estimator._data_format
-    array = check_X(X, owner)
+    array, shape = check_X(X, owner), estimator.image_shape_
+    if array.shape[1:] not in forms(shape, data_format):
+        if array.shape in forms(shape, data_format)[1:]:
+            raise ValueError(
+                f"X has the shape {array.shape} of a single image, but {owner} takes an array of "
+                "images: pass X[np.newaxis]."
+            )
+        if array.ndim > 2:
+            raise ValueError(
+                f"X holds {_described(array, data_format)} (channels, height, width), but {owner} "
+                f"was fitted on images of shape {shape}."
+            )
     if array.ndim == 2:
         validate_data(estimator, X, reset=False, skip_check_array=True)
-    elif not same_shape(array, estimator.image_shape_, data_format):
-        raise ValueError(
-            f"X holds images of shape {image_shape_of(array, data_format)} (channels, height, "
-            f"width), but {owner} was fitted on images of shape {estimator.image_shape_}."
-        )
     return Input(
         X=X,
         array=array,
         names=getattr(estimator, "feature_names_in_", None),
         data_format=data_format,
-        shape=estimator.image_shape_,
+        shape=shape,
     )
 
 
@@ -151,8 +149,7 @@ def check_X(X: Any, owner: str, name: str = "X") -> np.ndarray:
         raise ValueError(f"{owner}: {name} must hold real numbers, got dtype {array.dtype}.")
     if array.ndim > 4:
         raise ValueError(
-            f"{owner}: {name} must have shape {FORMS} (or, with data_format='channels_last', "
-            f"{FORMS_LAST}), got {array.ndim} dimensions: {array.shape}."
+            f"{owner}: {name} must have shape {FORMS}, got {array.ndim} dimensions: {array.shape}."
         )
     if 0 in array.shape:
         raise ValueError(
@@ -161,96 +158,134 @@ def check_X(X: Any, owner: str, name: str = "X") -> np.ndarray:
     return array
 
 
-def check_image_shape(array: np.ndarray, image_shape: Any, data_format: str, owner: str) -> Shape:
-    """Find the (channels, height, width) of the images in `array`.
+def settle_shape(
+    array: np.ndarray, image_shape: Any, data_format: str, owner: str
+) -> tuple[Shape, str]:
+    """Find the (channels, height, width) of the images in `array`, and the order of their axes.
 
     Parameters
     ----------
     array : ndarray of 2, 3 or 4 dimensions
     image_shape : tuple of int or None
-        As the user gave it, in the order of `data_format`.
-    data_format : {"channels_first", "channels_last"}
+        As the user gave it.
+    data_format : {"auto", "channels_first", "channels_last"}
+        "auto" takes the last of four axes (of three in `image_shape`) for the
+        channels where it has 1, 3 or 4 entries, the first one has not, and the
+        last two differ.
     owner : str
 
     Returns
     -------
-    tuple of int
+    shape : tuple of int
+    order : {"channels_first", "channels_last"}
 
     Raises
     ------
     ValueError
         Where `image_shape` is no shape, or not that of the images.
+
+    Warns
+    -----
+    UserWarning
+        Where the axes could as well be in the other order, or rows look like
+        flattened colour images.
     """
-    check_choice(owner, "data_format", data_format, ["channels_first", "channels_last"])
+    check_choice(owner, "data_format", data_format, ["auto", *ORDERS])
     if image_shape is not None:
-        shape = _given_shape(image_shape, data_format, owner)
-        if not same_shape(array, shape, data_format):
-            raise ValueError(
-                f"{owner}: image_shape={image_shape!r} with data_format={data_format!r} does "
-                f"not match X, whose shape is {array.shape}."
-            )
-        return shape
+        return _given_shape(array, image_shape, data_format, owner)
     if array.ndim == 4:
-        if data_format == "channels_first" and array.shape[3] in (3, 4) and array.shape[1] > 4:
-            warn(
-                f"X has shape {array.shape}, which is taken as {array.shape[1]} channels of "
-                f"{array.shape[2]} x {array.shape[3]} pixels. If the channels are last, pass "
-                "data_format='channels_last'.",
-                UserWarning,
-                stacklevel=3,
-            )
-        return _channels_first(array.shape[1:], data_format)
+        axes, order = array.shape[1:], data_format
+        if order == "auto":
+            order, doubtful = _order(axes)
+            if doubtful:
+                last = " x ".join(map(str, axes[:2]))
+                warn_user(
+                    f"X has shape {array.shape}, which is taken as {axes[0]} channels of {axes[1]} "
+                    f"x {axes[2]} pixels. Pass data_format='channels_first' if that is right, or "
+                    f"data_format='channels_last' if they are {axes[2]} channels of {last} pixels."
+                )
+        return _channels_first(axes, order), order
+    order = "channels_first" if data_format == "auto" else data_format
     if array.ndim == 3:
-        return (1, *array.shape[1:])
+        return (1, *array.shape[1:]), order
     features = array.shape[1]
     side = isqrt(features)
     if side * side == features:
-        return 1, side, side
+        return (1, side, side), order
     side = isqrt(features // 3)
     if side >= 8 and features == 3 * side * side:
-        shape = (side, side, 3) if data_format == "channels_last" else (3, side, side)
-        warn(
-            f"X has {features} features, which looks like flattened colour images, but is "
-            f"taken as signals of that length. If they are images, pass image_shape={shape}.",
-            UserWarning,
-            stacklevel=3,
+        shape = (side, side, 3) if order == "channels_last" else (3, side, side)
+        warn_user(
+            f"X has {features} features, which looks like flattened colour images, but is taken "
+            f"as signals of that length. Pass image_shape={shape} if they are images, or "
+            f"image_shape=(1, {features}) if they are signals."
         )
-    return 1, 1, features
+    return (1, 1, features), order
 
 
-def _given_shape(image_shape: Any, data_format: str, owner: str) -> Shape:
-    order = "(height, width, channels)" if data_format == "channels_last" else (
-        "(channels, height, width)"
-    )  # fmt: skip
-    allowed = isinstance(image_shape, (tuple, list, np.ndarray)) and len(image_shape) in (2, 3)
+def _order(axes: Shape) -> tuple[str, bool]:
+    """What "auto" takes three axes for, and whether they could as well be the other order."""
+    first, last = axes[0] in CHANNELS, axes[2] in CHANNELS
+    equal = axes[1] == axes[2]
+    if last and not first and not equal:
+        return "channels_last", False
+    return "channels_first", last
+
+
+def _given_shape(
+    array: np.ndarray, image_shape: Any, data_format: str, owner: str
+) -> tuple[Shape, str]:
+    """The shape that the user gave, and the order of the axes, if `array` has such images."""
+    allowed = isinstance(image_shape, (tuple, list, np.ndarray)) and len(image_shape) in (1, 2, 3)
     if not allowed:
         raise ValueError(
-            f"{owner}: image_shape must be None, (height, width) or {order}, got {image_shape!r}."
+            f"{owner}: image_shape must be None, (length,), (height, width) or (channels, height, "
+            f"width), with the channels last where data_format says so, got {image_shape!r}."
         )
     sizes = tuple(
         check_int(owner, f"image_shape[{i}]", size, 1) for i, size in enumerate(image_shape)
     )
-    return (1, *sizes) if len(sizes) == 2 else _channels_first(sizes, data_format)
+    readings = []
+    for order in ORDERS if data_format == "auto" else [data_format]:
+        shape = _channels_first(sizes, order) if len(sizes) == 3 else (1, 1, *sizes)[-3:]
+        if array.shape[1:] in forms(shape, order):
+            readings.append((shape, order))
+    if not readings:
+        raise ValueError(
+            f"{owner}: image_shape={image_shape!r} with data_format={data_format!r} does not "
+            f"match X, whose shape is {array.shape}."
+        )
+    if len(readings) == 1 or len(sizes) < 3:
+        return readings[0]
+    order, doubtful = _order(sizes)
+    if doubtful:
+        warn_user(
+            f"image_shape={image_shape!r} is taken as {sizes[0]} channels of {sizes[1]} x "
+            f"{sizes[2]} pixels. Pass data_format='channels_first' if that is right, or "
+            "data_format='channels_last' if the channels are last."
+        )
+    return _channels_first(sizes, order), order
 
 
 def _channels_first(sizes: Shape, data_format: str) -> Shape:
     return (sizes[2], *sizes[:2]) if data_format == "channels_last" else sizes
 
 
-def same_shape(array: np.ndarray, shape: Shape, data_format: str) -> bool:
-    """Whether `array` holds images of this (channels, height, width), in any form."""
+def forms(shape: Shape, data_format: str) -> list[Shape]:
+    """The forms that one image may have: flat, all three axes, or without an axis of size 1."""
+    C, H, W = shape
+    axes = (H, W, C) if data_format == "channels_last" else shape
+    shorter = [axes[:i] + axes[i + 1 :] for i in range(3) if axes[i] == 1]
+    return [(C * H * W,), axes, *shorter]
+
+
+def _described(array: np.ndarray, data_format: str) -> str:
+    """What an array holds."""
     if array.ndim == 2:
-        return array.shape[1] == int(np.prod(shape))
-    if array.ndim == 3:
-        return shape == (1, *array.shape[1:])
-    return shape == _channels_first(array.shape[1:], data_format)
-
-
-def image_shape_of(array: np.ndarray, data_format: str) -> Shape:
-    """The (channels, height, width) of images that are no flat rows."""
-    if array.ndim == 3:
-        return (1, *array.shape[1:])
-    return _channels_first(array.shape[1:], data_format)
+        return f"rows of {array.shape[1]} features"
+    axes = array.shape[1:]
+    shape = (1, *axes) if array.ndim == 3 else _channels_first(axes, data_format)
+    return f"images of shape {shape}"
 
 
 def feature_names(X: Any) -> np.ndarray | None:

@@ -8,9 +8,11 @@ import numpy as np
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from skcnn._estimator.notices import warn_column
+from skcnn.initializers import Glorot, Initializer
 from skcnn.losses import LOSSES, Loss
 
-__all__ = ["Classes", "check_classes", "check_label_set", "is_matrix"]
+__all__ = ["Classes", "check_classes", "check_label_set", "is_matrix", "shape_of"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -37,6 +39,11 @@ class Classes:
     def history(self) -> list[str]:
         """Numbers that every epoch of training leaves."""
         return ["loss", "accuracy", "lr"]
+
+    @property
+    def initializer(self) -> Initializer:
+        """How the output layer starts."""
+        return Glorot()
 
     @property
     def n_outputs(self) -> int:
@@ -75,7 +82,7 @@ class Classes:
             what = f"a matrix of {len(self.labels)} labels" if self.several else "1D class labels"
             raise ValueError(
                 f"{owner}: {name} must be {what}, as known from {known}, got an array of shape "
-                f"{np.shape(y)}."
+                f"{shape_of(y)}."
             )
         if self.several:
             matrix = _check_labels(y, n_samples, name, owner)
@@ -135,6 +142,10 @@ class Classes:
         """What the loss takes."""
         return targets
 
+    def resumed(self, fitted: "Classes") -> "Classes":
+        """The same, for a training that goes on from those of a fitted model."""
+        return self
+
     def attributes(self) -> dict[str, Any]:
         """Fitted attributes."""
         return {"classes_": self.labels, "out_activation_": self.loss.activation}
@@ -190,10 +201,15 @@ def check_label_set(classes: Any, owner: str) -> np.ndarray:
     return labels
 
 
+def shape_of(y: Any) -> tuple[int, ...]:
+    """Shape of anything that NumPy makes an array of, or that says its shape itself."""
+    return y.shape if hasattr(y, "shape") else np.asarray(y).shape
+
+
 def is_matrix(y: Any) -> bool:
     """Whether `y` has two axes and more than one column, or is a sparse matrix."""
     try:
-        shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
+        shape = shape_of(y)
     except ValueError:  # rows of several lengths
         type_of_target(y, input_name="y")  # knows those that name the labels of each sample
         raise
@@ -202,7 +218,9 @@ def is_matrix(y: Any) -> bool:
 
 def _unique_labels(y: Any, n_samples: int, name: str, owner: str) -> tuple[np.ndarray, np.ndarray]:
     """The different labels, sorted, and every sample's number among them."""
-    y = column_or_1d(y, warn=True)
+    if len(shape_of(y)) == 2:
+        warn_column(name)
+    y = column_or_1d(y)
     try:
         y = check_array(
             y, dtype=None, ensure_2d=False, ensure_min_samples=0, estimator=owner, input_name=name

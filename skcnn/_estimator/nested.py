@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 
@@ -59,7 +59,7 @@ def replaced(value: Any, path: str, new: Any) -> Any:
 class NestedParameters(BaseEstimator):
     """``get_params`` and ``set_params`` that reach into layers and optimizers."""
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters.
 
         Parameters
@@ -78,7 +78,7 @@ class NestedParameters(BaseEstimator):
                 params.update(nested_parameters(name, value))
         return params
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters, nested ones too.
 
         Layers and optimizers are never changed: a nested name puts new ones,

@@ -1,13 +1,16 @@
 """Parameters, checked and turned into what the engine takes."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 
+from skcnn._estimator.data import Answers
 from skcnn._estimator.resources import working_memory
 from skcnn._hyperparameters import check_bool, check_choice, check_int, check_real
 from skcnn.architectures import cnn, with_output
-from skcnn.layers import Layer
+from skcnn.layers import Dense, Layer
 from skcnn.layers._layer import Shape
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSprop
@@ -29,6 +32,7 @@ __all__ = [
     "bind_dtype",
     "bind_layers",
     "bind_settings",
+    "check_switches",
     "packed",
 ]
 
@@ -40,6 +44,18 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "adagrad": AdaGrad(),
 }
 """Optimizers that have a name."""
+
+OF_CNN = (
+    "filters",
+    "kernel_size",
+    "pool_size",
+    "hidden_layer_sizes",
+    "activation",
+    "dropout",
+    "normalization",
+    "global_pool",
+)
+"""Parameters that build the network where there are no `layers`."""
 
 SCHEDULES: dict[str, Schedule] = {
     "constant": Constant(),
@@ -53,15 +69,8 @@ SCHEDULES: dict[str, Schedule] = {
 """Learning-rate schedules that have a name."""
 
 
-def bind_settings(estimator: Any, in_parts: bool = False) -> Settings:
-    """Check all parameters that need no data to be checked.
-
-    Parameters
-    ----------
-    estimator : estimator
-    in_parts : bool, default=False
-        Whether calls follow each other, through which schedules go on.
-    """
+def check_switches(estimator: Any) -> None:
+    """Check the parameters that say what a fit does at all."""
     owner = type(estimator).__name__
     check_bool(owner, "scale_input", estimator.scale_input)
     check_bool(owner, "early_stopping", estimator.early_stopping)
@@ -69,23 +78,45 @@ def bind_settings(estimator: Any, in_parts: bool = False) -> Settings:
     check_real(owner, "validation_fraction", estimator.validation_fraction, 0, 1, bounds="()")
     if not isinstance(estimator.verbose, (bool, np.bool_)):
         check_int(owner, "verbose", estimator.verbose, 0)
-    schedule = bind_schedule(owner, estimator.lr_schedule)
-    starts_anew = isinstance(estimator.lr_schedule, str) or schedule.open
+
+
+def bind_settings(estimator: Any, settled: Mapping[str, Any], in_parts: bool = False) -> Settings:
+    """How to train, by the parameters.
+
+    Parameters
+    ----------
+    estimator : estimator
+    settled : mapping
+        What those that are "auto" mean.
+    in_parts : bool, default=False
+        Whether calls follow each other, through which schedules go on.
+    """
+    owner = type(estimator).__name__
+    given = settled.get("lr_schedule", estimator.lr_schedule)
+    schedule = bind_schedule(owner, given)
+    starts_anew = isinstance(given, str) or schedule.open
     norm = estimator.max_grad_norm
     return Settings(
         optimizer=bind_optimizer(owner, estimator.optimizer),
-        lr=check_real(owner, "lr", estimator.lr, 0, bounds="()"),
+        lr=check_real(owner, "lr", settled.get("lr", estimator.lr), 0, bounds="()"),
         lr_schedule=schedule,
         restart_schedule=starts_anew and not in_parts,
         weight_decay=check_real(owner, "weight_decay", estimator.weight_decay, 0),
         max_grad_norm=(
             None if norm is None else check_real(owner, "max_grad_norm", norm, 0, bounds="()")
         ),
-        batch_size=check_int(owner, "batch_size", estimator.batch_size, 1),
-        max_iter=check_int(owner, "max_iter", estimator.max_iter, 1),
+        batch_size=check_int(
+            owner, "batch_size", settled.get("batch_size", estimator.batch_size), 1
+        ),
+        max_iter=check_int(owner, "max_iter", settled.get("max_iter", estimator.max_iter), 1),
         shuffle=check_bool(owner, "shuffle", estimator.shuffle),
-        tol=check_real(owner, "tol", estimator.tol, 0),
-        n_iter_no_change=check_int(owner, "n_iter_no_change", estimator.n_iter_no_change, 1),
+        tol=check_real(owner, "tol", settled.get("tol", estimator.tol), 0),
+        n_iter_no_change=check_int(
+            owner,
+            "n_iter_no_change",
+            settled.get("n_iter_no_change", estimator.n_iter_no_change),
+            1,
+        ),
         max_bytes=working_memory(),
     )
 
@@ -116,19 +147,14 @@ def bind_schedule(owner: str, schedule: Any) -> Schedule:
     return schedule
 
 
-def bind_layers(estimator: Any, shape: Shape, n_outputs: int) -> list[Layer]:
+def bind_layers(
+    estimator: Any, settled: Mapping[str, Any], shape: Shape, answers: Answers
+) -> list[Layer]:
     """The layers with the output layer, which takes vectors."""
     owner = type(estimator).__name__
     if estimator.layers is None:
         try:
-            layers = cnn(
-                estimator.filters,
-                estimator.kernel_size,
-                estimator.pool_size,
-                estimator.hidden_layer_sizes,
-                estimator.activation,
-                estimator.dropout,
-            )
+            layers = cnn(**{name: settled.get(name, getattr(estimator, name)) for name in OF_CNN})
         except ValueError as error:
             raise ValueError(str(error).replace("cnn:", f"{owner}:", 1)) from None
     elif isinstance(estimator.layers, (list, tuple)):
@@ -138,7 +164,8 @@ def bind_layers(estimator: Any, shape: Shape, n_outputs: int) -> list[Layer]:
             f"{owner}: layers must be None or a list of instances from skcnn.layers, "
             f"got {estimator.layers!r}."
         )
-    return with_output(layers, Network(layers, shape).output_shape, n_outputs)
+    *hidden, output = with_output(layers, Network(layers, shape).output_shape, answers.n_outputs)
+    return [*hidden, replace(cast(Dense, output), initializer=answers.initializer)]
 
 
 def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:

@@ -30,7 +30,9 @@ class Lines(Progress):
 
     def end(self, state: TrainingState, seconds: float, n_samples: int) -> bool:
         last = {name: values[-1] for name, values in state.history.items()}
-        line = f"Epoch {state.epoch}: loss {last['loss']:.6f}, accuracy {last['accuracy']:.4f}"
+        line = f"Epoch {state.epoch}: loss {last['loss']:.6f}"
+        if "accuracy" in last:
+            line += f", accuracy {last['accuracy']:.4f}"
         if "validation_score" in last:
             line += f", validation score {last['validation_score']:.4f}"
         print(f"{line}, {seconds:.2f} s, {n_samples / seconds:.0f} images/s")

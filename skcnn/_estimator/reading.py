@@ -51,9 +51,8 @@ def read_validation(
     by_class = data.weights.by_class
     total = weigh_by_class(weights, by_class, targets, owner)
     if not total.any():
-        raise ValueError(
-            f"{owner}: all weights of X_val (sample_weight_val times class_weight) are zero."
-        )
+        times = "" if by_class is None else " times class_weight"
+        raise ValueError(f"{owner}: all weights of X_val (sample_weight_val{times}) are zero.")
     given = None if sample_weight_val is None else weights
     return Data(
         input=images,
@@ -78,7 +77,8 @@ def read_part(estimator: Any, X: Any, y: Any, sample_weight: Any, answers: Answe
     if first and not total.any():
         raise ValueError(
             f"{owner}: the first call to partial_fit needs a sample of positive weight, but "
-            "the weights (sample_weight times class_weight) are all zero."
+            f"the weights (sample_weight{'' if by_class is None else ' times class_weight'}) "
+            "are all zero."
         )
     return Data(
         input=images,

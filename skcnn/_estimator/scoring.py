@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from skcnn._estimator.data import Data
 
@@ -14,12 +15,17 @@ __all__ = ["EpochScore", "bind_scoring"]
 
 
 def bind_scoring(estimator: Any) -> Callable | str | None:
-    """The scorer ``(estimator, X, y) -> number`` that `scoring` means; None and "loss" stay."""
+    """The scorer ``(estimator, X, y) -> number`` that `scoring` means.
+
+    None stays for the accuracy, which needs none, and "loss" stays.
+    """
     scoring = estimator.scoring
-    if scoring is None or (isinstance(scoring, str) and scoring == "loss"):
+    if scoring is None and is_classifier(estimator):  # whose accuracy the engine counts
+        return None
+    if isinstance(scoring, str) and scoring == "loss":
         return scoring
     reason = ""
-    if isinstance(scoring, str) or callable(scoring):
+    if scoring is None or isinstance(scoring, str) or callable(scoring):
         from sklearn.metrics import check_scoring  # takes longer than all of skcnn's own imports
 
         try:

@@ -91,9 +91,10 @@ def weigh_by_class(
                 product /= (product.max() or 1) if scaled else 1
             weights = weights * product
         if not np.isfinite(weights.sum()):
+            what = "sample_weight" if table is None else "sample_weight times class_weight"
             raise ValueError(
-                f"{owner}: the weights (sample_weight times class_weight) are too large to be "
-                "summed; only their ratios matter, so scale them down."
+                f"{owner}: the weights ({what}) are too large to be summed; only their ratios "
+                "matter, so scale them down."
             )
     return weights
 

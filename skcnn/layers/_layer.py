@@ -1,4 +1,4 @@
-"""What every layer can say of itself and do."""
+"""The interface of all layers."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
@@ -13,7 +13,7 @@ Params: TypeAlias = dict[str, np.ndarray]
 
 
 class Scratch(NamedTuple):
-    """An array that a layer wants beside its input and output.
+    """An array that a layer needs besides its input and output.
 
     Parameters
     ----------
@@ -32,17 +32,18 @@ class Scratch(NamedTuple):
 
 
 Wanted: TypeAlias = dict[str, Scratch | None]
-"""Arrays by name; None for one that is not wanted this time."""
+"""Arrays by name; None for one that is not needed this time."""
 
 
 class Layer(Hyperparameters, ABC):
-    """A layer: hyperparameters, shapes, and the mathematics of both directions.
+    """A layer: hyperparameters, shapes, and the mathematics of the forward and backward passes.
 
     Layers are frozen dataclasses that hold hyperparameters only. All arrays
-    come from outside, batch last: an image batch is ``(channels, height,
-    width, n)``, a batch of vectors ``(features, n)``. No array's former
-    content may be relied on. Anything is accepted at construction;
-    hyperparameters are checked by `output_shape`, when a network is built.
+    come from outside, batch last: an image batch is
+    ``(channels, height, width, n)``, a batch of vectors ``(features, n)``. The
+    previous content of an array must not be relied on. Anything is accepted at
+    construction; hyperparameters are checked by `output_shape`, when a network
+    is built.
 
     Attributes
     ----------
@@ -50,13 +51,13 @@ class Layer(Hyperparameters, ABC):
         Whether `backward` reads the input or the output of `forward`. (In
         `Conv2d` and `Dense` it is the input.)
     writes : {"new", "over_x", "view"}
-        Where the output is written: into an array of its own; wherever it is
-        told, over ``x`` too (elementwise layers, whose `backward` may get
-        ``dx`` and ``dy`` as one array); or nowhere, since it is ``x`` seen in
-        another shape.
+        Where the output is written: into an array of its own; into any array,
+        even over ``x`` (elementwise layers, whose `backward` may get ``dx`` and
+        ``dy`` as one array); or nowhere, since it is a view of ``x`` in another
+        shape.
     rectifies, takes_maximum : bool
         Whether the layer is ``max(x, 0)``; whether each of its outputs is the
-        largest of some inputs. The two may change places.
+        largest of some inputs. The two may be swapped.
     """
 
     reads_x: ClassVar[bool] = False
@@ -77,7 +78,7 @@ class Layer(Hyperparameters, ABC):
 
     @abstractmethod
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Shape that comes out for one sample of `input_shape`.
+        """Shape of the output for one sample of `input_shape`.
 
         Parameters
         ----------
@@ -91,7 +92,7 @@ class Layer(Hyperparameters, ABC):
         Raises
         ------
         ValueError
-            Where a hyperparameter is not allowed or does not fit the shape.
+            If a hyperparameter is not allowed or does not fit the shape.
         """
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
@@ -101,8 +102,18 @@ class Layer(Hyperparameters, ABC):
     def state_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Name and shape of every array that is learned without a gradient.
 
-        They stand among the parameters, and `backward` writes into `grads` what
-        they have to move by, against its sign and summed over the samples.
+        They are running averages and stand among the parameters. `backward`
+        writes into `grads` how far they are from what the samples say, ``state
+        - new``, times the weight of each sample and summed over the samples.
+        """
+        return {}
+
+    @property
+    def state_rates(self) -> dict[str, float]:
+        """By which part of that distance a mini-batch moves each of these arrays.
+
+        The first mini-batches move them further: the k-th at least by ``1 / k``,
+        so that they are averages from the start.
         """
         return {}
 
@@ -112,10 +123,10 @@ class Layer(Hyperparameters, ABC):
         return 1
 
     def init(self, params: Params, rng: np.random.Generator) -> None:
-        """Fill the arrays in place with where training starts."""
+        """Fill the arrays in place with their initial values."""
 
     def multiply_adds(self, input_shape: Shape) -> int:
-        """Multiply-adds of the matrix products, forward for one sample."""
+        """Multiply-adds of the matrix products in the forward pass of one sample."""
         return 0
 
     def reach(self, input_shape: Shape) -> tuple[Windows | TransposedWindows, ...] | None:
@@ -126,13 +137,13 @@ class Layer(Hyperparameters, ABC):
         return None
 
     def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
-        """Arrays wanted between or during `forward` and `backward`, by name.
+        """Arrays needed between or during `forward` and `backward`, by name.
 
         Parameters
         ----------
         input_shape : tuple of int
         dtype : dtype
-            What the network computes in.
+            Dtype that the network computes in.
         backward : bool
             Whether a backward pass will follow.
 
@@ -151,7 +162,7 @@ class Layer(Hyperparameters, ABC):
         weights: np.ndarray,
         scratch: Any,
     ) -> Any:
-        """Prepare for the passes over these arrays; what is returned is their `scratch`.
+        """Prepare for the passes over these arrays, which get the return value as `scratch`.
 
         Called once when the arrays of a batch size are laid out, so that the
         passes need not slice and reshape.
@@ -159,12 +170,12 @@ class Layer(Hyperparameters, ABC):
         Parameters
         ----------
         x, y, dx, dy : ndarray or None
-            What the passes will be called with. `dx` is None where it is not
-            needed, and `dy` too where no backward pass follows.
+            What the passes will be called with. `dx` is None if it is not
+            needed, and so is `dy` if no backward pass follows.
         weights : ndarray of shape (n,)
             Holds the weights of the samples whenever a pass in training begins.
         scratch : object
-            The arrays that `scratch` asked for, as attributes.
+            The arrays requested by `scratch`, as attributes.
         """
         return scratch
 
@@ -191,9 +202,9 @@ class Layer(Hyperparameters, ABC):
         grads: Params,
         scratch: Any,
     ) -> None:
-        """Write the gradient by `x` into `dx` and by the parameters into `grads`.
+        """Write the gradient with respect to `x` into `dx`, that of the parameters into `grads`.
 
-        `dy` may be overwritten. `dx` is None where it is not needed.
+        `dy` may be overwritten. `dx` is None if it is not needed.
         """
 
 

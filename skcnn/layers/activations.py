@@ -10,7 +10,7 @@ from skcnn.layers._layer import Layer, Scratch, Shape, Wanted
 
 
 class _Activation(Layer):
-    """The shape stays, and the output may be written over the input."""
+    """Keeps the shape, and may write its output over its input."""
 
     reads_y: ClassVar[bool] = True
     writes: ClassVar[Literal["new", "over_x", "view"]] = "over_x"
@@ -40,7 +40,7 @@ class ReLU(_Activation):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class LeakyReLU(_Activation):
-    """Rectifier that lets a part of the negative through, ``y = max(x, a x)``.
+    """Rectifier that lets a part of negative inputs through, ``y = max(x, a x)``.
 
     Maas, Hannun & Ng (2013), "Rectifier nonlinearities improve neural network
     acoustic models", section 2.
@@ -87,7 +87,7 @@ class ELU(_Activation):
     Parameters
     ----------
     alpha : float, default=1.0
-        ``-alpha`` is what very negative inputs become; above 0.
+        Very negative inputs become ``-alpha``; above 0.
 
     Examples
     --------
@@ -192,8 +192,8 @@ class GELU(_Activation):
         """``y = x g``, with the gate ``g = (1 + tanh(u)) / 2``, ``u = a x + b x³``.
 
         The slope is ``g + x g'``, with ``g' = 2 g (1 - g) (a + 3 b x²)``. From
-        ``|x| = 10`` on, ``g`` is 0 or 1 in any precision, so that ``x³`` needs
-        no larger ones.
+        ``|x| = 10`` on, ``g`` is 0 or 1 in any precision, so that larger ``x``
+        can be clipped before they are cubed.
         """
         a = (2 / np.pi) ** 0.5
         b = 0.044715 * a
@@ -217,7 +217,7 @@ class GELU(_Activation):
         np.multiply(x, gate, out=y)
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
-        """``dx = s dy``, with the slope ``s`` that `forward` kept: both need one ``tanh``."""
+        """``dx = s dy``, with the slope ``s`` that `forward` kept: one ``tanh`` serves both."""
         np.multiply(dy, scratch.slope, out=dx)
 
 
@@ -257,7 +257,7 @@ class SiLU(_Activation):
         np.multiply(x, gate, out=y)
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
-        """``dx = s dy``, with the slope ``s`` that `forward` kept: both need one ``tanh``."""
+        """``dx = s dy``, with the slope ``s`` that `forward` kept: one ``tanh`` serves both."""
         np.multiply(dy, scratch.slope, out=dx)
 
 
@@ -266,7 +266,7 @@ class Softmax(_Activation):
     """Positive numbers that sum to 1, ``y[i] = exp(x[i]) / Σ exp(x[j])``.
 
     The sum is over the features of a vector, or over the channels of an image
-    at each pixel. (`ScratchCNNClassifier` needs none behind its output layer:
+    at each pixel. (`ScratchCNNClassifier` needs none after its output layer:
     its loss and ``predict_proba`` contain one.)
 
     Examples

@@ -1,7 +1,7 @@
-"""Augmentation: in training every image is changed by chance, each in its own way.
+"""Augmentation: in training, every image is changed at random, independently of the others.
 
-At prediction these layers do nothing. They stand in front of the network, or
-wherever else an image is:
+At prediction these layers do nothing. They belong at the start of the network,
+or wherever else the input is an image:
 
 >>> from skcnn.layers import Conv2d
 >>> layers = [RandomCrop(2), RandomFlip(), Conv2d(16, 3)]
@@ -19,7 +19,7 @@ from skcnn.layers.windows import Frame
 
 
 class _Augmentation(Layer):
-    """Something is drawn for every sample, and kept where a backward pass follows."""
+    """Draws something for every sample, and keeps it if a backward pass follows."""
 
     writes: ClassVar[Literal["new", "over_x", "view"]] = "over_x"
 
@@ -35,9 +35,9 @@ class _Augmentation(Layer):
 class RandomCrop(_Augmentation):
     """Moves each image by up to `padding` pixels, in training only.
 
-    The image is padded with zeros (after the classifier's scaling of the input
-    a channel's mean) and cut to its old size again, at any of the places with
-    equal probability.
+    The image is padded with zeros (after the classifier's scaling of the input,
+    these are the channel's mean) and cropped to its original size, at any
+    position with equal probability.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ class RandomCrop(_Augmentation):
         paddings = check_pair("RandomCrop", "padding", self.padding, 0)
         if paddings[0] >= H or paddings[1] >= W:
             raise ValueError(
-                f"RandomCrop: padding must be smaller than the image {H} x {W}, lest nothing "
-                f"be left of it, got {self.padding!r}."
+                f"RandomCrop: padding must be smaller than the image {H} x {W}, so that "
+                f"part of it remains, got {self.padding!r}."
             )
         return paddings
 
@@ -119,7 +119,7 @@ class _Crops:
         self._samples = np.arange(n)
 
     def cut(self, image: np.ndarray, out: np.ndarray, offset: np.ndarray) -> None:
-        """Cut out of the padded `image` what starts at each sample's `offset`."""
+        """Crop the padded `image` from each sample's `offset` on."""
         padded, n = self._frame.array, image.shape[-1]
         self._frame.write(image)
         start = (offset[0] * padded.shape[2] + offset[1]) * n + self._samples
@@ -141,9 +141,9 @@ class RandomFlip(_Augmentation):
     Parameters
     ----------
     horizontal : bool, default=True
-        Whether left and right change places.
+        Whether to swap left and right.
     vertical : bool, default=False
-        Whether top and bottom do, independently of that.
+        Whether to swap top and bottom, independently of the former.
 
     Examples
     --------
@@ -159,9 +159,7 @@ class RandomFlip(_Augmentation):
         horizontal = check_bool("RandomFlip", "horizontal", self.horizontal)
         vertical = check_bool("RandomFlip", "vertical", self.vertical)
         if not (horizontal or vertical):
-            raise ValueError(
-                "RandomFlip: one of horizontal and vertical must be True, got False for both."
-            )
+            raise ValueError("RandomFlip: horizontal or vertical must be True, got False for both.")
         return [1] * vertical + [2] * horizontal
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -199,9 +197,9 @@ def _flip(image: np.ndarray, flipped: np.ndarray, axes: list[int]) -> None:
 class _Warp(_Augmentation):
     """A linear map of the plane around the image's centre.
 
-    Each pixel of the output is looked up where the inverse of the map says, by
-    bilinear interpolation between the four pixels around, with zeros outside
-    of the image.
+    Each pixel of the output is looked up at the point that the inverse of the
+    map gives, by bilinear interpolation between the four pixels around it, with
+    zeros outside the image.
     """
 
     @abstractmethod
@@ -301,9 +299,9 @@ class _Corners:
     def look_up(self, inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Where every pixel comes from, for each sample; each result is (H, W, n).
 
-        The first is the place of the upper left of the four pixels around, in a
-        flat channel; the others are how far below and how far to the right of
-        it the point lies, from 0 to 1.
+        The first is the place of the upper left of the four pixels around the
+        point, in a flat channel; the others are how far below and how far to
+        the right of that pixel the point lies, from 0 to 1.
         """
         rows, columns, down, right = self._rows, self._columns, self._down, self._right
         H, W, n = len(rows), columns.shape[1], inverse.shape[-1]
@@ -320,7 +318,7 @@ class _Corners:
 def _split(point: np.ndarray, size: int, whole: np.ndarray) -> np.ndarray:
     """Split positions into pixels, ``whole``, and the rest, which stays in `point`.
 
-    They are counted from the margin; what lies outside of it is drawn into it.
+    They are counted from the margin; those outside it are clipped to it.
     """
     np.clip(point, 0, size + 1, out=point)
     np.copyto(whole, point, casting="unsafe")  # rounds down, as nothing is negative
@@ -340,14 +338,14 @@ def _move(start: np.ndarray, end: np.ndarray, part: np.ndarray) -> None:
 class RandomScale(_Warp):
     """Enlarges or shrinks each image around its centre, in training only.
 
-    The image keeps its number of pixels; what is enlarged loses its border,
-    and what is shrunk gets one of zeros (after the classifier's scaling of the
-    input a channel's mean). Interpolation is bilinear.
+    The image keeps its number of pixels; when enlarged it loses its border, and
+    when shrunk it gets one of zeros (after the classifier's scaling of the
+    input, these are the channel's mean). Interpolation is bilinear.
 
     Parameters
     ----------
     factor : float
-        Sizes are drawn uniformly from ``[1 - factor, 1 + factor]``; in [0, 1).
+        Scales are drawn uniformly from ``[1 - factor, 1 + factor]``; in [0, 1).
 
     Examples
     --------
@@ -370,10 +368,10 @@ class RandomScale(_Warp):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class RandomRotation(_Warp):
-    """Turns each image around its centre, in training only.
+    """Rotates each image around its centre, in training only.
 
-    What comes in from outside is zero (after the classifier's scaling of the
-    input a channel's mean). Interpolation is bilinear.
+    Pixels from outside the image are zero (after the classifier's scaling of
+    the input, that is the channel's mean). Interpolation is bilinear.
 
     Parameters
     ----------

@@ -14,12 +14,12 @@ from skcnn.layers._layer import Layer, Params, Scratch, Shape, Wanted
 class BatchNorm(Layer):
     """Mean 0 and variance 1 for every channel or feature, then a learned scale and shift.
 
-    In training the moments are those of a *ghost batch* of `ghost_size`
-    samples (and of all their pixels), whatever the size of the mini-batch
-    (Hoffer et al. 2017, *Train longer, generalize better*, algorithm 1), each
-    sample counted by its weight. The last ghost batch may be smaller; a single
-    sample joins the one before, also when it is all that a last mini-batch
-    holds. At prediction it is the running moments (Ioffe & Szegedy 2015); their
+    In training the moments are those of a *ghost batch* of `ghost_size` samples
+    (over all of their pixels), whatever the size of the mini-batch (Hoffer et
+    al. 2017, *Train longer, generalize better*, algorithm 1), each sample
+    counted by its weight. The last ghost batch may be smaller; a single sample
+    left over joins the one before, even if it would be a mini-batch of its own.
+    At prediction, the running moments are used (Ioffe & Szegedy 2015). Their
     variance is the biased one, so that a weight of 2 is the same as a sample
     that occurs twice.
 
@@ -28,8 +28,9 @@ class BatchNorm(Layer):
     ghost_size : int, default=32
         Samples that are normalised together, at least 1.
     momentum : float, default=0.9
-        Share of the running moments that a mini-batch leaves as it is, in
-        [0, 1).
+        Fraction of the running moments that each mini-batch keeps, in [0, 1).
+        The k-th mini-batch keeps at most ``1 - 1/k`` of them, so that they are
+        averages of all there were until that is the larger.
     epsilon : float, default=1e-5
         Added to the variance, positive.
 
@@ -67,6 +68,10 @@ class BatchNorm(Layer):
     def state_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return {"running_mean": input_shape[:1], "running_variance": input_shape[:1]}
 
+    @property
+    def state_rates(self) -> dict[str, float]:
+        return dict.fromkeys(("running_mean", "running_variance"), 1 - self.momentum)
+
     def init(self, params: Params, rng: np.random.Generator) -> None:
         params["weight"][...] = params["running_variance"][...] = 1
         params["bias"][...] = params["running_mean"][...] = 0
@@ -84,9 +89,9 @@ class BatchNorm(Layer):
         """``y = γ (x - μ) / sqrt(σ² + ε) + β``, with the moments of each ghost batch.
 
         ``μ = Σ w x / Σ w`` and ``σ² = Σ w (x - μ)² / Σ w``, where ``w`` is a
-        sample's weight, the same for all its pixels. (A ghost batch that weighs
-        nothing is taken as if each weight were 1; nothing is learned from it.)
-        Without `training` these are the running moments.
+        sample's weight, the same for all its pixels. (If all weights of a ghost
+        batch are 0, they are taken as 1 here; nothing is learned from it.)
+        Without `training`, the running moments are used.
         """
         gamma, beta = params["weight"][:, None, None], params["bias"][:, None, None]
         if training:
@@ -110,11 +115,11 @@ class BatchNorm(Layer):
     def backward(self, dx, dy, x, y, params, grads, ghosts):
         """``dβ = Σ dy``, ``dγ = Σ dy x̂``, ``dx = γ/σ (dy - w (Σ dy + x̂ Σ dy x̂) / Σ w)``.
 
-        ``x̂ = (x - μ)/σ`` is the normalised input; the sums in ``dx`` run over a
-        ghost batch and its pixels. The moments depend on ``x`` in training
-        only; without it ``dx = γ/σ dy``. The running moments take part in no
-        gradient: theirs is what they have to move by, against its sign, times
-        the weight of the samples that say so.
+        ``x̂ = (x - μ)/σ`` is the normalised input; the sums in ``dx`` run over
+        a ghost batch and its pixels. The moments depend on ``x`` in training
+        only; otherwise ``dx = γ/σ dy``. The running moments have no gradient:
+        in its place they get their distance from the moments of each ghost
+        batch, times its weight.
         """
         gamma, centered, inverse = params["weight"][:, None, None], ghosts.centered, ghosts.inverse
         product = np.multiply(ghosts.dy, centered, out=ghosts.product)
@@ -124,11 +129,9 @@ class BatchNorm(Layer):
         np.add.reduce(dg, axis=1, out=grads["weight"])
         grads["running_mean"][...] = grads["running_variance"][...] = 0
         if ghosts.moments is not None:
-            share = (1 - self.momentum) * ghosts.weight
-            for name, moment in zip(
-                ("running_mean", "running_variance"), ghosts.moments, strict=True
-            ):
-                np.dot(params[name][:, None] - moment, share, out=grads[name])
+            mean, variance = ghosts.moments
+            for name, moment in (("running_mean", mean), ("running_variance", variance)):
+                np.dot(params[name][:, None] - moment, ghosts.weight, out=grads[name])
         if dx is None:
             return
         d_centered = ghosts.dy
@@ -147,11 +150,11 @@ class _Ghosts:
     ----------
     x, y, dx, dy, centered, product : ndarray of shape (C, H·W, n) or None
     weight : ndarray of shape (ghosts,)
-        What each ghost batch weighs.
+        Total weight of each ghost batch.
     w : ndarray of shape (n,)
-        The weights of the samples, but 1 in ghost batches that weigh nothing.
+        The weights of the samples, but 1 in ghost batches of total weight 0.
     numbers : ndarray of shape (ghosts,)
-        Sum of ``w`` over the samples and pixels of each.
+        Sum of ``w`` over the samples and pixels of each ghost batch.
     inverse : ndarray of shape (C, 1, n) or (C, 1, 1)
         ``1 / σ`` of the last forward pass.
     moments : tuple of ndarray or None
@@ -177,7 +180,7 @@ class _Ghosts:
         self.moments: Any = None
 
     def weigh(self) -> None:
-        """Look at the weights of the samples."""
+        """Read the weights of the samples."""
         self.weight = np.add.reduceat(self._weights, self._starts)
         self.w = self._weights
         if not self.weight.all():
@@ -194,5 +197,5 @@ class _Ghosts:
         return np.add.reduceat(values, self._starts, axis=1)
 
     def spread(self, values: np.ndarray) -> np.ndarray:
-        """What was found for each ghost batch at each of its samples, (C, ghosts) to (C, 1, n)."""
+        """The value of each ghost batch at each of its samples, (C, ghosts) to (C, 1, n)."""
         return values[:, None, self._ghost_of]

@@ -1,4 +1,4 @@
-"""Layers one behind another, bound to an input shape."""
+"""A sequence of layers, bound to an input shape."""
 
 from collections.abc import Sequence
 from dataclasses import is_dataclass
@@ -11,7 +11,7 @@ from skcnn.layers.memory import Plan
 
 
 class Chain:
-    """Layers one behind another, bound to an input shape.
+    """A sequence of layers, bound to an input shape.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class Chain:
     input_shape : tuple of int
         Shape of one sample.
     name : str, default="layers"
-        What errors call the layers.
+        Name of the layers in error messages.
 
     Attributes
     ----------
@@ -33,17 +33,17 @@ class Chain:
     step_shapes : tuple of tuple of int
         Shape of one sample before each step, and after the last.
     multiply_adds : int
-        Multiply-adds of the matrix products, forward for one sample.
+        Multiply-adds of the matrix products in the forward pass of one sample.
     samples_together : int
-        Micro-batches hold a multiple of so many samples.
+        Micro-batches hold a multiple of this many samples.
     draws : bool
         Whether any layer draws random numbers in training.
 
     Raises
     ------
     ValueError
-        Where something is no layer, or a layer has a hyperparameter that is
-        not allowed or does not fit what the layer before it gives.
+        If something is not a layer, or a hyperparameter of a layer is not
+        allowed or does not fit the output of the layer before it.
     """
 
     def __init__(self, layers: Sequence[Layer], input_shape: Shape, name: str = "layers") -> None:
@@ -83,8 +83,8 @@ class Chain:
     def nbytes_of_layers(self, plan: Plan) -> list[int]:
         """Bytes that the output and the scratch arrays of each layer take for one sample.
 
-        Together they take something else: layers share memory, and there are
-        the input and the gradients.
+        Together they take a different number: layers share memory, and the
+        input and the gradients are not counted here.
         """
         left = list(zip(self.steps, plan.nbytes_of_steps(), strict=True))
         found = []
@@ -99,7 +99,7 @@ def _pools_first(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
 
     Where a window has a positive pixel, both orders pick the same one; where it
     has none, both outputs and all gradients are 0. Neither layer has
-    parameters, so that those keep their numbers.
+    parameters, so that the numbering of the parameters stays the same.
     """
     steps = list(layers)
     for i in range(len(steps) - 1):

@@ -33,22 +33,23 @@ class Conv2d(Layer):
     stride : int or (int, int), default=1
         Step between two positions of the kernel.
     padding : int, (int, int) or "same", default=0
-        Zeros on each side of an axis. "same" pads so that ``ceil(size /
-        stride)`` positions come out, with the odd pixel after, as in Keras.
+        Zeros on each side of an axis. "same" pads so that there are
+        ``ceil(size / stride)`` positions, with an odd pixel after the image, as
+        in Keras.
     dilation : int or (int, int), default=1
         Step between two elements of the kernel (Yu & Koltun 2016).
     groups : int, default=1
-        Into how many groups of equal size the channels are cut; each filter
-        sees one of them (Krizhevsky et al. 2012). As many groups as channels
-        make the convolution depthwise.
+        Number of groups of equal size that the channels are divided into; each
+        filter sees one of them (Krizhevsky et al. 2012). As many groups as
+        channels make the convolution depthwise.
     bias : bool, default=True
         Whether a learned number is added to each filter's output.
     initializer : Initializer, default=He()
-        How the weights start; biases start at 0.
+        Initializer of the weights; biases start at 0.
     clip : bool, default=False
-        Shorten the kernel along an axis where its ends could meet no pixel at
-        all, instead of learning nothing there ("same" padding), or instead of
-        raising an error (other paddings).
+        Whether to shorten the kernel along an axis where its ends could not
+        meet any pixel, instead of learning nothing there ("same" padding) or
+        raising an error (other padding).
 
     Examples
     --------
@@ -151,10 +152,10 @@ class Conv2d(Layer):
 class ConvTranspose2d(Layer):
     """Transpose of a convolution, which enlarges an image.
 
-    It takes an image of the shape that ``Conv2d(channels, kernel_size, stride,
-    padding, dilation, groups)`` would make to the shape that this would have
-    made it from (Zeiler et al. 2010, *Deconvolutional networks*; Dumoulin &
-    Visin 2016, *A guide to convolution arithmetic for deep learning*, chapter
+    It maps an image of the output shape of
+    ``Conv2d(channels, kernel_size, stride, padding, dilation, groups)`` to one
+    of its input shape (Zeiler et al. 2010, *Deconvolutional networks*; Dumoulin
+    & Visin 2016, *A guide to convolution arithmetic for deep learning*, chapter
     4). Parameters, and the order of the weights, are those of PyTorch.
 
     Parameters
@@ -164,21 +165,23 @@ class ConvTranspose2d(Layer):
     kernel_size : int or (int, int)
         Height and width of the kernels.
     stride : int or (int, int), default=1
-        Step between what two neighbouring pixels of the input are spread over.
+        Step between the windows of the output that two neighbouring pixels of
+        the input are spread over.
     padding : int or (int, int), default=0
-        Pixels that are cut off on each side of the output.
+        Pixels that are cut off each side of the output.
     output_padding : int or (int, int), default=0
-        Rows and columns that the output has more, after the last ones; below
-        the larger of stride and dilation. Several sizes are convolved to the
-        same one if the stride is above 1; this says which of them is meant.
+        Rows and columns added after the last ones of the output; less than the
+        larger of stride and dilation. With a stride above 1, a convolution maps
+        several sizes to the same one; this selects one of them.
     dilation : int or (int, int), default=1
         Step between two elements of the kernel.
     groups : int, default=1
-        Into how many groups of equal size channels and filters are cut.
+        Number of groups of equal size that channels and filters are divided
+        into.
     bias : bool, default=True
         Whether a learned number is added to each channel of the output.
     initializer : Initializer, default=He()
-        How the weights start; biases start at 0.
+        Initializer of the weights; biases start at 0.
 
     Examples
     --------
@@ -228,7 +231,7 @@ class ConvTranspose2d(Layer):
         return height, width
 
     def _kernels(self, input_shape: Shape) -> Kernels:
-        """Those of the convolution whose transpose it is."""
+        """Kernels of the convolution that this is the transpose of."""
         G, (height, width) = self.groups, self._axes(input_shape)
         return Kernels(G, input_shape[0] // G, self.filters // G, height, width)
 

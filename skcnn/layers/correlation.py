@@ -24,7 +24,7 @@ MIN_PIECE = 64
 """Columns below which a product is not worth its call."""
 
 SUM_BYTES = 8 * 2**20
-"""What the products that sum up to one gradient may take at a time."""
+"""Bytes that the products that sum up to one gradient may take at a time."""
 
 
 class Kernels(NamedTuple):
@@ -33,11 +33,11 @@ class Kernels(NamedTuple):
     Parameters
     ----------
     groups : int
-        ``G``, into which channels and filters are cut.
+        ``G``, number of groups of channels and filters.
     filters : int
-        ``F``, in each group.
+        ``F``, number of filters in each group.
     channels : int
-        ``C``, of the image in each group.
+        ``C``, number of the image's channels in each group.
     height, width : Windows
         What the kernels see along both axes.
     """
@@ -76,7 +76,7 @@ class Kernels(NamedTuple):
         return before, max(0, last - h.positions + 1)
 
     def scratch(self, dtype: np.dtype, image: bool, kept: bool, transpose: bool) -> Wanted:
-        """What a `Correlation` needs beside the images.
+        """What a `Correlation` needs besides the images.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class Kernels(NamedTuple):
         image : bool
             Whether an image is unfolded.
         kept : bool
-            Whether it is unfolded in one call, and looked at in another.
+            Whether it is unfolded in one call, and read in another.
         transpose : bool
             Whether the transpose is applied.
         """
@@ -120,7 +120,8 @@ class Phase(NamedTuple):
         For each row, the rows of ``dy`` that it took part in; None where no
         row of the kernel meets them.
     dx : ndarray of shape (G, rows, pieces, C·KW, OW·n / pieces)
-        The gradient by their stripes. (Without a ``dy``, any shape.)
+        The gradient with respect to their stripes. (Without a ``dy``, any
+        shape.)
     """
 
     kernel_rows: slice
@@ -132,7 +133,7 @@ class Correlation:
     """``y = W ⋆ x``, bound to the arrays that it runs on.
 
     All images are batch last; `x` and `dx` are ``(G·C, H, W, n)``, `y` and `dy`
-    ``(G·F, OH, OW, n)``. Weights are ``(G·F, C, KH, KW)``. Each may be None where
+    ``(G·F, OH, OW, n)``. Weights are ``(G·F, C, KH, KW)``. Each may be None if
     the operations that need it are not used.
 
     Parameters
@@ -173,7 +174,7 @@ class Correlation:
         if x is not None:
             self._bind_image(x, scratch.padded)
         if y is not None:
-            # one matrix a row of y: (G, OH, pieces, F, OW·n / pieces)
+            # one matrix per row of y: (G, OH, pieces, F, OW·n / pieces)
             self.y = _windows(_by_rows(y, G), range(h.positions), 1, self.pieces)
         if dy is not None and x is not None:
             self._bind_gradient(dy)
@@ -204,7 +205,7 @@ class Correlation:
 
     def _bind_gradient(self, dy: np.ndarray) -> None:
         G, F, C, h, w = self.kernels
-        self.dyT = _by_rows(dy, G).swapaxes(2, 3)  # one matrix a row: (G, OH, OW·n, F)
+        self.dyT = _by_rows(dy, G).swapaxes(2, 3)  # one matrix per row: (G, OH, OW·n, F)
         at_once = max(1, SUM_BYTES // (dy.itemsize * G * F * C * h.extent * w.kernel))
         self.parts = [slice(i, i + at_once) for i in range(0, h.positions, at_once)]  # of OH
 
@@ -230,7 +231,8 @@ class Correlation:
     def _taps(self) -> tuple[list[tuple[np.ndarray, np.ndarray]], bool]:
         """Pixels that a column of the kernel meets, and their stripes, each (G, C, H, some, n).
 
-        Those that meet the most come first; whether they are all pixels.
+        Sorted by the number of pixels, most first; also returned is whether the
+        first are all pixels.
         """
         G, _, _, h, w = self.kernels
         pixels, stripes = _in_groups(self.dx, G), self.stripes[:, h.inside]
@@ -254,20 +256,20 @@ class Correlation:
         return Phase(kernel_rows, dy, _windows(dx, range(dx.shape[1]), 1, self.pieces))
 
     def unfold(self) -> None:
-        """Write the stripes of ``x``, which `forward` and `gradient` look at."""
+        """Write the stripes of ``x``, which `forward` and `gradient` read."""
         if self.stripes is not None:
             if self.frame is not None:
                 self.frame.write(self.x)
             np.copyto(self.stripes, self.shifts)
 
     def forward(self, W: np.ndarray) -> None:
-        """``y[f, p] = Σ W[f, c, i, j] x[c, p·stride + (i, j)·dilation]``, as one product a row."""
+        """``y[f, p] = Σ W[f, c, i, j] x[c, p·stride + (i, j)·dilation]``, one product per row."""
         W = self._by_group(W).transpose(0, 1, 3, 2, 4)  # (G, F, KH, C, KW)
         W = W.reshape(self.kernels.groups, 1, 1, self.kernels.filters, -1)
         np.matmul(W, self.windows, out=self.y)  # (F, KH·C·KW) @ (KH·C·KW, OW·n)
 
     def gradient(self, dW: np.ndarray) -> None:
-        """``dW[f, c, i, j] = Σ dy[f, p] x[c, p·stride + (i, j)·dilation]``, a product a row."""
+        """``dW[f, c, i, j] = Σ dy[f, p] x[c, p·stride + (i, j)·dilation]``, row by row."""
         G, F, C, h, w = self.kernels
         dW = dW.reshape(G, F, C, h.kernel, w.kernel).transpose(0, 3, 2, 4, 1)  # (G, KH, C, KW, F)
         for i, rows in enumerate(self.parts):
@@ -319,17 +321,17 @@ class Correlation:
 
 
 def _in_groups(image: np.ndarray, groups: int) -> np.ndarray:
-    """(channels, ...) as (groups, channels a group, ...)."""
+    """(channels, ...) as (groups, channels per group, ...)."""
     return image.reshape(groups, -1, *image.shape[1:])
 
 
 def _by_rows(image: np.ndarray, groups: int) -> np.ndarray:
-    """(channels, rows, columns, n) as (groups, rows, channels a group, columns·n)."""
+    """(channels, rows, columns, n) as (groups, rows, channels per group, columns·n)."""
     return _in_groups(image.reshape(*image.shape[:2], -1), groups).swapaxes(1, 2)
 
 
 def _windows(rows: np.ndarray, starts: range, height: int, pieces: int) -> np.ndarray:
-    """Every `height` rows on from `starts` as one matrix a piece, without a copy.
+    """The `height` rows from each of `starts` on, as one matrix per piece, without a copy.
 
     `rows` is (G, H, A, L), L contiguous; the result is (G, len(starts), pieces,
     height·A, L / pieces). Windows that overlap share their memory. With more
@@ -345,7 +347,7 @@ def _windows(rows: np.ndarray, starts: range, height: int, pieces: int) -> np.nd
 
 
 def _pieces(per_column: int, columns: int, n: int) -> int:
-    """Into how many equal pieces the `columns` of a row, of `n` samples each, are cut.
+    """Number of equal pieces that the `columns` of a row, of `n` samples each, are cut into.
 
     A long and narrow product spends much of its time packing its operands; in
     pieces of up to `SMALL_PRODUCT` it need not. Only whole columns are cut, so

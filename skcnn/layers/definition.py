@@ -1,4 +1,4 @@
-"""The convolution as its definition says it: short, slow, and what the fast one is tested against.
+"""The convolution as it is defined: short, slow, and the reference for tests of the fast one.
 
 Batches are ``(n, channels, height, width)``, as in courses and papers.
 
@@ -55,7 +55,7 @@ def convolve_backward(
     dY: np.ndarray, X: np.ndarray, W: np.ndarray, stride: int = 1, padding: int = 0,
     dilation: int = 1,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Derivatives of a loss by `X`, `W` and `b`, from that by the output, ``dY``.
+    """Gradients of a loss with respect to `X`, `W` and `b`, from that of the output, ``dY``.
 
     ``dW[f, c, i, j] = Σ dY[f, p, q] X[c, p·stride + i·dilation, q·stride + j·dilation]``,
     ``db[f] = Σ dY[f, p, q]``, and every pixel collects from all the windows it lies in:

@@ -1,4 +1,4 @@
-"""The fully connected layer, and the flattening that leads to it."""
+"""The fully connected layer, and the flattening before it."""
 
 from dataclasses import dataclass
 from math import prod
@@ -14,7 +14,7 @@ from skcnn.layers.windows import Windows
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Flatten(Layer):
-    """An image seen as one vector, ``(C, H, W)`` as ``(C·H·W,)``.
+    """An image as one vector, ``(C, H, W)`` as ``(C·H·W,)``.
 
     Examples
     --------
@@ -45,7 +45,7 @@ class Dense(Layer):
     bias : bool, default=True
         Whether a learned number is added to each output.
     initializer : Initializer, default=He()
-        How the weights start; biases start at 0.
+        Initializer of the weights; biases start at 0.
 
     Examples
     --------
@@ -103,7 +103,7 @@ class Dense(Layer):
 
 
 def check_initializer(owner: str, initializer: Initializer) -> None:
-    """Raise ``ValueError`` unless `initializer` is one, with sound hyperparameters."""
+    """Raise ``ValueError`` unless `initializer` is one, with valid hyperparameters."""
     if not isinstance(initializer, Initializer):
         raise ValueError(
             f"{owner}: initializer must be an instance from skcnn.initializers, "

@@ -13,8 +13,8 @@ from skcnn.layers._layer import Layer, Scratch, Shape, Wanted
 class Dropout(Layer):
     """Sets each number to zero with probability `rate`, in training only.
 
-    What is left is scaled by ``1 / (1 - rate)``, so that nothing changes at
-    prediction ("inverted" dropout; Srivastava et al. 2014, section 10).
+    The others are scaled by ``1 / (1 - rate)``, so that nothing has to change
+    at prediction ("inverted" dropout; Srivastava et al. 2014, section 10).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Normalisation by what neighbouring channels have at the same place."""
+"""Normalisation by the neighbouring channels at the same place."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,24 +13,24 @@ from skcnn.layers._layer import Layer, Scratch, Shape, Wanted, image_shape
 class LocalResponseNorm(Layer):
     """Divides each pixel by the strength of its own and the neighbouring channels.
 
-    ``y[c] = x[c] / (k + α Σ x[c']²)^β`` over all ``c'`` with ``|c' - c| ≤
-    size / 2`` that exist. This is the formula of Krizhevsky, Sutskever &
-    Hinton (2012), "ImageNet classification with deep convolutional neural
-    networks", section 3.3, with the defaults given there; ``α`` is not divided
-    by `size`, as some libraries do.
+    ``y[c] = x[c] / (k + α Σ x[c']²)^β`` over all ``c'`` with
+    ``|c' - c| ≤ size / 2`` that exist. This is the formula of Krizhevsky,
+    Sutskever & Hinton (2012), "ImageNet classification with deep convolutional
+    neural networks", section 3.3, with the defaults given there; ``α`` is not
+    divided by `size`, unlike in some libraries.
 
     Parameters
     ----------
     size : int, default=5
-        Number of channels in the sum. As in the paper, ``floor(size / 2)`` on
-        either side and the channel itself, so that an even `size` counts one
+        Number of channels in the sum: as in the paper, ``floor(size / 2)`` on
+        either side and the channel itself, so that an even `size` includes one
         more.
     alpha : float, default=1e-4
         Weight of the sum, at least 0.
     beta : float, default=0.75
         Exponent, at least 0.
     k : float, default=2.0
-        What is added to the sum, above 0.
+        Constant that is added to the sum, above 0.
 
     Examples
     --------

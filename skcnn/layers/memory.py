@@ -25,7 +25,7 @@ class Placed(NamedTuple):
     Parameters
     ----------
     place : int or None
-        Number of the place; None is not in this memory.
+        Number of the place; None for one that is not in this memory.
     shape : tuple of int
         Shape for one sample.
     dtype : dtype
@@ -55,9 +55,9 @@ class Plan:
     """Which arrays of a chain share a place, and how large each place is.
 
     What a backward pass will read has a place of its own. Everything else is
-    short-lived: activations that nobody reads again and the gradients
-    alternate between two places, and scratch arrays that live during one call
-    share a third.
+    short-lived: activations that are not read again and the gradients alternate
+    between two places, and scratch arrays that live during one call share a
+    third.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Plan:
     backward : bool
         Whether a backward pass follows.
     input_gradient : bool
-        Whether the gradient by the input is wanted.
+        Whether the gradient with respect to the input is needed.
     borrowed : bool, default=False
         Whether the input lies elsewhere, and nothing may be written over it.
 
@@ -77,7 +77,8 @@ class Plan:
     sizes : list of int
         Bytes of each place for one sample; first those of `TURNS` and `CALLS`.
     x, dx : list of Placed
-        The input of each step and the last output, and the gradients by them.
+        The input of each step and the last output, and the gradients with
+        respect to them.
     scratch : list of dict
         The scratch arrays of each step, None for those that it does without.
     first_trained : int
@@ -115,7 +116,7 @@ class Plan:
         x: np.ndarray | None = None,
         input_gradient: bool | None = None,
     ) -> "Arrays":
-        """The arrays of some samples.
+        """The arrays for a number of samples.
 
         Parameters
         ----------
@@ -124,10 +125,10 @@ class Plan:
         weights : ndarray of shape (n,)
             Where the layers find the weights of the samples.
         x : ndarray or None, default=None
-            The input, where it is borrowed.
+            The input, if it is borrowed.
         input_gradient : bool or None, default=None
-            False where the gradient by the input is not wanted after all; None
-            is what was planned.
+            False if the gradient with respect to the input is not needed after
+            all; None is what was planned.
 
         Returns
         -------
@@ -180,10 +181,11 @@ class Plan:
         return place
 
     def _groups(self) -> list[int]:
-        """Number activations, with one number for those that share memory.
+        """Number the activations, with one number for those that share memory.
 
-        A view shares its input's. So does a layer that may write over its
-        input, unless the layer that made the input, or itself, reads it again.
+        A view has its input's number. So has the output of a layer that may
+        write over its input, unless this layer, or the one that made the input,
+        reads it again.
         """
         groups, read_again = [0], self.borrowed
         for step in self.steps:
@@ -223,7 +225,7 @@ class Plan:
         if not self.backward:
             return places
         lowest = 0 if self.input_gradient else self.first_trained + 1
-        place = self.x[-1].place  # the gradient by the output must not lie over it
+        place = self.x[-1].place  # the gradient of the output must not lie over it
         for i in range(len(self.steps), lowest - 1, -1):
             nbytes = prod(self.shapes[i]) * self.dtype.itemsize
             if i == len(self.steps) or self.steps[i].writes == "new":
@@ -257,7 +259,7 @@ class Arrays:
     x : list of ndarray
         Input of every step, and at the end the output.
     dx : list of ndarray or None
-        Gradient by each of `x`; None where it is not wanted.
+        Gradient with respect to each of `x`; None if it is not needed.
     weights : ndarray of shape (n,)
         Weight of every sample; ones until others are written.
     """
@@ -279,8 +281,8 @@ class Arrays:
     ) -> None:
         """Fill ``x[1:]`` from ``x[0]``.
 
-        With `stop` only the steps before it run. Arrays share memory: of what
-        lies between, ``x[stop]`` is the one that can be relied on.
+        With `stop`, only the steps before it run. Arrays share memory: of those
+        in between, only ``x[stop]`` can be relied on.
         """
         x, bound = self.x, self._bound
         for i, step in enumerate(self._steps[:stop]):

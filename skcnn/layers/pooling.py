@@ -13,11 +13,11 @@ from skcnn.layers.windows import Frame, Windows
 class _Taps:
     """The windows of one batch, as slices of its arrays.
 
-    A window is pooled along its width first and along its height then. Each of
-    the two steps sees its input as one strided slice, a *tap*, for every
-    element of the window: tap ``j`` holds the ``j``-th pixel of all windows.
-    Padding along the width needs a copy of the image; along the height the
-    result of the first step is written between its margins.
+    A window is pooled along its width first, then along its height. Each of the
+    two steps sees its input as one strided slice, a *tap*, for every element of
+    the window: tap ``j`` holds the ``j``-th pixel of all windows. Padding along
+    the width needs a copy of the image; along the height the result of the
+    first step is written between its margins.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ def _taps(windows: Windows) -> list[slice]:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class _Pool2d(Layer):
-    """What maximum and mean share: the windows."""
+    """What max-pooling and mean-pooling have in common: the windows."""
 
     pool_size: int | tuple[int, int]
     stride: int | tuple[int, int] | None = None
@@ -86,7 +86,7 @@ class _Pool2d(Layer):
         if paddings[0] >= windows[0] or paddings[1] >= windows[1]:
             raise ValueError(
                 f"{name}: padding must be smaller than the window {windows[0]} x {windows[1]}, "
-                f"lest a window hold nothing else, got {self.padding!r}."
+                f"so that no window holds only padding, got {self.padding!r}."
             )
         padded = (sizes[0] + 2 * paddings[0], sizes[1] + 2 * paddings[1])
         if check_bool(name, "clip", self.clip):
@@ -136,10 +136,10 @@ class MaxPool2d(_Pool2d):
         Step between two windows; None is the size of the window.
     padding : int or (int, int), default=0
         Pixels added on each side of an axis, fewer than the window has. They
-        never are the maximum.
+        are never the maximum.
     clip : bool, default=False
-        Shorten the window to an axis that is shorter than it (padding
-        included), instead of raising an error.
+        Whether to shorten a window that is longer than an axis (padding
+        included) to that axis, instead of raising an error.
 
     Examples
     --------
@@ -173,8 +173,8 @@ class MaxPool2d(_Pool2d):
     def forward(self, x, y, params, taps, training, rng):
         """``y[p] = max x[p·stride + (i, j)]`` over the window's ``(i, j)``.
 
-        A tournament: the maximum so far meets one tap after the other, and
-        who won is kept. The earlier one wins a tie, so that the winner is the
+        A tournament: the maximum so far meets one tap after another, and the
+        winners are kept. The earlier one wins a tie, so that the winner is the
         first maximum of the window in row-major order. Padding is ``-∞``.
         """
         taps.pad(x, -np.inf)
@@ -185,7 +185,7 @@ class MaxPool2d(_Pool2d):
         """``dx[p·stride + (i, j)] += dy[p]`` where ``(i, j)`` won window ``p``."""
         scratch = taps.scratch
         if not taps.gapless_rows:
-            taps.rows.array[...] = 0  # now for the gradient by the rows' maxima
+            taps.rows.array[...] = 0  # now for the gradient of the rows' maxima
         _award(taps.y, dy, scratch.row_wins, scratch.share, taps.disjoint_rows)
         if not taps.gapless_columns:
             taps.d_image[...] = 0
@@ -236,11 +236,11 @@ class AvgPool2d(_Pool2d):
         Step between two windows; None is the size of the window.
     padding : int or (int, int), default=0
         Zeros added on each side of an axis, fewer than the window has. They
-        count: every window is divided by its full size, as PyTorch does by
-        default.
+        count: the sum over a window is divided by its full size, as in PyTorch
+        by default.
     clip : bool, default=False
-        Shorten the window to an axis that is shorter than it (padding
-        included), instead of raising an error.
+        Whether to shorten a window that is longer than an axis (padding
+        included) to that axis, instead of raising an error.
 
     Examples
     --------
@@ -260,7 +260,7 @@ class AvgPool2d(_Pool2d):
     def backward(self, dx, dy, x, y, params, grads, taps):
         """``dx[p·stride + (i, j)] += dy[p] / (KH·KW)`` for every ``(i, j)``."""
         dy *= 1 / taps.size
-        taps.rows.array[...] = 0  # now for the gradient by the rows' sums
+        taps.rows.array[...] = 0  # now for the gradient of the rows' sums
         for part in taps.y:
             part += dy
         taps.d_image[...] = 0
@@ -272,7 +272,7 @@ class AvgPool2d(_Pool2d):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class GlobalAvgPool2d(Layer):
-    """The mean of each channel, which makes a vector of an image of any size.
+    """The mean of each channel, which turns an image of any size into a vector.
 
     Lin, Chen & Yan (2014), "Network in network", section 3.2.
 

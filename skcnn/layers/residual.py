@@ -1,4 +1,4 @@
-"""Branches: what a block of layers adds to its input."""
+"""Residual blocks: layers whose output is added to their input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +18,11 @@ SHORTCUT = "shortcut"
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Residual(Layer):
-    """Adds what its layers make of the input to the input, ``y = f(x) + s(x)``.
+    """Adds the output of its layers to their input, ``y = f(x) + s(x)``.
 
     He, Zhang, Ren & Sun (2016), "Deep residual learning for image recognition",
-    equations 1 and 2. The rectifier that follows there is a layer of its own.
+    equations 1 and 2. The rectifier that follows in the paper is a layer of its
+    own.
 
     Its parameters are those of its layers, in their order, under names such as
     ``0.weight`` and ``shortcut.weight``.
@@ -31,8 +32,8 @@ class Residual(Layer):
     layers : list of Layer
         The branch ``f``, at least one layer.
     shortcut : Layer, list of Layer or None, default=None
-        The other branch ``s``, which has to make the same shape; None is the
-        input itself.
+        The other branch ``s``, whose output must have the same shape; None is
+        the input itself.
 
     Examples
     --------
@@ -68,7 +69,7 @@ class Residual(Layer):
 
     @property
     def named(self) -> list[tuple[str, Layer]]:
-        """All layers, under the names that those of their parameters begin with."""
+        """All layers, under the prefixes of their parameters' names."""
         if isinstance(self.shortcut, Layer):
             shortcut = [(SHORTCUT, self.shortcut)]
         else:
@@ -99,9 +100,9 @@ class Residual(Layer):
         added = branches[SHORTCUT].shapes[-1] if SHORTCUT in branches else input_shape
         if made != added:
             raise ValueError(
-                f"Residual: the layers make {made} of the input {input_shape}, but the shortcut "
-                f"{'is the input itself' if self.shortcut is None else f'makes {added}'}; both "
-                "must have one shape to be added."
+                f"Residual: the layers turn the input {input_shape} into {made}, but the shortcut "
+                f"{'is the input itself' if self.shortcut is None else f'turns it into {added}'}; "
+                "both must have the same shape to be added."
             )
         return made
 
@@ -112,6 +113,14 @@ class Residual(Layer):
     @property
     def decayed(self) -> tuple[str, ...]:
         return tuple(f"{inner}.{name}" for inner, layer in self.named for name in layer.decayed)
+
+    @property
+    def state_rates(self) -> dict[str, float]:
+        return {
+            f"{inner}.{name}": rate
+            for inner, layer in self.named
+            for name, rate in layer.state_rates.items()
+        }
 
     @property
     def samples_together(self) -> int:
@@ -152,7 +161,7 @@ class Residual(Layer):
         return wanted
 
     def plans(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> dict[str, Plan]:
-        """How the arrays of each branch share memory; the ``x`` they start from is not theirs."""
+        """How the arrays of each branch share memory; the ``x`` they start from is not included."""
         return {
             name: chain.plan(dtype, backward, input_gradient=backward, borrowed=True)
             for name, chain in self.branches(input_shape).items()
@@ -194,7 +203,7 @@ class Residual(Layer):
 
 def _back(branch: Arrays, dy: np.ndarray, params: list[Params], grads: list[Params]) -> None:
     """The backward pass through one branch, which may overwrite what it starts from."""
-    if branch.dx[-1] is not None:  # there is a parameter, or the gradient by the input is wanted
+    if branch.dx[-1] is not None:  # there is a parameter, or the gradient of the input is needed
         np.copyto(branch.dx[-1], dy)
         branch.backward(params, grads)
 
@@ -237,8 +246,8 @@ def _is_list(value: Any) -> bool:
 class PadChannels(Layer):
     """Keeps every `stride`-th pixel, and adds channels of zeros up to `filters`.
 
-    The shortcut without parameters for a block that changes the shape: option A
-    of He et al. (2016), section 4.2.
+    The parameter-free shortcut for a block that changes the shape: option A of
+    He et al. (2016), section 4.2.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """How windows lie along an axis, and arrays with a margin around an image.
 
-Everything that slides over an image knows it from here: convolution and
-pooling, their memory, and the receptive fields of a summary.
+Everything that slides over an image is based on these: convolution and pooling,
+their memory, and the receptive fields of a summary.
 """
 
 from typing import NamedTuple
@@ -60,7 +60,7 @@ class Windows(NamedTuple):
 
     @property
     def inside(self) -> slice:
-        """Where the unpadded pixels lie in the padded ones."""
+        """Where the unpadded pixels lie among the padded ones."""
         return slice(self.before, self.before + self.size)
 
     @property
@@ -96,11 +96,11 @@ class Windows(NamedTuple):
 
 
 class TransposedWindows(NamedTuple):
-    """The same windows, looked at from their pixels.
+    """The same windows, seen from their pixels.
 
-    What a transposed convolution makes: its input has a number for every
-    window, and its output one for every pixel, which depends on the windows
-    that hold it.
+    Those of a transposed convolution: its input has a number for every window,
+    and its output one for every pixel, which depends on the windows that hold
+    it.
 
     Parameters
     ----------

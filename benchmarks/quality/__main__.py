@@ -1,0 +1,85 @@
+"""How good the untouched default is, beside classifiers of scikit-learn as they come.
+
+Run ``python -m benchmarks.quality`` (needs the extra ``[quality]``, and Debian's
+``dataset-fashion-mnist`` for Fashion-MNIST; what is missing is left out).
+"""
+
+import argparse
+import json
+import sys
+from math import isnan
+from pathlib import Path
+
+from benchmarks.quality.contenders import CONTENDERS
+from benchmarks.quality.data import DATA_SETS, DataSet, Split
+from benchmarks.quality.measure import measure
+from benchmarks.quality.report import Results, plot, tables
+
+
+def _load(name: str, data: DataSet, seed: int) -> list[Split] | None:
+    try:
+        return data.load(seed)
+    except (ImportError, FileNotFoundError) as error:
+        if not data.needs:
+            raise
+        print(f"{name} is left out ({error}): {data.needs}", file=sys.stderr)
+        return None
+
+
+def run(names: list[str], contenders: list[str], seeds: int) -> Results:
+    """Measure everything; every result goes to standard error as it comes."""
+    results: Results = {}
+    for name in names:
+        row = {contender: [] for contender in contenders}
+        for seed in range(seeds):
+            splits = _load(name, DATA_SETS[name], seed)
+            if splits is None:
+                break
+            for contender in contenders:
+                scores = measure(CONTENDERS[contender], splits, seed)
+                row[contender].append(scores)
+                print(
+                    f"{name}, seed {seed}, {contender}: {scores.accuracy:.4f} "
+                    f"in {scores.seconds:.1f} s",
+                    file=sys.stderr,
+                )
+        else:
+            results[name] = row
+    return results
+
+
+def _plain(results: Results) -> dict:
+    """As JSON takes it, which has no NaN."""
+    return {
+        name: {
+            contender: [
+                {score: None if isnan(value) else value for score, value in s._asdict().items()}
+                for s in seeds
+            ]
+            for contender, seeds in row.items()
+        }
+        for name, row in results.items()
+    }
+
+
+def main() -> None:
+    """Measure, print, and write what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=2, help="how often, with other splits (2)")
+    parser.add_argument("--sets", nargs="+", choices=DATA_SETS, default=list(DATA_SETS))
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--json", help="file for all scores")
+    parser.add_argument("--plot", help="file for a picture")
+    arguments = parser.parse_args()
+    results = run(arguments.sets, arguments.contenders, arguments.seeds)
+    if not results:
+        sys.exit("No data set is there.")
+    print(tables(results))
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(_plain(results), indent=1))
+    if arguments.plot:
+        plot(results, arguments.plot)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Who takes part: classifiers as they come, with nothing but a seed."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from skcnn import ScratchCNNClassifier
+
+OURS = "skcnn"
+
+
+class Contender(NamedTuple):
+    """A classifier from a seed, and whether it wants flat rows."""
+
+    make: Callable[[int], ClassifierMixin]
+    flat: bool = True
+
+    def rows(self, X: np.ndarray) -> np.ndarray:
+        return X.reshape(len(X), -1) if self.flat else X
+
+
+CONTENDERS = {
+    OURS: Contender(lambda seed: ScratchCNNClassifier(random_state=seed), flat=False),
+    "SVC": Contender(lambda seed: SVC()),
+    "SVC, scaled": Contender(lambda seed: make_pipeline(StandardScaler(), SVC())),
+    "k-NN": Contender(lambda seed: KNeighborsClassifier()),
+    "forest": Contender(lambda seed: RandomForestClassifier(random_state=seed)),
+    "MLP": Contender(lambda seed: MLPClassifier(random_state=seed)),
+    "MLP, scaled": Contender(
+        lambda seed: make_pipeline(StandardScaler(), MLPClassifier(random_state=seed))
+    ),
+}

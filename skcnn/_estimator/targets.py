@@ -1,0 +1,170 @@
+"""From `y` to quantities, in a unit that networks learn well."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array, check_consistent_length
+
+from skcnn._estimator.labels import shape_of
+from skcnn._estimator.notices import warn_column
+from skcnn._hyperparameters import check_choice
+from skcnn.batches import Images, Scaling
+from skcnn.initializers import Initializer, Zeros
+from skcnn.losses import REGRESSION_LOSSES, RegressionLoss
+
+__all__ = ["Quantities", "bind_loss", "check_quantities", "n_quantities"]
+
+
+@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
+class Quantities:
+    """What the outputs of a regressor mean.
+
+    Parameters
+    ----------
+    loss : RegressionLoss
+    n_outputs : int
+        How many quantities a sample has.
+    flat : bool
+        Whether there is one, and `y` has one axis.
+    unit : Scaling or None, default=None
+        What is subtracted from every quantity, and what it is then divided by;
+        None as long as that is not known.
+    """
+
+    loss: RegressionLoss
+    n_outputs: int
+    flat: bool
+    unit: Scaling | None = None
+
+    @property
+    def history(self) -> list[str]:
+        """Numbers that every epoch of training leaves."""
+        return ["loss", "lr"]
+
+    @property
+    def initializer(self) -> Initializer:
+        """How the output layer starts: with predictions of the mean."""
+        return Zeros()
+
+    def check_same(self, other: "Quantities", what: str) -> None:
+        """Raise ``ValueError`` unless `other`, those of new data, fit to these."""
+        if self.n_outputs != other.n_outputs:
+            raise ValueError(
+                f"{what} can only go on with as many outputs: the model was fitted on "
+                f"{self.n_outputs}, y has {other.n_outputs}."
+            )
+        if self.loss.activation != other.loss.activation:
+            raise ValueError(
+                f"{what} cannot change between loss='poisson' and another one, which take the "
+                "targets in other units."
+            )
+
+    def read(self, y: Any, n_samples: int, name: str, known: str, owner: str) -> np.ndarray:
+        """Targets of more samples, called `name`, in as many columns as those of `known`."""
+        targets = check_quantities(y, n_samples, name, self.loss, owner)
+        if targets.shape[1] != self.n_outputs:
+            raise ValueError(
+                f"{owner}: {name} must have as many outputs as known from {known}, "
+                f"{self.n_outputs}, got {targets.shape[1]}."
+            )
+        return targets
+
+    def given(self, targets: np.ndarray) -> np.ndarray:
+        """The `y` that these targets come from."""
+        return targets[:, 0] if self.flat else targets
+
+    def check_weighted(self, targets: np.ndarray, weights: np.ndarray, owner: str) -> None:
+        """Raise ``ValueError`` where no sample has a positive weight."""
+        if not weights.any():
+            raise ValueError(f"{owner} needs a sample of positive weight, but all are zero.")
+
+    def lacking(self, targets: np.ndarray) -> str:
+        """What is too little in these to train on, or nothing."""
+        return "" if len(targets) else "nothing of positive weight"
+
+    def measured(self, targets: np.ndarray, weights: np.ndarray) -> "Quantities":
+        """The same in the unit of these targets: mean 0 and deviation 1, or mean 1."""
+        unit = Images(targets[:, :, np.newaxis, np.newaxis], False).measure(weights)
+        if self.loss.activation == "exp":
+            unit = Scaling(np.zeros_like(unit.mean), np.where(unit.mean > 0, unit.mean, 1))
+        return replace(self, unit=unit)
+
+    def resumed(self, fitted: "Quantities") -> "Quantities":
+        """The same, in the unit of a fitted model whose training goes on."""
+        return replace(self, unit=fitted.unit)
+
+    def encoded(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """What the loss takes."""
+        assert self.unit is not None
+        with np.errstate(over="ignore"):
+            return ((targets - self.unit.mean) / self.unit.deviation).astype(dtype)
+
+    def decoded(self, z: np.ndarray) -> np.ndarray:
+        """Predictions in the user's unit, from outputs of shape (outputs, n).
+
+        Numbers that leave float64 come out as the largest that do not.
+        """
+        assert self.unit is not None
+        with np.errstate(over="ignore"):
+            found = self.loss.predictions(z.astype(np.float64))
+            found = np.nan_to_num(found) * self.unit.deviation + self.unit.mean
+        return np.ascontiguousarray(self.given(np.nan_to_num(found)))
+
+    def attributes(self) -> dict[str, Any]:
+        """Fitted attributes."""
+        assert self.unit is not None
+        return {
+            "n_outputs_": self.n_outputs,
+            "out_activation_": self.loss.activation,
+            "target_mean_": np.array(self.unit.mean),
+            "target_scale_": np.array(self.unit.deviation),
+            "_flat_targets": self.flat,
+        }
+
+    def strata(self, targets: np.ndarray) -> None:
+        """There are no classes whose shares a split could keep."""
+
+    def fewest_held_out(self, targets: np.ndarray) -> int:
+        """Of a single sample there is no R²."""
+        return 2
+
+
+def bind_loss(estimator: Any) -> RegressionLoss:
+    """The loss that the parameter means."""
+    owner = type(estimator).__name__
+    return REGRESSION_LOSSES[check_choice(owner, "loss", estimator.loss, REGRESSION_LOSSES)]
+
+
+def check_quantities(
+    y: Any, n_samples: int, name: str, loss: RegressionLoss, owner: str
+) -> np.ndarray:
+    """Return `y`, which errors call `name`, as float64 with a column for each quantity.
+
+    Raises
+    ------
+    ValueError
+        For a missing `y`, another length than that of `X`, values that are no
+        finite numbers, and negative ones where the loss takes none.
+    """
+    if y is None:
+        raise ValueError(f"{owner} requires {name} to be passed, but the target {name} is None.")
+    y = check_array(
+        y, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, estimator=owner, input_name=name
+    )
+    check_consistent_length(np.empty((n_samples, 0)), y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        warn_column(name)
+    targets = y.reshape(len(y), -1)
+    if loss.activation == "exp" and (targets < 0).any():
+        raise ValueError(
+            f"{owner}: loss='poisson' needs targets that are not negative, but the minimum of "
+            f"{name} is {targets.min():g}."
+        )
+    return targets
+
+
+def n_quantities(y: Any) -> int:
+    """How many columns `y` has, 1 where it has one axis; it is not checked yet."""
+    shape = shape_of(y)
+    return shape[1] if len(shape) == 2 else 1

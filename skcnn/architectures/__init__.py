@@ -1,0 +1,29 @@
+"""Networks as functions that return the list of their layers.
+
+The output layer is never in the list: it is ``Dense(n_classes)``, and only
+``fit`` knows the classes.
+
+>>> from skcnn.architectures import cnn
+>>> cnn(filters=8, hidden_layer_sizes=())
+[Conv2d(filters=8, kernel_size=3, padding='same', clip=True), ReLU(), \
+MaxPool2d(pool_size=2, clip=True), Flatten()]
+"""
+
+from skcnn.architectures.blocks import cnn, recipe, with_output
+from skcnn.architectures.classic import (
+    alexnet,
+    lenet,
+    lenet5,
+    simple_cnn,
+    vgg11,
+    vgg13,
+    vgg16,
+    vgg19,
+)
+from skcnn.architectures.names import ACTIVATIONS
+from skcnn.architectures.residual import resnet, resnet18, resnet20, resnet34
+
+__all__ = [
+    "ACTIVATIONS", "alexnet", "cnn", "lenet", "lenet5", "recipe", "resnet", "resnet18", "resnet20",
+    "resnet34", "simple_cnn", "vgg11", "vgg13", "vgg16", "vgg19", "with_output",
+]  # fmt: skip

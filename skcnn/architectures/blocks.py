@@ -1,0 +1,214 @@
+"""The network that the estimators build for themselves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from skcnn._hyperparameters import check_bool, check_pair, check_real
+from skcnn.architectures.names import (
+    activation_layer,
+    initializer_for,
+    normalization_layers,
+    per_block,
+    sizes,
+)
+from skcnn.initializers import Glorot
+from skcnn.layers import (
+    BatchNorm,
+    Conv2d,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    Layer,
+    MaxPool2d,
+)
+from skcnn.layers._layer import Shape
+
+__all__ = ["cnn", "recipe", "with_output"]
+
+
+SMALL = 16
+"""Pixels along the longer side up to which two blocks leave few enough."""
+
+LONG = 200
+"""Length of signals from which they are pooled by more."""
+
+
+def cnn(
+    filters: int | Sequence[int] = (32, 64),
+    kernel_size: Any = 3,
+    pool_size: Any = 2,
+    hidden_layer_sizes: int | Sequence[int] = (128,),
+    activation: str | Layer = "relu",
+    dropout: float = 0.0,
+    normalization: str | Layer | None = None,
+    global_pool: bool = False,
+) -> list[Layer]:
+    """The network that the estimators build by default.
+
+    One block for each of `filters`: a convolution with "same" padding, the
+    normalization, the activation, and max-pooling. Then one dense layer with
+    activation and dropout for each of `hidden_layer_sizes`.
+    Kernels and windows are shortened along axes that are too short for them, so
+    that the network takes images of any size.
+
+    Parameters
+    ----------
+    filters : int or sequence of int, default=(32, 64)
+        Filters of the convolution in each block.
+    kernel_size : int, (int, int) or sequence of these, default=3
+        Height and width of the kernels. A sequence that contains pairs has one
+        entry per block.
+    pool_size : int, (int, int) or sequence of these, default=2
+        Height and width of the pooling windows; 1 for none. A sequence that
+        contains pairs has one entry per block.
+    hidden_layer_sizes : int or sequence of int, default=(128,)
+        Units of the dense layers; empty for none.
+    activation : str or Layer, default="relu"
+        Follows every convolution and hidden dense layer: "relu", "leaky_relu",
+        "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
+    dropout : float, default=0.0
+        Rate of the dropout after every hidden dense layer, in [0, 1).
+    normalization : {"batch"}, Layer or None, default=None
+        Follows every convolution, before the activation: "batch" for
+        `BatchNorm`, or a layer. Convolutions followed by a `BatchNorm`, which
+        has a bias itself, have none.
+    global_pool : bool, default=False
+        Whether to reduce each channel to its mean before the dense layers,
+        instead of making every pixel a feature. The last block then has no
+        max-pooling.
+
+    Returns
+    -------
+    list of Layer
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not allowed.
+
+    Examples
+    --------
+    >>> for layer in cnn(filters=8, hidden_layer_sizes=64):
+    ...     print(layer)
+    Conv2d(filters=8, kernel_size=3, padding='same', clip=True)
+    ReLU()
+    MaxPool2d(pool_size=2, clip=True)
+    Flatten()
+    Dense(units=64)
+    ReLU()
+    >>> for layer in cnn((8, 16), 7, 4, (), normalization="batch", global_pool=True):
+    ...     print(layer)
+    Conv2d(filters=8, kernel_size=7, padding='same', bias=False, clip=True)
+    BatchNorm()
+    ReLU()
+    MaxPool2d(pool_size=4, clip=True)
+    Conv2d(filters=16, kernel_size=7, padding='same', bias=False, clip=True)
+    BatchNorm()
+    ReLU()
+    GlobalAvgPool2d()
+    """
+    widths = sizes("filters", filters)
+    if not widths:
+        raise ValueError(
+            "cnn: filters must hold at least one int (for a network without convolutions "
+            f"pass layers), got {filters!r}."
+        )
+    units = sizes("hidden_layer_sizes", hidden_layer_sizes)
+    kernels = per_block("kernel_size", kernel_size, len(widths))
+    pools = per_block("pool_size", pool_size, len(widths))
+    check_real("cnn", "dropout", dropout, 0, 1)
+    nonlinearity = activation_layer(activation)
+    normalized = normalization_layers(normalization)
+    start = initializer_for(nonlinearity)
+    bias = not any(isinstance(layer, BatchNorm) for layer in normalized)
+    if check_bool("cnn", "global_pool", global_pool):
+        pools[-1] = 1
+
+    layers: list[Layer] = []
+    for width, kernel, pool in zip(widths, kernels, pools, strict=True):
+        layers += [Conv2d(width, kernel, padding="same", bias=bias, initializer=start, clip=True)]
+        layers += [*normalized, nonlinearity]
+        if check_pair("cnn", "pool_size", pool, 1) != (1, 1):
+            layers += [MaxPool2d(pool, clip=True)]
+    layers += [GlobalAvgPool2d() if global_pool else Flatten()]
+    for width in units:
+        layers += [Dense(width, initializer=start), nonlinearity]
+        if dropout > 0:
+            layers += [Dropout(dropout)]
+    return layers
+
+
+def recipe(image_shape: Shape) -> dict[str, Any]:
+    """What the estimators give to `cnn` where a parameter is "auto".
+
+    It depends on the shape of the images alone:
+
+    - Images get blocks of 3 x 3 convolutions with 24, 48 and 96 filters, or two
+      with 32 and 64 where both sides are at most 16 pixels, with poolings of 2,
+      and a hidden layer of 128 units.
+    - Signals (height or width 1) get blocks of convolutions of length 7 with 16,
+      32 and 64 filters, poolings of 2 between them, or of 4 from a length of
+      200 on, and global average pooling instead of a hidden layer.
+    - Both have batch normalisation.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (Channels, height, width).
+
+    Returns
+    -------
+    dict
+        Arguments of `cnn`.
+
+    Examples
+    --------
+    >>> recipe((1, 8, 8))["filters"], recipe((3, 32, 32))["filters"]
+    ((32, 64), (24, 48, 96))
+    >>> layers = cnn(**recipe((1, 1, 300)))
+    >>> layers[-1]
+    GlobalAvgPool2d()
+    """
+    _, height, width = image_shape
+    size = max(height, width)
+    if min(height, width) == 1:
+        return {
+            "filters": (16, 32, 64),
+            "kernel_size": 7,
+            "pool_size": 4 if size >= LONG else 2,
+            "hidden_layer_sizes": (),
+            "normalization": "batch",
+            "global_pool": True,
+        }
+    return {
+        "filters": (24, 48, 96) if size > SMALL else (32, 64),
+        "kernel_size": 3,
+        "pool_size": 2,
+        "hidden_layer_sizes": (128,),
+        "normalization": "batch",
+        "global_pool": False,
+    }
+
+
+def with_output(layers: Sequence[Layer], output_shape: Shape, n_classes: int) -> list[Layer]:
+    """The layers with the output layer that `ScratchCNNClassifier` adds to them.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    output_shape : tuple of int
+        Shape of one sample after the layers; images are flattened first.
+    n_classes : int
+
+    Returns
+    -------
+    list of Layer
+
+    Examples
+    --------
+    >>> with_output([], (3, 8, 8), 10)
+    [Flatten(), Dense(units=10, initializer=Glorot())]
+    """
+    flatten = [Flatten()] if len(output_shape) == 3 else []
+    return [*layers, *flatten, Dense(n_classes, initializer=Glorot())]

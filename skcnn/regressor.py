@@ -1,0 +1,465 @@
+"""The estimator of quantities: parameters in, fitted attributes out."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
+
+from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
+from skcnn._estimator.targets import Quantities, bind_loss, check_quantities, n_quantities
+from skcnn.batches import Scaling
+from skcnn.inference import outputs
+from skcnn.losses import REGRESSION_LOSSES
+
+__all__ = ["ScratchCNNRegressor"]
+
+
+class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
+    """Convolutional neural network that predicts quantities from small images and signals.
+
+    Targets are standardised for the training and predictions given back in
+    their unit, so that neither needs to be scaled. Layers, gradients and
+    optimizers are plain NumPy. As a transformer it computes the features that
+    the output layer sees.
+
+    Parameters
+    ----------
+    layers : list of Layer or None, default=None
+        Layers of the network without the output layer, which ``fit`` adds. If
+        None, they are built from `filters` to `dropout` by
+        `skcnn.architectures.cnn`; otherwise those parameters are ignored.
+    filters : "auto", int or sequence of int, default="auto"
+        Number of filters of the convolution in each block. "auto" is (24, 48,
+        96), or (32, 64) for images of at most 16 pixels a side, and (16, 32, 64)
+        for signals, whose height or width is 1.
+    kernel_size : "auto", int, (int, int) or sequence of these, default="auto"
+        Height and width of the kernels. A sequence that contains pairs has one
+        entry per block. "auto" is 3 for images and 7 for signals.
+    pool_size : "auto", int, (int, int) or sequence of these, default="auto"
+        Height and width of the max-pooling at the end of a block; 1 for none. A
+        sequence that contains pairs has one entry per block. "auto" is 2, and 4
+        for signals of 200 and more.
+    hidden_layer_sizes : "auto", int or sequence of int, default="auto"
+        Number of units of the dense layers after the blocks; empty for none.
+        "auto" is (128,) for images and none for signals.
+    activation : str or Layer, default="relu"
+        Activation after every convolution and hidden dense layer: "relu",
+        "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
+    dropout : float, default=0.0
+        Rate of the dropout after every hidden dense layer, in [0, 1).
+    image_shape : tuple of int or None, default=None
+        Shape of the images in flat rows: (height, width), (channels, height,
+        width) in the order of `data_format`, or (length,) of signals. With a
+        height of 1 it also reads signals of several channels, (n, channels,
+        length): six channels of 128 are ``image_shape=(6, 1, 128)``. None takes
+        a square number of features as one square channel and any other as a
+        signal.
+    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
+        Order of the axes in 4-D `X`, in flat rows and in `image_shape`. "auto"
+        takes the last of the axes for the channels where it has 1, 3 or 4
+        entries, the first one has not, and the last two differ; it warns where
+        both orders are likely. What the first fit settled is kept for
+        everything that follows.
+    scale_input : bool, default=True
+        Whether to standardise each channel by its mean and standard deviation
+        over the training rows.
+    normalization : "auto", "batch", Layer or None, default="auto"
+        Layer between every convolution and its activation: "batch" for
+        `skcnn.layers.BatchNorm`, another layer, or None for none. "auto" is
+        "batch".
+    global_pool : "auto" or bool, default="auto"
+        Whether each channel is averaged over all pixels after the blocks,
+        instead of flattened; the last block then has no max-pooling. "auto" is
+        True for signals.
+    loss : {"squared_error", "absolute_error", "huber", "poisson"}, default="squared_error"
+        Loss that is minimised, averaged over the outputs: half the squared
+        error, which leads to the mean; the absolute error, which leads to the
+        median; "huber", which is half the squared error for errors of up to one
+        standard deviation of the targets and linear beyond; or half the Poisson
+        deviance with a log link, for counts and other targets that are not
+        negative, with predictions that are positive.
+    optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad"} or Optimizer, default="adam"
+        Algorithm that updates the weights.
+    lr : "auto" or float, default="auto"
+        Learning rate, positive. "auto" is 8e-3, or 2e-3 if the rate is
+        constant.
+    lr_schedule : {"auto", "constant", "step", "exponential", "cosine", "one_cycle", "warm_up", \
+            "reduce_on_plateau"} or Schedule, default="auto"
+        Factor by which `lr` is multiplied as training proceeds. "auto" is
+        "one_cycle" if ``fit`` trains to the end, and "constant" with
+        `warm_start` and in ``partial_fit``, where the end is not known. A
+        schedule that is given by name, or as an instance from `skcnn.schedules`
+        without a length of its own, spans `max_iter` epochs and starts anew
+        with each ``fit``. Any other instance counts all epochs of the model, so
+        that training in parts with `warm_start` uses the same rates as training
+        at once.
+    weight_decay : float, default=3e-3
+        Strength of the L2 penalty: this multiple of the weights (not of the
+        biases) is added to their gradients. With "adamw" the weights are
+        multiplied by ``1 - lr * weight_decay`` in each step instead.
+    max_grad_norm : float or None, default=None
+        Maximum Euclidean norm of the gradient of a mini-batch (the mean over
+        its rows, before weight decay); larger gradients are scaled down to it.
+        None for no limit.
+    batch_size : "auto" or int, default="auto"
+        Number of samples in a mini-batch. "auto" is 32, or 64 from 3,000
+        rows on, or 128 from 10,000 rows on.
+    max_iter : "auto" or int, default="auto"
+        Maximum number of epochs; with `warm_start`, of further epochs. "auto"
+        is 15, or as many as it takes for 150 mini-batches.
+    shuffle : bool, default=True
+        Whether to shuffle the samples before each epoch.
+    tol : "auto" or float, default="auto"
+        Smallest improvement of the loss, or with `early_stopping` of the
+        validation score, that counts as one. "auto" is 1e-4.
+    n_iter_no_change : "auto" or int, default="auto"
+        Number of consecutive epochs without improvement after which training
+        stops. "auto" is 5 if the rate is constant; otherwise `max_iter`, so that
+        training runs to its end, or with `early_stopping` or a given `tol` a
+        tenth of `max_iter`, but at least 5.
+    early_stopping : bool, default=False
+        Whether to stop when the score on a validation part no longer improves,
+        and to keep the weights with the best score. The part is held out of the
+        training rows, unless `X_val` and `y_val` are passed to ``fit``; passing
+        them without ``early_stopping=True`` is an error, as in
+        `HistGradientBoostingClassifier`. Without early stopping nothing is held
+        out.
+    validation_fraction : float, default=0.1
+        Fraction of the training rows that `early_stopping` holds out, in (0,
+        1); at least two samples. Ignored if `X_val` is passed.
+    scoring : str, callable or None, default=None
+        Score that is computed after every epoch for `early_stopping`; greater
+        is better. None is that of the method `score`, R²; "loss" is the
+        negative loss, without weight decay; otherwise the name of a scorer (see
+        `sklearn.metrics.get_scorer_names`) or a callable ``(estimator, X, y) ->
+        number``. It is called with a fitted copy of this estimator and the
+        validation rows in the user's form (held-out rows are copied for it),
+        and with `sample_weight` if there are weights and its signature has that
+        name. If it raises, or its score is not a finite number, ``fit`` raises
+        a ValueError.
+    warm_start : bool, default=False
+        Whether ``fit`` continues the training where the last call ended, for up
+        to `max_iter` more epochs. All that this needs is then pickled with the
+        model (last weights, moments of the optimizer, counters), so that
+        training in parts, also in other processes, gives the same bits as
+        training at once. A different `scoring` or kind of validation part
+        starts a new search for the best epoch.
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial weights, the order of the samples, dropout and
+        the validation split.
+    dtype : {"float32", "float64"}, dtype or None, default=None
+        Floating-point type of the computation. If None, it is float64 for
+        float64 `X` and float32 otherwise; a training that is continued keeps
+        its type.
+    verbose : int, default=0
+        If 1, print a line per epoch.
+
+    Attributes
+    ----------
+    n_outputs_ : int
+        Number of quantities that are predicted.
+    out_activation_ : {"identity", "exp"}
+        Function that turns the network's outputs into predictions: "exp" if
+        `loss` is "poisson".
+    target_mean_, target_scale_ : ndarray of shape (n_outputs,)
+        What is subtracted from each target, and what it is then divided by:
+        mean and standard deviation (1 for a constant target), or 0 and the mean
+        with ``loss="poisson"``. They are weighted, and measured once, on the
+        training rows of the first ``fit`` or ``partial_fit``.
+    n_features_in_ : int
+        Number of values in an image, channels · height · width.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features. Defined only if `X` has feature names that are
+        all strings.
+    image_shape_ : tuple of int
+        (Channels, height, width) of the images.
+    input_mean_, input_scale_ : ndarray of shape (channels,)
+        What is subtracted from each channel, and what the result is divided by.
+    layers_ : list of Layer
+        The layers of the network, including the output layer.
+    network_ : Network
+        The layers, bound to the shape of the images.
+    weights_ : ndarray
+        All parameters, and the running moments of BatchNorm, in one flat
+        vector. ``network_.unpack(weights_)`` shows them by layer.
+    auto_params_ : dict
+        Values of the parameters that are "auto".
+    n_iter_ : int
+        Number of epochs the model was trained for.
+    loss_ : float
+        Loss of the last epoch.
+    loss_curve_ : list of float
+        Loss of each epoch.
+    best_loss_ : float or None
+        Smallest loss of an epoch; None with `early_stopping`.
+    validation_scores_ : list of float or None
+        Score on the validation part after each epoch; None without one.
+    history_ : dict of list
+        "loss" and "lr" (of the last mini-batch) of each epoch, and
+        with `early_stopping` "validation_loss" and "validation_score" (NaN for
+        earlier epochs that had none; a training that goes on without a
+        validation part drops them).
+
+    See Also
+    --------
+    ScratchCNNClassifier : Convolutional neural network that predicts classes.
+    sklearn.neural_network.MLPRegressor : Network of dense layers only.
+
+    Notes
+    -----
+    The loss in `history_` is the weighted mean over an epoch's mini-batches,
+    each before its step. It has no unit: targets are standardised (for
+    "poisson", divided by their mean), so that 0.5 is the squared error of a
+    model that always predicts the mean.
+
+    Predictions are float64 whatever the network computes in, since a date or a
+    large offset has more digits than float32.
+
+    The notes of `ScratchCNNClassifier` on `X`, schedules, callbacks and
+    pipelines apply here, too.
+
+    Examples
+    --------
+    How much ink there is on the left of a digit:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skcnn import ScratchCNNRegressor
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> ink = X.reshape(-1, 8, 8)[:, :, :4].sum(axis=(1, 2))
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, ink, random_state=0)
+    >>> reg = ScratchCNNRegressor(filters=(8, 16), max_iter=10, random_state=0)
+    >>> reg.fit(X_train, y_train).score(X_test, y_test) > 0.9
+    True
+    """
+
+    n_outputs_: int
+    _auto_tol = 1e-4
+
+    out_activation_: str
+    target_mean_: np.ndarray
+    target_scale_: np.ndarray
+    _flat_targets: bool
+
+    def __init__(
+        self,
+        layers=None,
+        *,
+        filters="auto",
+        kernel_size="auto",
+        pool_size="auto",
+        hidden_layer_sizes="auto",
+        activation="relu",
+        dropout=0.0,
+        image_shape=None,
+        data_format="auto",
+        scale_input=True,
+        normalization="auto",
+        global_pool="auto",
+        loss="squared_error",
+        optimizer="adam",
+        lr="auto",
+        lr_schedule="auto",
+        weight_decay=3e-3,
+        max_grad_norm=None,
+        batch_size="auto",
+        max_iter="auto",
+        shuffle=True,
+        tol="auto",
+        n_iter_no_change="auto",
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring=None,
+        warm_start=False,
+        random_state=None,
+        dtype=None,
+        verbose=0,
+    ):
+        self.layers = layers
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.pool_size = pool_size
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.image_shape = image_shape
+        self.data_format = data_format
+        self.scale_input = scale_input
+        self.normalization = normalization
+        self.global_pool = global_pool
+        self.loss = loss
+        self.optimizer = optimizer
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.dtype = dtype
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of shape (n, features), (n, height, width), (n, channels,
+            height, width) or (n, height, width, channels); see `data_format`.
+            Any numeric dtype.
+        y : array-like of shape (n,) or (n, n_outputs)
+            Target values, in any unit.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the samples, not negative.
+        X_val : array-like, default=None
+            Images to validate on, in any of the forms of `X`; nothing is then held
+            out of `X`. In a `Pipeline` with
+            ``transform_input=["X_val"]`` they are transformed as `X` is. A
+            search or cross-validation passes them to every fit unchanged, unless
+            there are as many as in `X`: then it takes them for a property of the
+            samples and splits them along with `X`.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their target values.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters and data that are not allowed, among them `X_val`
+            without `y_val` or without ``early_stopping=True``; nothing has
+            changed then.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When training diverged.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    @available_if(has_partial_fit)
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train with one pass over a part of the data, in mini-batches.
+
+        The first call on an unfitted model begins a training; any other
+        continues the one there is, whether it was begun by ``fit`` or by
+        ``partial_fit``. Not available with `early_stopping`, which needs to see
+        all data.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in any of the forms that `fit` takes. Mean and deviation of
+            images and targets are those of the first call, for good: it should
+            be given a fair sample.
+        y : array-like of shape (n,) or (n, n_outputs)
+            Target values.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the samples, not negative. Unlike in ``fit`` they are not
+            divided by their mean, which differs between parts. A part whose
+            weights are all 0 changes nothing.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For parameters and data that are not allowed, among them other
+            numbers of targets, images or networks than in earlier calls;
+            nothing has changed then.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When training diverged.
+
+        Notes
+        -----
+        A call counts as an epoch in `n_iter_`, in `history_` and for
+        `lr_schedule`: schedules continue from call to call, and one without a
+        length of its own takes `max_iter` calls for it.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skcnn import ScratchCNNRegressor
+        >>> X, _ = load_digits(return_X_y=True)
+        >>> ink = X[:, :32].sum(axis=1)
+        >>> reg = ScratchCNNRegressor(filters=8, lr=0.005, random_state=0)
+        >>> for start in range(0, 1500, 100):
+        ...     reg = reg.partial_fit(X[start : start + 100], ink[start : start + 100])
+        >>> reg.score(X[1500:], ink[1500:]) > 0.7
+        True
+        """
+        if hasattr(self, "weights_"):
+            n_outputs, flat = self.n_outputs_, self._flat_targets
+        else:
+            n_outputs = n_quantities(y)
+            flat = n_outputs == 1
+        answers = Quantities(loss=bind_loss(self), n_outputs=n_outputs, flat=flat)
+        return self._fit_part(X, y, sample_weight, answers)
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Predict target values.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in any of the forms that `fit` takes.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n,) or (n, n_outputs)
+            In the unit of the targets; of one axis where they had one, or a
+            single column.
+        """
+        z = self._infer(outputs, X)
+        return self._answers().decoded(z)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = self.loss == "poisson"
+        return tags
+
+    def _read_targets(self, y: Any, n_samples: int) -> tuple[Quantities, np.ndarray]:
+        loss = bind_loss(self)
+        targets = check_quantities(y, n_samples, "y", loss, type(self).__name__)
+        n_outputs = targets.shape[1]
+        return Quantities(loss=loss, n_outputs=n_outputs, flat=n_outputs == 1), targets
+
+    def _answers(self) -> Quantities:
+        loss = "poisson" if self.out_activation_ == "exp" else "squared_error"
+        return Quantities(
+            loss=REGRESSION_LOSSES[loss],  # any that makes the same predictions of outputs
+            n_outputs=self.n_outputs_,
+            flat=self._flat_targets,
+            unit=Scaling(self.target_mean_, self.target_scale_),
+        )

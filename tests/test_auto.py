@@ -1,0 +1,146 @@
+"""What "auto" means, and that it means the same as the values it settles on."""
+
+from math import ceil
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from skcnn import ScratchCNNClassifier, ScratchCNNRegressor, summary
+from skcnn.architectures import cnn, recipe
+from skcnn.layers import BatchNorm, Conv2d, GlobalAvgPool2d
+from tests.shared import DIGITS, LABELS
+
+TRAINING = {"lr", "lr_schedule", "batch_size", "max_iter", "tol", "n_iter_no_change"}
+NETWORK = {
+    "filters", "kernel_size", "pool_size", "hidden_layer_sizes", "normalization", "global_pool",
+}  # fmt: skip
+X, y = DIGITS[:80], LABELS[:80]
+SIGNALS = X.reshape(80, 1, 64)
+
+
+def untouched(**parameters):
+    return ScratchCNNClassifier(random_state=0, **parameters)
+
+
+@pytest.mark.parametrize("kind", [ScratchCNNClassifier, ScratchCNNRegressor])
+@pytest.mark.parametrize("data", [X, SIGNALS])
+def test_the_untouched_estimator_is_the_one_with_the_values_it_settled_on(kind, data):
+    default = kind(random_state=0).fit(data, y)
+    assert set(default.auto_params_) == TRAINING | NETWORK
+    explicit = kind(random_state=0, **default.auto_params_).fit(data, y)
+    assert np.array_equal(explicit.weights_, default.weights_)
+    assert explicit.auto_params_ == {}
+    assert default.get_params() == kind(random_state=0).get_params()
+    assert not hasattr(clone(default), "auto_params_")
+
+
+def test_the_network_depends_on_the_shape_of_the_images_alone():
+    for rows in (2, 80):
+        clf = untouched(max_iter=1).fit(X[:rows], np.arange(rows) % 2)
+        assert clf.layers_[:-1] == cnn(**recipe((1, 8, 8)))
+        clf = untouched(max_iter=1).fit(SIGNALS[:rows], np.arange(rows) % 2)
+        assert clf.layers_[:-1] == cnn(**recipe((1, 1, 64)))
+    kinds = [type(layer) for layer in clf.layers_]
+    assert GlobalAvgPool2d in kinds
+    assert BatchNorm in kinds
+    assert clf.summary() == summary(cnn(**recipe((1, 1, 64))), (1, 64), 2, dtype=np.float64)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 2), (1, 5, 1), (2, 2, 2), (4, 1, 250)])
+def test_the_network_takes_the_smallest_images(shape):
+    images = np.random.default_rng(0).random((10, *shape))
+    clf = untouched(max_iter=1, data_format="channels_first").fit(images, np.arange(10) % 2)
+    assert np.isfinite(clf.predict_proba(images)).all()
+
+
+@pytest.mark.parametrize("rows", [1, 5, 33, 80])
+def test_epochs_are_those_of_enough_steps(rows):
+    clf = ScratchCNNRegressor(filters=2, random_state=0).fit(X[:rows], y[:rows])
+    batch_size, epochs = clf.auto_params_["batch_size"], clf.auto_params_["max_iter"]
+    steps = ceil(rows / batch_size)
+    assert clf.n_iter_ == epochs
+    assert epochs >= 15
+    assert (epochs - 1) * steps < 150 <= epochs * steps or epochs == 15
+
+
+def test_many_rows_are_seen_fifteen_times():
+    clf = untouched(filters=2, hidden_layer_sizes=()).fit(
+        np.repeat(X, 60, axis=0), np.repeat(y, 60)
+    )
+    assert clf.auto_params_["max_iter"] == clf.n_iter_ == 15
+
+
+def test_held_out_rows_do_not_count():
+    clf = untouched(filters=2, early_stopping=True, n_iter_no_change=1000).fit(X, y)
+    steps = ceil((80 - 10) / clf.auto_params_["batch_size"])
+    assert clf.auto_params_["max_iter"] == ceil(150 / steps)
+
+
+def test_values_that_are_given_stay():
+    clf = untouched(
+        filters=4, kernel_size=5, pool_size=1, hidden_layer_sizes=(), normalization=None,
+        global_pool=False, lr=1e-3, lr_schedule="cosine", batch_size=50, max_iter=3, tol=0.1,
+        n_iter_no_change=2,
+    )  # fmt: skip
+    assert clf.fit(X, y).auto_params_ == {}
+    assert clf.layers_[0] == Conv2d(4, 5, padding="same", clip=True)
+    with_layers = untouched(layers=[Conv2d(2, 3)], max_iter=1).fit(X, y)
+    assert set(with_layers.auto_params_) == TRAINING - {"max_iter"}
+
+
+def test_the_rate_is_constant_where_the_end_is_not_known():
+    def rates(clf):
+        return clf.history_["lr"]
+
+    assert len(set(rates(untouched(filters=2).fit(X, y)))) > 10
+    warm = untouched(filters=2, warm_start=True, max_iter=3).fit(X, y)
+    assert rates(warm) == [warm.auto_params_["lr"]] * 3
+    part = untouched(filters=2).partial_fit(X, y, classes=range(10)).partial_fit(X, y)
+    assert rates(part) == [part.auto_params_["lr"]] * 2
+    assert warm.auto_params_["lr_schedule"] == part.auto_params_["lr_schedule"] == "constant"
+    going_on = untouched(filters=2).fit(X, y).partial_fit(X, y)
+    assert rates(going_on)[-1] == going_on.auto_params_["lr"] == warm.auto_params_["lr"]
+
+
+def test_halves_equal_the_whole_to_the_bit():
+    shared = {"filters": 4, "warm_start": True, "n_iter_no_change": 100}
+    whole = untouched(**shared, max_iter=6).fit(X, y)
+    halves = untouched(**shared, max_iter=3).fit(X, y).fit(X, y)
+    assert np.array_equal(whole.weights_, halves.weights_)
+
+
+def test_what_was_settled_is_kept_when_training_goes_on():
+    few = untouched(filters=2, warm_start=True).fit(X[:40], y[:40])
+    settled = {name: few.auto_params_[name] for name in ("batch_size", "max_iter")}
+    assert (
+        few.fit(np.repeat(X, 40, axis=0), np.repeat(y, 40)).auto_params_ | settled
+        == few.auto_params_
+    )
+    part = untouched(filters=2).partial_fit(X[:1], y[:1], classes=range(10))
+    settled = part.auto_params_
+    assert part.partial_fit(np.repeat(X, 40, axis=0), np.repeat(y, 40)).auto_params_ == settled
+
+
+def test_one_cycle_runs_to_its_end_unless_something_else_is_said():
+    constant_labels_are_learned_at_once = np.arange(80) % 2
+    images = np.repeat(constant_labels_are_learned_at_once, 16).reshape(80, 16).astype(float)
+
+    def epochs(**parameters):
+        clf = untouched(filters=2, max_iter=40, **parameters)
+        return clf.fit(images, constant_labels_are_learned_at_once).n_iter_
+
+    assert epochs() == 40
+    assert epochs(tol=0.01) < 40
+    assert epochs(n_iter_no_change=2, tol=0.01) < 40
+    assert epochs(early_stopping=True) < 40
+    assert epochs(lr_schedule="constant", tol=0.01) < 40
+
+
+def test_a_shape_is_needed_before_anything_is_built():
+    clf = untouched(filters="automatic")
+    with pytest.raises(ValueError, match="filters must be an int"):
+        clf.fit(X, y)
+    for name in TRAINING - {"lr_schedule"}:
+        with pytest.raises(ValueError, match=rf"{name} must be .*got None"):
+            untouched(**{name: None}).fit(X, y)

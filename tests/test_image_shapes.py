@@ -1,0 +1,159 @@
+"""What shapes of `X` mean: the order of the axes, signals, readings by `image_shape`."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from skcnn import ScratchCNNClassifier
+from skcnn.layers import Flatten
+from tests.shared import assert_same_model
+
+
+def quick(**parameters):
+    return ScratchCNNClassifier([Flatten()], max_iter=1, random_state=0, **parameters)
+
+
+def images(*shape):
+    return np.random.default_rng(0).random((12, *shape), dtype=np.float32)
+
+
+y = np.arange(12) % 2
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape"),
+    [  # the channels last where the last axis has 1, 3 or 4 entries and the first has not
+        ((28, 28, 1), (1, 28, 28)),
+        ((9, 7, 3), (3, 9, 7)),
+        ((9, 7, 4), (4, 9, 7)),
+        ((2, 9, 3), (3, 2, 9)),
+        # everything else channels first
+        ((1, 28, 28), (1, 28, 28)),
+        ((3, 9, 7), (3, 9, 7)),
+        ((4, 9, 2), (4, 9, 2)),
+        ((6, 1, 20), (6, 1, 20)),
+        ((9, 7, 2), (9, 7, 2)),
+        ((16, 5, 5), (16, 5, 5)),
+    ],
+)
+def test_the_order_of_four_axes(axes, shape):
+    assert quick().fit(images(*axes), y).image_shape_ == shape
+    rows = images(*axes).reshape(12, -1)
+    assert quick(image_shape=axes).fit(rows, y).image_shape_ == shape
+
+
+@pytest.mark.parametrize(
+    "axes", [(3, 9, 3), (1, 9, 4), (3, 5, 1), (9, 3, 3), (16, 1, 1), (4, 4, 4)]
+)
+def test_doubt_is_said_and_channels_are_first(axes):
+    with pytest.warns(UserWarning, match=r"Pass data_format='channels_first' if .*channels_last'"):
+        clf = quick().fit(images(*axes), y)
+    assert clf.image_shape_ == axes
+    with pytest.warns(UserWarning, match=r"image_shape=\(.*Pass data_format='channels_first'"):
+        quick(image_shape=axes).fit(images(*axes).reshape(12, -1), y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first = quick(data_format="channels_first").fit(images(*axes), y)
+        last = quick(data_format="channels_last").fit(images(*axes), y)
+    assert first.image_shape_ == axes
+    assert last.image_shape_ == (axes[2], *axes[:2])
+
+
+def test_warnings_point_at_the_line_of_the_user():
+    with pytest.warns(UserWarning, match="Pass data_format") as caught:
+        quick().fit(images(3, 9, 3), y)
+    assert caught[0].filename == __file__
+
+
+def test_what_was_settled_is_remembered():
+    X = images(9, 7, 3)
+    clf = quick().fit(X, y)
+    expected = clf.predict_proba(X)
+    assert np.array_equal(clf.predict_proba(X.reshape(12, -1)), expected)
+    with pytest.raises(ValueError, match=r"fitted on images of shape \(3, 9, 7\)"):
+        clf.predict(X.transpose(0, 3, 1, 2))
+    given = quick(image_shape=(9, 7, 3)).fit(X.reshape(12, -1), y)
+    assert np.array_equal(given.predict_proba(X), expected)
+    judged = quick(early_stopping=True).fit(X, y, X_val=X.reshape(12, -1), y_val=y)
+    assert judged.image_shape_ == (3, 9, 7)
+    part = quick().partial_fit(X, y, classes=[0, 1]).partial_fit(X.reshape(12, -1), y)
+    assert part.image_shape_ == (3, 9, 7)
+
+
+def test_both_orders_give_the_same_model():
+    X = images(9, 7, 3)
+    first = quick().fit(X.transpose(0, 3, 1, 2), y)
+    assert_same_model(first, quick().fit(X, y))
+
+
+@pytest.mark.parametrize(
+    ("given", "axes", "shape"),
+    [
+        ((300,), (300,), (1, 1, 300)),
+        ((1, 300), (300,), (1, 1, 300)),
+        ((300,), (1, 300), (1, 1, 300)),
+        ((6, 1, 20), (6, 20), (6, 1, 20)),
+        ((6, 1, 20), (120,), (6, 1, 20)),
+        ((6, 1, 20), (6, 1, 20), (6, 1, 20)),
+        ((4, 4), (1, 4, 4), (1, 4, 4)),
+        ((28, 1), (28, 1, 1), (1, 28, 1)),
+    ],
+)
+def test_readings_by_image_shape(given, axes, shape):
+    X = images(*axes)
+    clf = quick(image_shape=given).fit(X, y)
+    assert clf.image_shape_ == shape
+    assert clf.n_features_in_ == np.prod(shape)
+    flat = quick(image_shape=given).fit(X.reshape(12, -1), y)
+    assert_same_model(clf, flat)
+    assert np.array_equal(clf.predict_proba(X), flat.predict_proba(X.reshape(12, -1)))
+
+
+def test_six_channels_last_too():
+    X = images(20, 6)
+    clf = quick(image_shape=(1, 20, 6), data_format="channels_last").fit(X, y)
+    assert clf.image_shape_ == (6, 1, 20)
+    first = quick(image_shape=(6, 1, 20)).fit(np.ascontiguousarray(X.transpose(0, 2, 1)), y)
+    assert np.array_equal(
+        clf.predict_proba(X), first.predict_proba(np.ascontiguousarray(X.transpose(0, 2, 1)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "axes"),
+    [
+        ((3, 9, 7), (9, 3, 7)),
+        ((7, 9), (9, 7)),
+        ((6, 1, 20), (20, 6)),
+        ((299,), (300,)),
+        ((8, 8, 3), (3, 8, 8)),
+    ],
+)
+def test_image_shape_never_moves_axes(given, axes):
+    with pytest.raises(ValueError, match=r"does not match X, whose shape is \(12, "):
+        quick(image_shape=given).fit(images(*axes), y)
+
+
+@pytest.mark.parametrize("bad", [(), (1, 2, 3, 4), 300, "300", (0, 5), (2.5, 4)])
+def test_no_shapes(bad):
+    with pytest.raises(ValueError, match=r"image_shape"):
+        quick(image_shape=bad).fit(images(300), y)
+
+
+@pytest.mark.parametrize("axes", [(9, 7), (3, 9, 7), (9, 7, 3), (6, 1, 20)])
+def test_a_single_image_is_named(axes):
+    clf = quick().fit(images(*axes), y)
+    with pytest.raises(ValueError, match=r"shape of a single image|single image.*np.newaxis"):
+        clf.predict(images(*axes)[0])
+    assert clf.predict(images(*axes)[0][np.newaxis]).shape == (1,)
+
+
+def test_colour_rows_may_be_signals():
+    with pytest.warns(
+        UserWarning, match=r"image_shape=\(3, 10, 10\) if .*image_shape=\(1, 300\) if"
+    ):
+        quick().fit(images(300), y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert quick(image_shape=(1, 300)).fit(images(300), y).image_shape_ == (1, 1, 300)

@@ -1,0 +1,40 @@
+"""Warnings point at the line of the user's code, however deep in the package they arise."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from tests.shared import DIGITS, LABELS, quick
+
+X, y = DIGITS[:60], LABELS[:60]
+COLOUR = np.random.default_rng(0).random((60, 3 * 8 * 8))
+
+WARNED = {
+    "flattened colour": (UserWarning, lambda: quick().fit(COLOUR, y)),
+    "flattened colour, in parts": (
+        UserWarning, lambda: quick().partial_fit(COLOUR, y, range(10)),
+    ),
+    "a column": (DataConversionWarning, lambda: quick().fit(X, y[:, np.newaxis])),
+    "diverged": (
+        ConvergenceWarning, lambda: quick(optimizer="sgd", lr=1e30).fit(X, y),
+    ),
+    "diverged, in parts": (
+        ConvergenceWarning,
+        lambda: quick(optimizer="sgd", lr=1e30, batch_size=8).partial_fit(X, y, range(10)),
+    ),
+    "through fit_transform": (UserWarning, lambda: quick().fit_transform(COLOUR, y)),
+    "in a pipeline": (
+        UserWarning, lambda: make_pipeline(FunctionTransformer(), quick()).fit(COLOUR, y),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WARNED)
+def test_warnings_point_at_the_users_line(what):
+    category, call = WARNED[what]
+    with pytest.warns(category) as caught:
+        call()
+    assert [warning.filename for warning in caught] == [__file__]
+    assert caught[0].lineno == call.__code__.co_firstlineno
