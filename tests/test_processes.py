@@ -364,7 +364,7 @@ def test_seventy_workers_are_killed_at_any_moment():
     leaves_nothing(process.pid, workers)
     reader.join()
     process.stderr.close()
-    assert len({line for line in found if line.endswith("\n")}) == 1
+    assert len({line for line in found if len(line) == 4001}) == 1  # the last may be cut off
 
 
 @pytest.mark.slow
