@@ -16,9 +16,6 @@ class Result:
     """
 
     work: str
-    must: float | None = None
-    aim: float | None = None
-    against: str = ""
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
     def ratio(self, name: str) -> float:

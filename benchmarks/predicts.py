@@ -1,4 +1,4 @@
-"""Prediction with LeNet, in batches of several sizes."""
+"""Prediction, in batches of several sizes."""
 
 from collections.abc import Callable
 
@@ -10,14 +10,13 @@ from benchmarks.fits import data
 from benchmarks.networks import CASES, as_torch
 from skcnn import ScratchCNNClassifier
 
-BATCHES = (1, 32, 512)
-MUST, AIM = 1.0, 1.5
-SKORCH_MUST, SKORCH_AIM = 2.0, 3.0
+WORKS = (("LeNet", 1), ("LeNet", 32), ("LeNet", 512), ("two blocks", 512))
+"""Networks and batch sizes."""
 
 
-def contenders(batch_size: int) -> dict[str, Callable[[], object]]:
+def contenders(name: str, batch_size: int) -> dict[str, Callable[[], object]]:
     """All that predict; each call goes over about 512 images, in batches."""
-    case = CASES["LeNet"]
+    case = CASES[name]
     X, y = data(case, 600)
     clf = ScratchCNNClassifier(layers=list(case.layers), max_iter=1, random_state=0).fit(X, y)
     model = as_torch(case).eval()

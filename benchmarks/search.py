@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 
-MUST, AIM = 3.0, 5.0
 LR = [1e-3, 2e-3, 4e-3]
 FILTERS = [(8, 16), (16, 32), (32, 32)]
 EPOCHS, BATCH_SIZE = 10, 64

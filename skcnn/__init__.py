@@ -1,9 +1,33 @@
 """Convolutional neural networks that are scikit-learn estimators, in NumPy."""
 
-from skcnn._summary import summary
-from skcnn.classifier import ScratchCNNClassifier
-from skcnn.regressor import ScratchCNNRegressor
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skcnn._summary import summary
+    from skcnn.classifier import ScratchCNNClassifier
+    from skcnn.regressor import ScratchCNNRegressor
 
 __all__ = ["ScratchCNNClassifier", "ScratchCNNRegressor", "summary", "__version__"]
 
 __version__ = "0.2.0.dev0"
+
+_HOMES = {
+    "ScratchCNNClassifier": "skcnn.classifier",
+    "ScratchCNNRegressor": "skcnn.regressor",
+    "summary": "skcnn._summary",
+}
+"""Where the public names live; they are imported when they are asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import on demand, lest worker processes load scikit-learn for the engine's sake."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

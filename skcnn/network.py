@@ -23,6 +23,12 @@ SMALL_BYTES = 4 * 2**20
 WORTH_A_THREAD = 12 * 10**6
 """Multiply-adds in float32, or half as many in float64: about a millisecond forward and back."""
 
+WORTH_SHARING = 3 * 10**9
+"""Multiply-adds in float32, forward: training on them takes about half a second."""
+
+SHARED_BY = {32: 2, 64: 4, 256: 8}
+"""Into how many micro-batches mini-batches from a size on are cut where processes may help."""
+
 
 class Network:
     """Layers bound to an input shape.
@@ -339,6 +345,37 @@ class Network:
         if parts % 2 and work >= WORTH_A_THREAD:
             parts += 1
         return min(ceil(n / parts / together) * together, n)
+
+    def worth_sharing(self, n_samples: int) -> bool:
+        """Whether an epoch over so many samples takes about half a second, on one core.
+
+        Mini-batches are cut more finely then, which takes a single thread up to
+        a tenth longer, so that several processes have work. Like the size of
+        micro-batches, it depends on the network, its dtype and the samples' number alone.
+        """
+        return self.multiply_adds * self.dtype.itemsize / 4 * n_samples >= WORTH_SHARING
+
+    def finer(self, n_samples: int, size: int) -> int:
+        """Cut a mini-batch into 2, 4 or 8 micro-batches, or a multiple of that.
+
+        Two from 32 samples on, four from 64 and eight from 256; and whole ghost
+        batches where samples are normalised together.
+
+        Parameters
+        ----------
+        n_samples : int
+            In the mini-batch.
+        size : int
+            What is enough for one process.
+
+        Returns
+        -------
+        int
+            Samples in a micro-batch, at most `size`.
+        """
+        share = max((parts for least, parts in SHARED_BY.items() if n_samples >= least), default=1)
+        parts, together = ceil(ceil(n_samples / size) / share) * share, self.samples_together
+        return min(ceil(n_samples / parts / together) * together, size)
 
     def micro_batches(self, n_samples: int, size: int) -> list[slice]:
         """Cut ``range(n_samples)`` into micro-batches of `size`, the last one smaller.

@@ -1,29 +1,52 @@
 """One pass over the samples: mini-batches, micro-batches, and the steps of the weights."""
 
-from collections.abc import Iterator
-from math import inf, sqrt
+import time
 from typing import Any
 
 import numpy as np
 
 from skcnn.batches import Samples
+from skcnn.board import GRADIENTS, Task
+from skcnn.crew import Crew
+from skcnn.gradients import Gradient
 from skcnn.network import Network
+from skcnn.pace import Pace
 from skcnn.settings import Settings
 from skcnn.state import TrainingState, stream
+from skcnn.updates import Step, Update, cut, norm, squares
 from skcnn.workers import Workers
-from skcnn.workspace import Workspace
 
 __all__ = ["Passes"]
 
-CHUNK = 2**16
-"""Parameters that the optimizer moves at a time."""
+WORTH_STARTING = 2.0
+"""Seconds that a training must still take for processes to be started."""
+
+WORTH_ASKING = 0.25
+"""The same where processes are there already."""
+
+MEASURED = 0.05
+"""Seconds of training from which that is estimated."""
 
 
 class Passes:
     """Passes over the samples, with all memory they need.
 
-    Every worker has a workspace and a gradient of its own; the first
+    Every thread has a workspace and a gradient of its own; the first
     micro-batch of a mini-batch writes its gradient straight into the total.
+    Where others are there to help, a `Crew` does the work of a mini-batch.
+
+    Parameters
+    ----------
+    network : Network
+    samples : Samples
+    settings : Settings
+    workers : Workers
+    schedule_start : int
+        The epoch that schedules count from.
+    finely : bool, default=False
+        Whether mini-batches are cut so that several processes have work.
+    epochs : int, default=0
+        How many passes there will be, to judge whether processes are worth it.
     """
 
     def __init__(
@@ -33,39 +56,64 @@ class Passes:
         settings: Settings,
         workers: Workers,
         schedule_start: int,
+        finely: bool = False,
+        epochs: int = 0,
     ) -> None:
         self.network, self.samples = network, samples
         self.settings, self.workers = settings, workers
         self.schedule_start = schedule_start
         self.draws = network.chain.draws
-        self.batch_size = min(settings.batch_size, len(samples))
-        self.size = network.micro_batch_size(self.batch_size, settings.max_bytes)
+        batch_size = min(settings.batch_size, len(samples))
+        self.size = network.micro_batch_size(batch_size, settings.max_bytes)
+        if finely:
+            self.size = network.finer(batch_size, self.size)
         joined = network.samples_together > 1  # a single sample may join a batch
         self.capacity = self.size + joined
-        self.cuts = network.micro_batches(len(samples), self.batch_size)
-        self.workspaces: dict[int, Workspace] = {}
+        self.cuts = network.micro_batches(len(samples), batch_size)
+        self.update = Update(network, settings)
+        self.gradients: dict[int, Gradient] = {}
         self.total = np.empty(network.vector_size, network.dtype)
         self.total_grads = network.unpack(self.total)
-        n = network.n_parameters
-        self.chunks = [slice(i, min(i + CHUNK, n)) for i in range(0, n, CHUNK)]
         self.parts: dict[int, np.ndarray] = {}
         self.part_grads: dict[int, list[Any]] = {}
+        self.crew: Crew | None = None
+        self.pace = Pace()
+        self.n_batches, self.n_done = epochs * len(self.cuts), 0
+        self.seconds = self.began = 0.0
+        if workers.hire is not None and workers.n_workers > 1 and self.size < batch_size:
+            self.crew = Crew(
+                network, samples, settings, self.size, self.capacity, workers.hire,
+                workers.n_workers - 1, workers.check,
+            )  # fmt: skip
+
+    def __enter__(self) -> "Passes":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self.crew is not None:
+            self.crew.close()
 
     def epoch(self, state: TrainingState) -> tuple[float, float, float]:
         """One pass over all samples; returns mean loss, accuracy and the last rate."""
         loss = correct = weight = 0.0
-        params = self.network.unpack(state.weights)
+        order = self._order(state)
+        if self.crew is not None:
+            self.crew.new_order(order)
         rates = self._rates(state)
-        for batch, (rows, lr) in enumerate(zip(self._batches(state), rates, strict=True)):
-            weights = self.samples.weights[rows]
-            total = float(weights.sum(dtype=np.float64))
-            if total == 0:  # nothing to learn here, not even to forget
-                continue
-            batch_loss, batch_correct = self._gradient(state, params, batch, rows, weights)
-            if state.first_loss is None:
-                state.first_loss = batch_loss / total
-            loss, correct, weight = loss + batch_loss, correct + batch_correct, weight + total
-            self._step(state, len(rows), total, lr)
+        self.began = time.perf_counter() - self.seconds
+        for batch, (part, lr) in enumerate(zip(self.cuts, rates, strict=True)):
+            rows = order[part]
+            total = float(self.samples.weights[rows].sum(dtype=np.float64))
+            if total != 0:  # otherwise nothing to learn here, not even to forget
+                state.step += 1
+                state.averaged += 1
+                step = Step(state.step, lr, 1 / len(rows), total, state.averaged)
+                batch_loss, batch_correct = self._learn(state, batch, part, order, step)
+                if state.first_loss is None:
+                    state.first_loss = batch_loss / total
+                loss, correct, weight = loss + batch_loss, correct + batch_correct, weight + total
+            self.n_done += 1
+        self.seconds = time.perf_counter() - self.began
         return (loss / weight, correct / weight, lr) if weight else (0.0, 0.0, lr)
 
     def _rates(self, state: TrainingState) -> list[float]:
@@ -76,41 +124,62 @@ class Passes:
         multiplier, max_iter = settings.lr_schedule.multiplier, settings.max_iter
         return [settings.lr * float(multiplier(epoch + i / n, max_iter, history)) for i in range(n)]
 
-    def _batches(self, state: TrainingState) -> Iterator[np.ndarray]:
+    def _order(self, state: TrainingState) -> np.ndarray:
+        """The rows in the order of this epoch."""
         n = len(self.samples)
         if self.settings.shuffle:
-            order = stream(state.seed, "shuffle", state.epoch).permutation(n)
-        else:
-            order = np.arange(n)
-        for part in self.cuts:
-            yield order[part]
+            return stream(state.seed, "shuffle", state.epoch).permutation(n)
+        return np.arange(n)
 
-    def _gradient(
-        self,
-        state: TrainingState,
-        params: list[Any],
-        batch: int,
-        rows: np.ndarray,
-        weights: np.ndarray,
+    def _learn(
+        self, state: TrainingState, batch: int, part: slice, order: np.ndarray, step: Step
     ) -> tuple[float, float]:
+        """Move the weights by one mini-batch; returns sums of the loss and of what was correct."""
+        if self.crew is None:
+            return self._alone(state, batch, order[part], step)
+        start = time.perf_counter()
+        sums = None
+        if self._joined(self.crew, state, order) and self.pace.together:
+            task = Task(
+                GRADIENTS, state.epoch, batch, part.start, part.stop, 0, 0, 0, step.t, step.lr,
+                step.scale, step.weight, step.averaged,
+            )  # fmt: skip
+            sums = self.crew.learn(task, part.stop - part.start)
+        together = sums is not None
+        if sums is None:
+            sums = self._alone(state, batch, order[part], step)
+        self.pace.note(together, time.perf_counter() - start)
+        return sums
+
+    def _alone(
+        self, state: TrainingState, batch: int, rows: np.ndarray, step: Step
+    ) -> tuple[float, float]:
+        """The same in this process."""
+        sums = self._gradient(state, batch, rows)
+        self._step(state, step, len(rows))
+        return sums
+
+    def _joined(self, crew: Crew, state: TrainingState, order: np.ndarray) -> bool:
+        """Whether others help; they are asked for once it is known that they are worth it."""
+        if crew.started:
+            return crew.join(state, order)
+        seconds = time.perf_counter() - self.began
+        if self.n_done and seconds >= MEASURED:
+            left = seconds / self.n_done * (self.n_batches - self.n_done)
+            if left > (WORTH_ASKING if self.workers.at_hand() else WORTH_STARTING):
+                crew.start(state)
+        return False
+
+    def _gradient(self, state: TrainingState, batch: int, rows: np.ndarray) -> tuple[float, float]:
         """Sum the gradient over a mini-batch into `total`, in micro-batch order."""
         parts = self.network.micro_batches(len(rows), self.size)
+        params = self.network.unpack(state.weights)
         sums = [0.0, 0.0]
 
         def task(worker: int, i: int) -> Any:
-            workspace, grads = self._memory(worker, i)
-            part = rows[parts[i]]
-            arrays = workspace.arrays(len(part))
+            gradient, grads = self._memory(worker, i)
             rng = stream(state.seed, "layers", i, batch, state.epoch) if self.draws else None
-            with np.errstate(all="ignore"):
-                self.samples.images.gather(part, arrays.x[0])
-                arrays.weights[...] = weights[parts[i]]
-                arrays.forward(params, True, rng)
-                result = self.samples.loss.loss_and_gradient(
-                    arrays.x[-1], arrays.dx[-1], self.samples.targets[part], weights[parts[i]]
-                )
-                arrays.backward(params, grads)
-            return worker, result
+            return worker, gradient(rows[parts[i]], params, grads, rng)
 
         def in_order(i: int, result: Any) -> None:
             worker, batch_sums = result
@@ -123,59 +192,26 @@ class Passes:
         self.workers.run(len(parts), task, in_order)
         return sums[0], sums[1]
 
-    def _memory(self, worker: int, i: int) -> tuple[Workspace, list[Any]]:
-        if worker not in self.workspaces:
-            self.workspaces[worker] = Workspace(self.network, self.capacity)
+    def _memory(self, worker: int, i: int) -> tuple[Gradient, list[Any]]:
+        if worker not in self.gradients:
+            self.gradients[worker] = Gradient(self.network, self.samples, self.capacity)
         if i == 0:
-            return self.workspaces[worker], self.total_grads
+            return self.gradients[worker], self.total_grads
         if worker not in self.parts:
             self.parts[worker] = np.empty_like(self.total)
             self.part_grads[worker] = self.network.unpack(self.parts[worker])
-        return self.workspaces[worker], self.part_grads[worker]
+        return self.gradients[worker], self.part_grads[worker]
 
-    def _step(self, state: TrainingState, n_rows: int, weight: float, lr: float) -> None:
-        """Divide and clip the summed gradient, add the weight decay, move the weights.
-
-        Chunk by chunk, so that all passes over a chunk find it in the cache.
-        The untrained state moves towards what the layers have written for it,
-        summed over samples that have this `weight` together.
-        """
-        settings, end = self.settings, self.network.n_decayed
-        state.step += 1
+    def _step(self, state: TrainingState, step: Step, n_rows: int) -> None:
+        """Move the weights by the summed gradient, chunk by chunk."""
+        n = self.network.n_parameters
+        chunks = cut(0, n)
         with np.errstate(all="ignore"):
-            scale = 1 / n_rows
-            if settings.max_grad_norm is not None:
-                scale *= self._clip(settings.max_grad_norm * n_rows)
-            for part in self.chunks:
-                w, g = state.weights[part], self.total[part]
-                g *= scale
-                if settings.weight_decay and part.start < end:
-                    decayed = slice(end - part.start)
-                    if settings.optimizer.decoupled:
-                        w[decayed] *= 1 - lr * settings.weight_decay
-                    else:
-                        g[decayed] += settings.weight_decay * w[decayed]
+            if self.update.clips:
+                size = norm(self.total[:n], [squares(self.total[part]) for part in chunks])
+                step = step._replace(scale=self.update.scale(n_rows, size))
+            for part in chunks:
                 moments = {name: moment[part] for name, moment in state.moments.items()}
-                settings.optimizer.step(w, g, moments, lr, state.step)
-            state.averaged += 1
-            if self.network.vector_size > self.network.n_parameters:
-                untrained = slice(self.network.n_parameters, None)
-                rates = np.maximum(self.network.state_rates, 1 / state.averaged)
-                state.weights[untrained] -= self.total[untrained] * (rates / weight)
-
-    def _clip(self, limit: float) -> float:
-        """``min(1, limit / ‖g‖)`` of the summed gradient (Pascanu et al. 2013, algorithm 1).
-
-        The squares are summed in float64, and without BLAS, so that the sum is
-        the same for any number of threads; gradients whose squares leave even
-        float64 are measured in a larger unit.
-        """
-        for unit in (1.0, 2.0**600):
-            squares = 0.0
-            for part in self.chunks:
-                g = self.total[part] if unit == 1 else self.total[part] / unit
-                squares += float(np.add.reduce(np.square(g, dtype=np.float64)))
-            if squares < inf:
-                break
-        norm = unit * sqrt(squares)
-        return limit / norm if norm > limit else 1.0
+                self.update.move(part, state.weights[part], moments, self.total[part], step)
+            if self.network.vector_size > n:
+                self.update.move_untrained(state.weights[n:], self.total[n:], step)

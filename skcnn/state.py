@@ -60,6 +60,9 @@ class TrainingState:
     criterion : object or None
         What epochs are judged by: None is the loss, anything else a score on a
         validation part; see `judge_by`.
+    finely : bool or None
+        How mini-batches are cut, see `Network.finer`; None is not settled yet.
+        It stays when the training goes on, with any number of samples.
     """
 
     seed: int
@@ -74,6 +77,7 @@ class TrainingState:
     no_improvement: int = 0
     history: dict[str, list[float]] = field(default_factory=dict)
     criterion: object = None
+    finely: bool | None = None
 
     def copy(self) -> "TrainingState":
         """An independent copy, to go back to."""

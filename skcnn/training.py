@@ -89,9 +89,26 @@ def train(
     """
     progress = progress or Progress()
     schedule_start = state.epoch if settings.restart_schedule else 0
-    passes = Passes(network, samples, settings, workers, schedule_start)
+    epochs = settings.max_iter if epochs is None else epochs
+    if state.finely is None:
+        state.finely = network.worth_sharing(len(samples))
+    with Passes(
+        network, samples, settings, workers, schedule_start, state.finely, epochs
+    ) as passes:
+        return _epochs(passes, state, validation, progress, epochs)
+
+
+def _epochs(
+    passes: Passes,
+    state: TrainingState,
+    validation: Validation | None,
+    progress: Progress,
+    epochs: int,
+) -> tuple[TrainingState, str]:
+    """Train for at most so many epochs."""
+    network, settings, workers = passes.network, passes.settings, passes.workers
     good = state.copy()
-    for complete in range(settings.max_iter if epochs is None else epochs):
+    for complete in range(epochs):
         start = time.perf_counter()
         progress.begin(good)
         try:
@@ -100,7 +117,7 @@ def train(
                 return good, "diverged"
             state.epoch += 1
             state.record(loss=loss)
-            if samples.loss.counts:
+            if passes.samples.loss.counts:
                 state.record(accuracy=accuracy)
             state.record(lr=lr)
             if validation is not None:
@@ -112,7 +129,7 @@ def train(
                 raise
             return good, "interrupted"
         good = snapshot
-        stop = progress.end(good, time.perf_counter() - start, len(samples))
+        stop = progress.end(good, time.perf_counter() - start, len(passes.samples))
         if good.no_improvement >= settings.n_iter_no_change:
             good.no_improvement = 0  # who goes on all the same wants more than one epoch
             return good, "no_change"

@@ -26,6 +26,11 @@ class Workers:
     check : callable or None, default=None
         Called in the calling thread before each of its tasks; what it raises
         ends the run.
+    hire : callable or None, default=None
+        Gets another process to work on a long training, see `skcnn.crew.Hire`;
+        None where there are none. There may be as many as threads.
+    at_hand : callable, default=None
+        Says whether a process is there that has nothing to do.
     """
 
     def __init__(
@@ -33,9 +38,12 @@ class Workers:
         n_workers: int,
         on_start: Callable[[], None] | None = None,
         check: Callable[[], None] | None = None,
+        hire: Any = None,
+        at_hand: Callable[[], bool] = lambda: False,
     ) -> None:
         self.n_workers = n_workers
-        self._on_start, self._check = on_start, check
+        self._on_start, self.check = on_start, check
+        self.hire, self.at_hand = hire, at_hand
         self._inboxes: list[SimpleQueue] = []
         self._working: dict[int, _Job | None] = {}
         self._outbox: SimpleQueue = SimpleQueue()
@@ -98,7 +106,7 @@ class Workers:
         for worker in helpers:
             self._working[worker] = job
             self._inboxes[worker - 1].put(job)
-        job.work(0, self._check)
+        job.work(0, self.check)
         while any(self._working[worker] is job for worker in helpers):
             try:
                 self._outbox.get(timeout=0.1)
@@ -112,8 +120,8 @@ class Workers:
     def _run_alone(self, n_tasks: int, task: Callable, in_order: Callable | None) -> None:
         """The same in the calling thread, for tasks that are too short for a `_Job`."""
         for i in range(n_tasks):
-            if self._check is not None:
-                self._check()
+            if self.check is not None:
+                self.check()
             result = task(0, i)
             if in_order is not None:
                 in_order(i, result)

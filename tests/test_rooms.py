@@ -28,7 +28,23 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "inference": {"batches", "network", "workers", "workspace"},
     "settings": {"optimizers", "schedules"},
     "state": {"network", "optimizers"},
-    "passes": {"batches", "network", "settings", "state", "workers", "workspace"},
+    "updates": {"network", "settings"},
+    "gradients": {"batches", "layers", "losses", "network", "workspace"},
+    "segments": set(),
+    "board": set(),
+    "shares": {
+        "batches", "board", "gradients", "losses", "network", "segments", "settings", "state",
+        "updates",
+    },
+    "crew": {
+        "batches", "board", "network", "schedules", "segments", "settings", "shares", "state",
+        "updates",
+    },
+    "pace": set(),
+    "passes": {
+        "batches", "board", "crew", "gradients", "network", "pace", "settings", "state", "updates",
+        "workers",
+    },
     "training": {"batches", "inference", "network", "passes", "settings", "state", "workers"},
     "_estimator": {
         "_hyperparameters", "_summary", "architectures", "batches", "blas", "inference",

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skcnn import passes as passes_module
+from skcnn import updates
 from skcnn.architectures import cnn
 from skcnn.batches import Images, Samples
 from skcnn.layers import BatchNorm, Dense, Dropout, Flatten, ReLU
@@ -13,6 +13,7 @@ from skcnn.schedules import Constant, Cosine, ReduceOnPlateau, Schedule, StepDec
 from skcnn.settings import Settings
 from skcnn.state import new_state, stream
 from skcnn.training import Validation, train
+from skcnn.updates import Step
 from skcnn.workers import Workers
 from tests.shared import InterruptedWorkers
 
@@ -113,7 +114,7 @@ def test_steps_in_chunks_are_steps_at_once(optimizer, monkeypatch):
         "optimizer": optimizer, "weight_decay": 0.1, "max_iter": 3, "lr": 0.01,
     }  # fmt: skip
     whole, _ = run(network, **settings)
-    monkeypatch.setattr(passes_module, "CHUNK", 7)
+    monkeypatch.setattr(updates, "CHUNK", 7)
     chunks, _ = run(network, **settings)
     assert np.array_equal(whole.weights, chunks.weights)
 
@@ -192,7 +193,7 @@ def gradient_of(network, w):
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.999, 1.001, 100.0])
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 def test_large_gradients_are_clipped_before_the_decay(share, decay, chunk, monkeypatch):
-    monkeypatch.setattr(passes_module, "CHUNK", chunk)
+    monkeypatch.setattr(updates, "CHUNK", chunk)
     network = network_of(cnn((2, 3), hidden_layer_sizes=5))
     w = new_state(network, SGD(0), 0).weights
     gradient = gradient_of(network, w)
@@ -238,7 +239,7 @@ def test_the_norm_neither_overflows_nor_underflows(dtype, size):
         state.weights[...] = 0
         direction = rng.standard_normal(network.n_parameters)
         passes.total[...] = direction * (10 * size)
-        passes._step(state, 1, 1.0, 1.0)
+        passes._step(state, Step(1, 1.0, 1.0, 1.0, 1), 1)
     exact = state.weights.astype(np.longdouble) / dtype(size)
     expected = -2 * direction / np.linalg.norm(direction)
     np.testing.assert_allclose(exact.astype(float), expected, rtol=1e-5)
@@ -261,7 +262,7 @@ def test_a_gradient_without_a_norm_is_not_clipped(spoiled):
         state = new_state(network, SGD(0), 0)
         passes.total[...] = 1
         passes.total[5] = spoiled
-        passes._step(state, 1, 1.0, 1.0)
+        passes._step(state, Step(1, 1.0, 1.0, 1.0, 1), 1)
     assert not np.isfinite(state.weights).all()  # which ends the training as diverged
 
 

@@ -1,4 +1,4 @@
-"""What a computation may use: threads and memory."""
+"""What a computation may use: threads, processes and memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from sklearn import get_config
 from threadpoolctl import ThreadpoolController
 
+from skcnn._estimator.processes import Processes, may_start
 from skcnn.blas import BlasGuard
 from skcnn.interrupts import Interrupts
 from skcnn.workers import Workers
@@ -13,12 +14,17 @@ from skcnn.workers import Workers
 __all__ = ["workers", "working_memory"]
 
 _blas = BlasGuard(ThreadpoolController)
+_processes = Processes()
 
 
 @contextmanager
 def workers(interrupts: Interrupts) -> Iterator[Workers]:
-    """As many threads as BLAS would use, which is kept to one in each of them."""
-    with _blas as n, Workers(n, _blas.limit_this_thread, interrupts.check) as threads:
+    """As many threads, or processes, as BLAS would use threads; it is kept to one in each."""
+    hire = _processes.hire if may_start() else None
+    with (
+        _blas as n,
+        Workers(n, _blas.limit_this_thread, interrupts.check, hire, _processes.at_hand) as threads,
+    ):
         yield threads
 
 

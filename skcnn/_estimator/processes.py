@@ -1,0 +1,164 @@
+"""Worker processes that wait for long trainings.
+
+loky starts them, ends them when they have waited for too long, and notices
+when one dies. Each has an executor of its own, so that those who are left can
+go on when one was killed.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+__all__ = ["Processes", "may_start"]
+
+IDLE_SECONDS = 60
+"""How long a process waits for the next training, holding no data."""
+
+POLL_SECONDS = 0.2
+"""How often a process looks whether its parent is still there."""
+
+LIMITS = (
+    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)  # fmt: skip
+
+
+def may_start() -> bool:
+    """Whether this process may have children: it is nobody's worker, and Python can be started."""
+    if os.name != "posix" or sys.platform in ("emscripten", "wasi"):
+        return False
+    if not sys.executable or getattr(sys, "frozen", False):
+        return False
+    me = multiprocessing.current_process()
+    return not me.daemon and multiprocessing.parent_process() is None and "Loky" not in me.name
+
+
+class Hired:
+    """A process at work, see `skcnn.crew.Hand`."""
+
+    def __init__(self, executor: Any, function: Callable, args: tuple) -> None:
+        self.executor = executor
+        self._future: Future = executor.submit(function, *args)
+        self._future.add_done_callback(self._note_time)
+        self._released, self._ended = False, time.monotonic()
+
+    def _note_time(self, future: Future) -> None:
+        self._ended = time.monotonic()
+
+    def done(self) -> bool:
+        """Whether it has returned, failed or died."""
+        return self._future.done()
+
+    def release(self) -> None:
+        """Let others ask for it: it will be free as soon as it can."""
+        self._released = True
+
+    @property
+    def free(self) -> bool:
+        """Whether it can be asked."""
+        return self._released or self.done()
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is free, and has not gone home."""
+        return self.free and time.monotonic() - self._ended < IDLE_SECONDS
+
+
+class Processes:
+    """The worker processes of this process; `hire` is a `skcnn.crew.Hire`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._staff: list[Hired] = []
+        self._of_parent: list[Hired] = []
+        self._ends_at_exit = self._over = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def _after_fork(self) -> None:
+        """The processes are the parent's; forgetting them would wake its threads."""
+        self._lock = threading.Lock()
+        self._of_parent += self._staff
+        self._staff = []
+
+    def at_hand(self) -> bool:
+        """Whether a process is there that has nothing to do."""
+        return any(hired.waits for hired in self._staff)
+
+    def hire(self, function: Callable, *args: Any) -> Hired:
+        """Call a function in a process of its own, a new one where all are busy.
+
+        Raises
+        ------
+        Exception
+            Where none can be started.
+        """
+        with self._lock, _no_interrupts():
+            if self._over:
+                raise RuntimeError("The interpreter ends.")
+            for hired in [hired for hired in self._staff if hired.free]:
+                self._staff.remove(hired)
+                try:
+                    self._staff.append(Hired(hired.executor, function, args))
+                except RuntimeError:  # its process was killed while it waited
+                    continue
+                return self._staff[-1]
+            self._staff.append(Hired(_executor(), function, args))
+            self._end_at_exit()
+            return self._staff[-1]
+
+    def _end_at_exit(self) -> None:
+        """When the interpreter ends, end before loky waits for the work that goes on.
+
+        Hooks run in the order in which they were registered last, and loky has
+        registered its own with the first process; `concurrent.futures` does the same.
+        """
+        if not self._ends_at_exit:
+            self._ends_at_exit = True
+            threading._register_atexit(self._end)  # type: ignore[attr-defined]
+
+    def _end(self) -> None:
+        self._over = True
+        for hired in self._staff:
+            hired.executor.shutdown(wait=False, kill_workers=True)
+
+
+def _executor() -> Any:
+    """An executor of one process that has not been started yet."""
+    from joblib.externals.loky.process_executor import ProcessPoolExecutor
+
+    return ProcessPoolExecutor(
+        1,
+        timeout=IDLE_SECONDS,
+        initializer=_begin,
+        initargs=(os.getpid(),),
+        env=dict.fromkeys(LIMITS, "1"),
+    )
+
+
+class _no_interrupts:  # noqa: N801
+    """Context in which new processes are started that do not hear Ctrl-C from the beginning."""
+
+    def __enter__(self) -> None:
+        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    def __exit__(self, *exc_info: object) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
+
+
+def _begin(parent: int) -> None:
+    """Begin a worker's life: deaf to Ctrl-C, and no longer than the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+
+
+def _die_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(POLL_SECONDS)
+    os._exit(1)

@@ -1,0 +1,268 @@
+"""Memory that several processes share, and arrays in it.
+
+A segment has no name that could stay behind: where there is `os.memfd_create`
+it lives as long as somebody has mapped it, and elsewhere in a temporary file
+that is removed as soon as all have.
+"""
+
+import mmap
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["Key", "Mapped", "Place", "Segment", "available_bytes", "lay_out", "mapped"]
+
+LINE = 128
+"""Where arrays begin: two cache lines, which processors fetch together."""
+
+
+class Place(NamedTuple):
+    """Where an array lies in a segment.
+
+    Parameters
+    ----------
+    offset : int
+        Bytes before it.
+    shape : tuple of int
+    dtype : dtype
+    """
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+def lay_out(wanted: dict[str, tuple[tuple[int, ...], Any]]) -> tuple[dict[str, Place], int]:
+    """Place arrays of some shapes and dtypes behind each other.
+
+    Returns
+    -------
+    places : dict of Place
+    nbytes : int
+        What they take together.
+    """
+    places, end = {}, 0
+    for name, (shape, dtype) in wanted.items():
+        places[name] = Place(end, shape, np.dtype(dtype))
+        end += -(-prod(shape) * np.dtype(dtype).itemsize // LINE) * LINE
+    return places, max(end, LINE)
+
+
+class Key(NamedTuple):
+    """How another process finds a segment.
+
+    Parameters
+    ----------
+    path : str
+    device, inode : int
+        Of the file, lest another one has come in its place.
+    """
+
+    path: str
+    device: int
+    inode: int
+
+
+class Segment:
+    """A piece of memory; it goes when the last array in it does, in every process.
+
+    Parameters
+    ----------
+    memory : mmap
+    path : str or None
+        What other processes open while the segment is open.
+    file : int or None, default=None
+        A descriptor that is to be closed.
+    """
+
+    def __init__(self, memory: mmap.mmap, key: "Key", file: int | None = None) -> None:
+        self.memory, self.key, self._file = memory, key, file
+
+    @classmethod
+    def reserve(cls, nbytes: int) -> "Segment":
+        """Make a segment of zeros.
+
+        The memory is reserved before it is mapped: where the file system has too
+        little, that is an error here, and not a signal at the first write. (Where
+        the system has too little, somebody is killed: see `available_bytes`.)
+
+        Raises
+        ------
+        OSError
+            Where there is not so much memory, or none that can be shared.
+        """
+        if hasattr(os, "memfd_create"):
+            file = os.memfd_create("skcnn")
+            path = f"/proc/{os.getpid()}/fd/{file}"
+        elif os.name == "posix":
+            file, path = tempfile.mkstemp(prefix="skcnn-")
+        else:
+            raise OSError("open files cannot be removed here")
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file, 0, nbytes)
+            else:
+                os.truncate(file, nbytes)
+            about = os.fstat(file)
+            key = Key(path, about.st_dev, about.st_ino)
+            return cls(mmap.mmap(file, nbytes), key, file)
+        except (OSError, ValueError) as error:
+            os.close(file)
+            _remove(path)
+            raise OSError(f"cannot reserve {nbytes} bytes: {error}") from error
+
+    @classmethod
+    def attach(cls, key: "Key") -> "Segment":
+        """Map the segment of another process.
+
+        Raises
+        ------
+        OSError
+            Where it has been closed.
+        """
+        file = os.open(key.path, os.O_RDWR)
+        try:
+            about = os.fstat(file)
+            if (about.st_dev, about.st_ino) != (key.device, key.inode):
+                raise OSError("the segment was closed, and another file is in its place")
+            return cls(mmap.mmap(file, about.st_size), key)
+        finally:
+            os.close(file)
+
+    def close(self) -> None:
+        """Let nobody else map it."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+            _remove(self.key.path)
+
+    def array(self, place: Place) -> np.ndarray:
+        """The array at a place."""
+        return np.ndarray(place.shape, place.dtype, self.memory, place.offset)
+
+
+def _remove(path: str) -> None:
+    if not path.startswith("/proc/"):
+        Path(path).unlink(missing_ok=True)
+
+
+class Mapped(NamedTuple):
+    """An array in a file, for another process to map.
+
+    Parameters
+    ----------
+    filename : str
+    inode : int
+        Of the file that was mapped, lest another one has taken its name.
+    offset : int
+        Bytes before the first element.
+    shape, strides : tuple of int
+    dtype : dtype
+    """
+
+    filename: str
+    inode: int
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: np.dtype
+
+    def open(self) -> np.ndarray:
+        """The array.
+
+        Raises
+        ------
+        OSError
+            Where the file is another one, or gone.
+        """
+        with open(self.filename, "rb") as file:
+            if os.fstat(file.fileno()).st_ino != self.inode:
+                raise OSError(f"{self.filename} is another file than it was")
+            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return np.ndarray(self.shape, self.dtype, memory, self.offset, self.strides)
+
+
+def mapped(array: np.ndarray) -> Mapped | None:
+    """How another process finds an array that is a view of a memory-mapped file.
+
+    None where it is no such view, or where nobody else would see the same: the
+    map is a private copy, or the file has lost its name.
+    """
+    root: Any = array
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    if not (isinstance(root, np.memmap) and isinstance(root.base, mmap.mmap)):
+        return None
+    if root.mode == "c" or root.filename is None or array.dtype.hasobject:
+        return None
+    inode = _inode(root.ctypes.data)
+    if inode is None:
+        return None
+    offset = root.offset + array.ctypes.data - root.ctypes.data
+    return Mapped(
+        os.path.abspath(root.filename), inode, offset, array.shape, array.strides, array.dtype
+    )
+
+
+def _inode(address: int) -> int | None:
+    """Number of the file that is mapped at an address; None where the system does not tell."""
+    try:
+        lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        range_, _, _, _, inode, *name = line.split(maxsplit=5)
+        start, stop = (int(end, 16) for end in range_.split("-"))
+        if start <= address < stop:
+            return None if not name or name[0].endswith("(deleted)") else int(inode)
+    return None
+
+
+def available_bytes() -> float:
+    """Memory that can be had without pushing anything else out, as far as the system tells."""
+    known = [_meminfo(), *_control_groups()]
+    left = [amount for amount in known if amount is not None]
+    if not left and sys.platform != "linux" and hasattr(os, "sysconf"):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 4
+    return min(left, default=0)
+
+
+def _meminfo() -> float | None:
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def _control_groups() -> Iterable[float]:
+    """What the limits of containers leave, of both versions of control groups."""
+    root = Path("/sys/fs/cgroup")
+    for folder, limit, used in (
+        (root, "memory.max", "memory.current"),
+        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        try:
+            most = (folder / limit).read_text(encoding="ascii").strip()
+            now = (folder / used).read_text(encoding="ascii").strip()
+            if most.isdecimal():
+                yield float(most) - float(now) + _file_cache(folder / "memory.stat")
+        except OSError:
+            continue
+
+
+def _file_cache(path: Path) -> float:
+    """Bytes of files that a control group could forget at once."""
+    for line in path.read_text(encoding="ascii").splitlines():
+        name, amount = line.split()
+        if name in ("inactive_file", "total_inactive_file"):
+            return float(amount)
+    return 0.0

@@ -1,0 +1,229 @@
+"""What one process computes of a mini-batch, whoever the others are.
+
+Gradients are kept for each micro-batch and added in their order, and the flat
+vectors are moved element by element, so that no bit depends on who has which
+share.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skcnn.batches import Images, Samples
+from skcnn.board import Board, Task
+from skcnn.gradients import Gradient
+from skcnn.losses import Loss
+from skcnn.network import Network
+from skcnn.segments import Key, Mapped, Place, Segment
+from skcnn.settings import Settings
+from skcnn.state import stream
+from skcnn.updates import CHUNK, Step, Update, cut, squares
+
+__all__ = ["Job", "Share", "wanted_arrays"]
+
+ALIGNED = 32
+"""Parameters that the shares of the flat vector are multiples of: whole cache lines."""
+
+
+@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
+class Job:
+    """A training, as another process needs to know it.
+
+    Parameters
+    ----------
+    network : Network
+    settings : Settings
+    loss : Loss
+    seed : int
+        Of the training.
+    size, capacity : int
+        Samples in a micro-batch, and the most there can be.
+    key : Key
+        Of the shared segment.
+    places : dict of Place
+        The arrays in it.
+    file : Mapped or None
+        The images, where they are in a file and not in the segment.
+    images : Images
+        How they are read, around an empty array in the place of the pixels.
+    """
+
+    network: Network
+    settings: Settings
+    loss: Loss
+    seed: int
+    size: int
+    capacity: int
+    key: Key
+    places: dict[str, Place]
+    file: Mapped | None
+    images: Images
+
+    def samples(self, arrays: dict[str, np.ndarray]) -> Samples:
+        """The samples, in the arrays of the segment and the file."""
+        X = arrays["X"] if self.file is None else self.file.open()
+        images = Images(X, self.images.channels_last, self.images.scaling, arrays.get("rows"))
+        return Samples(images, arrays["targets"], arrays["sample_weights"], self.loss)
+
+    def open(self) -> tuple[Segment, dict[str, np.ndarray]]:
+        """Map the segment: it, and the arrays in it."""
+        segment = Segment.attach(self.key)
+        return segment, {name: segment.array(place) for name, place in self.places.items()}
+
+
+def wanted_arrays(
+    network: Network, moments: dict[str, np.ndarray], n_slots: int, n_hands: int
+) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Shapes and dtypes of what is shared besides the samples."""
+    size, n, dtype = network.vector_size, network.n_parameters, network.dtype
+    return {
+        "board": ((Board.nbytes(n_hands),), np.uint8),
+        "sums": ((n_slots, 2), np.float64),
+        "squares": ((len(cut(0, n)),), np.float64),
+        "weights": ((size,), dtype),
+        **{f"moments {name}": (moment.shape, moment.dtype) for name, moment in moments.items()},
+        "slots": ((n_slots, size), dtype),
+        "total": ((size,), dtype),
+        "before": ((n_hands, 1 + len(moments), min(n, CHUNK)), dtype),
+    }
+
+
+class Share:
+    """One process's share of the tasks.
+
+    Parameters
+    ----------
+    job : Job
+    samples : Samples
+    arrays : dict of ndarray
+        Those of `wanted_arrays`, and "order": the rows of an epoch.
+    board : Board
+    """
+
+    def __init__(
+        self, job: Job, samples: Samples, arrays: dict[str, np.ndarray], board: Board
+    ) -> None:
+        network = job.network
+        self.network, self.job, self.board = network, job, board
+        self.gradient = Gradient(network, samples, job.capacity)
+        self.update = Update(network, job.settings)
+        self.arrays, self.order = arrays, arrays["order"]
+        self.weights, self.slots, self.total = (
+            arrays["weights"], arrays["slots"], arrays["total"]
+        )  # fmt: skip
+        self.moments = {
+            name.removeprefix("moments "): array
+            for name, array in arrays.items()
+            if name.startswith("moments ")
+        }
+        self.params = network.unpack(self.weights)
+        self.grads = [network.unpack(slot) for slot in self.slots]
+        self.chunks = cut(0, network.n_parameters)
+        self._cuts: dict[int, list[slice]] = {}
+        self.scratch = np.empty(min(CHUNK, network.vector_size), network.dtype)
+
+    def parts(self, task: Task) -> list[slice]:
+        """The micro-batches of the mini-batch."""
+        n = task.stop - task.start
+        if n not in self._cuts:
+            self._cuts[n] = self.network.micro_batches(n, self.job.size)
+        return self._cuts[n]
+
+    def filled(self, task: Task) -> int:
+        """Number of gradients that are kept after this task."""
+        return min(len(self.parts(task)) - task.first, len(self.slots))
+
+    def gradients(self, task: Task, rank: int, check: Callable[[], None] | None = None) -> None:
+        """Compute the gradients of every so manieth micro-batch."""
+        parts, sums, draws = self.parts(task), self.arrays["sums"], self.network.chain.draws
+        for slot in range(rank, self.filled(task), task.members):
+            if check is not None:
+                check()
+            i = task.first + slot
+            rows = self.order[task.start + parts[i].start : task.start + parts[i].stop]
+            where = (i, task.batch, task.epoch)
+            rng = stream(self.job.seed, "layers", *where) if draws else None
+            sums[slot] = self.gradient(rows, self.params, self.grads[slot], rng)
+
+    def sum(self, task: Task, rank: int) -> None:
+        """Add the gradients that are kept to the total, and measure it."""
+        with np.errstate(all="ignore"):
+            for i in range(rank, len(self.chunks), task.members):
+                self._sum(task, self.chunks[i])
+                self.arrays["squares"][i] = squares(self.total[self.chunks[i]])
+            if rank == 0:
+                self._sum(task, slice(self.network.n_parameters, self.network.vector_size))
+
+    def _sum(self, task: Task, part: slice) -> None:
+        total, filled = self.total[part], self.filled(task)
+        if task.first == 0:
+            self._add_slots(part, filled, total)
+        else:
+            for slot in self.slots[:filled]:
+                total += slot[part]
+
+    def _add_slots(self, part: slice, filled: int, out: np.ndarray) -> None:
+        if filled == 1:
+            np.copyto(out, self.slots[0, part])
+        else:
+            np.add(self.slots[0, part], self.slots[1, part], out=out)
+            for slot in self.slots[2:filled]:
+                out += slot[part]
+
+    def step(self, task: Task, rank: int, hand: int | None = None) -> None:
+        """Move this share of the parameters; a `hand` writes down how they were before."""
+        for i, part in enumerate(self._pieces(task, rank)):
+            self._move(task, part, i, hand)
+        if rank == 0:
+            self._move_untrained(task)
+
+    def finish(self, task: Task, rank: int, hand: int) -> None:
+        """Move the rest of the share of a hand that was lost, as if it had done it."""
+        progress = self.board.progress(hand)
+        for i, part in enumerate(self._pieces(task, rank)):
+            if i == progress // 2 and progress % 2:
+                for old, new in zip(self.arrays["before"][hand], self._vectors(part), strict=True):
+                    np.copyto(new, old[: len(new)])
+            if i >= progress // 2:
+                self._move(task, part, i, None)
+
+    def _pieces(self, task: Task, rank: int) -> Iterator[slice]:
+        n, members = self.network.n_parameters, task.members
+        ends = [n * i // members // ALIGNED * ALIGNED for i in range(members)] + [n]
+        yield from cut(ends[rank], ends[rank + 1])
+
+    def _vectors(self, part: slice) -> list[np.ndarray]:
+        return [self.weights[part], *(moment[part] for moment in self.moments.values())]
+
+    def _move(self, task: Task, part: slice, i: int, hand: int | None) -> None:
+        weights, *moments = self._vectors(part)
+        gradient = self.scratch[: len(weights)]
+        if task.summed:
+            np.copyto(gradient, self.total[part])
+        else:
+            with np.errstate(all="ignore"):
+                self._add_slots(part, self.filled(task), gradient)
+        if hand is not None:
+            for old, new in zip(self.arrays["before"][hand], (weights, *moments), strict=True):
+                np.copyto(old[: len(new)], new)
+            self.board.note(hand, 2 * i + 1)
+        named = dict(zip(self.moments, moments, strict=True))
+        with np.errstate(all="ignore"):
+            self.update.move(part, weights, named, gradient, self._step(task))
+        if hand is not None:
+            self.board.note(hand, 2 * i + 2)
+
+    def _move_untrained(self, task: Task) -> None:
+        part = slice(self.network.n_parameters, self.network.vector_size)
+        if part.start == part.stop:
+            return
+        with np.errstate(all="ignore"):
+            if not task.summed:
+                self._add_slots(part, self.filled(task), self.total[part])
+            self.update.move_untrained(self.weights[part], self.total[part], self._step(task))
+
+    @staticmethod
+    def _step(task: Task) -> Step:
+        return Step(task.t, task.lr, task.scale, task.weight, task.averaged)

@@ -1,0 +1,140 @@
+"""From the summed gradient to the next weights: divide, clip, decay, step.
+
+Everything goes part by part over the flat vectors, so that all passes over a
+part find it in the cache, and so that several processes can share the parts.
+"""
+
+from math import inf, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from skcnn.network import Network
+from skcnn.settings import Settings
+
+__all__ = ["Step", "Update", "cut", "norm", "squares"]
+
+CHUNK = 2**16
+"""Parameters that the optimizer moves at a time."""
+
+LARGE_UNIT = 2.0**600
+"""What gradients are measured in whose squares leave float64."""
+
+
+class Step(NamedTuple):
+    """One step of the optimizer.
+
+    Parameters
+    ----------
+    t : int
+        Its number, from 1.
+    lr : float
+        Learning rate.
+    scale : float
+        What the summed gradient is multiplied with.
+    weight : float
+        Of all samples of the mini-batch together.
+    averaged : int
+        Mini-batches that the untrained state is the average of, with this one.
+    """
+
+    t: int
+    lr: float
+    scale: float
+    weight: float
+    averaged: int
+
+
+def cut(start: int, stop: int) -> list[slice]:
+    """Cut a part of the flat vector into chunks."""
+    return [slice(i, min(i + CHUNK, stop)) for i in range(start, stop, CHUNK)]
+
+
+def squares(gradient: np.ndarray) -> float:
+    """Sum of squares, in float64 and without BLAS, so that threads change nothing."""
+    return float(np.add.reduce(np.square(gradient, dtype=np.float64)))
+
+
+def norm(gradient: np.ndarray, sums: list[float]) -> float:
+    """Norm of the whole gradient, from the `squares` of its chunks.
+
+    They are added in their order. Where they leave even float64, the gradient
+    is measured in a larger unit.
+    """
+    unit, total = 1.0, 0.0
+    for one in sums:
+        total += one
+    if not total < inf:
+        unit, total = LARGE_UNIT, 0.0
+        for part in cut(0, len(gradient)):
+            total += squares(gradient[part] / unit)
+    return unit * sqrt(total)
+
+
+class Update:
+    """The arithmetic of a step on a part of the flat vectors.
+
+    Parameters
+    ----------
+    network : Network
+    settings : Settings
+    """
+
+    def __init__(self, network: Network, settings: Settings) -> None:
+        self.state_rates = network.state_rates
+        self.n_decayed, self.optimizer = network.n_decayed, settings.optimizer
+        self.weight_decay, self.max_grad_norm = settings.weight_decay, settings.max_grad_norm
+
+    @property
+    def clips(self) -> bool:
+        """Whether a step needs the norm of the gradient."""
+        return self.max_grad_norm is not None
+
+    def scale(self, n_rows: int, norm: float | None) -> float:
+        """``1 / n``, times ``min(1, limit / ‖g‖)`` (Pascanu et al. 2013, algorithm 1).
+
+        `norm` is that of the gradient that has not been divided yet; None where
+        it is not clipped.
+        """
+        scale = 1 / n_rows
+        if norm is not None and self.max_grad_norm is not None:
+            limit = self.max_grad_norm * n_rows
+            scale *= limit / norm if norm > limit else 1.0
+        return scale
+
+    def move(
+        self,
+        part: slice,
+        weights: np.ndarray,
+        moments: dict[str, np.ndarray],
+        gradient: np.ndarray,
+        step: Step,
+    ) -> None:
+        """Move a part of the parameters.
+
+        Parameters
+        ----------
+        part : slice
+            Where it lies in the flat vector.
+        weights, gradient : ndarray
+            That part of the vectors; both are changed.
+        moments : dict of ndarray
+            That part of the moments; changed.
+        step : Step
+        """
+        gradient *= step.scale
+        if self.weight_decay and part.start < self.n_decayed:
+            decayed = slice(self.n_decayed - part.start)
+            if self.optimizer.decoupled:
+                weights[decayed] *= 1 - step.lr * self.weight_decay
+            else:
+                gradient[decayed] += self.weight_decay * weights[decayed]
+        self.optimizer.step(weights, gradient, moments, step.lr, step.t)
+
+    def move_untrained(self, state: np.ndarray, gradient: np.ndarray, step: Step) -> None:
+        """Move the untrained state towards what the layers have written for it.
+
+        That is summed over samples that have the step's weight together.
+        """
+        rates = np.maximum(self.state_rates, 1 / step.averaged)
+        state -= gradient * (rates / step.weight)

@@ -1,0 +1,454 @@
+"""Processes that join a training: the same bits, whoever computes what.
+
+Hands are threads of this process here, which run the same code; see
+`test_processes` for the real ones.
+"""
+
+import errno
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from skcnn import board, crew, gradients, passes, segments, shares, updates
+from skcnn.architectures import cnn
+from skcnn.batches import Images, Samples, Scaling
+from skcnn.layers import (
+    BatchNorm,
+    Conv2d,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool2d,
+    RandomCrop,
+    ReLU,
+    Residual,
+)
+from skcnn.losses import SigmoidCrossEntropy
+from skcnn.network import Network
+from skcnn.optimizers import SGD, Adam, AdamW, RMSprop
+from skcnn.settings import Settings
+from skcnn.state import new_state
+from skcnn.training import Validation, train
+from skcnn.workers import Workers
+
+N = 301
+rng = np.random.default_rng(0)
+X = rng.standard_normal((N, 1, 8, 8)).astype(np.float32)
+y = rng.integers(0, 3, N)
+X[np.arange(N), 0, y, y] += 2
+WEIGHTS = rng.random(N).astype(np.float32)
+SCALING = Scaling(np.array([0.1]), np.array([2.0]))
+SAMPLES = Samples(Images(X, False, SCALING), y, WEIGHTS)
+DEFAULTS = {
+    "optimizer": Adam(), "lr": 3e-3, "weight_decay": 0.0, "batch_size": 64, "max_iter": 2,
+    "shuffle": True, "tol": 0.0, "n_iter_no_change": 100,
+}  # fmt: skip
+CNN = cnn((4, 6), hidden_layer_sizes=(10,))
+NETWORKS = {
+    "two blocks": (CNN, {}),
+    "sgd, batches of 40": (CNN, {"optimizer": SGD(), "batch_size": 40, "shuffle": False}),
+    "dropout, augmented": (
+        [RandomCrop(1), Conv2d(4, 3), ReLU(), MaxPool2d(2), Flatten(), Dropout(0.4), Dense(9)],
+        {"optimizer": RMSprop(momentum=0.5)},
+    ),
+    "batch norm": (
+        [Conv2d(4, 3, bias=False), BatchNorm(16), ReLU(), MaxPool2d(2), Flatten()],
+        {"batch_size": 96, "weight_decay": 0.01},
+    ),
+    "residual": (
+        [
+            Conv2d(4, 3, padding=1), Residual([Conv2d(4, 3, padding=1), BatchNorm(16), ReLU()]),
+            Flatten(),
+        ],
+        {"optimizer": AdamW(), "weight_decay": 0.05},
+    ),
+    "clipped, decayed": (
+        CNN, {"max_grad_norm": 0.05, "weight_decay": 0.02, "optimizer": SGD(nesterov=False)}
+    ),
+    "many micro-batches": (CNN, {"batch_size": 301, "max_iter": 5}),
+}  # fmt: skip
+
+
+def network_of(layers, dtype=np.float32):
+    return Network([*layers, Dense(3)], (1, 8, 8), dtype)
+
+
+class Threads:
+    """Hires threads, and fires them in the middle of something when it is told to."""
+
+    def __init__(self):
+        self.pool = ThreadPoolExecutor(8)
+        self.hired = []
+
+    def __call__(self, function, job, number):
+        hand = self.pool.submit(function, job, number)
+        hand.release = lambda: None
+        self.hired.append(hand)
+        return hand
+
+    def leave_nothing(self):
+        self.pool.shutdown()
+        for hand in self.hired:
+            assert hand.done()
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Every training is long enough, whatever it takes."""
+    monkeypatch.setattr(passes, "WORTH_STARTING", -1.0)
+    monkeypatch.setattr(passes, "MEASURED", 0.0)
+
+
+def train_with(
+    network, n_hands, settings, samples=SAMPLES, state=None, validation=None, hire=None,
+    progress=None,
+):  # fmt: skip
+    settings = Settings(**DEFAULTS | settings)
+    if state is None:
+        state = new_state(network, settings.optimizer, 0)
+        state.finely = True
+    hire = hire or Threads()
+    with Workers(n_hands + 1, hire=hire if n_hands else None) as workers:
+        state, _ = train(network, samples, settings, state, workers, validation, progress)
+    if n_hands:
+        assert hire.hired
+        hire.leave_nothing()
+    return state
+
+
+def alone(network, settings, **others):
+    return train_with(network, 0, settings, **others)
+
+
+def assert_same(left, right):
+    assert np.array_equal(left.weights, right.weights)
+    for name in left.moments:
+        assert np.array_equal(left.moments[name], right.moments[name])
+    assert left.history == right.history
+
+
+class JoinAt:
+    """Lets hands join at given mini-batches, and counts what they help with."""
+
+    def __init__(self, monkeypatch, *when):
+        self.seen, self.helped = 0, 0
+        join, learn, ready = crew.Crew.join, crew.Crew.learn, board.Board.is_ready
+
+        def join_late(self_, state, order):
+            self.seen += 1
+            self_._starter.join()
+            for number, hand in list(self_._hands.items()):
+                while not (ready(self_._board, number) or hand.done()):
+                    time.sleep(1e-3)
+            return join(self_, state, order)
+
+        def ready_when_due(self_, hand):
+            return ready(self_, hand) and self.seen >= when[hand]
+
+        def count(self_, *args):
+            sums = learn(self_, *args)
+            self.helped += sums is not None
+            return sums
+
+        monkeypatch.setattr(crew.Crew, "join", join_late)
+        monkeypatch.setattr(crew.Crew, "learn", count)
+        monkeypatch.setattr(board.Board, "is_ready", ready_when_due)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_any_number_of_processes_gives_the_same_bits(name, monkeypatch):
+    layers, settings = NETWORKS[name]
+    network = network_of(layers)
+    expected = alone(network, settings)
+    for n_hands in (1, 2, 3):
+        with monkeypatch.context() as patch:
+            joins = JoinAt(patch, 1, 1, 1)
+            assert_same(train_with(network, n_hands, settings), expected)
+        assert joins.helped > 0
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("when", [(2,), (3, 5), (1, 6, 9)])
+def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
+    network, settings = network_of(CNN), {"max_grad_norm": 1.0, "weight_decay": 0.01}
+    expected = alone(network, settings)
+    joins = JoinAt(monkeypatch, *when)
+    assert_same(train_with(network, len(when), settings), expected)
+    assert joins.helped > 0
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("clip", [None, 0.05])
+def test_gradients_that_do_not_fit_are_summed_in_rounds(clip, monkeypatch):
+    monkeypatch.setattr(crew, "SLOT_BYTES", 0)  # as many as there are processes
+    network = network_of([Flatten(), BatchNorm(8), Dense(5), ReLU()])
+    settings = {"batch_size": 120, "max_grad_norm": clip}
+    JoinAt(monkeypatch, 1, 1)
+    state = train_with(network, 2, settings)
+    assert network.finer(120, 64) * 3 < 120  # more micro-batches than processes
+    assert_same(state, alone(network, settings))
+
+
+@pytest.mark.usefixtures("at_once")
+def test_the_vector_is_shared_out_in_chunks(monkeypatch):
+    network, settings = network_of(CNN), {"max_grad_norm": 0.1, "weight_decay": 0.01}
+    JoinAt(monkeypatch, 1, 1)
+    expected = alone(network, settings)
+    monkeypatch.setattr(updates, "CHUNK", 50)
+    monkeypatch.setattr(updates.Update, "scale", lambda self, n, norm: 1 / n)
+    limit = Settings(**DEFAULTS | settings).max_grad_norm
+    assert limit is not None
+    chunked = alone(network, settings)
+    assert_same(train_with(network, 2, settings), chunked)
+    assert not np.array_equal(expected.weights, chunked.weights)  # not clipped
+
+
+@pytest.mark.usefixtures("at_once")
+def test_early_stopping_and_going_on(monkeypatch):
+    network = network_of(CNN)
+    settings = {"max_iter": 3}
+    held_out = Validation(SAMPLES)
+    JoinAt(monkeypatch, 1, 1)
+
+    def twice(n_hands):
+        first = train_with(network, n_hands, settings, validation=held_out)
+        best = first.best_weights
+        second = train_with(network, n_hands, settings, state=first.copy(), validation=held_out)
+        return first, best, second
+
+    first, best, second = twice(0)
+    first_, best_, second_ = twice(2)
+    assert_same(first_, first)
+    assert_same(second_, second)
+    assert np.array_equal(best, best_)
+    assert first_.weights.base is None  # nothing of a segment is left
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("form", ["subset", "channels last", "mapped", "a view of a map", "labels"])
+def test_samples_of_every_form_are_shared(form, monkeypatch, tmp_path):
+    samples, network = SAMPLES, network_of(CNN)
+    rows = np.flatnonzero(np.arange(N) % 5)
+    if form == "subset":
+        samples = Samples(SAMPLES.images.subset(rows), y[rows], WEIGHTS[rows])
+    elif form == "channels last":
+        images = Images(np.asfortranarray(X.transpose(0, 2, 3, 1)), True, SCALING)
+        samples = replace(SAMPLES, images=images)
+    elif form == "labels":
+        labels = rng.random((N, 3)) < 0.5
+        samples = Samples(SAMPLES.images, labels, WEIGHTS, SigmoidCrossEntropy())
+    else:
+        np.save(tmp_path / "X.npy", X)
+        there = np.load(tmp_path / "X.npy", mmap_mode="r")
+        if form == "a view of a map":
+            there = there[::-1, :, :, ::-1]
+        images = Images(there, False, SCALING).subset(rows)
+        samples = Samples(images, y[rows], WEIGHTS[rows])
+        copied = []
+        monkeypatch.setattr(crew.Crew, "_copy", lambda *args: copied.append(args))
+        JoinAt(monkeypatch, 1)
+        assert_same(train_with(network, 1, {}, samples), alone(network, {}, samples=samples))
+        assert not copied
+        return
+    JoinAt(monkeypatch, 1)
+    assert_same(train_with(network, 1, {}, samples), alone(network, {}, samples=samples))
+
+
+class Lost(Exception):
+    """What a hand raises in place of dying."""
+
+
+class LosesHands(Threads):
+    """Hires threads that are lost in the n-th call of a function, half-way through."""
+
+    def __init__(self, monkeypatch, owner, name, when):
+        super().__init__()
+        self.left, self.inside = when, threading.local()
+        original = getattr(owner, name)
+
+        def lose(self_, *args):
+            if getattr(self.inside, "hand", None) is not None:
+                self.left -= 1
+                if self.left == 0:
+                    if name != "__init__":
+                        self.spoil(args)
+                    raise Lost
+            return original(self_, *args)
+
+        monkeypatch.setattr(owner, name, lose)
+
+    @staticmethod
+    def spoil(args):
+        """Write rubbish into half of every vector that the function was to change."""
+        for array in args:
+            arrays = array.values() if isinstance(array, dict) else [array]
+            for one in arrays:
+                if isinstance(one, np.ndarray) and one.dtype.kind == "f":
+                    one[: len(one) // 2] = np.nan
+
+    def __call__(self, function, job, number):
+        def run(job, number):
+            self.inside.hand = number
+            try:
+                function(job, number)
+            finally:
+                self.inside.hand = None
+
+        return super().__call__(run, job, number)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("n_hands", [1, 3])
+@pytest.mark.parametrize("when", [1, 2, 5])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (gradients.Gradient, "__call__"), (shares.Share, "_sum"), (updates.Update, "move"),
+        (board.Board, "hand_in"), (board.Board, "note"), (shares.Share, "__init__"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)  # fmt: skip
+def test_a_hand_that_is_lost_changes_no_bit(owner, name, when, n_hands, monkeypatch):
+    network = network_of(CNN)
+    settings = {"weight_decay": 0.01, "max_grad_norm": 0.1 if name == "_sum" else None}
+    expected = alone(network, settings)
+    hire = LosesHands(monkeypatch, owner, name, when)
+    with monkeypatch.context() as patch:
+        patch.setattr(updates, "CHUNK", 50 if name != "_sum" else 2**16)
+        if name != "__init__":
+            JoinAt(patch, *[1] * n_hands)
+        state = train_with(network, n_hands, settings, hire=hire)
+    assert_same(state, expected)
+    assert hire.left <= 0 or name in ("_sum", "__init__")
+    errors = [hand.exception() for hand in hire.hired]
+    assert all(error is None or isinstance(error, Lost) for error in errors)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("when", [3, 15])
+def test_what_is_raised_while_leading_lets_everybody_go(error, when, monkeypatch):
+    JoinAt(monkeypatch, 1, 1)
+    hire, left = Threads(), [when]
+
+    def check():
+        left[0] -= 1
+        if left[0] == 0:
+            raise error
+
+    settings = Settings(**DEFAULTS)
+    network = network_of(CNN)
+    state = new_state(network, settings.optimizer, 0)
+    state.finely = True
+    with Workers(3, check=check, hire=hire) as workers:
+        if error is KeyboardInterrupt and when == 15:
+            state, reason = train(network, SAMPLES, settings, state, workers)
+            assert reason == "interrupted"
+            assert state.epoch == 1
+        else:
+            with pytest.raises(error):
+                train(network, SAMPLES, settings, state, workers)
+    hire.leave_nothing()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_without_memory_it_is_threads(monkeypatch):
+    network, hire = network_of(CNN), Threads()
+    expected = alone(network, {})
+    for name, replacement in [
+        ("available_bytes", lambda: 100 * 2**20), ("Segment", None)
+    ]:  # fmt: skip
+        with monkeypatch.context() as patch:
+            patch.setattr(crew, name, replacement)
+            settings = Settings(**DEFAULTS)
+            state = new_state(network, settings.optimizer, 0)
+            state.finely = True
+            with Workers(3, hire=hire) as workers:
+                state, _ = train(network, SAMPLES, settings, state, workers)
+        assert_same(state, expected)
+        assert not hire.hired
+
+
+def there_is_no_room(*args):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_segments_leave_nothing_behind(in_file, monkeypatch, tmp_path):
+    if in_file:
+        monkeypatch.delattr("os.memfd_create", raising=False)
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    files = set(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr("os.posix_fallocate", there_is_no_room)
+        with pytest.raises(OSError, match="cannot reserve"):
+            segments.Segment.reserve(1024)
+    segment = segments.Segment.reserve(1024)
+    other = segments.Segment.attach(segment.key)
+    place = segments.Place(128, (3,), np.dtype(np.float64))
+    segment.array(place)[...] = [1, 2, 3]
+    segment.close()
+    assert other.array(place).tolist() == [1, 2, 3]
+    with pytest.raises(OSError):  # noqa: PT011
+        segments.Segment.attach(segment.key)
+    with open(tmp_path / "mine", "wb") as mine:  # which may get the number of the segment's file
+        with pytest.raises(OSError):  # noqa: PT011
+            segments.Segment.attach(segment.key)
+        assert mine.tell() == 0
+    (tmp_path / "mine").unlink()
+    del segment, other
+    assert set(os.listdir("/proc/self/fd")) == files
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_map_is_found_and_nothing_else(tmp_path):
+    np.save(tmp_path / "X.npy", X)
+    for mode in ("r", "r+"):
+        there = np.load(tmp_path / "X.npy", mmap_mode=mode)
+        for view in (there, there[3:, 0, ::2], there.reshape(N, 64)[::-3]):
+            assert np.array_equal(segments.mapped(view).open(), view)
+    assert segments.mapped(np.load(tmp_path / "X.npy", mmap_mode="c")) is None  # may be changed
+    assert segments.mapped(X) is None
+    assert segments.mapped(there + 1) is None
+    found = segments.mapped(there)
+    np.save(tmp_path / "Y.npy", X + 1)
+    (tmp_path / "Y.npy").rename(tmp_path / "X.npy")  # another file of that name
+    with pytest.raises(OSError, match="another file"):
+        found.open()
+    assert segments.mapped(there) is None
+
+
+def test_small_data_keep_the_coarse_cut_and_a_training_keeps_its_own():
+    network, settings = network_of(CNN), Settings(**DEFAULTS)
+    state = new_state(network, settings.optimizer, 0)
+    with Workers(1) as workers:
+        state, _ = train(network, SAMPLES, settings, state, workers)
+        assert state.finely is False
+        assert not network.worth_sharing(N)
+        assert network.worth_sharing(10**9)
+        fine = new_state(network, settings.optimizer, 0)
+        fine.finely = True
+        fine, _ = train(network, SAMPLES, settings, fine, workers)
+    assert not np.array_equal(state.weights, fine.weights)
+    assert fine.copy().finely is True
+
+
+@pytest.mark.parametrize(
+    ("n", "size", "expected"),
+    [(16, 64, 16), (31, 64, 31), (32, 64, 16), (33, 64, 17), (64, 64, 16), (128, 64, 32),
+     (256, 64, 32), (300, 64, 38), (256, 16, 16), (48, 8, 8), (1000, 128, 125)],
+)  # fmt: skip
+def test_mini_batches_are_cut_for_two_four_or_eight(n, size, expected):
+    assert network_of(CNN).finer(n, size) == expected
+
+
+@pytest.mark.parametrize(("n", "expected"), [(32, 32), (64, 32), (96, 32), (128, 32), (512, 64)])
+def test_a_finer_cut_holds_whole_ghost_batches(n, expected):
+    network = network_of([Flatten(), BatchNorm(32)])
+    assert network.finer(n, 64) == expected

@@ -1,0 +1,379 @@
+"""Worker processes in fact: where they are started, what they leave behind, and their deaths."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from skcnn import ScratchCNNClassifier, crew, passes
+from skcnn._estimator import processes
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+rng = np.random.default_rng(0)
+X = rng.random((640, 1, 8, 8), dtype=np.float32)
+y = rng.integers(0, 3, 640)
+X[np.arange(640), 0, y, y] += 2
+SETTINGS = {
+    "filters": (4, 6), "hidden_layer_sizes": 16, "dropout": 0.1, "batch_size": 160, "max_iter": 4,
+    "tol": 0.0, "random_state": 0,
+}  # fmt: skip
+
+
+def children(pid=None):
+    """Process numbers of the workers of a process."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+                command = (folder / "cmdline").read_text()
+            except OSError:  # gone meanwhile
+                continue
+            if int(parent) == (pid or os.getpid()) and "popen_loky_posix" in command:
+                found.append(int(folder.name))
+    return found
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Every training gets processes, and does nothing until they are there."""
+    monkeypatch.setattr(passes, "WORTH_STARTING", -1.0)
+    monkeypatch.setattr(passes, "WORTH_ASKING", -1.0)
+    monkeypatch.setattr(passes, "MEASURED", 0.0)
+    monkeypatch.setattr(passes.Pace, "together", True)
+    join = crew.Crew.join
+
+    def join_all(self, *args):
+        self._starter.join()
+        for number, hand in self._hands.items():
+            wait_until(lambda number=number, hand=hand: self._board.is_ready(number) or hand.done())
+        return join(self, *args)
+
+    monkeypatch.setattr(crew.Crew, "join", join_all)
+
+
+@pytest.fixture
+def helped(monkeypatch):
+    """How many mini-batches were learned by how many processes."""
+    counts, learn = {}, crew.Crew.learn
+
+    def count(self, *args):
+        sums = learn(self, *args)
+        n = 1 + len(self._members)
+        counts[n] = counts.get(n, 0) + 1
+        return sums
+
+    monkeypatch.setattr(crew.Crew, "learn", count)
+    return counts
+
+
+def fitted(n, X=X, y=y, **parameters):
+    with threadpool_limits(n, "blas"):
+        return ScratchCNNClassifier(**SETTINGS | parameters).fit(X, y)
+
+
+def same(left, right):
+    return np.array_equal(left.weights_, right.weights_) and left.history_ == right.history_
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_fit_gets_processes_and_the_same_bits(helped):
+    alone = fitted(1)
+    assert not helped
+    assert same(fitted(2), alone)
+    assert helped[2] >= 14  # of 16: the first is measured
+    first = children()
+    assert same(fitted(2), alone)  # by the same process
+    assert children() == first
+    assert same(fitted(4), alone)
+    assert helped[4] >= 14
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_worker_that_waits_and_is_killed_is_replaced(helped):
+    alone = fitted(1)
+    fitted(2)
+    for pid in children():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not children())
+    helped.clear()
+    assert same(fitted(2), alone)
+    assert helped[2] > 8  # it may take a mini-batch or two to see that one is dead
+
+
+class Killer:
+    """A callback that kills all workers when an epoch ends."""
+
+    def __init__(self, when):
+        self.when = when
+
+    def __call__(self, estimator, X, y):
+        self.when -= 1
+        if self.when == 0:
+            for pid in children():
+                os.kill(pid, signal.SIGKILL)
+        return 1.0
+
+
+def fail(estimator, X, y):
+    raise LookupError
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_worker_that_is_killed_at_work_changes_no_bit(helped):
+    alone = fitted(1, early_stopping=True, scoring=lambda estimator, X, y: 1.0)
+    assert same(fitted(3, early_stopping=True, scoring=Killer(2)), alone)
+    assert helped[1] == 1  # done again alone
+    assert helped[3] > 8  # others have come in their place
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_exception_in_a_scorer_lets_the_workers_wait(helped):
+    with pytest.raises(ValueError, match="LookupError"):
+        fitted(2, early_stopping=True, scoring=fail)
+    assert helped
+    helped.clear()
+    fitted(2)
+    assert helped[2] >= 14
+
+
+@pytest.mark.usefixtures("at_once")
+def test_waiting_workers_hold_no_data():
+    big = np.zeros((4000, 1, 32, 32), np.float32)
+    big[:, 0, 0, 0] = np.arange(4000) % 2
+    fitted(2, big, np.arange(4000) % 2, max_iter=1, batch_size=1000)
+    for pid in children():
+        lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+        assert not [line for line in lines if "memfd:skcnn" in line]
+        status = dict(
+            line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        )
+        assert int(status["RssAnon"].split()[0]) < 80 * 1024
+        assert int(status["SigIgn"], 16) & 1 << signal.SIGINT - 1
+
+
+@pytest.mark.usefixtures("at_once")
+def test_several_fits_at_once(helped):
+    alone, found = fitted(1), []
+    with threadpool_limits(6, "blas"):
+        clfs = [ScratchCNNClassifier(**SETTINGS) for _ in range(3)]
+        threads = [threading.Thread(target=lambda c=c: found.append(c.fit(X, y))) for c in clfs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(found) == 3
+    assert all(same(clf, alone) for clf in found)
+    assert helped
+
+
+def where_they_may_start(_):
+    return processes.may_start()
+
+
+def test_workers_of_others_start_none():
+    assert processes.may_start()
+    with joblib.parallel_config("loky"):
+        assert joblib.Parallel(2)(joblib.delayed(where_they_may_start)(i) for i in range(2)) == (
+            [False, False]
+        )
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.usefixtures("at_once")
+def test_a_fork_during_training_takes_nothing_along():
+    alone = fitted(1, early_stopping=True, scoring=lambda estimator, X, y: 1.0)
+    codes = []
+
+    def fork(estimator, X, y):
+        child = os.fork()
+        if child == 0:  # pragma: no cover
+            fine = not children() and np.isfinite(estimator.predict_proba(X)).all()
+            os._exit(0 if fine else 1)
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        return 1.0
+
+    assert same(fitted(2, early_stopping=True, scoring=fork), alone)
+    assert codes == [0] * 4
+
+
+# What concerns the whole process runs in one of its own
+
+SCRIPT = """
+import sys, threading, time
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from skcnn import ScratchCNNClassifier, crew, passes
+from skcnn.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU
+
+passes.WORTH_STARTING = passes.WORTH_ASKING = -1.0
+passes.MEASURED = 0.0
+passes.Pace.together = True
+learn, join = crew.Crew.learn, crew.Crew.join
+
+
+def join_all(self, *args):
+    self._starter.join()
+    for number, hand in self._hands.items():
+        while not (self._board.is_ready(number) or hand.done()):
+            time.sleep(0.01)
+    return join(self, *args)
+
+
+def tell(*args):
+    sums = learn(*args)
+    if sums is not None and not told:
+        told.append(1)
+        print("together", flush=True)
+    return sums
+
+
+told = []
+crew.Crew.learn, crew.Crew.join = tell, join_all
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Mine(ReLU):  # of a script without a main guard
+    pass
+
+
+rng = np.random.default_rng(0)
+X = rng.random((640, 1, 8, 8), dtype=np.float32)
+y = rng.integers(0, 3, 640)
+X[np.arange(640), 0, y, y] += 2
+
+
+def fit(n, epochs):
+    layers = [Conv2d(6, 3), Mine(), MaxPool2d(2), Flatten(), Dense(16), Mine()]
+    with threadpool_limits(n, "blas"):
+        return ScratchCNNClassifier(
+            layers, batch_size=160, max_iter=epochs, tol=0.0, random_state=0
+        ).fit(X, y)
+"""
+
+
+def start(code, **kwargs):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT + code], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True, **kwargs,
+    )  # fmt: skip
+    assert process.stdout.readline() == "together\n", process.stderr.read()
+    return process
+
+
+def leaves_nothing(pid, workers):
+    wait_until(lambda: not any(alive(worker) for worker in workers), 10)
+    wait_until(lambda: not list(Path("/dev/shm").glob(f"*-{pid}-*")), 10)
+
+
+def test_layers_of_a_script_without_a_main_guard():
+    process = start(
+        "alone, both = fit(1, 100), fit(2, 100)\nprint((alone.weights_ == both.weights_).all())"
+    )
+    out, err = process.communicate(timeout=60)
+    assert (out, err, process.returncode) == ("True\n", "", 0)
+
+
+def test_when_the_parent_is_killed_the_workers_end():
+    process = start("fit(3, 10**6)")
+    workers = children(process.pid)
+    assert workers
+    process.kill()
+    process.wait()
+    leaves_nothing(process.pid, workers)
+    process.communicate()
+
+
+def test_ctrl_c_keeps_the_last_epoch_and_is_not_heard_by_workers():
+    process = start("print(fit(2, 10**6).n_iter_ > 0)")
+    workers = children(process.pid)
+    time.sleep(0.3)  # an epoch
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    out, err = process.communicate(timeout=60)
+    assert out == "True\n"
+    assert "the model of epoch" in err
+    assert "KeyboardInterrupt" not in err
+    assert process.returncode == 0
+    leaves_nothing(process.pid, workers)
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_the_interpreter_may_end_during_training(daemon):
+    epochs = 10**6 if daemon else 300
+    code = (
+        f"thread = threading.Thread(target=fit, args=(2, {epochs}), daemon={daemon})\n"
+        "thread.start()\nwhile not told: time.sleep(0.01)\n"
+    )
+    process = start(code)
+    workers = children(process.pid)
+    out, err = process.communicate(timeout=60)
+    assert (out, err, process.returncode) == ("", "", 0)
+    leaves_nothing(process.pid, workers)
+
+
+@pytest.mark.slow
+def test_seventy_workers_are_killed_at_any_moment():
+    """The training goes on with who is left, and with others in the place of the killed."""
+    process = start(
+        "crew.REPLACEMENTS = 10**6\n"
+        "while True: print(fit(3, 20).weights_.tobytes().hex()[:4000], flush=True)"
+    )
+    draw, killed, found = np.random.default_rng(0), 0, []
+    reader = threading.Thread(target=lambda: found.extend(iter(process.stdout.readline, "")))
+    reader.start()
+    end = time.monotonic() + 300
+    while killed < 70:
+        time.sleep(draw.uniform(0, 0.3))
+        assert process.poll() is None
+        assert time.monotonic() < end
+        workers = children(process.pid)
+        if workers:
+            os.kill(int(draw.choice(workers)), signal.SIGKILL)
+            killed += 1
+    fits = len(found)
+    wait_until(lambda: len(found) > fits, 60)  # it still trains
+    workers = children(process.pid)
+    process.kill()
+    process.wait()
+    leaves_nothing(process.pid, workers)
+    reader.join()
+    process.stderr.close()
+    assert len({line for line in found if len(line) == 4001}) == 1  # the last may be cut off
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(30))
+def test_a_parent_is_killed_at_any_moment(seed):
+    process = start("while True: fit(3, 3)")
+    time.sleep(np.random.default_rng(seed).uniform(0, 0.5))
+    workers = children(process.pid)
+    process.kill()
+    process.wait()
+    leaves_nothing(process.pid, workers)
+    process.communicate()
