@@ -4,9 +4,11 @@ The images come as the four files that the data set is distributed in, such as
 Debian's package ``dataset-fashion-mnist`` installs them. Published: a
 multi-layer perceptron 0.871, a support vector machine 0.897, two convolutions
 with pooling and batch normalisation 0.934 (the benchmark table of the data
-set). Takes about ten minutes on two cores.
+set). The network here adds to the untouched one what an expert would:
+augmentation, dropout, and twice the arithmetic.
 
-Run ``python examples/fashion_mnist.py [--data DIR]`` (needs the extra ``[plot]``).
+Run ``python examples/fashion_mnist.py [--data DIR]`` (needs the extra ``[plot]``);
+with ``--untouched`` it is ``ScratchCNNClassifier()`` that learns.
 """
 
 import argparse
@@ -18,19 +20,9 @@ import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay, classification_report
 
 from skcnn import ScratchCNNClassifier
+from skcnn.architectures import cnn
 from skcnn.datasets import load_mnist
-from skcnn.layers import (
-    BatchNorm,
-    Conv2d,
-    Dense,
-    Dropout,
-    Flatten,
-    Layer,
-    MaxPool2d,
-    RandomFlip,
-    ReLU,
-)
-from skcnn.schedules import OneCycle
+from skcnn.layers import RandomCrop, RandomFlip
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -40,16 +32,11 @@ NAMES = np.array(
 )
 
 
-def block(filters: int) -> list[Layer]:
-    """Convolution, activation, pooling; batch normalisation of the quarter that is left."""
-    return [Conv2d(filters, 3, padding=1), ReLU(), MaxPool2d(2), BatchNorm()]
-
-
 LAYERS = [
+    RandomCrop(2),
     RandomFlip(),
-    *block(32), *block(64), *block(128),
-    Flatten(), Dropout(0.3), Dense(128), ReLU(), Dropout(0.2),
-]  # fmt: skip
+    *cnn((32, 64, 128), hidden_layer_sizes=256, dropout=0.3, normalization="batch"),
+]
 
 
 def plot(history: dict[str, list[float]], path: Path) -> None:
@@ -65,17 +52,17 @@ def main() -> None:
     """Train, judge, and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="/usr/share/datasets/fashion-mnist", help="folder")
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--untouched", action="store_true", help="the classifier as it comes")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the pictures")
     options = parser.parse_args()
     X_train, labels_train = load_mnist(options.data, subset="train")
     X_test, labels_test = load_mnist(options.data, subset="test")
     y_train, y_test = NAMES[labels_train], NAMES[labels_test]
 
-    clf = ScratchCNNClassifier(
-        LAYERS, lr=4e-3, lr_schedule=OneCycle(), batch_size=128, max_iter=options.epochs,
-        n_iter_no_change=options.epochs, random_state=0, verbose=1,
-    )  # fmt: skip
+    clf = ScratchCNNClassifier(random_state=0, verbose=1)
+    if not options.untouched:
+        clf.set_params(layers=LAYERS, max_iter=options.epochs)
     start = time.perf_counter()
     clf.fit(X_train, y_train)
     print(f"\nTrained in {(time.perf_counter() - start) / 60:.1f} minutes.")
