@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from skcnn.batches import Images
-from skcnn.network import Network, micro_batches
+from skcnn.network import Network, even_parts
 from skcnn.workers import Workers
 from skcnn.workspace import Workspace
 
@@ -91,7 +91,7 @@ def _run(
     params = network.unpack(weights)
     size = network.micro_batch_size(max_bytes=max_bytes)
     filled = len(images) >= LANES or network.multiply_adds <= LITTLE_WORK
-    parts, capacity = _even_parts(len(images), size, LANES if filled and size >= LANES else 1)
+    parts, capacity = even_parts(len(images), size, LANES if filled and size >= LANES else 1)
     workspaces: dict[int, Workspace] = {}
 
     def task(worker: int, i: int) -> None:
@@ -111,13 +111,6 @@ def _run(
     workers.run(len(parts), task)
     _keep_spares(network, workspaces.values())
     return Z if np.isfinite(Z).all() else np.nan_to_num(Z, copy=False)
-
-
-def _even_parts(n_samples: int, size: int, multiple: int) -> tuple[list[slice], int]:
-    """Micro-batches of about the same size, and how many samples each has room for."""
-    capacity = -(-n_samples // -(-n_samples // size))
-    capacity = -(-capacity // multiple) * multiple
-    return micro_batches(n_samples, capacity), capacity
 
 
 def _take_spare(network: Network, capacity: int) -> Workspace | None:

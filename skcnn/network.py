@@ -12,7 +12,7 @@ from skcnn.layers.chain import Chain
 from skcnn.layers.memory import Plan
 from skcnn.workspace import Workspace
 
-__all__ = ["Network", "longest", "micro_batches"]
+__all__ = ["Network", "even_parts", "longest", "micro_batches"]
 
 CACHE_BYTES = 32 * 2**20
 """Bytes that the arrays of one micro-batch may take, roughly a last-level cache."""
@@ -392,6 +392,13 @@ class Network:
 def micro_batches(n_samples: int, size: int) -> list[slice]:
     """Cut ``range(n_samples)`` into slices of at most `size`."""
     return [slice(i, min(i + size, n_samples)) for i in range(0, n_samples, size)]
+
+
+def even_parts(n_samples: int, size: int, multiple: int) -> tuple[list[slice], int]:
+    """Micro-batches of about the same size, and how many samples each has room for."""
+    capacity = -(-n_samples // -(-n_samples // size))
+    capacity = -(-capacity // multiple) * multiple
+    return micro_batches(n_samples, capacity), capacity
 
 
 def longest(parts: list[slice]) -> int:
