@@ -14,7 +14,14 @@ from sklearn.svm import SVC
 
 from skcnn import ScratchCNNClassifier
 
-OURS = "skcnn"
+OURS, EARLIER = "skcnn", "skcnn 0.1"
+
+DEFAULTS_OF_0_1 = {
+    "filters": (32, 64), "kernel_size": 3, "pool_size": 2, "hidden_layer_sizes": (128,),
+    "normalization": None, "global_pool": False, "lr": 2e-3, "lr_schedule": "constant",
+    "weight_decay": 1e-4, "batch_size": 64, "max_iter": 50, "tol": 5e-4, "n_iter_no_change": 5,
+}  # fmt: skip
+"""What the untouched classifier was before it settled anything."""
 
 
 class Contender(NamedTuple):
@@ -36,5 +43,8 @@ CONTENDERS = {
     "MLP": Contender(lambda seed: MLPClassifier(random_state=seed)),
     "MLP, scaled": Contender(
         lambda seed: make_pipeline(StandardScaler(), MLPClassifier(random_state=seed))
+    ),
+    EARLIER: Contender(
+        lambda seed: ScratchCNNClassifier(**DEFAULTS_OF_0_1, random_state=seed), flat=False
     ),
 }
