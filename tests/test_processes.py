@@ -363,6 +363,7 @@ def test_seventy_workers_are_killed_at_any_moment():
     process.wait()
     leaves_nothing(process.pid, workers)
     reader.join()
+    process.stdout.close()
     process.stderr.close()
     assert len({line for line in found if len(line) == 4001}) == 1  # the last may be cut off
 
