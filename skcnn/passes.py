@@ -93,6 +93,11 @@ class Passes:
         if self.crew is not None:
             self.crew.close()
 
+    @property
+    def n_processes(self) -> int:
+        """How many processes take part."""
+        return 1 if self.crew is None else self.crew.n_processes
+
     def epoch(self, state: TrainingState) -> tuple[float, float, float]:
         """One pass over all samples; returns mean loss, accuracy and the last rate."""
         loss = correct = weight = 0.0

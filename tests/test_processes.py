@@ -100,7 +100,7 @@ def same(left, right):
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_fit_gets_processes_and_the_same_bits(helped):
+def test_a_fit_gets_processes_and_the_same_bits(helped, capsys):
     alone = fitted(1)
     assert not helped
     assert same(fitted(2), alone)
@@ -108,8 +108,9 @@ def test_a_fit_gets_processes_and_the_same_bits(helped):
     first = children()
     assert same(fitted(2), alone)  # by the same process
     assert children() == first
-    assert same(fitted(4), alone)
+    assert same(fitted(4, verbose=1), alone)
     assert helped[4] >= 14
+    assert capsys.readouterr().out.endswith("images/s, 4 processes\n")
 
 
 @pytest.mark.usefixtures("at_once")
