@@ -5,7 +5,6 @@ waits for a word reads what was written before it: x86 processors keep the
 order of stores and of loads; elsewhere a lock, taken twice, makes them.
 """
 
-import os
 import platform
 import struct
 import threading
@@ -158,9 +157,8 @@ class Board:
                     pass
 
 
-LONGEST_SPIN = 1e-3
+SHORTEST_SPIN, LONGEST_SPIN = 2e-5, 5e-4
 LONGEST_SLEEP = 5e-3
-YIELD = getattr(os, "sched_yield", lambda: time.sleep(0))
 
 
 class Patience:
@@ -168,7 +166,10 @@ class Patience:
 
     Sleeping and waking takes a tenth of a millisecond, spinning takes a core
     that others may have use for. So it spins for twice the mean of the last
-    waits, letting others go first in every turn, and then sleeps, longer and longer.
+    waits, letting other threads go on, and then sleeps, longer and longer.
+    Where waits are so long that somebody else must have the core of whom it
+    waits for, it sleeps at once: who has slept is let in again first, while
+    who gives a turn away (``sched_yield``) waits for all the others' turns.
     """
 
     def __init__(self) -> None:
@@ -179,17 +180,19 @@ class Patience:
         if ready():
             return True
         start = time.perf_counter()
-        patience = min(2 * self._usual, LONGEST_SPIN)
+        patience = 2 * self._usual
+        if patience > LONGEST_SPIN:
+            patience = SHORTEST_SPIN
         pause, answer = 5e-5, True
         while not ready():
             if time.perf_counter() - start < patience:
-                YIELD()
+                time.sleep(0)
             elif hopeless is not None and hopeless():
                 answer = ready()
                 break
             else:
                 time.sleep(pause)
                 pause = min(1.5 * pause, LONGEST_SLEEP)
-        waited = min(time.perf_counter() - start, LONGEST_SPIN)
+        waited = min(time.perf_counter() - start, 4 * LONGEST_SPIN)
         self._usual += (waited - self._usual) / 16
         return answer

@@ -115,6 +115,11 @@ class Crew:
         """Whether hands have been asked for."""
         return self._starter is not None
 
+    @property
+    def n_processes(self) -> int:
+        """How many there are, with the one that leads."""
+        return 1 + len(self._members)
+
     def start(self, state: TrainingState) -> None:
         """Ask for hands, without waiting for them."""
         self._run(self._get_hands, state.seed, state.moments)

@@ -17,12 +17,13 @@ class Pace:
 
     On a machine that has other things to do, processes that wait for each other
     can be slower than one. Where they were for a while, they rest, and are
-    tried again later.
+    tried again later. They begin with a rest, to know the time alone (that while
+    they were started says little).
     """
 
     def __init__(self) -> None:
         self._alone = 0.0  # seconds of a mini-batch; 0 is unknown
-        self._rest, self._next_rest = 0.0, SHORTEST
+        self._rest, self._next_rest = WINDOW, SHORTEST
         self._seconds, self._count, self._together = 0.0, 0, False
 
     @property

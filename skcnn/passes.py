@@ -93,6 +93,11 @@ class Passes:
         if self.crew is not None:
             self.crew.close()
 
+    @property
+    def n_processes(self) -> int:
+        """How many processes take part."""
+        return 1 if self.crew is None else self.crew.n_processes
+
     def epoch(self, state: TrainingState) -> tuple[float, float, float]:
         """One pass over all samples; returns mean loss, accuracy and the last rate."""
         loss = correct = weight = 0.0
@@ -137,9 +142,9 @@ class Passes:
         """Move the weights by one mini-batch; returns sums of the loss and of what was correct."""
         if self.crew is None:
             return self._alone(state, batch, order[part], step)
-        start = time.perf_counter()
-        sums = None
-        if self._joined(self.crew, state, order) and self.pace.together:
+        start, sums = time.perf_counter(), None
+        joined = self._joined(self.crew, state, order)
+        if joined and self.pace.together:
             task = Task(
                 GRADIENTS, state.epoch, batch, part.start, part.stop, 0, 0, 0, step.t, step.lr,
                 step.scale, step.weight, step.averaged,
@@ -148,7 +153,8 @@ class Passes:
         together = sums is not None
         if sums is None:
             sums = self._alone(state, batch, order[part], step)
-        self.pace.note(together, time.perf_counter() - start)
+        if joined:
+            self.pace.note(together, time.perf_counter() - start)
         return sums
 
     def _alone(

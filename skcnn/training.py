@@ -46,6 +46,9 @@ class Progress:
         """Hear that an epoch is complete, and say whether training shall stop."""
         return False
 
+    def together(self, n_processes: int) -> None:
+        """Hear, before `end`, how many processes the epoch has ended with."""
+
 
 def train(
     network: Network,
@@ -129,6 +132,7 @@ def _epochs(
                 raise
             return good, "interrupted"
         good = snapshot
+        progress.together(passes.n_processes)
         stop = progress.end(good, time.perf_counter() - start, len(passes.samples))
         if good.no_improvement >= settings.n_iter_no_change:
             good.no_improvement = 0  # who goes on all the same wants more than one epoch

@@ -100,7 +100,7 @@ def same(left, right):
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_fit_gets_processes_and_the_same_bits(helped):
+def test_a_fit_gets_processes_and_the_same_bits(helped, capsys):
     alone = fitted(1)
     assert not helped
     assert same(fitted(2), alone)
@@ -108,8 +108,9 @@ def test_a_fit_gets_processes_and_the_same_bits(helped):
     first = children()
     assert same(fitted(2), alone)  # by the same process
     assert children() == first
-    assert same(fitted(4), alone)
+    assert same(fitted(4, verbose=1), alone)
     assert helped[4] >= 14
+    assert capsys.readouterr().out.endswith("images/s, 4 processes\n")
 
 
 @pytest.mark.usefixtures("at_once")
@@ -363,6 +364,7 @@ def test_seventy_workers_are_killed_at_any_moment():
     process.wait()
     leaves_nothing(process.pid, workers)
     reader.join()
+    process.stdout.close()
     process.stderr.close()
     assert len({line for line in found if len(line) == 4001}) == 1  # the last may be cut off
 

@@ -28,6 +28,11 @@ __all__ = ["CallbackSupportMixin", "FitProgress", "Lines", "with_callbacks"]
 class Lines(Progress):
     """Prints a line an epoch."""
 
+    n_processes = 1
+
+    def together(self, n_processes: int) -> None:
+        self.n_processes = n_processes
+
     def end(self, state: TrainingState, seconds: float, n_samples: int) -> bool:
         last = {name: values[-1] for name, values in state.history.items()}
         line = f"Epoch {state.epoch}: loss {last['loss']:.6f}"
@@ -35,7 +40,8 @@ class Lines(Progress):
             line += f", accuracy {last['accuracy']:.4f}"
         if "validation_score" in last:
             line += f", validation score {last['validation_score']:.4f}"
-        print(f"{line}, {seconds:.2f} s, {n_samples / seconds:.0f} images/s")
+        line += f", {seconds:.2f} s, {n_samples / seconds:.0f} images/s"
+        print(line if self.n_processes == 1 else f"{line}, {self.n_processes} processes")
         return False
 
 
@@ -87,6 +93,9 @@ class FitProgress(Progress):
         return epoch.call_on_fit_task_end(
             **self.arguments, reconstruction_attributes=lambda: self.fitted(state)
         )
+
+    def together(self, n_processes: int) -> None:
+        self.lines.together(n_processes)
 
     def close(self, state: TrainingState) -> None:
         """End the fit, and before it an epoch that was not completed."""

@@ -1,0 +1,33 @@
+"""When help is taken: with a clock that is made up."""
+
+from skcnn.pace import LONGEST, SHORTEST, WINDOW, Pace
+
+
+def run(pace, alone, together, seconds):
+    """Seconds spent together, of so many."""
+    now = helped = 0.0
+    while now < seconds:
+        taken = pace.together
+        spent = together if taken else alone
+        pace.note(taken, spent)
+        now += spent
+        helped += spent * taken
+    return helped
+
+
+def test_help_that_helps_is_taken_all_the_time():
+    assert run(Pace(), 0.01, 0.006, 100) > 100 - 2 * WINDOW
+
+
+def test_help_that_does_not_help_is_hardly_taken():
+    helped = run(Pace(), 0.01, 0.02, 100)
+    assert 0 < helped < 100 * 2 * WINDOW / LONGEST + 1
+
+
+def test_help_is_taken_again_when_the_machine_has_room():
+    pace = Pace()
+    run(pace, 0.01, 0.02, 30)
+    assert run(pace, 0.01, 0.006, 100) > 100 - LONGEST - 1
+    run(pace, 0.01, 0.02, 2 * WINDOW + 0.05)  # and given up at once when there is none
+    assert not pace.together
+    assert run(pace, 0.01, 0.02, SHORTEST / 2) == 0
