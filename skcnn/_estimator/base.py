@@ -10,7 +10,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,7 +17,7 @@ from skcnn._estimator.auto import settle
 from skcnn._estimator.data import Answers, Data, Model, held_out_size, split
 from skcnn._estimator.images import read_fitted
 from skcnn._estimator.nested import NestedParameters
-from skcnn._estimator.notices import warn_user
+from skcnn._estimator.notices import warn_of_end
 from skcnn._estimator.parameters import (
     bind_dtype,
     bind_layers,
@@ -141,7 +140,7 @@ class BaseScratchCNN(
         with Interrupts() as interrupts:
             state, reason = self._train(model, data, judged, settings, state, interrupts)
             self._commit(model, state, keep_state=self.warm_start)
-        self._warn(reason, state)
+        warn_of_end(reason, state.epoch)
         return self
 
     def _fit_part(self, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Self:
@@ -165,7 +164,7 @@ class BaseScratchCNN(
                 )
             state.forget_best()  # the loss of a part is no measure of the next
             self._commit(model, state, keep_state=True)
-        self._warn(reason, state)
+        warn_of_end(reason, state.epoch)
         return self
 
     def _settle(
@@ -285,18 +284,6 @@ class BaseScratchCNN(
 
     def _lines(self) -> Progress:
         return Lines() if self.verbose else Progress()
-
-    def _warn(self, reason: str, state: TrainingState) -> None:
-        if reason == "diverged":
-            warn_user(
-                f"Training diverged in epoch {state.epoch + 1}: its loss was not finite or more "
-                "than 1000 times the first. The weights of "
-                f"{'the epoch before' if state.epoch else 'the start'} are kept. Try a smaller "
-                "lr, a max_grad_norm, scaled input or smaller weights.",
-                ConvergenceWarning,
-            )
-        elif reason == "interrupted":
-            warn_user(f"Training was interrupted; the model of epoch {state.epoch} is kept.")
 
     # The fitted model
 

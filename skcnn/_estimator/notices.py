@@ -6,9 +6,9 @@ import warnings
 from pathlib import Path
 
 import sklearn
-from sklearn.exceptions import DataConversionWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
-__all__ = ["warn_column", "warn_user"]
+__all__ = ["warn_column", "warn_of_end", "warn_user"]
 
 INSIDE = (
     str(Path(__file__).parents[1]) + os.sep,
@@ -31,3 +31,16 @@ def warn_column(name: str) -> None:
         f"of {name} to (n_samples,), for example using ravel().",
         DataConversionWarning,
     )
+
+
+def warn_of_end(reason: str, epochs: int) -> None:
+    """Warn of a training that ended for a bad reason after so many complete epochs."""
+    if reason == "diverged":
+        warn_user(
+            f"Training diverged in epoch {epochs + 1}: its loss was not finite or more than 1000 "
+            f"times the first. The weights of {'the epoch before' if epochs else 'the start'} are "
+            "kept. Try a smaller lr, a max_grad_norm, scaled input or smaller weights.",
+            ConvergenceWarning,
+        )
+    elif reason == "interrupted":
+        warn_user(f"Training was interrupted; the model of epoch {epochs} is kept.")
