@@ -198,7 +198,7 @@ class Crew:
         see them.
         """
         assert self._starter is not None
-        if self._starter.is_alive() or self._board is None:
+        if self._starter.is_alive() or self._board is None or self._segment is None:
             return bool(self._members)
         if len(self._members) < len(self._hands) or self._vacant:
             gone = []
@@ -212,6 +212,8 @@ class Crew:
             for number in gone:
                 del self._hands[number]
             self._fill(self._vacant + gone)
+            if len(self._members) == len(self._hands) and self._segment.has_name:
+                self._segment.close()  # nobody can come in another's place then
         if self._members and self._share is None:
             self._move_in(state, order)
         return bool(self._members)

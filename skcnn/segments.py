@@ -142,6 +142,11 @@ class Segment:
             self._file = None
             _remove(self.key.path)
 
+    @property
+    def has_name(self) -> bool:
+        """Whether it would stay behind if everybody was killed now."""
+        return self._file is not None and not self.key.path.startswith("/proc/")
+
     def array(self, place: Place) -> np.ndarray:
         """The array at a place."""
         return np.ndarray(place.shape, place.dtype, self.memory, place.offset)

@@ -408,6 +408,21 @@ def test_segments_leave_nothing_behind(in_file, monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("at_once")
+def test_a_segment_in_a_file_is_removed_before_work_begins(monkeypatch, tmp_path):
+    monkeypatch.delattr("os.memfd_create", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    network, left = network_of(CNN), []
+    JoinAt(monkeypatch, 1, 1)
+    learn = crew.Crew.learn
+    monkeypatch.setattr(
+        crew.Crew, "learn", lambda *args: left.append(len(os.listdir(tmp_path))) or learn(*args)
+    )
+    assert_same(train_with(network, 2, {}), alone(network, {}))
+    assert left
+    assert not any(left)
+
+
 def test_a_map_is_found_and_nothing_else(tmp_path):
     np.save(tmp_path / "X.npy", X)
     for mode in ("r", "r+"):
