@@ -122,11 +122,11 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     tol : "auto" or float, default="auto"
         Smallest improvement of the loss, or with `early_stopping` of the
         validation score, that counts as one. "auto" is 5e-4.
-    n_iter_no_change : "auto" or int, default="auto"
+    n_iter_no_change : "auto", int or None, default="auto"
         Number of consecutive epochs without improvement after which training
-        stops. "auto" is 5 if the rate is constant; otherwise `max_iter`, so that
-        training runs to its end, or with `early_stopping` or a given `tol` a
-        tenth of `max_iter`, but at least 5.
+        stops; None for any number. "auto" is 5 if the rate is constant;
+        otherwise None, so that training runs to its end, or with
+        `early_stopping` or a given `tol` a tenth of `max_iter`, but at least 5.
     early_stopping : bool, default=False
         Whether to stop when the score on a validation part no longer improves,
         and to keep the weights with the best score. The part is held out of the

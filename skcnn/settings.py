@@ -21,7 +21,7 @@ class Settings:
     batch_size, max_iter : int
     shuffle : bool
     tol : float
-    n_iter_no_change : int
+    n_iter_no_change : int or None
     max_bytes : float
         Memory that each worker's arrays may take.
     lr_schedule : Schedule
@@ -38,7 +38,7 @@ class Settings:
     max_iter: int
     shuffle: bool
     tol: float
-    n_iter_no_change: int
+    n_iter_no_change: int | None
     max_bytes: float = np.inf
     lr_schedule: Schedule = Constant()
     restart_schedule: bool = False

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -134,7 +135,7 @@ def _epochs(
         good = snapshot
         progress.together(passes.n_processes)
         stop = progress.end(good, time.perf_counter() - start, len(passes.samples))
-        if good.no_improvement >= settings.n_iter_no_change:
+        if good.no_improvement >= (settings.n_iter_no_change or inf):
             good.no_improvement = 0  # who goes on all the same wants more than one epoch
             return good, "no_change"
         if stop:

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor, summary
 from skcnn.architectures import cnn, recipe
 from skcnn.layers import BatchNorm, Conv2d, GlobalAvgPool2d
+from skcnn.schedules import Cosine
 from tests.shared import DIGITS, LABELS
 
 TRAINING = {"lr", "lr_schedule", "batch_size", "max_iter", "tol", "n_iter_no_change"}
@@ -110,6 +111,20 @@ def test_halves_equal_the_whole_to_the_bit():
     assert np.array_equal(whole.weights_, halves.weights_)
 
 
+@pytest.mark.parametrize("schedule", [Cosine(horizon=12), "one_cycle", "step"])
+def test_no_schedule_is_cut_short_by_earlier_calls(schedule):
+    rng = np.random.default_rng(0)
+    noise = rng.random((60, 6, 6)), rng.integers(0, 2, 60)  # nothing to learn, nothing improves
+    shared = {"filters": 2, "lr": 0.3, "optimizer": "sgd", "lr_schedule": schedule}
+    parts = untouched(**shared, warm_start=True, max_iter=3)
+    for _ in range(4):
+        parts.fit(*noise)
+    assert parts.n_iter_ == 12
+    if isinstance(schedule, Cosine):
+        whole = untouched(**shared, warm_start=True, max_iter=12).fit(*noise)
+        assert np.array_equal(whole.weights_, parts.weights_)
+
+
 def test_what_was_settled_is_kept_when_training_goes_on():
     few = untouched(filters=2, warm_start=True).fit(X[:40], y[:40])
     settled = {name: few.auto_params_[name] for name in ("batch_size", "max_iter")}
@@ -141,6 +156,11 @@ def test_a_shape_is_needed_before_anything_is_built():
     clf = untouched(filters="automatic")
     with pytest.raises(ValueError, match="filters must be an int"):
         clf.fit(X, y)
-    for name in TRAINING - {"lr_schedule"}:
-        with pytest.raises(ValueError, match=rf"{name} must be .*got None"):
+    for name in TRAINING - {"n_iter_no_change"}:
+        with pytest.raises(ValueError, match=rf"{name} must be .*got None.*Or 'auto'"):
             untouched(**{name: None}).fit(X, y)
+    for name in NETWORK:
+        with pytest.raises(ValueError, match=rf"{name} must .*got 'x'.*Or 'auto'"):
+            untouched(**{name: "x"}).fit(X, y)
+    with pytest.raises(ValueError, match=r"n_iter_no_change must be None or an int .*got 0.*auto"):
+        untouched(n_iter_no_change=0).fit(X, y)

@@ -279,6 +279,14 @@ def test_the_unit_is_that_of_the_first_call():
     assert not hasattr(quick(early_stopping=True), "partial_fit")
 
 
+def test_a_first_part_of_one_row_does_not_stop_what_follows():
+    """Its loss is 0, which is no measure of divergence for the parts that follow."""
+    reg = ScratchCNNRegressor(filters=4, lr=0.02, random_state=0).partial_fit(X[:1], INK[:1])
+    for _ in range(30):
+        reg.partial_fit(X, INK)  # a warning would be an error
+    assert reg.score(X, INK) > 0
+
+
 def test_warm_start_goes_on_exactly():
     whole, parts = quick(max_iter=4).fit(X, INK), quick(max_iter=2, warm_start=True).fit(X, INK)
     parts = pickle.loads(pickle.dumps(parts)).fit(X, INK)

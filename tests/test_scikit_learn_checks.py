@@ -16,10 +16,7 @@ from skcnn.schedules import ReduceOnPlateau, WarmUp
 from tests.shared import FIXED
 
 # the recipe of the default takes its time in every fit of every check; with this it is quick
-QUICK = {
-    **FIXED, "filters": (32, 64), "hidden_layer_sizes": (128,), "max_iter": 50,
-    "weight_decay": 1e-4,
-}  # fmt: skip
+QUICK = {**FIXED, "filters": (32, 64), "hidden_layer_sizes": (128,), "max_iter": 50}
 SETTINGS = [  # deterministic, float64, and one batch holds all rows of the equivalence check
     {},
     {"normalization": "batch", "lr_schedule": "one_cycle", "max_iter": 20},

@@ -1,6 +1,6 @@
 """What "auto" means: a recipe that the first call settles from what the data are."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any
 
@@ -8,7 +8,7 @@ from skcnn._hyperparameters import check_int
 from skcnn.architectures import recipe
 from skcnn.layers._layer import Shape
 
-__all__ = ["is_auto", "settle"]
+__all__ = ["is_auto", "or_auto", "settle"]
 
 EPOCHS = {10_000: 10, 0: 15}
 """Epochs that a training takes at least, from so many rows on."""
@@ -32,6 +32,14 @@ KEPT = ("batch_size", "max_iter")
 def is_auto(value: Any) -> bool:
     """Only the string means it."""
     return isinstance(value, str) and value == "auto"
+
+
+def or_auto(check: Callable, owner: str, name: str, value: Any, *limits: Any, **how: Any) -> Any:
+    """What a check returns for a value; its error says that the parameter may be "auto", too."""
+    try:
+        return check(owner, name, value, *limits, **how)
+    except ValueError as error:
+        raise ValueError(f"{error} (Or 'auto'.)") from None
 
 
 def settle(
@@ -79,14 +87,13 @@ def settle(
     constant = isinstance(schedule, str) and schedule == "constant"
     value("lr", CONSTANT if constant else ANNEALED)
     owner = type(estimator).__name__
-    batch_size = check_int(
-        owner, "batch_size", value("batch_size", _by_rows(BATCH_SIZES, n_rows)), 1
-    )
+    given = value("batch_size", _by_rows(BATCH_SIZES, n_rows))
+    batch_size = or_auto(check_int, owner, "batch_size", given, 1)
     steps = ceil(n_rows / batch_size)  # an epoch
-    max_iter = check_int(owner, "max_iter", value("max_iter", _epochs(n_rows, steps)), 1)
+    max_iter = or_auto(check_int, owner, "max_iter", value("max_iter", _epochs(n_rows, steps)), 1)
     stops = constant or estimator.early_stopping or not is_auto(estimator.tol)
     patience = PATIENCE if constant else max(PATIENCE, max_iter // 10)
-    value("n_iter_no_change", patience if stops else max_iter)
+    value("n_iter_no_change", patience if stops else None)
     value("tol", estimator._auto_tol)
     return settled
 

@@ -155,6 +155,7 @@ class BaseScratchCNN(
         if not data.weights.total.any():
             return self
         state.judge_by(None)
+        state.first_loss = None  # a part has a measure of divergence of its own
         model = self._model(network, data, settled, goes_on)
         samples = data.samples(model, model.loss)
         with Interrupts() as interrupts:

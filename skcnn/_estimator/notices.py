@@ -5,6 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import joblib
 import sklearn
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
@@ -13,11 +14,12 @@ __all__ = ["warn_column", "warn_of_end", "warn_user"]
 INSIDE = (
     str(Path(__file__).parents[1]) + os.sep,
     str(Path(sklearn.__file__).parent) + os.sep,
+    str(Path(joblib.__file__).parent) + os.sep,
 )
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the innermost line that is neither skcnn's nor scikit-learn's."""
+    """Warn at the innermost line that is not skcnn's, scikit-learn's or joblib's."""
     frame, level = sys._getframe(), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
         frame, level = frame.f_back, level + 1

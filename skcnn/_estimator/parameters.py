@@ -1,11 +1,12 @@
 """Parameters, checked and turned into what the engine takes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
+from skcnn._estimator.auto import or_auto
 from skcnn._estimator.data import Answers
 from skcnn._estimator.resources import working_memory
 from skcnn._hyperparameters import check_bool, check_choice, check_int, check_real
@@ -92,33 +93,42 @@ def bind_settings(estimator: Any, settled: Mapping[str, Any], in_parts: bool = F
         Whether calls follow each other, through which schedules go on.
     """
     owner = type(estimator).__name__
+
+    def value(name: str, check: Callable, *limits: Any, **how: Any) -> Any:
+        """A parameter that may be "auto", checked."""
+        given = settled.get(name, getattr(estimator, name))
+        return or_auto(check, owner, name, given, *limits, **how)
+
     given = settled.get("lr_schedule", estimator.lr_schedule)
-    schedule = bind_schedule(owner, given)
+    schedule = value("lr_schedule", bind_schedule)
     starts_anew = isinstance(given, str) or schedule.open
     norm = estimator.max_grad_norm
     return Settings(
         optimizer=bind_optimizer(owner, estimator.optimizer),
-        lr=check_real(owner, "lr", settled.get("lr", estimator.lr), 0, bounds="()"),
+        lr=value("lr", check_real, 0, bounds="()"),
         lr_schedule=schedule,
         restart_schedule=starts_anew and not in_parts,
         weight_decay=check_real(owner, "weight_decay", estimator.weight_decay, 0),
         max_grad_norm=(
             None if norm is None else check_real(owner, "max_grad_norm", norm, 0, bounds="()")
         ),
-        batch_size=check_int(
-            owner, "batch_size", settled.get("batch_size", estimator.batch_size), 1
-        ),
-        max_iter=check_int(owner, "max_iter", settled.get("max_iter", estimator.max_iter), 1),
+        batch_size=value("batch_size", check_int, 1),
+        max_iter=value("max_iter", check_int, 1),
         shuffle=check_bool(owner, "shuffle", estimator.shuffle),
-        tol=check_real(owner, "tol", settled.get("tol", estimator.tol), 0),
-        n_iter_no_change=check_int(
-            owner,
-            "n_iter_no_change",
-            settled.get("n_iter_no_change", estimator.n_iter_no_change),
-            1,
-        ),
+        tol=value("tol", check_real, 0),
+        n_iter_no_change=value("n_iter_no_change", _check_patience),
         max_bytes=working_memory(),
     )
+
+
+def _check_patience(owner: str, name: str, value: Any) -> int | None:
+    """Epochs without improvement; None is any number of them."""
+    try:
+        return None if value is None else check_int(owner, name, value, 1)
+    except ValueError:
+        raise ValueError(
+            f"{owner}: {name} must be None or an int of at least 1, got {value!r}."
+        ) from None
 
 
 def bind_optimizer(owner: str, optimizer: Any) -> Optimizer:
@@ -134,13 +144,13 @@ def bind_optimizer(owner: str, optimizer: Any) -> Optimizer:
     return optimizer
 
 
-def bind_schedule(owner: str, schedule: Any) -> Schedule:
+def bind_schedule(owner: str, name: str, schedule: Any) -> Schedule:
     """The schedule that the parameter `lr_schedule` means."""
     if isinstance(schedule, str):
-        schedule = SCHEDULES[check_choice(owner, "lr_schedule", schedule, SCHEDULES)]
+        schedule = SCHEDULES[check_choice(owner, name, schedule, SCHEDULES)]
     if not isinstance(schedule, Schedule):
         raise ValueError(
-            f"{owner}: lr_schedule must be one of {list(SCHEDULES)} or an instance from "
+            f"{owner}: {name} must be one of {list(SCHEDULES)} or an instance from "
             f"skcnn.schedules, got {schedule!r}."
         )
     schedule.check()
@@ -156,7 +166,10 @@ def bind_layers(
         try:
             layers = cnn(**{name: settled.get(name, getattr(estimator, name)) for name in OF_CNN})
         except ValueError as error:
-            raise ValueError(str(error).replace("cnn:", f"{owner}:", 1)) from None
+            told = str(error).replace("cnn:", f"{owner}:", 1)
+            parameter = told.split()[1].partition("[")[0]
+            may_be_auto = parameter in OF_CNN and parameter not in ("activation", "dropout")
+            raise ValueError(f"{told} (Or 'auto'.)" if may_be_auto else told) from None
     elif isinstance(estimator.layers, (list, tuple)):
         layers = list(estimator.layers)
     else:

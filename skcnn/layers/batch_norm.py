@@ -23,8 +23,8 @@ class BatchNorm(Layer):
     counted by its weight. The last ghost batch may be smaller; a single sample
     left over joins the one before, even if it would be a mini-batch of its own.
     At prediction, the running moments are used (Ioffe & Szegedy 2015). Their
-    variance is the biased one, so that a weight of 2 is the same as a sample
-    that occurs twice.
+    variance is the biased one, so that within a ghost batch a weight of 2 is
+    the same as a sample that occurs twice.
 
     Parameters
     ----------
