@@ -50,6 +50,7 @@ assert clf.score(X[some], y[some]) > 0.95
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA counts anonymous maps on Linux")
 @pytest.mark.parametrize(("dtype", "n"), [("u1", 18_000), ("f4", 4_500)])
 def test_a_memory_map_is_never_copied_whole(tmp_path, dtype, n):

@@ -50,6 +50,7 @@ def level(**parameters):
     return ScratchCNNRegressor(**defaults | parameters)
 
 
+@pytest.mark.slow
 def test_the_angle_of_rotated_digits_is_learned():
     """Seen through a round window, lest the angle be read off the frame."""
     rng = np.random.default_rng(0)

@@ -155,7 +155,7 @@ class BaseScratchCNN(
         if not data.weights.total.any():
             return self
         state.judge_by(None)
-        state.first_loss = None  # a part has a measure of divergence of its own
+        first_loss, state.first_loss = state.first_loss, None  # each part is measured by its own
         model = self._model(network, data, settled, goes_on)
         samples = data.samples(model, model.loss)
         with Interrupts() as interrupts:
@@ -164,6 +164,7 @@ class BaseScratchCNN(
                     network, samples, settings, state, threads, None, self._lines(), 1
                 )
             state.forget_best()  # the loss of a part is no measure of the next
+            state.first_loss = max(first_loss or 0.0, state.first_loss or 0.0) or None
             self._commit(model, state, keep_state=True)
         warn_of_end(reason, state.epoch)
         return self
