@@ -107,10 +107,10 @@ class BatchNorm(Layer):
             if training:
                 centered = np.empty_like(ghosts.x) if ghosts.centered is None else ghosts.centered
                 ghosts.weigh()
-                mean = ghosts.mean(np.add.reduce(ghosts.x, axis=1))  # (C, ghosts)
+                mean = ghosts.mean(ghosts.over_pixels(ghosts.x))  # (C, ghosts)
                 np.subtract(ghosts.x, ghosts.spread(mean), out=centered)
                 squares = np.multiply(centered, centered, out=ghosts.y)
-                variance = ghosts.mean(np.add.reduce(squares, axis=1))
+                variance = ghosts.mean(ghosts.over_pixels(squares))
                 ghosts.moments = mean, variance
                 inverse = ghosts.spread(1 / np.sqrt(variance + self.epsilon))
             else:
@@ -135,8 +135,8 @@ class BatchNorm(Layer):
             c, centered, inverse = ghosts.channels, ghosts.centered, ghosts.inverse
             gamma = params["weight"][c, None, None]
             product = np.multiply(ghosts.dy, centered, out=ghosts.product)
-            db = np.add.reduce(ghosts.dy, axis=1)  # (C, n)
-            dg = np.add.reduce(product, axis=1) * inverse[:, 0]
+            db = ghosts.over_pixels(ghosts.dy)  # (C, n)
+            dg = ghosts.over_pixels(product) * inverse[:, 0]
             np.add.reduce(db, axis=1, out=grads["bias"][c])
             np.add.reduce(dg, axis=1, out=grads["weight"][c])
             grads["running_mean"][c] = grads["running_variance"][c] = 0
@@ -164,11 +164,12 @@ class _Ghosts:
     x, y, dx, dy, centered, product : ndarray of shape (C, H·W, n) or None
     weight : ndarray of shape (ghosts,)
         Total weight of each ghost batch.
-    w : ndarray of shape (n,)
-        The weights of the samples, but 1 in ghost batches of total weight 0.
+    w : ndarray of shape (n,) or (1,)
+        The weights of the samples, but 1 in ghost batches of total weight 0;
+        one number if all are the same.
     numbers : ndarray of shape (ghosts,)
         Sum of ``w`` over the samples and pixels of each ghost batch.
-    inverse : ndarray of shape (C, 1, n) or (C, 1, 1)
+    inverse : ndarray of shape (C, 1, n), or (C, 1, 1) if all are normalised together
         ``1 / σ`` of the last forward pass.
     moments : tuple of ndarray or None
         Mean and variance of each ghost batch, ``(C, ghosts)``; None for a pass
@@ -196,6 +197,7 @@ class _Ghosts:
         if ghost_size > 1 and len(starts) > 1 and n - starts[-1] == 1:
             starts.pop()
         self._starts, self._weights, self._pixels = starts, weights, prod(x.shape[1:-1])
+        self._ones = np.ones(self._pixels, x.dtype)
         self._ghost_of = np.repeat(np.arange(len(starts)), np.diff([*starts, n]))  # of a sample
         self.weight = self.w = self.numbers = weights  # until `weigh`
         self.inverse: Any = None
@@ -209,6 +211,12 @@ class _Ghosts:
             self.w = np.where(self.weight[self._ghost_of] > 0, self._weights, 1)
             self.w = self.w.astype(self._weights.dtype, copy=False)
         self.numbers = np.add.reduceat(self.w, self._starts) * self._pixels
+        if (self.w == self.w[0]).all():
+            self.w = self.w[:1]
+
+    def over_pixels(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the pixels, (C, H·W, n) to (C, n), as a product with ones, which is fastest."""
+        return values[:, 0] if self._pixels == 1 else np.matmul(self._ones, values)
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Mean over a ghost batch of what was summed over the pixels, (C, n) to (C, ghosts)."""
@@ -219,5 +227,5 @@ class _Ghosts:
         return np.add.reduceat(values, self._starts, axis=1)
 
     def spread(self, values: np.ndarray) -> np.ndarray:
-        """The value of each ghost batch at each of its samples, (C, ghosts) to (C, 1, n)."""
-        return values[:, None, self._ghost_of]
+        """The value of each ghost batch at each of its samples, (C, ghosts) to (C, 1, n or 1)."""
+        return values[:, None] if values.shape[1] == 1 else values[:, None, self._ghost_of]
