@@ -114,6 +114,30 @@ def test_a_fit_gets_processes_and_the_same_bits(helped, capsys):
 
 
 @pytest.mark.usefixtures("at_once")
+def test_training_in_parts_gets_processes_and_the_same_bits(helped):
+    def in_parts(n):
+        clf = ScratchCNNClassifier(**SETTINGS)
+        with threadpool_limits(n, "blas"):
+            for _ in range(3):
+                clf.partial_fit(X, y, classes=[0, 1, 2])
+        return clf
+
+    def continued(n):
+        clf = ScratchCNNClassifier(**SETTINGS, warm_start=True)
+        with threadpool_limits(n, "blas"):
+            return clf.fit(X, y).fit(X, y)
+
+    for train in (in_parts, continued):
+        helped.clear()
+        alone = train(1)
+        assert not helped
+        assert same(train(2), alone)
+        assert helped[2] > 0
+        assert same(train(3), alone)
+        assert helped[3] > 0
+
+
+@pytest.mark.usefixtures("at_once")
 def test_a_worker_that_waits_and_is_killed_is_replaced(helped):
     alone = fitted(1)
     fitted(2)
