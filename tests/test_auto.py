@@ -65,11 +65,12 @@ def test_epochs_are_those_of_enough_steps(rows):
     assert (epochs - 1) * steps < 150 <= epochs * steps or epochs == 15
 
 
-def test_many_rows_are_seen_fifteen_times():
+@pytest.mark.parametrize(("repeats", "epochs"), [(30, 15), (60, 12)])
+def test_the_more_rows_the_fewer_epochs(repeats, epochs):
     clf = untouched(filters=2, hidden_layer_sizes=()).fit(
-        np.repeat(X, 60, axis=0), np.repeat(y, 60)
+        np.repeat(X, repeats, axis=0), np.repeat(y, repeats)
     )
-    assert clf.auto_params_["max_iter"] == clf.n_iter_ == 15
+    assert clf.auto_params_["max_iter"] == clf.n_iter_ == epochs
 
 
 def test_held_out_rows_do_not_count():
