@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from skcnn.architectures import cnn
-from skcnn.layers import Conv2d, Dense, Flatten, Layer, MaxPool2d, ReLU
+from skcnn.architectures import cnn, recipe
+from skcnn.layers import BatchNorm, Conv2d, Dense, Flatten, Layer, MaxPool2d, ReLU
 from skcnn.layers._layer import Shape
 from skcnn.network import Network
 
@@ -16,6 +16,9 @@ N_ROWS = 5003
 N_ROWS_OF_LARGE = 1009
 """For networks whose epochs take long."""
 
+N_ROWS_OF_LONG, N_ROWS_OF_LONG_AND_LARGE = 60_000, N_ROWS
+"""For fits that are long enough for worker processes."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -24,7 +27,17 @@ class Case:
     name: str
     layers: tuple[Layer, ...]
     image_shape: Shape
-    n_rows: int = N_ROWS
+    is_large: bool = False
+
+    @property
+    def n_rows(self) -> int:
+        """Of an epoch that is measured."""
+        return N_ROWS_OF_LARGE if self.is_large else N_ROWS
+
+    @property
+    def n_rows_of_long(self) -> int:
+        """Of an epoch of a long fit."""
+        return N_ROWS_OF_LONG_AND_LARGE if self.is_large else N_ROWS_OF_LONG
 
     @property
     def network(self) -> Network:
@@ -61,9 +74,10 @@ CASES = {
             "conv32-conv64",
             tuple(cnn((32, 64), hidden_layer_sizes=128)),
             (1, 28, 28),
-            N_ROWS_OF_LARGE,
+            is_large=True,
         ),
-        Case("VGG-like", _vgg_like(), (3, 32, 32), N_ROWS_OF_LARGE),
+        Case("VGG-like", _vgg_like(), (3, 32, 32), is_large=True),
+        Case("untouched", tuple(cnn(**recipe((1, 28, 28)))), (1, 28, 28), is_large=True),
     )
 }
 
@@ -75,8 +89,13 @@ def as_torch(case: Case) -> nn.Sequential:
     for layer, shape in zip(network.layers, network.shapes, strict=False):
         if isinstance(layer, Conv2d):
             modules.append(
-                nn.Conv2d(shape[0], layer.filters, layer.kernel_size, layer.stride, layer.padding)
-            )
+                nn.Conv2d(
+                    shape[0], layer.filters, layer.kernel_size, layer.stride, layer.padding,
+                    bias=layer.bias,
+                )
+            )  # fmt: skip
+        elif isinstance(layer, BatchNorm):
+            modules.append(nn.BatchNorm2d(shape[0]))
         elif isinstance(layer, MaxPool2d):
             modules.append(nn.MaxPool2d(layer.pool_size))
         elif isinstance(layer, ReLU):
