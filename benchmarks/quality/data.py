@@ -69,12 +69,10 @@ def _mnist(n_train: int) -> Callable[[int], list[Split]]:
 
 
 def _fashion(seed: int) -> list[Split]:
-    """5,000 of the published training images, 2,000 of the published test images."""
-    X_train, y_train = load_mnist(FASHION)
+    """5,000 of the published training images, and all of the published test images."""
+    (train,) = _cut(*load_mnist(FASHION), 5000, 1000, seed)
     X_test, y_test = load_mnist(FASHION, subset="test")
-    (train,) = _cut(X_train, y_train, 5000, 1000, seed)
-    (test,) = _cut(X_test, y_test, 2000, 1000, seed)
-    return [Split(train.X_train, test.X_train, train.y_train, test.y_train)]
+    return [Split(train.X_train, X_test, train.y_train, y_test)]
 
 
 def _bundled(name: str) -> Callable[[int], list[Split]]:
