@@ -9,7 +9,6 @@ down how the parameters were before, so that the leader can finish its share.
 
 import gc
 import os
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +20,7 @@ import numpy as np
 from skcnn.batches import Images, Samples
 from skcnn.board import GRADIENTS, STEP, SUMS, Board, Patience, Task
 from skcnn.network import Network
+from skcnn.presence import Background
 from skcnn.schedules import Constant
 from skcnn.segments import Segment, available_bytes, lay_out, mapped
 from skcnn.settings import Settings
@@ -95,8 +95,8 @@ class Crew:
         self._network, self._samples, self._hire = network, samples, hire
         self._settings = replace(settings, lr_schedule=Constant())
         self._size, self._capacity, self._n_hands, self._check = size, capacity, n_hands, check
-        self._starter: threading.Thread | None = None
-        self._over = threading.Event()
+        self.started = False
+        self._starter = Background()
         self._segment: Segment | None = None
         self._job: Job | None = None
         self._board: Board | None = None
@@ -111,24 +111,14 @@ class Crew:
         self._pid = os.getpid()
 
     @property
-    def started(self) -> bool:
-        """Whether hands have been asked for."""
-        return self._starter is not None
-
-    @property
     def n_processes(self) -> int:
         """How many there are, with the one that leads."""
         return 1 + len(self._members)
 
     def start(self, state: TrainingState) -> None:
         """Ask for hands, without waiting for them."""
-        self._run(self._get_hands, state.seed, state.moments)
-
-    def _run(self, function: Callable, *args: object) -> None:
-        self._starter = threading.Thread(
-            target=function, args=args, name="skcnn-starter", daemon=True
-        )
-        self._starter.start()
+        self.started = True
+        self._starter.start(self._get_hands, state.seed, state.moments)
 
     def _get_hands(self, seed: int, moments: dict[str, np.ndarray]) -> None:
         """Share the data and hire; whatever is in the way, training goes on with threads."""
@@ -142,7 +132,7 @@ class Crew:
         assert self._board is not None
         with suppress(Exception):
             for number in numbers:
-                if not self._over.is_set():
+                if self._starter.wanted:
                     self._board.expect(number)
                     self._hands[number] = self._hire(serve, self._job, number)
 
@@ -186,7 +176,7 @@ class Crew:
         """Copy the images, in blocks, as long as they are wanted."""
         step = max(1, COPIED_BYTES // max(1, out[:1].nbytes))
         for start in range(0, len(out), step):
-            if self._over.is_set():
+            if not self._starter.wanted:
                 raise InterruptedError
             rows = slice(start, start + step)
             out[rows] = images.X[rows] if images.rows is None else images.X[images.rows[rows]]
@@ -197,8 +187,7 @@ class Crew:
         With the first, weights and moments of the training move to where all
         see them.
         """
-        assert self._starter is not None
-        if self._starter.is_alive() or self._board is None or self._segment is None:
+        if self._starter.busy or self._board is None or self._segment is None:
             return bool(self._members)
         if len(self._members) < len(self._hands) or self._vacant:
             gone = []
@@ -223,7 +212,7 @@ class Crew:
         self._vacant = []
         if vacant and self._replacements >= len(vacant):
             self._replacements -= len(vacant)
-            self._run(self._hire_for, vacant)
+            self._starter.start(self._hire_for, vacant)
 
     def _move_in(self, state: TrainingState, order: np.ndarray) -> None:
         assert self._job is not None
@@ -322,10 +311,9 @@ class Crew:
 
     def close(self) -> None:
         """Let everybody go."""
-        self._over.set()
-        if self._starter is None or os.getpid() != self._pid:
+        if not self.started or os.getpid() != self._pid:
             return
-        self._starter.join()
+        self._starter.close()
         if self._board is not None:
             for number in self._hands:
                 self._board.let_go(number)

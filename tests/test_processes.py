@@ -67,7 +67,7 @@ def at_once(monkeypatch):
     join = crew.Crew.join
 
     def join_all(self, *args):
-        self._starter.join()
+        wait_until(lambda: not self._starter.busy)
         for number, hand in self._hands.items():
             wait_until(lambda number=number, hand=hand: self._board.is_ready(number) or hand.done())
         return join(self, *args)
@@ -242,7 +242,8 @@ learn, join = crew.Crew.learn, crew.Crew.join
 
 
 def join_all(self, *args):
-    self._starter.join()
+    while self._starter.busy:
+        time.sleep(0.01)
     for number, hand in self._hands.items():
         while not (self._board.is_ready(number) or hand.done()):
             time.sleep(0.01)

@@ -1,31 +1,39 @@
 """What a computation may use: threads, processes and memory."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import TypeVar
 
 from sklearn import get_config
 from threadpoolctl import ThreadpoolController
 
 from skcnn._estimator.processes import Processes, may_start
 from skcnn.blas import BlasGuard
+from skcnn.holding import holding
 from skcnn.interrupts import Interrupts
 from skcnn.workers import Workers
 
-__all__ = ["workers", "working_memory"]
+__all__ = ["with_workers", "working_memory"]
+
+Result = TypeVar("Result")
 
 _blas = BlasGuard(ThreadpoolController)
 _processes = Processes()
 
 
-@contextmanager
-def workers(interrupts: Interrupts) -> Iterator[Workers]:
-    """As many threads, or processes, as BLAS would use threads; it is kept to one in each."""
-    hire = _processes.hire if may_start() else None
-    with (
-        _blas as n,
-        Workers(n, _blas.limit_this_thread, interrupts.check, hire, _processes.at_hand) as threads,
-    ):
-        yield threads
+def with_workers(interrupts: Interrupts, work: Callable[[Workers], Result]) -> Result:
+    """Call ``work(workers)``: as many threads, or processes, as BLAS would use threads.
+
+    BLAS is kept to one in each of them meanwhile.
+    """
+
+    def limited(n_threads: int) -> Result:
+        hire = _processes.hire if may_start() else None
+        workers = Workers(
+            n_threads, _blas.limit_this_thread, interrupts.check, hire, _processes.at_hand
+        )
+        return holding(workers, work)
+
+    return holding(_blas.limited(), limited)
 
 
 def working_memory() -> float:
