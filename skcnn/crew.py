@@ -9,6 +9,7 @@ down how the parameters were before, so that the leader can finish its share.
 
 import gc
 import os
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -42,6 +43,15 @@ COMFORTABLE = 1 / 3
 REPLACEMENTS = 3
 """How often those who were lost are replaced, on average."""
 
+OVERDUE = 30.0
+"""Seconds after which somebody who does not answer is taken for stopped."""
+
+OVERDUE_SHARES = 100
+"""The same in what the leader has taken for its own share, if that is longer."""
+
+LONGEST_LOOK = 0.1
+"""Seconds that count between two looks at somebody: this process may have been stopped, too."""
+
 COPIED_BYTES = 8 * 2**20
 """Bytes of images that are copied at a time."""
 
@@ -54,6 +64,9 @@ class Hand(Protocol):
 
     def release(self) -> None:
         """Know that the function will return as soon as it can."""
+
+    def kill(self) -> None:
+        """End the process whatever it does; `done` says when it has ended."""
 
 
 class Hire(Protocol):
@@ -108,6 +121,7 @@ class Crew:
         self._replacements = REPLACEMENTS * n_hands
         self._task_number = 0
         self._patience = Patience()
+        self._posted = 0.0
         self._pid = os.getpid()
 
     @property
@@ -292,15 +306,17 @@ class Crew:
         """Give everybody a task."""
         assert self._board is not None
         self._task_number += 1
+        self._posted = time.perf_counter()
         self._board.post(task, self._task_number, self._members)
 
     def _lost(self) -> list[int]:
         """Wait until all have done their share, and say who never will."""
         board, lost = self._board, []
         assert board is not None
+        seconds = max(OVERDUE, OVERDUE_SHARES * (time.perf_counter() - self._posted))
         for hand in self._members:
             done = partial(board.has_done, hand, self._task_number)
-            if not self._patience.until(done, self._hands[hand].done):
+            if not self._patience.until(done, _Deadline(self._hands[hand], seconds).is_gone):
                 lost.append(hand)
         board.fence()
         for hand in lost:
@@ -320,9 +336,32 @@ class Crew:
         for number, hand in self._hands.items():
             hand.release()
             if number in self._members:
-                self._patience.until(hand.done)
+                self._patience.until(hand.done, _Deadline(hand, OVERDUE).is_gone)
         if self._segment is not None:
             self._segment.close()
+
+
+class _Deadline:
+    """How long somebody is waited for who may have been stopped, and who could write when it wakes.
+
+    It is killed then, and gone when it is dead.
+    """
+
+    def __init__(self, hand: Hand, seconds: float) -> None:
+        self._hand, self._seconds = hand, seconds
+        self._left, self._last = seconds, time.perf_counter()
+
+    def is_gone(self) -> bool:
+        """Whether it is; to be asked all the time."""
+        if self._hand.done():
+            return True
+        now = time.perf_counter()
+        self._left -= min(now - self._last, LONGEST_LOOK)
+        self._last = now
+        if self._left < 0:
+            self._left = self._seconds
+            self._hand.kill()
+        return False
 
 
 def serve(job: Job, number: int) -> None:

@@ -87,7 +87,7 @@ class Threads:
 
     def __call__(self, function, job, number):
         hand = self.pool.submit(function, job, number)
-        hand.release = lambda: None
+        hand.release = hand.kill = lambda: None
         self.hired.append(hand)
         return hand
 
