@@ -9,7 +9,7 @@ down how the parameters were before, so that the leader can finish its share.
 
 import gc
 import os
-import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +21,7 @@ import numpy as np
 from skcnn.batches import Images, Samples
 from skcnn.board import GRADIENTS, STEP, SUMS, Board, Patience, Task
 from skcnn.network import Network
+from skcnn.presence import Background
 from skcnn.schedules import Constant
 from skcnn.segments import Segment, available_bytes, lay_out, mapped
 from skcnn.settings import Settings
@@ -42,6 +43,15 @@ COMFORTABLE = 1 / 3
 REPLACEMENTS = 3
 """How often those who were lost are replaced, on average."""
 
+OVERDUE = 30.0
+"""Seconds after which somebody who does not answer is taken for stopped."""
+
+OVERDUE_SHARES = 100
+"""The same in what the leader has taken for its own share, if that is longer."""
+
+LONGEST_LOOK = 0.1
+"""Seconds that count between two looks at somebody: this process may have been stopped, too."""
+
 COPIED_BYTES = 8 * 2**20
 """Bytes of images that are copied at a time."""
 
@@ -54,6 +64,9 @@ class Hand(Protocol):
 
     def release(self) -> None:
         """Know that the function will return as soon as it can."""
+
+    def kill(self) -> None:
+        """End the process whatever it does; `done` says when it has ended."""
 
 
 class Hire(Protocol):
@@ -95,8 +108,8 @@ class Crew:
         self._network, self._samples, self._hire = network, samples, hire
         self._settings = replace(settings, lr_schedule=Constant())
         self._size, self._capacity, self._n_hands, self._check = size, capacity, n_hands, check
-        self._starter: threading.Thread | None = None
-        self._over = threading.Event()
+        self.started = False
+        self._starter = Background()
         self._segment: Segment | None = None
         self._job: Job | None = None
         self._board: Board | None = None
@@ -108,12 +121,8 @@ class Crew:
         self._replacements = REPLACEMENTS * n_hands
         self._task_number = 0
         self._patience = Patience()
+        self._posted = 0.0
         self._pid = os.getpid()
-
-    @property
-    def started(self) -> bool:
-        """Whether hands have been asked for."""
-        return self._starter is not None
 
     @property
     def n_processes(self) -> int:
@@ -122,13 +131,8 @@ class Crew:
 
     def start(self, state: TrainingState) -> None:
         """Ask for hands, without waiting for them."""
-        self._run(self._get_hands, state.seed, state.moments)
-
-    def _run(self, function: Callable, *args: object) -> None:
-        self._starter = threading.Thread(
-            target=function, args=args, name="skcnn-starter", daemon=True
-        )
-        self._starter.start()
+        self.started = True
+        self._starter.start(self._get_hands, state.seed, state.moments)
 
     def _get_hands(self, seed: int, moments: dict[str, np.ndarray]) -> None:
         """Share the data and hire; whatever is in the way, training goes on with threads."""
@@ -142,7 +146,7 @@ class Crew:
         assert self._board is not None
         with suppress(Exception):
             for number in numbers:
-                if not self._over.is_set():
+                if self._starter.wanted:
                     self._board.expect(number)
                     self._hands[number] = self._hire(serve, self._job, number)
 
@@ -186,7 +190,7 @@ class Crew:
         """Copy the images, in blocks, as long as they are wanted."""
         step = max(1, COPIED_BYTES // max(1, out[:1].nbytes))
         for start in range(0, len(out), step):
-            if self._over.is_set():
+            if not self._starter.wanted:
                 raise InterruptedError
             rows = slice(start, start + step)
             out[rows] = images.X[rows] if images.rows is None else images.X[images.rows[rows]]
@@ -197,8 +201,7 @@ class Crew:
         With the first, weights and moments of the training move to where all
         see them.
         """
-        assert self._starter is not None
-        if self._starter.is_alive() or self._board is None or self._segment is None:
+        if self._starter.busy or self._board is None or self._segment is None:
             return bool(self._members)
         if len(self._members) < len(self._hands) or self._vacant:
             gone = []
@@ -223,7 +226,7 @@ class Crew:
         self._vacant = []
         if vacant and self._replacements >= len(vacant):
             self._replacements -= len(vacant)
-            self._run(self._hire_for, vacant)
+            self._starter.start(self._hire_for, vacant)
 
     def _move_in(self, state: TrainingState, order: np.ndarray) -> None:
         assert self._job is not None
@@ -303,15 +306,17 @@ class Crew:
         """Give everybody a task."""
         assert self._board is not None
         self._task_number += 1
+        self._posted = time.perf_counter()
         self._board.post(task, self._task_number, self._members)
 
     def _lost(self) -> list[int]:
         """Wait until all have done their share, and say who never will."""
         board, lost = self._board, []
         assert board is not None
+        seconds = max(OVERDUE, OVERDUE_SHARES * (time.perf_counter() - self._posted))
         for hand in self._members:
             done = partial(board.has_done, hand, self._task_number)
-            if not self._patience.until(done, self._hands[hand].done):
+            if not self._patience.until(done, _Deadline(self._hands[hand], seconds).is_gone):
                 lost.append(hand)
         board.fence()
         for hand in lost:
@@ -322,19 +327,41 @@ class Crew:
 
     def close(self) -> None:
         """Let everybody go."""
-        self._over.set()
-        if self._starter is None or os.getpid() != self._pid:
+        if not self.started or os.getpid() != self._pid:
             return
-        self._starter.join()
+        self._starter.close()
         if self._board is not None:
             for number in self._hands:
                 self._board.let_go(number)
         for number, hand in self._hands.items():
             hand.release()
             if number in self._members:
-                self._patience.until(hand.done)
+                self._patience.until(hand.done, _Deadline(hand, OVERDUE).is_gone)
         if self._segment is not None:
             self._segment.close()
+
+
+class _Deadline:
+    """How long somebody is waited for who may have been stopped, and who could write when it wakes.
+
+    It is killed then, and gone when it is dead.
+    """
+
+    def __init__(self, hand: Hand, seconds: float) -> None:
+        self._hand, self._seconds = hand, seconds
+        self._left, self._last = seconds, time.perf_counter()
+
+    def is_gone(self) -> bool:
+        """Whether it is; to be asked all the time."""
+        if self._hand.done():
+            return True
+        now = time.perf_counter()
+        self._left -= min(now - self._last, LONGEST_LOOK)
+        self._last = now
+        if self._left < 0:
+            self._left = self._seconds
+            self._hand.kill()
+        return False
 
 
 def serve(job: Job, number: int) -> None:

@@ -1,6 +1,7 @@
 """The forward pass over any number of rows."""
 
 from collections.abc import Iterable
+from contextvars import copy_context
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def _run(
             arrays.forward(params, False, None, stop)
         Z[..., rows] = arrays.x[stop][..., :n]
 
-    workers.run(len(parts), task)
+    copy_context().run(workers.run, len(parts), task)  # NumPy's settings of errors stay inside
     _keep_spares(network, workspaces.values())
     return Z if np.isfinite(Z).all() else np.nan_to_num(Z, copy=False)
 

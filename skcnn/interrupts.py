@@ -2,35 +2,40 @@
 
 import signal
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
-__all__ = ["Interrupts"]
+from skcnn.holding import holding
+
+__all__ = ["Interrupts", "at_safe_places"]
+
+Result = TypeVar("Result")
 
 
 class Interrupts:
     """Context in which Ctrl-C waits for a safe place.
 
     Ctrl-C raises ``KeyboardInterrupt`` between any two steps of the main
-    thread, also where a lock has just been taken or a limit half restored. In
-    this context it is only remembered; `check` raises it, and so does leaving.
-    A handler that the user has set is left alone.
+    thread, also where a limit is half restored. In this context it is only
+    remembered, and `check` raises it. A handler that the user has set is left
+    alone.
     """
 
     def __init__(self) -> None:
         self.pending = False
-        self._mine = False
 
     def __enter__(self) -> "Interrupts":
-        in_main = threading.current_thread() is threading.main_thread()
-        if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._remember)
-            self._mine = True
+        self._replace(signal.default_int_handler, self._remember)
         return self
 
-    def __exit__(self, exc_type: object, *rest: object) -> None:
-        if self._mine:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        if exc_type is None:
-            self.check()
+    def __exit__(self, *exc_info: object) -> None:
+        self._replace(self._remember, signal.default_int_handler)
+
+    def _replace(self, old: Callable, new: Callable) -> None:
+        """Replace a handler, where it is this one."""
+        in_main = threading.current_thread() is threading.main_thread()
+        if in_main and signal.getsignal(signal.SIGINT) == old:
+            signal.signal(signal.SIGINT, new)
 
     def _remember(self, signum: int, frame: object) -> None:
         self.pending = True
@@ -40,3 +45,11 @@ class Interrupts:
         if self.pending:
             self.pending = False
             raise KeyboardInterrupt
+
+
+def at_safe_places(work: Callable[[Interrupts], Result]) -> Result:
+    """Call ``work(interrupts)`` and check for Ctrl-C once more when it has returned."""
+    interrupts = Interrupts()
+    result = holding(interrupts, work)
+    interrupts.check()
+    return result

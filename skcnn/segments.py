@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable
+from io import FileIO
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,7 +83,8 @@ class Segment:
     """
 
     def __init__(self, memory: mmap.mmap, key: "Key", file: int | None = None) -> None:
-        self.memory, self.key, self._file = memory, key, file
+        self.memory, self.key = memory, key
+        self._file = None if file is None else FileIO(file, "r+")
 
     @classmethod
     def reserve(cls, nbytes: int) -> "Segment":
@@ -138,14 +140,13 @@ class Segment:
     def close(self) -> None:
         """Let nobody else map it."""
         if self._file is not None:
-            os.close(self._file)
-            self._file = None
+            self._file.close()
             _remove(self.key.path)
 
     @property
     def has_name(self) -> bool:
         """Whether it would stay behind if everybody was killed now."""
-        return self._file is not None and not self.key.path.startswith("/proc/")
+        return not (self._file is None or self._file.closed or self.key.path.startswith("/proc/"))
 
     def array(self, place: Place) -> np.ndarray:
         """The array at a place."""

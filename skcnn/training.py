@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from math import inf
 from typing import NamedTuple
 
 import numpy as np
 
 from skcnn.batches import Samples
+from skcnn.holding import holding
 from skcnn.inference import outputs
 from skcnn.network import Network
 from skcnn.passes import Passes
@@ -96,10 +98,10 @@ def train(
     epochs = settings.max_iter if epochs is None else epochs
     if state.finely is None:
         state.finely = network.worth_sharing(len(samples))
-    with Passes(
-        network, samples, settings, workers, schedule_start, state.finely, epochs
-    ) as passes:
-        return _epochs(passes, state, validation, progress, epochs)
+    return holding(
+        Passes(network, samples, settings, workers, schedule_start, state.finely, epochs),
+        lambda passes: _epochs(passes, state, validation, progress, epochs),
+    )
 
 
 def _epochs(
@@ -116,7 +118,8 @@ def _epochs(
         start = time.perf_counter()
         progress.begin(good)
         try:
-            loss, accuracy, lr = passes.epoch(state)
+            # NumPy's settings of errors stay inside
+            loss, accuracy, lr = copy_context().run(passes.epoch, state)
             if _diverged(loss, state):
                 return good, "diverged"
             state.epoch += 1

@@ -7,8 +7,11 @@ are made in their order, so that they do not depend on who computes what.
 import threading
 from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
+
+from skcnn.holding import holding
+from skcnn.presence import Presence, start
 
 __all__ = ["Workers"]
 
@@ -20,7 +23,7 @@ class Workers:
     ----------
     n_workers : int
         Number of threads. They are started when there are tasks for them and
-        ended on leaving the context.
+        ended on leaving the context. Those that cannot be are done without.
     on_start : callable or None, default=None
         Called once in every thread but the calling one.
     check : callable or None, default=None
@@ -44,35 +47,33 @@ class Workers:
         self.n_workers = n_workers
         self._on_start, self.check = on_start, check
         self.hire, self.at_hand = hire, at_hand
-        self._inboxes: list[SimpleQueue] = []
-        self._working: dict[int, _Job | None] = {}
-        self._outbox: SimpleQueue = SimpleQueue()
+        self._inboxes: list[SimpleQueue] = []  # of the threads that have been started
+        self._startable = n_workers
 
     def __enter__(self) -> "Workers":
         return self
 
-    def _start(self, n_helpers: int) -> None:
-        """Start helper threads until there are so many."""
-        for worker in range(len(self._inboxes) + 1, n_helpers + 1):
-            inbox: SimpleQueue = SimpleQueue()
-            thread = threading.Thread(
-                target=self._serve, args=(worker, inbox), name=f"skcnn-{worker}", daemon=True
-            )
-            thread.start()
-            self._inboxes.append(inbox)
-
     def __exit__(self, *exc_info: object) -> None:
         for inbox in self._inboxes:
             inbox.put(None)
-        self._inboxes = []
+
+    def _start(self, n_helpers: int) -> None:
+        """Start helper threads until there are so many, or as many as can be."""
+        while len(self._inboxes) < min(n_helpers, self._startable):
+            inbox: SimpleQueue = SimpleQueue()
+            self._inboxes.append(inbox)
+            if not start(self._serve, len(self._inboxes), inbox):
+                self._startable = len(self._inboxes) - 1
 
     def _serve(self, worker: int, inbox: SimpleQueue) -> None:
-        if self._on_start is not None:
-            self._on_start()
+        try:
+            if self._on_start is not None:
+                self._on_start()
+        except MemoryError:
+            return
         while (job := inbox.get()) is not None:
-            job.work(worker)
-            self._working[worker] = None
-            self._outbox.put(worker)  # only to wake the caller
+            job.help(worker)
+            del job  # nor what it works on
 
     def run(
         self,
@@ -97,25 +98,24 @@ class Workers:
         BaseException
             The first that a call raised, when no call is running any more.
         """
-        helpers = range(1, min(n_tasks, self.n_workers))
-        if not helpers:
+        n_threads = min(n_tasks, self.n_workers)
+        if n_threads < 2:
             self._run_alone(n_tasks, task, in_order)
             return
-        job = _Job(n_tasks, task, in_order)
-        self._start(len(helpers))
-        for worker in helpers:
-            self._working[worker] = job
-            self._inboxes[worker - 1].put(job)
-        job.work(0, self.check)
-        while any(self._working[worker] is job for worker in helpers):
-            try:
-                self._outbox.get(timeout=0.1)
-            except Empty:
-                pass
-            except BaseException as error:  # let the others finish first
-                job.fail(error)
+        job = _Job(n_tasks, n_threads, task, in_order)
+        holding(job, self._share)
         if job.error is not None:
-            raise job.error
+            error, job.error = job.error, None
+            try:
+                raise error
+            finally:
+                del error, job, task, in_order  # the traceback must not hold them in a circle
+
+    def _share(self, job: "_Job") -> None:
+        self._start(job.n_threads - 1)
+        for inbox in self._inboxes[: job.n_threads - 1]:
+            inbox.put(job)
+        job.work(0, self.check)
 
     def _run_alone(self, n_tasks: int, task: Callable, in_order: Callable | None) -> None:
         """The same in the calling thread, for tasks that are too short for a `_Job`."""
@@ -128,22 +128,48 @@ class Workers:
 
 
 class _Job:
-    """Numbered tasks that several threads take from."""
+    """Numbered tasks that several threads take from; a context that is left by all of them.
 
-    def __init__(self, n_tasks: int, task: Callable, in_order: Callable | None) -> None:
+    Only the calling thread can be interrupted at any step, so it never holds
+    what others wait for: they are called by bells that ring once for every put.
+    """
+
+    def __init__(
+        self, n_tasks: int, n_threads: int, task: Callable, in_order: Callable | None
+    ) -> None:
+        self.n_threads = n_threads
         self.error: BaseException | None = None
         self._task, self._in_order = task, in_order
         self._todo = deque(range(n_tasks))
         self._next = 0
         self._early: dict[int, Any] = {}  # results whose turn has not come
-        self._turn = threading.Condition()
+        self._turn = threading.RLock()  # whose `with` is a single step
+        self._bells: list[SimpleQueue] = [SimpleQueue() for _ in range(n_threads)]
+        self._helpers = Presence()
 
-    def fail(self, error: BaseException) -> None:
-        """Remember the first error and let nobody start or wait any more."""
-        with self._turn:
-            self.error = self.error or error
-            self._todo.clear()
-            self._turn.notify_all()
+    def __enter__(self) -> "_Job":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stop()
+        self._helpers.wait()
+
+    def _stop(self) -> None:
+        """Let nobody start or wait any more."""
+        self._todo.clear()
+        self._ring()
+
+    def _ring(self) -> None:
+        for bell in self._bells:
+            bell.put(None)
+
+    def help(self, worker: int) -> None:
+        """Take tasks, in another thread than the calling one."""
+        try:
+            self._helpers.enter()
+            self.work(worker)
+        finally:
+            self._helpers.leave()
 
     def work(self, worker: int, check: Callable[[], None] | None = None) -> None:
         """Take tasks until there are none."""
@@ -157,11 +183,13 @@ class _Job:
                     return
                 result = self._task(worker, i)
                 if self._in_order is not None:
-                    self._finish(i, result)
+                    self._finish(worker, i, result)
         except BaseException as error:
-            self.fail(error)
+            if self.error is None:
+                self.error = error
+            self._stop()
 
-    def _finish(self, i: int, result: Any) -> None:
+    def _finish(self, worker: int, i: int, result: Any) -> None:
         """Hand over all results whose turn has come; before another task, wait for this one's.
 
         Whoever finds no more tasks need not wait: others will hand it over.
@@ -172,6 +200,6 @@ class _Job:
             while self._next in self._early and self.error is None:
                 self._in_order(self._next, self._early.pop(self._next))
                 self._next += 1
-                self._turn.notify_all()
-            while self._next <= i and self._todo and self.error is None:
-                self._turn.wait()
+        self._ring()
+        while self._next <= i and self._todo and self.error is None:
+            self._bells[worker].get()

@@ -87,7 +87,7 @@ class Threads:
 
     def __call__(self, function, job, number):
         hand = self.pool.submit(function, job, number)
-        hand.release = lambda: None
+        hand.release = hand.kill = lambda: None
         self.hired.append(hand)
         return hand
 
@@ -142,7 +142,8 @@ class JoinAt:
 
         def join_late(self_, state, order):
             self.seen += 1
-            self_._starter.join()
+            while self_._starter.busy:
+                time.sleep(1e-3)
             for number, hand in list(self_._hands.items()):
                 while not (ready(self_._board, number) or hand.done()):
                     time.sleep(1e-3)

@@ -1,6 +1,8 @@
 import os
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,23 +25,23 @@ def guard():
 
 def numpy_threads():
     """Threads of NumPy's own BLAS, by a guard that has no memory."""
-    with BlasGuard(ThreadpoolController) as n_threads:
+    with BlasGuard(ThreadpoolController).limited() as n_threads:
         return n_threads
 
 
 def test_the_guard_limits_and_restores(guard):
     with threadpool_limits(2, "blas"):
-        with guard as n_threads:
+        with guard.limited() as n_threads:
             assert n_threads == 2
             assert numpy_threads() == 1
         assert numpy_threads() == 2
-    with threadpool_limits(1, "blas"), guard as n_threads:
+    with threadpool_limits(1, "blas"), guard.limited() as n_threads:
         assert n_threads == 1
 
 
 def test_the_guard_restores_after_an_exception(guard):
     before = blas_threads()
-    with pytest.raises(RuntimeError), guard:
+    with pytest.raises(RuntimeError), guard.limited():
         raise RuntimeError
     assert blas_threads() == before
 
@@ -51,14 +53,14 @@ def test_overlapping_uses_leave_nothing_behind(guard):
         seen = []
 
         def second():
-            with guard as n_threads:
+            with guard.limited() as n_threads:
                 seen.append(n_threads)
                 entered.set()
                 left.wait(10)
                 seen.append(numpy_threads())
 
         thread = threading.Thread(target=second)
-        with guard:
+        with guard.limited():
             thread.start()
             assert entered.wait(10)
         left.set()
@@ -71,16 +73,16 @@ def test_threads_that_are_inside_share_what_there_is(guard):
     seen = []
 
     def another():
-        with guard as n_threads:
+        with guard.limited() as n_threads:
             seen.append(n_threads)
 
     with threadpool_limits(2, "blas"):
-        with guard as first, guard as nested:
+        with guard.limited() as first, guard.limited() as nested:
             thread = threading.Thread(target=another)
             thread.start()
             thread.join()
         assert (first, nested, seen) == (2, 2, [1])
-        with guard as n_threads:
+        with guard.limited() as n_threads:
             assert n_threads == 2
 
 
@@ -89,7 +91,7 @@ def test_the_guard_works_where_another_thread_holds_the_limits(guard):
     seen = []
 
     def in_a_thread():
-        with guard as n_threads:
+        with guard.limited() as n_threads:
             seen.extend([n_threads, numpy_threads()])
 
     with threadpool_limits(2, "blas"):
@@ -123,7 +125,7 @@ def test_a_blas_that_counts_for_each_thread_is_limited_in_all_of_them():
     seen = []
 
     def fit():
-        with guard as n_threads, Workers(n_threads, guard.limit_this_thread) as workers:
+        with guard.limited() as n_threads, Workers(n_threads, guard.limit_this_thread) as workers:
             workers.run(30, lambda worker, i: seen.append(blas.get_num_threads()))
         assert blas.get_num_threads() == 3
 
@@ -138,11 +140,11 @@ def test_a_blas_that_counts_for_each_thread_is_limited_in_all_of_them():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_is_not_left_limited(guard):
-    with threadpool_limits(2, "blas"), guard:
+    with threadpool_limits(2, "blas"), guard.limited():
         child = os.fork()
         if child == 0:  # pragma: no cover
             ok = numpy_threads() == 2
-            with guard as n_threads:
+            with guard.limited() as n_threads:
                 ok = ok and n_threads == 2
             os._exit(0 if ok else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -158,7 +160,7 @@ def test_the_controller_is_made_once_and_not_before_it_is_needed():
     guard = BlasGuard(make)
     assert not made
     for _ in range(3):
-        with guard:
+        with guard.limited():
             pass
     assert len(made) == 1
 
@@ -209,14 +211,49 @@ def test_the_first_error_is_raised_and_the_workers_go_on(error, failing, where):
         assert sorted(done) == list(range(20))
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads in /proc")
 def test_no_thread_stays_behind():
+    def threads():
+        return set(os.listdir("/proc/self/task"))
+
+    before = threads()  # some of which may be about to end
     with Workers(4) as workers:
         workers.run(10, lambda worker, i: None)
-        helpers = [thread for thread in threading.enumerate() if thread.name[:6] == "skcnn-"]
-        assert len(helpers) >= 3
-    for thread in helpers:
-        thread.join(10)
-        assert not thread.is_alive()
+        helpers = threads() - before
+        assert len(helpers) == 3
+    end = time.monotonic() + 10
+    while helpers & threads():
+        assert time.monotonic() < end
+
+
+def test_a_helper_that_cannot_begin_is_done_without():
+    """As when there is no memory for it: it never says anything."""
+
+    def fail():
+        raise MemoryError
+
+    done = []
+    with Workers(3, on_start=fail) as workers:
+        workers.run(20, lambda worker, i: done.append(worker))
+    assert done == [0] * 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits address space")
+def test_no_thread_at_all_can_be_started():
+    resource = pytest.importorskip("resource")
+    limits, stack = resource.getrlimit(resource.RLIMIT_AS), threading.stack_size()
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    done = []
+    try:
+        threading.stack_size(2**32)
+        resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, limits[1]))
+        with Workers(3) as workers:
+            for _ in range(2):
+                workers.run(20, lambda worker, i: done.append(worker))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+        threading.stack_size(stack)
+    assert done == [0] * 40
 
 
 @pytest.mark.parametrize(("n_workers", "n_tasks"), [(1, 5), (2, 5), (2, 1)])

@@ -67,7 +67,7 @@ def at_once(monkeypatch):
     join = crew.Crew.join
 
     def join_all(self, *args):
-        self._starter.join()
+        wait_until(lambda: not self._starter.busy)
         for number, hand in self._hands.items():
             wait_until(lambda number=number, hand=hand: self._board.is_ready(number) or hand.done())
         return join(self, *args)
@@ -161,6 +161,37 @@ class Killer:
             for pid in children():
                 os.kill(pid, signal.SIGKILL)
         return 1.0
+
+
+class Stopper:
+    """A callback that stops a worker at the end of the first epoch, and lets it go on in the last.
+
+    As ``kill -STOP`` does, or a debugger.
+    """
+
+    def __init__(self):
+        self.epochs, self.stopped = 0, None
+
+    def __call__(self, estimator, X, y):
+        self.epochs += 1
+        if self.epochs == 1:
+            self.stopped = children()[0]
+            os.kill(self.stopped, signal.SIGSTOP)
+        elif self.epochs == 4 and alive(self.stopped):
+            os.kill(self.stopped, signal.SIGCONT)
+        return 1.0
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_worker_that_is_stopped_is_done_without(helped, monkeypatch):
+    """It is dead before anything is done again, so that it cannot write when it wakes."""
+    monkeypatch.setattr(crew, "OVERDUE", 0.3)
+    monkeypatch.setattr(crew, "OVERDUE_SHARES", 1)
+    alone = fitted(1, early_stopping=True, scoring=lambda estimator, X, y: 1.0)
+    stopper = Stopper()
+    assert same(fitted(2, early_stopping=True, scoring=stopper), alone)
+    assert not alive(stopper.stopped)
+    assert helped[1] == 1
 
 
 def fail(estimator, X, y):
@@ -266,7 +297,8 @@ learn, join = crew.Crew.learn, crew.Crew.join
 
 
 def join_all(self, *args):
-    self._starter.join()
+    while self._starter.busy:
+        time.sleep(0.01)
     for number, hand in self._hands.items():
         while not (self._board.is_ready(number) or hand.done()):
             time.sleep(0.01)

@@ -27,12 +27,12 @@ from skcnn._estimator.parameters import (
 )
 from skcnn._estimator.progress import CallbackSupportMixin, FitProgress, Lines, with_callbacks
 from skcnn._estimator.reading import read_data, read_part, read_validation
-from skcnn._estimator.resources import workers, working_memory
+from skcnn._estimator.resources import with_workers, working_memory
 from skcnn._estimator.scoring import EpochScore, bind_scoring
 from skcnn._summary import Summary
 from skcnn.batches import Scaling
 from skcnn.inference import features
-from skcnn.interrupts import Interrupts
+from skcnn.interrupts import Interrupts, at_safe_places
 from skcnn.losses import Loss
 from skcnn.network import Network
 from skcnn.settings import Settings
@@ -137,10 +137,13 @@ class BaseScratchCNN(
             data, held_out = split(data, size, state.seed, owner)
         model = self._model(network, data, settled, goes_on)
         judged = None if held_out is None else self._judged(model, held_out, scorer)
-        with Interrupts() as interrupts:
-            state, reason = self._train(model, data, judged, settings, state, interrupts)
-            self._commit(model, state, keep_state=self.warm_start)
-        warn_of_end(reason, state.epoch)
+
+        def train_and_commit(interrupts: Interrupts) -> tuple[str, int]:
+            trained, reason = self._train(model, data, judged, settings, state, interrupts)
+            self._commit(model, trained, keep_state=self.warm_start)
+            return reason, trained.epoch
+
+        warn_of_end(*at_safe_places(train_and_commit))
         return self
 
     def _fit_part(self, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Self:
@@ -158,15 +161,20 @@ class BaseScratchCNN(
         first_loss, state.first_loss = state.first_loss, None  # each part is measured by its own
         model = self._model(network, data, settled, goes_on)
         samples = data.samples(model, model.loss)
-        with Interrupts() as interrupts:
-            with workers(interrupts) as threads:
-                state, reason = train(
-                    network, samples, settings, state, threads, None, self._lines(), 1
-                )
-            state.forget_best()  # the loss of a part is no measure of the next
-            state.first_loss = max(first_loss or 0.0, state.first_loss or 0.0) or None
-            self._commit(model, state, keep_state=True)
-        warn_of_end(reason, state.epoch)
+
+        def train_and_commit(interrupts: Interrupts) -> tuple[str, int]:
+            trained, reason = with_workers(
+                interrupts,
+                lambda workers: train(
+                    network, samples, settings, state, workers, None, self._lines(), 1
+                ),
+            )
+            trained.forget_best()  # the loss of a part is no measure of the next
+            trained.first_loss = max(first_loss or 0.0, trained.first_loss or 0.0) or None
+            self._commit(model, trained, keep_state=True)
+            return reason, trained.epoch
+
+        warn_of_end(*at_safe_places(train_and_commit))
         return self
 
     def _settle(
@@ -277,12 +285,14 @@ class BaseScratchCNN(
         progress = FitProgress(
             self, settings.max_iter, self._lines(), visible, partial(self._fitted, model)
         )
-        with workers(interrupts) as threads:
-            state, reason = train(
-                model.network, samples, settings, state, threads, judged, progress
-            )
-        progress.close(state)
-        return state, reason
+        trained, reason = with_workers(
+            interrupts,
+            lambda workers: train(
+                model.network, samples, settings, state, workers, judged, progress
+            ),
+        )
+        progress.close(trained)
+        return trained, reason
 
     def _lines(self) -> Progress:
         return Lines() if self.verbose else Progress()
@@ -345,8 +355,14 @@ class BaseScratchCNN(
         check_is_fitted(self)
         scaling = Scaling(self.input_mean_, self.input_scale_)
         images = read_fitted(X, self).images.with_scaling(scaling)
-        with Interrupts() as interrupts, workers(interrupts) as threads:
-            return run(self.network_, self.weights_, images, threads, working_memory())
+        return at_safe_places(
+            partial(
+                with_workers,
+                work=lambda workers: run(
+                    self.network_, self.weights_, images, workers, working_memory()
+                ),
+            )
+        )
 
     def transform(self, X: ArrayLike) -> Any:
         """Compute the features that the output layer sees: the input of ``layers_[-1]``.

@@ -44,20 +44,33 @@ class Hired:
 
     def __init__(self, executor: Any, function: Callable, args: tuple) -> None:
         self.executor = executor
-        self._future: Future = executor.submit(function, *args)
-        self._future.add_done_callback(self._note_time)
-        self._released, self._ended = False, time.monotonic()
-
-    def _note_time(self, future: Future) -> None:
+        self._released = self._done = False
         self._ended = time.monotonic()
+        self._pid: int | None = None
+        # a future takes locks when it is asked, which a signal in the midst would leave taken
+        executor.submit(os.getpid).add_done_callback(self._note_pid)
+        executor.submit(function, *args).add_done_callback(self._note_end)
+
+    def _note_pid(self, future: Future) -> None:
+        if not future.cancelled() and future.exception() is None:
+            self._pid = future.result()
+
+    def _note_end(self, future: Future) -> None:
+        self._ended = time.monotonic()
+        self._done = True
 
     def done(self) -> bool:
         """Whether it has returned, failed or died."""
-        return self._future.done()
+        return self._done
 
     def release(self) -> None:
         """Let others ask for it: it will be free as soon as it can."""
         self._released = True
+
+    def kill(self) -> None:
+        """End its process, also one that was stopped; `done` says when it has ended."""
+        if self._pid is not None and not self._done:
+            os.kill(self._pid, signal.SIGKILL)
 
     @property
     def free(self) -> bool:

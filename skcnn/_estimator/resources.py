@@ -1,31 +1,51 @@
 """What a computation may use: threads, processes and memory."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from math import inf
+from typing import TypeVar
 
 from sklearn import get_config
 from threadpoolctl import ThreadpoolController
 
+from skcnn._estimator.address_space import reserve_for_blas, room
 from skcnn._estimator.processes import Processes, may_start
 from skcnn.blas import BlasGuard
+from skcnn.holding import holding
 from skcnn.interrupts import Interrupts
 from skcnn.workers import Workers
 
-__all__ = ["workers", "working_memory"]
+__all__ = ["with_workers", "working_memory"]
+
+Result = TypeVar("Result")
+
+AMPLE_BYTES = 4 * 2**30
+"""Address space from which several threads are used."""
 
 _blas = BlasGuard(ThreadpoolController)
 _processes = Processes()
 
 
-@contextmanager
-def workers(interrupts: Interrupts) -> Iterator[Workers]:
-    """As many threads, or processes, as BLAS would use threads; it is kept to one in each."""
-    hire = _processes.hire if may_start() else None
-    with (
-        _blas as n,
-        Workers(n, _blas.limit_this_thread, interrupts.check, hire, _processes.at_hand) as threads,
-    ):
-        yield threads
+def with_workers(interrupts: Interrupts, work: Callable[[Workers], Result]) -> Result:
+    """Call ``work(workers)``: as many threads, or processes, as BLAS would use threads.
+
+    BLAS is kept to one in each of them meanwhile. Where address space is scarce
+    there is only this one, since threads take much of it, and not at once.
+    """
+
+    def limited(n_threads: int) -> Result:
+        left, hire = room(), None
+        if left < inf:
+            reserve_for_blas()
+        if left < AMPLE_BYTES:
+            n_threads = 1
+        elif may_start():
+            hire = _processes.hire
+        workers = Workers(
+            n_threads, _blas.limit_this_thread, interrupts.check, hire, _processes.at_hand
+        )
+        return holding(workers, work)
+
+    return holding(_blas.limited(), limited)
 
 
 def working_memory() -> float:

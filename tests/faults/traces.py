@@ -1,0 +1,62 @@
+"""What a computation could leave behind in its process, and waiting without end."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from skcnn._estimator.resources import _blas
+
+CONTROLLER = ThreadpoolController()
+
+
+def limits():
+    """Threads of every BLAS."""
+    return [library.get_num_threads() for library in CONTROLLER.lib_controllers]
+
+
+def children(pid=None):
+    """Process numbers of all children of a process, dead ones included until they are heard of."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            except OSError:  # gone meanwhile
+                continue
+            if int(parent) == (pid or os.getpid()):
+                found.append(int(folder.name))
+    return sorted(found)
+
+
+def traces():
+    """All that must be as before.
+
+    Not whether NumPy warns of overflows: an exception at an unlucky moment of
+    scikit-learn's check of `X` leaves that changed.
+    """
+    return {
+        "limits": limits(),
+        "uses of the guard": len(_blas._inside),
+        "limits to be set again": _blas._outside,
+        "threads of Python": sorted(thread.name for thread in threading.enumerate()),
+        "threads": len(os.listdir("/proc/self/task")),
+        "files": len(os.listdir("/proc/self/fd")),
+        "segments": Path("/proc/self/maps").read_text().count("memfd:skcnn"),
+        "Ctrl-C": signal.getsignal(signal.SIGINT),
+        "NumPy's errors": [np.geterr()[kind] for kind in ("divide", "under", "invalid")],
+    }
+
+
+def assert_as_before(before, seconds=20):
+    """A thread that was told to end may need a moment for it."""
+    end = time.monotonic() + seconds
+    while (now := traces()) != before:
+        assert time.monotonic() < end, {
+            name: (before[name], now[name]) for name in before if now[name] != before[name]
+        }
+        time.sleep(1e-4)

@@ -1,0 +1,102 @@
+"""An exception at every single step of what takes and gives back leaves nothing behind.
+
+Signals' handlers raise between two steps by chance; a trace function does it at the n-th
+instruction, for all n.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+from skcnn.blas import BlasGuard
+from skcnn.holding import holding
+from skcnn.interrupts import at_safe_places
+from skcnn.workers import Workers
+
+CONTROLLER = ThreadpoolController()
+ROOMS = ("blas.py", "holding.py", "interrupts.py", "presence.py", "workers.py")
+
+
+class Raised(BaseException):
+    """Nobody else raises it."""
+
+
+class Tracer:
+    """Raises at the n-th instruction of this thread in the files that matter."""
+
+    def __init__(self, n):
+        self.left = n
+
+    def __call__(self, frame, event, arg):
+        name = frame.f_code.co_filename
+        if not (name.endswith(ROOMS) and "skcnn" in name):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            self.left -= 1
+            if self.left == 0:
+                raise Raised
+        return self
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads in /proc")
+@pytest.mark.skipif(sys.gettrace() is not None, reason="something else traces")
+def test_an_exception_at_every_step_leaves_nothing_behind():
+    guard = BlasGuard(lambda: CONTROLLER)
+
+    def compute():
+        found = []
+
+        def limited(interrupts, n_threads):
+            workers = Workers(n_threads, guard.limit_this_thread, interrupts.check)
+            return holding(
+                workers,
+                lambda workers: workers.run(4, lambda worker, i: i, lambda i, r: found.append(r)),
+            )
+
+        at_safe_places(
+            lambda interrupts: holding(guard.limited(), lambda n: limited(interrupts, n))
+        )
+        return found
+
+    def state():
+        return (
+            [library.get_num_threads() for library in CONTROLLER.lib_controllers],
+            len(guard._inside),
+            guard._outside,
+            signal.getsignal(signal.SIGINT),
+            threading.enumerate(),
+            len(os.listdir("/proc/self/task")),
+        )
+
+    def settled(before):
+        end = time.monotonic() + 20  # for a thread that was told to end
+        while state() != before and time.monotonic() < end:
+            time.sleep(1e-4)
+        return state()
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with threadpool_limits(2, "blas"):
+            before, n, found = state(), 0, None
+            while found is None:
+                n += 1
+                tracer = Tracer(n)
+                sys.settrace(tracer)
+                try:
+                    found = compute()
+                except Raised:
+                    pass
+                finally:
+                    sys.settrace(None)
+                assert settled(before) == before, n
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert found == [0, 1, 2, 3]
+    assert tracer.left > 0
+    assert n > 300
