@@ -26,6 +26,13 @@ class BatchLoss(NamedTuple):
     correct: float
 
 
+def _rounded_logs(p: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Logarithms of `p`, and `logs` in its dtype where `p` is too small to have digits."""
+    limits = np.finfo(p.dtype)
+    rounded = np.maximum(logs, limits.min).astype(p.dtype)
+    return np.log(p, out=rounded, where=p >= limits.tiny)
+
+
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy:
     """Cross-entropy of the softmax of the network's outputs.
@@ -97,6 +104,48 @@ class SoftmaxCrossEntropy:
             z = z - z.max(axis=0)
         z -= np.log(np.exp(z).sum(axis=0))
         return z
+
+    def rounded_probabilities(self, z: np.ndarray) -> np.ndarray:
+        """Probabilities in the dtype of `z`, computed in float64, whose order agrees with `z`.
+
+        Outputs that differ by less than their probabilities can show would be a
+        tie; the largest of them is then rounded up, so that the first of the
+        largest probabilities is always that of `predictions`.
+
+        Parameters
+        ----------
+        z : ndarray of shape (classes, n)
+
+        Returns
+        -------
+        ndarray of shape (classes, n)
+        """
+        p = self.probabilities(z.astype(np.float64)).astype(z.dtype)
+        return self._decided(p, z)
+
+    def rounded_log_probabilities(self, z: np.ndarray) -> np.ndarray:
+        """Their logarithms, of which the same is true, finite and in order where they are 0.
+
+        Parameters
+        ----------
+        z : ndarray of shape (classes, n)
+
+        Returns
+        -------
+        ndarray of shape (classes, n)
+        """
+        exact = self.log_probabilities(z.astype(np.float64))
+        return self._decided(_rounded_logs(self.rounded_probabilities(z), exact), z)
+
+    def _decided(self, values: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Raise the entry of each prediction to the next number above any that is found first."""
+        predicted, first = self.predictions(z), values.argmax(axis=0)
+        if not np.array_equal(predicted, first):
+            (tied,) = np.nonzero(predicted != first)
+            values[predicted[tied], tied] = np.nextafter(
+                values[first[tied], tied], values.dtype.type(np.inf)
+            )
+        return values
 
     def loss_and_gradient(
         self, z: np.ndarray, dz: np.ndarray, targets: np.ndarray, weights: np.ndarray
@@ -208,6 +257,38 @@ class SigmoidCrossEntropy:
         ndarray of shape (labels, n)
         """
         return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
+
+    def rounded_probabilities(self, z: np.ndarray) -> np.ndarray:
+        """Probabilities in the dtype of `z`, computed in float64, whose order agrees with `z`.
+
+        They are above 1/2 for the labels of `predictions` and for no other: the
+        smallest positive output is as good as 0, and is rounded up.
+
+        Parameters
+        ----------
+        z : ndarray of shape (labels, n)
+
+        Returns
+        -------
+        ndarray of shape (labels, n)
+        """
+        p = self.probabilities(z.astype(np.float64)).astype(z.dtype)
+        above = np.nextafter(z.dtype.type(0.5), z.dtype.type(1))
+        return np.maximum(p, above, out=p, where=z > 0)
+
+    def rounded_log_probabilities(self, z: np.ndarray) -> np.ndarray:
+        """Their logarithms, of which the same is true, finite and in order where they are 0.
+
+        Parameters
+        ----------
+        z : ndarray of shape (labels, n)
+
+        Returns
+        -------
+        ndarray of shape (labels, n)
+        """
+        exact = self.log_probabilities(z.astype(np.float64))
+        return _rounded_logs(self.rounded_probabilities(z), exact)
 
     def loss_and_gradient(
         self, z: np.ndarray, dz: np.ndarray, targets: np.ndarray, weights: np.ndarray
