@@ -114,8 +114,12 @@ class Workers:
                 pass
             except BaseException as error:  # let the others finish first
                 job.fail(error)
-        if job.error is not None:
-            raise job.error
+        failure, job.error = job.error, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:  # its traceback knows this frame: a circle around all arrays
+                del failure
 
     def _run_alone(self, n_tasks: int, task: Callable, in_order: Callable | None) -> None:
         """The same in the calling thread, for tasks that are too short for a `_Job`."""
