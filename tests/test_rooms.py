@@ -45,7 +45,9 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
         "batches", "board", "crew", "gradients", "network", "pace", "settings", "state", "updates",
         "workers",
     },
-    "training": {"batches", "inference", "network", "passes", "settings", "state", "workers"},
+    "training": {
+        "batches", "inference", "losses", "network", "passes", "settings", "state", "workers",
+    },
     "_estimator": {
         "_hyperparameters", "_summary", "architectures", "batches", "blas", "inference",
         "initializers", "interrupts", "layers", "losses", "network", "optimizers", "schedules",

@@ -16,8 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 from skcnn._estimator.auto import settle
 from skcnn._estimator.data import Answers, Data, Model, held_out_size, split
 from skcnn._estimator.images import read_fitted
+from skcnn._estimator.learning import Standstill, Start, standstill
 from skcnn._estimator.nested import NestedParameters
-from skcnn._estimator.notices import warn_of_end
+from skcnn._estimator.notices import warn_of_end, warn_of_standstill
 from skcnn._estimator.parameters import (
     bind_dtype,
     bind_layers,
@@ -138,9 +139,13 @@ class BaseScratchCNN(
         model = self._model(network, data, settled, goes_on)
         judged = None if held_out is None else self._judged(model, held_out, scorer)
         with Interrupts() as interrupts:
-            state, reason = self._train(model, data, judged, settings, state, interrupts)
+            state, reason, learned_nothing = self._train(
+                model, data, judged, settings, state, interrupts
+            )
             self._commit(model, state, keep_state=self.warm_start)
         warn_of_end(reason, state.epoch)
+        if learned_nothing is not None:
+            warn_of_standstill(*learned_nothing)
         return self
 
     def _fit_part(self, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Self:
@@ -266,8 +271,9 @@ class BaseScratchCNN(
         settings: Settings,
         state: TrainingState,
         interrupts: Interrupts,
-    ) -> tuple[TrainingState, str]:
-        """Train with all who want to hear of it."""
+    ) -> tuple[TrainingState, str, Standstill | None]:
+        """Train with all who want to hear of it, and see whether that was of use."""
+        start, learned_nothing = Start(state.epoch, state.step), None
         samples = data.samples(model, model.loss)
         visible: dict[str, Callable] = {
             "X": data.input.given,
@@ -281,8 +287,15 @@ class BaseScratchCNN(
             state, reason = train(
                 model.network, samples, settings, state, threads, judged, progress
             )
+            if reason in ("max_iter", "no_change"):
+                try:
+                    learned_nothing = standstill(
+                        model.network, samples, state, start, threads, settings.max_bytes
+                    )
+                except KeyboardInterrupt:
+                    reason = "interrupted"
         progress.close(state)
-        return state, reason
+        return state, reason, learned_nothing
 
     def _lines(self) -> Progress:
         return Lines() if self.verbose else Progress()
