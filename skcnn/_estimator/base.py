@@ -423,6 +423,36 @@ class BaseScratchCNN(
         self.__dict__.pop("_training_state", None)
         return self
 
+    def drop_training_state(self) -> Self:
+        """Forget what only a training that goes on needs: a model to predict with remains.
+
+        After ``partial_fit``, and after ``fit`` with ``warm_start=True``, a model
+        holds the last weights once more, the optimizer's moments and, with
+        `early_stopping`, the best weights; its files are two to four times as
+        large. Predictions and fitted attributes stay as they are. A later
+        ``partial_fit``, or ``fit`` with ``warm_start=True``, still goes on from
+        the weights, but as with a model that was fitted without `warm_start`:
+        the optimizer and the random numbers start anew.
+
+        Returns
+        -------
+        self
+
+        Examples
+        --------
+        >>> import pickle
+        >>> from sklearn.datasets import load_digits
+        >>> from skcnn import ScratchCNNClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> clf = ScratchCNNClassifier(random_state=0).partial_fit(X, y, classes=range(10))
+        >>> before = len(pickle.dumps(clf))
+        >>> len(pickle.dumps(clf.drop_training_state())) < before / 2
+        True
+        """
+        check_is_fitted(self)
+        self.__dict__.pop("_training_state", None)
+        return self
+
     def summary(self) -> Summary:
         """The fitted network as a table.
 
