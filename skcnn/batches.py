@@ -104,7 +104,9 @@ class Images:
             if self.scaling.deviation.min() < np.finfo(exact).tiny:
                 exact = np.result_type(exact, np.float64)
             mean = self.scaling.mean.astype(exact).reshape(-1, 1, 1, 1)
-            factor = (1 / self.scaling.deviation).astype(exact).reshape(-1, 1, 1, 1)
+            with np.errstate(over="ignore"):  # deviations below the normal numbers
+                factor = np.minimum(1 / self.scaling.deviation, np.finfo(np.float64).max)
+            factor = factor.astype(exact).reshape(-1, 1, 1, 1)
             self._constants_by_dtype[dtype] = mean, factor
         return self._constants_by_dtype[dtype]
 

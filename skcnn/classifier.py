@@ -388,7 +388,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         Warns
         -----
         ConvergenceWarning
-            When training diverged.
+            When training diverged, or has taken at least 100 steps and is no
+            better on the training rows than the best prediction that is the
+            same for all of them.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
@@ -492,11 +494,11 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         -------
         ndarray of shape (n, n_classes) or (n, n_labels)
             In the order of ``classes_`` and the dtype of ``weights_``. Rows sum
-            to 1 for classes, not for labels.
+            to 1 for classes, not for labels. The first of the largest is the
+            class that `predict` returns; labels that it returns are above 1/2.
         """
-        z = self._infer(outputs, X).astype(np.float64)
-        exact = LOSSES[self.out_activation_].probabilities(z).T
-        return np.ascontiguousarray(exact, dtype=self.weights_.dtype)
+        z = self._infer(outputs, X)
+        return np.ascontiguousarray(LOSSES[self.out_activation_].rounded_probabilities(z).T)
 
     def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
         """Predict the logarithm of the probability of each class, or of each label.
@@ -512,15 +514,11 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         Returns
         -------
         ndarray of shape (n, n_classes) or (n, n_labels)
-            In the order of ``classes_`` and the dtype of ``weights_``.
+            In the order of ``classes_`` and the dtype of ``weights_``. The first
+            of the largest is the class that `predict` returns.
         """
-        z = self._infer(outputs, X).astype(np.float64)
-        exact = LOSSES[self.out_activation_].log_probabilities(z).T
-        exact = np.maximum(exact, np.finfo(self.weights_.dtype).min)
-        probabilities = np.exp(exact).astype(self.weights_.dtype)
-        normal = probabilities >= np.finfo(probabilities.dtype).tiny
-        logs = np.ascontiguousarray(exact, dtype=probabilities.dtype)
-        return np.log(probabilities, out=logs, where=normal)
+        z = self._infer(outputs, X)
+        return np.ascontiguousarray(LOSSES[self.out_activation_].rounded_log_probabilities(z).T)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

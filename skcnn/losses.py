@@ -26,6 +26,18 @@ class BatchLoss(NamedTuple):
     correct: float
 
 
+def _entropy(q: np.ndarray) -> float:
+    """``-Σ q log q``, to which a 0 adds nothing."""
+    return -float(np.dot(q, np.log(np.where(q > 0, q, 1))))
+
+
+def _rounded_logs(p: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Logarithms of `p`, and `logs` in its dtype where `p` is too small to have digits."""
+    limits = np.finfo(p.dtype)
+    rounded = np.maximum(logs, limits.min).astype(p.dtype)
+    return np.log(p, out=rounded, where=p >= limits.tiny)
+
+
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy:
     """Cross-entropy of the softmax of the network's outputs.
@@ -97,6 +109,69 @@ class SoftmaxCrossEntropy:
             z = z - z.max(axis=0)
         z -= np.log(np.exp(z).sum(axis=0))
         return z
+
+    def constant(self, targets: np.ndarray, weights: np.ndarray, n_outputs: int) -> float:
+        """Least mean loss of outputs that are the same for all samples.
+
+        It is the entropy ``-Σ q log q`` of the classes' weighted frequencies,
+        smoothed as the targets are.
+
+        Parameters
+        ----------
+        targets : ndarray of int of shape (n,)
+        weights : ndarray of shape (n,)
+            Weight of every sample, not all 0.
+        n_outputs : int
+
+        Returns
+        -------
+        float
+        """
+        q = np.bincount(targets, weights, n_outputs) / weights.sum(dtype=np.float64)
+        q = (1 - self.label_smoothing) * q + self.label_smoothing / n_outputs
+        return _entropy(q)
+
+    def rounded_probabilities(self, z: np.ndarray) -> np.ndarray:
+        """Probabilities in the dtype of `z`, computed in float64, whose order agrees with `z`.
+
+        Outputs that differ by less than their probabilities can show would be a
+        tie; the largest of them is then rounded up, so that the first of the
+        largest probabilities is always that of `predictions`.
+
+        Parameters
+        ----------
+        z : ndarray of shape (classes, n)
+
+        Returns
+        -------
+        ndarray of shape (classes, n)
+        """
+        p = self.probabilities(z.astype(np.float64)).astype(z.dtype)
+        return self._decided(p, z)
+
+    def rounded_log_probabilities(self, z: np.ndarray) -> np.ndarray:
+        """Their logarithms, of which the same is true, finite and in order where they are 0.
+
+        Parameters
+        ----------
+        z : ndarray of shape (classes, n)
+
+        Returns
+        -------
+        ndarray of shape (classes, n)
+        """
+        exact = self.log_probabilities(z.astype(np.float64))
+        return self._decided(_rounded_logs(self.rounded_probabilities(z), exact), z)
+
+    def _decided(self, values: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Raise the entry of each prediction to the next number above any that is found first."""
+        predicted, first = self.predictions(z), values.argmax(axis=0)
+        if not np.array_equal(predicted, first):
+            (tied,) = np.nonzero(predicted != first)
+            values[predicted[tied], tied] = np.nextafter(
+                values[first[tied], tied], values.dtype.type(np.inf)
+            )
+        return values
 
     def loss_and_gradient(
         self, z: np.ndarray, dz: np.ndarray, targets: np.ndarray, weights: np.ndarray
@@ -208,6 +283,59 @@ class SigmoidCrossEntropy:
         ndarray of shape (labels, n)
         """
         return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
+
+    def constant(self, targets: np.ndarray, weights: np.ndarray, n_outputs: int) -> float:
+        """Least mean loss of outputs that are the same for all samples.
+
+        It is the sum of the entropies ``-q log q - (1 - q) log (1 - q)`` of the
+        labels' weighted frequencies, smoothed as the targets are.
+
+        Parameters
+        ----------
+        targets : ndarray of bool of shape (n, labels)
+        weights : ndarray of shape (n,)
+            Weight of every sample, not all 0.
+        n_outputs : int
+
+        Returns
+        -------
+        float
+        """
+        q = np.average(targets, axis=0, weights=weights.astype(np.float64))
+        q = (1 - self.label_smoothing) * q + self.label_smoothing / 2
+        return _entropy(q) + _entropy(1 - q)
+
+    def rounded_probabilities(self, z: np.ndarray) -> np.ndarray:
+        """Probabilities in the dtype of `z`, computed in float64, whose order agrees with `z`.
+
+        They are above 1/2 for the labels of `predictions` and for no other: the
+        smallest positive output is as good as 0, and is rounded up.
+
+        Parameters
+        ----------
+        z : ndarray of shape (labels, n)
+
+        Returns
+        -------
+        ndarray of shape (labels, n)
+        """
+        p = self.probabilities(z.astype(np.float64)).astype(z.dtype)
+        above = np.nextafter(z.dtype.type(0.5), z.dtype.type(1))
+        return np.maximum(p, above, out=p, where=z > 0)
+
+    def rounded_log_probabilities(self, z: np.ndarray) -> np.ndarray:
+        """Their logarithms, of which the same is true, finite and in order where they are 0.
+
+        Parameters
+        ----------
+        z : ndarray of shape (labels, n)
+
+        Returns
+        -------
+        ndarray of shape (labels, n)
+        """
+        exact = self.log_probabilities(z.astype(np.float64))
+        return _rounded_logs(self.rounded_probabilities(z), exact)
 
     def loss_and_gradient(
         self, z: np.ndarray, dz: np.ndarray, targets: np.ndarray, weights: np.ndarray
@@ -323,6 +451,40 @@ class RegressionLoss:
         dz *= weights / len(z)
         return BatchLoss(float(np.dot(weights, losses.sum(axis=0)) / len(z)), 0.0)
 
+    def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
+        """The ``z`` of least weighted loss for all targets of one output.
+
+        Parameters
+        ----------
+        t : ndarray of float64 of shape (n,)
+        weights : ndarray of float64 of shape (n,)
+            Weight of every sample, not all 0.
+
+        Returns
+        -------
+        float
+        """
+        raise NotImplementedError
+
+    def constant(self, targets: np.ndarray, weights: np.ndarray, n_outputs: int) -> float:
+        """Least mean loss of outputs that are the same for all samples.
+
+        Parameters
+        ----------
+        targets : ndarray of shape (n, outputs)
+        weights : ndarray of shape (n,)
+            Weight of every sample, not all 0.
+        n_outputs : int
+
+        Returns
+        -------
+        float
+        """
+        targets, weights = targets.astype(np.float64), weights.astype(np.float64)
+        best = np.array([self.best_output(t, weights) for t in targets.T])
+        z = np.repeat(best[:, np.newaxis], len(targets), axis=1)
+        return self.loss_and_gradient(z, np.empty_like(z), targets, weights).loss / weights.sum()
+
 
 class SquaredError(RegressionLoss):
     """``l = (z - t)² / 2``, least where ``z`` is the mean."""
@@ -331,6 +493,10 @@ class SquaredError(RegressionLoss):
         """``l' = z - t``."""
         np.subtract(z, t, out=dz)
         return dz * dz / 2
+
+    def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
+        """The mean."""
+        return float(np.average(t, weights=weights))
 
 
 class AbsoluteError(RegressionLoss):
@@ -341,6 +507,12 @@ class AbsoluteError(RegressionLoss):
         z -= t
         np.sign(z, out=dz)
         return np.abs(z, out=z)
+
+    def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
+        """The median."""
+        order = np.argsort(t)
+        below = np.cumsum(weights[order])
+        return float(t[order[np.searchsorted(below, below[-1] / 2)]])
 
 
 class Huber(RegressionLoss):
@@ -354,6 +526,17 @@ class Huber(RegressionLoss):
         z -= t
         np.clip(z, -1, 1, out=dz)
         return dz * (z - dz / 2)
+
+    def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
+        """Where the derivative, which grows with ``z``, is 0; by bisection."""
+        low, high = float(t.min()), float(t.max())
+        for _ in range(50):
+            middle = (low + high) / 2
+            if np.dot(weights, np.clip(middle - t, -1, 1)) < 0:
+                low = middle
+            else:
+                high = middle
+        return high
 
 
 class PoissonDeviance(RegressionLoss):
@@ -385,6 +568,10 @@ class PoissonDeviance(RegressionLoss):
         losses = dz - t * z + constant
         dz -= t
         return losses
+
+    def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
+        """The logarithm of the mean."""
+        return float(np.log(max(np.average(t, weights=weights), np.finfo(np.float64).tiny)))
 
 
 Loss = SoftmaxCrossEntropy | SigmoidCrossEntropy | RegressionLoss

@@ -357,7 +357,9 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         Warns
         -----
         ConvergenceWarning
-            When training diverged.
+            When training diverged, or has taken at least 100 steps and is no
+            better on the training rows than the best prediction that is the
+            same for all of them.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 

@@ -11,13 +11,14 @@ import numpy as np
 from skcnn.batches import Samples
 from skcnn.holding import holding
 from skcnn.inference import outputs
+from skcnn.losses import BatchLoss
 from skcnn.network import Network
 from skcnn.passes import Passes
 from skcnn.settings import Settings
 from skcnn.state import TrainingState
 from skcnn.workers import Workers
 
-__all__ = ["Progress", "Validation", "train"]
+__all__ = ["Progress", "Validation", "mean_loss", "train"]
 
 DIVERGED = 1000.0
 """Loss of an epoch, relative to the first batch's, from which training has diverged."""
@@ -176,15 +177,22 @@ def score_validation(
 ) -> None:
     """Record loss and score on the validation part; loss and accuracy are weighted."""
     samples = validation.samples
-    z = outputs(network, state.weights, samples.images, workers, settings.max_bytes)
-    z = z.astype(np.float64)
+    result = mean_loss(network, state.weights, samples, workers, settings.max_bytes)
+    state.record(validation_loss=result.loss)
+    if validation.score is None:
+        state.record(validation_score=result.correct)
+    else:
+        state.record(validation_score=validation.score(state))
+
+
+def mean_loss(
+    network: Network, weights: np.ndarray, samples: Samples, workers: Workers, max_bytes: float
+) -> BatchLoss:
+    """Loss and accuracy of weights as they predict, averages by the samples' weights."""
+    z = outputs(network, weights, samples.images, workers, max_bytes).astype(np.float64)
     with np.errstate(all="ignore"):
         result = samples.loss.loss_and_gradient(
             z, np.empty_like(z), samples.targets, samples.weights
         )
     total = float(samples.weights.sum())
-    state.record(validation_loss=result.loss / total)
-    if validation.score is None:
-        state.record(validation_score=result.correct / total)
-    else:
-        state.record(validation_score=validation.score(state))
+    return BatchLoss(result.loss / total, result.correct / total)

@@ -48,7 +48,8 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
         "workers",
     },
     "training": {
-        "batches", "holding", "inference", "network", "passes", "settings", "state", "workers",
+        "batches", "holding", "inference", "losses", "network", "passes", "settings", "state",
+        "workers",
     },
     "_estimator": {
         "_hyperparameters", "_summary", "architectures", "batches", "blas", "holding", "inference",

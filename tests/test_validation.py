@@ -1,5 +1,6 @@
 """Bad input: an error that names the culprit and what is allowed, and no change."""
 
+import warnings
 from copy import deepcopy
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning
 
 from skcnn import ScratchCNNClassifier
@@ -267,10 +269,30 @@ def test_held_out_rows_are_as_many_as_promised_and_stratified(counts, fraction):
     stratified = min(counts) >= 2 and n - size >= len(counts)
     if not stratified and n - size <= max(counts):  # the rest may be of one class
         return
-    training, part = split(data, held_out_size(data, fraction, ""), 0, "")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        training, part = split(data, held_out_size(data, fraction, ""), 0, "")
     training, held_out = training.input.rows, part.input.rows
     assert len(held_out) == size
     assert sorted([*training, *held_out]) == list(range(n))
     if stratified:
         share = np.bincount(targets[held_out], minlength=len(counts))
         assert (np.abs(share - size * np.array(counts) / n) < 1.0 + 1e-9).all()
+    message = " ".join(str(warning.message) for warning in caught)
+    lost = np.bincount(targets[held_out], minlength=len(counts))
+    lone = [c for c, members in enumerate(counts) if members == 1]
+    torn = [c for c, members in enumerate(counts) if 1 < members < 2 * lost[c]]
+    assert len(caught) == bool(lone or torn)
+    assert bool(lone) == (f"classes {lone}, of one member" in message)
+    assert bool(torn) == (f"classes {torn}, most of whose members" in message)
+
+
+def test_early_stopping_names_classes_that_the_split_tears_apart():
+    clf, labels = classifier(early_stopping=True), np.array(["a", "b"] * 20 + ["c"])
+    images = np.zeros((41, 4))
+    with pytest.warns(UserWarning, match=r"holds out 5 of 41 .* \['c'\], of one member") as caught:
+        clf.fit(images, labels)
+    assert [warning.filename for warning in caught] == [__file__]
+    with pytest.warns(UserWarning, match=r"12 of 20 .* \['a', 'b'\], most of whose members"):
+        clone(clf).set_params(validation_fraction=0.6).fit(images[:20], labels[:20])
+    clf.fit(images, labels, X_val=images, y_val=labels)

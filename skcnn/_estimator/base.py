@@ -16,8 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 from skcnn._estimator.auto import settle
 from skcnn._estimator.data import Answers, Data, Model, held_out_size, split
 from skcnn._estimator.images import read_fitted
+from skcnn._estimator.learning import Standstill, Start, standstill
 from skcnn._estimator.nested import NestedParameters
-from skcnn._estimator.notices import warn_of_end
+from skcnn._estimator.notices import warn_of_end, warn_of_standstill
 from skcnn._estimator.parameters import (
     bind_dtype,
     bind_layers,
@@ -38,6 +39,7 @@ from skcnn.network import Network
 from skcnn.settings import Settings
 from skcnn.state import TrainingState, new_state
 from skcnn.training import Progress, Validation, train
+from skcnn.workers import Workers
 
 __all__ = ["BaseScratchCNN", "has_partial_fit"]
 
@@ -138,12 +140,17 @@ class BaseScratchCNN(
         model = self._model(network, data, settled, goes_on)
         judged = None if held_out is None else self._judged(model, held_out, scorer)
 
-        def train_and_commit(interrupts: Interrupts) -> tuple[str, int]:
-            trained, reason = self._train(model, data, judged, settings, state, interrupts)
+        def train_and_commit(interrupts: Interrupts) -> tuple[str, int, Standstill | None]:
+            trained, reason, learned_nothing = self._train(
+                model, data, judged, settings, state, interrupts
+            )
             self._commit(model, trained, keep_state=self.warm_start)
-            return reason, trained.epoch
+            return reason, trained.epoch, learned_nothing
 
-        warn_of_end(*at_safe_places(train_and_commit))
+        reason, epoch, learned_nothing = at_safe_places(train_and_commit)
+        warn_of_end(reason, epoch)
+        if learned_nothing is not None:
+            warn_of_standstill(*learned_nothing)
         return self
 
     def _fit_part(self, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Self:
@@ -274,8 +281,9 @@ class BaseScratchCNN(
         settings: Settings,
         state: TrainingState,
         interrupts: Interrupts,
-    ) -> tuple[TrainingState, str]:
-        """Train with all who want to hear of it."""
+    ) -> tuple[TrainingState, str, Standstill | None]:
+        """Train with all who want to hear of it, and see whether that was of use."""
+        start = Start(state.epoch, state.step)
         samples = data.samples(model, model.loss)
         visible: dict[str, Callable] = {
             "X": data.input.given,
@@ -285,14 +293,24 @@ class BaseScratchCNN(
         progress = FitProgress(
             self, settings.max_iter, self._lines(), visible, partial(self._fitted, model)
         )
-        trained, reason = with_workers(
-            interrupts,
-            lambda workers: train(
+
+        def work(workers: Workers) -> tuple[TrainingState, str, Standstill | None]:
+            trained, reason = train(
                 model.network, samples, settings, state, workers, judged, progress
-            ),
-        )
+            )
+            learned_nothing = None
+            if reason in ("max_iter", "no_change"):
+                try:
+                    learned_nothing = standstill(
+                        model.network, samples, trained, start, workers, settings.max_bytes
+                    )
+                except KeyboardInterrupt:
+                    reason = "interrupted"
+            return trained, reason, learned_nothing
+
+        trained, reason, learned_nothing = with_workers(interrupts, work)
         progress.close(trained)
-        return trained, reason
+        return trained, reason, learned_nothing
 
     def _lines(self) -> Progress:
         return Lines() if self.verbose else Progress()
@@ -423,6 +441,36 @@ class BaseScratchCNN(
         """
         check_is_fitted(self)
         self.weights_ = packed(self.network_, arrays)
+        self.__dict__.pop("_training_state", None)
+        return self
+
+    def drop_training_state(self) -> Self:
+        """Forget what only a training that goes on needs: a model to predict with remains.
+
+        After ``partial_fit``, and after ``fit`` with ``warm_start=True``, a model
+        holds the last weights once more, the optimizer's moments and, with
+        `early_stopping`, the best weights; its files are two to four times as
+        large. Predictions and fitted attributes stay as they are. A later
+        ``partial_fit``, or ``fit`` with ``warm_start=True``, still goes on from
+        the weights, but as with a model that was fitted without `warm_start`:
+        the optimizer and the random numbers start anew.
+
+        Returns
+        -------
+        self
+
+        Examples
+        --------
+        >>> import pickle
+        >>> from sklearn.datasets import load_digits
+        >>> from skcnn import ScratchCNNClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> clf = ScratchCNNClassifier(random_state=0).partial_fit(X, y, classes=range(10))
+        >>> before = len(pickle.dumps(clf))
+        >>> len(pickle.dumps(clf.drop_training_state())) < before / 2
+        True
+        """
+        check_is_fitted(self)
         self.__dict__.pop("_training_state", None)
         return self
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from skcnn._estimator.images import Input
 from skcnn._estimator.labels import Classes
+from skcnn._estimator.notices import warn_user
 from skcnn._estimator.targets import Quantities
 from skcnn._estimator.weights import Weights
 from skcnn.batches import Samples, Scaling
@@ -139,6 +140,12 @@ def split(data: Data, size: int, seed: int, owner: str) -> tuple[Data, Data]:
     training, validation : Data
         Their rows in the order of `data`.
 
+    Warns
+    -----
+    UserWarning
+        For classes of one member, and for those most of whose members are held
+        out.
+
     Raises
     ------
     ValueError
@@ -164,4 +171,30 @@ def split(data: Data, size: int, seed: int, owner: str) -> tuple[Data, Data]:
             f"{lacking or 'nothing of positive weight'} to "
             f"{'train' if lacking else 'validate'} on."
         )
+    _warn_of_rare_classes(data, training)
     return training, validation
+
+
+def _warn_of_rare_classes(data: Data, training: Data) -> None:
+    """Warn of classes that a split tears apart."""
+    strata, kept = data.answers.strata(data.targets), data.answers.strata(training.targets)
+    if strata is None or kept is None:
+        return
+    members = np.bincount(strata)
+    lost = members - np.bincount(kept, minlength=len(members))
+    found = {
+        "of one member, which is trained on or validated on but not both": members == 1,
+        "most of whose members are held out": (2 * lost > members) & (members > 1),
+    }
+    complaints = [
+        f"classes {data.answers.given(np.flatnonzero(those)).tolist()}, {what}"
+        for what, those in found.items()
+        if those.any()
+    ]
+    if complaints:
+        n = len(data)
+        warn_user(
+            f"early_stopping holds out {n - len(training)} of {n} samples, and there are "
+            f"{'; and '.join(complaints)}. Pass more samples of them, or samples to validate on "
+            "as X_val and y_val."
+        )

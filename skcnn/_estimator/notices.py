@@ -9,7 +9,7 @@ import joblib
 import sklearn
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
-__all__ = ["warn_column", "warn_of_end", "warn_user"]
+__all__ = ["warn_column", "warn_of_end", "warn_of_standstill", "warn_user"]
 
 INSIDE = (
     str(Path(__file__).parents[1]) + os.sep,
@@ -41,8 +41,20 @@ def warn_of_end(reason: str, epochs: int) -> None:
         warn_user(
             f"Training diverged in epoch {epochs + 1}: its loss was not finite or more than 1000 "
             f"times the first. The weights of {'the epoch before' if epochs else 'the start'} are "
-            "kept. Try a smaller lr, a max_grad_norm, scaled input or smaller weights.",
+            "kept. Try a smaller lr or weight_decay, a max_grad_norm, scaled input or smaller "
+            "weights.",
             ConvergenceWarning,
         )
     elif reason == "interrupted":
         warn_user(f"Training was interrupted; the model of epoch {epochs} is kept.")
+
+
+def warn_of_standstill(loss: float, constant: float) -> None:
+    """Warn of a training that ended with the loss of constant predictions, or a greater one."""
+    warn_user(
+        f"Training has learned nothing that lowers the loss: on the training rows it is {loss:.6g} "
+        f"at the end, and {constant:.6g} for the best prediction that is the same for all. Try "
+        "another lr, a smaller weight_decay or more epochs; see that X is scaled "
+        "(scale_input=True does that) and belongs to y.",
+        ConvergenceWarning,
+    )
