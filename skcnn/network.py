@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from skcnn._hyperparameters import check_int
 from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
-from skcnn.layers.chain import Chain
+from skcnn.layers.chain import LARGEST, Chain
 from skcnn.layers.memory import Plan
 from skcnn.workspace import Workspace
 
-__all__ = ["Network", "even_parts", "longest", "micro_batches"]
+__all__ = ["Network", "difference", "even_parts", "longest", "micro_batches"]
 
 CACHE_BYTES = 32 * 2**20
 """Bytes that the arrays of one micro-batch may take, roughly a last-level cache."""
@@ -94,10 +95,12 @@ class Network:
     def __init__(
         self, layers: Sequence[Layer], input_shape: Shape, dtype: Any = np.float32
     ) -> None:
-        self.input_shape = tuple(int(size) for size in input_shape)
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in (np.float32, np.float64):
-            raise ValueError(f"Network: dtype must be float32 or float64, got {dtype!r}.")
+        if not isinstance(layers, (list, tuple)):
+            raise ValueError(
+                f"Network: layers must be a list of instances from skcnn.layers, got {layers!r}."
+            )
+        self.input_shape = _checked_shape(input_shape)
+        self.dtype = _checked_dtype(dtype)
         self.chain = Chain(layers, self.input_shape)
         self.layers, self.shapes = self.chain.layers, self.chain.shapes
         self.steps, self.step_shapes = self.chain.steps, self.chain.step_shapes
@@ -139,6 +142,10 @@ class Network:
             for layer, shape, slot in zip(self.layers, self.shapes, slots, strict=False):
                 arrays = (layer.state_shapes if part == "state" else layer.param_shapes)(shape)
                 for name, size in arrays.items():
+                    if prod(size) > LARGEST:
+                        raise ValueError(
+                            f"{layer!r}: NumPy has no arrays as large as its {name}, {size}."
+                        )
                     if part == "state" or (name in layer.decayed) == (part == "decayed"):
                         slot[name] = (slice(end, end + prod(size)), size)
                         end += prod(size)
@@ -181,10 +188,11 @@ class Network:
         list of dict
             One per layer, from names ("weight", "bias") to arrays.
         """
-        if vector.shape != (self.vector_size,):
+        if np.shape(vector) != (self.vector_size,) or not isinstance(vector, np.ndarray):
             raise ValueError(
-                f"The flat vector of the network has {self.vector_size} numbers, "
-                f"got an array of shape {vector.shape}."
+                f"Network: vector must be a flat array, which in this network has "
+                f"{self.vector_size} numbers, got {type(vector).__name__} of shape "
+                f"{np.shape(vector)}."
             )
         return [
             {name: vector[part].reshape(shape) for name, (part, shape) in slot.items()}
@@ -387,6 +395,42 @@ class Network:
         if self.samples_together > 1 and len(parts) > 1 and n_samples % size == 1:
             parts[-2:] = [slice(parts[-2].start, n_samples)]
         return parts
+
+
+def _checked_shape(input_shape: Any) -> Shape:
+    if not isinstance(input_shape, (list, tuple)) or len(input_shape) not in (1, 3):
+        raise ValueError(
+            "Network: input_shape must be a tuple (channels, height, width) or (features,), got "
+            f"{input_shape!r}."
+        )
+    return tuple(
+        check_int("Network", f"input_shape[{i}]", size, 1) for i, size in enumerate(input_shape)
+    )
+
+
+def _checked_dtype(dtype: Any) -> np.dtype:
+    try:
+        found = np.dtype(dtype)
+    except (SyntaxError, TypeError, ValueError):
+        found = None
+    if found not in (np.float32, np.float64):
+        raise ValueError(f"Network: dtype must be float32 or float64, got {dtype!r}.")
+    return found
+
+
+def difference(before: Network, now: Network) -> str:
+    """What two networks that are not equal differ in first, in words."""
+    if before.input_shape != now.input_shape:
+        return (
+            f"images of shape {before.input_shape} (channels, height, width) have become "
+            f"{now.input_shape}"
+        )
+    if before.dtype != now.dtype:
+        return f"dtype {before.dtype} has become {now.dtype}"
+    for i, (was, is_now) in enumerate(zip(before.layers, now.layers, strict=False)):
+        if was != is_now:
+            return f"layers_[{i}] was {was!r} and has become {is_now!r}"
+    return f"{len(before.layers)} layers have become {len(now.layers)}"
 
 
 def micro_batches(n_samples: int, size: int) -> list[slice]:
