@@ -52,9 +52,14 @@ class Hyperparameters:
         return hash((type(self), self._values()))
 
 
+def _is_int(value: Any) -> bool:
+    """Whether it is a number; NumPy takes durations for integers."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.timedelta64))
+
+
 def check_int(owner: str, name: str, value: Any, minimum: int) -> int:
     """Return `value` as an int of at least `minimum`, or raise ``ValueError``."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < minimum:
+    if not _is_int(value) or int(value) < minimum:
         raise ValueError(f"{owner}: {name} must be an int of at least {minimum}, got {value!r}.")
     return int(value)
 
@@ -72,11 +77,7 @@ def check_pair(owner: str, name: str, value: Any, minimum: int) -> tuple[int, in
                 check_int(owner, name, height, minimum),
                 check_int(owner, name, width, minimum),
             )
-    elif (
-        isinstance(value, numbers.Integral)
-        and not isinstance(value, bool)
-        and int(value) >= minimum
-    ):
+    elif _is_int(value) and int(value) >= minimum:
         pair = int(value), int(value)
     if pair is None:
         raise ValueError(
@@ -95,7 +96,7 @@ def check_real(
 
     `bounds` says which ends belong to the interval, as in ``"[)"`` or ``"()"``.
     """
-    if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
+    if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_, np.timedelta64)):
         try:
             number = float(value)
         except OverflowError:  # of an int with more than 308 digits

@@ -133,10 +133,11 @@ def _check_range(images: Images, network: Network) -> None:
         with np.errstate(all="ignore"):
             images.gather(slice(i, i + 1), image)
         if not (np.abs(image) < largest).all():
+            row = i if images.rows is None else images.rows[i]
             raise ValueError(
-                f"X holds numbers in row {i} that are too large for this model: as the network "
-                f"sees them, after any scaling by scale_input, they are beyond {largest:.0e}, and "
-                f"its outputs leave the range of {network.dtype}."
+                f"{images.name} holds numbers in row {row} that are too large for this model: as "
+                "the network sees them, after any scaling by scale_input, they are beyond "
+                f"{largest:.0e}, and its outputs leave the range of {network.dtype}."
             )
 
 

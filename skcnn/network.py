@@ -227,9 +227,10 @@ class Network:
         """
         X = self._checked("X", X, self.input_shape)
         rng = self._checked_rng(training, rng)
-        weights = np.ones(len(X)) if weights is None else weights
+        weights = self._checked_weights(weights, len(X))
+        vector = self._checked_vector(vector)
         Y = np.empty((len(X), *self.output_shape), self.dtype)
-        params = self.unpack(np.asarray(vector, self.dtype))
+        params = self.unpack(vector)
         parts = self.micro_batches(len(X), self.micro_batch_size(len(X)))
         workspace = Workspace(self, longest(parts), backward=False)
         for part in parts:
@@ -282,8 +283,8 @@ class Network:
         if len(X) != len(dY):
             raise ValueError(f"X holds {len(X)} samples, but dY holds {len(dY)}.")
         rng = self._checked_rng(training, rng)
-        weights = np.ones(len(X)) if weights is None else weights
-        vector = np.asarray(vector, self.dtype)
+        weights = self._checked_weights(weights, len(X))
+        vector = self._checked_vector(vector)
         Y, dX = np.empty_like(dY), np.empty_like(X)
         gradient, part_gradient = np.zeros_like(vector), np.zeros_like(vector)
         params, grads = self.unpack(vector), self.unpack(part_gradient)
@@ -301,16 +302,27 @@ class Network:
             gradient += part_gradient
         return Y, dX, gradient
 
-    def _checked(self, name: str, array: np.ndarray, shape: Shape) -> np.ndarray:
-        array = np.asarray(array, dtype=self.dtype)
-        if array.shape[1:] != shape or array.ndim != len(shape) + 1:
+    def _checked(self, name: str, array: Any, shape: Shape) -> np.ndarray:
+        found = _numbers(name, array, self.dtype)
+        if found.shape[1:] != shape or found.ndim != len(shape) + 1:
             expected = ", ".join(map(str, ("n", *shape)))
-            raise ValueError(f"{name} must have shape ({expected}), got {array.shape}.")
-        return array
+            raise ValueError(f"{name} must have shape ({expected}), got {found.shape}.")
+        return found
 
-    def _checked_rng(
-        self, training: bool, rng: np.random.Generator | None
-    ) -> np.random.Generator | None:
+    def _checked_vector(self, vector: Any) -> np.ndarray:
+        return _numbers("vector", vector, self.dtype)  # its shape is checked by `unpack`
+
+    def _checked_weights(self, weights: Any, n_samples: int) -> np.ndarray:
+        if weights is None:
+            return np.ones(n_samples)
+        found = _numbers("weights", weights, self.dtype)
+        if found.shape != (n_samples,):
+            raise ValueError(f"weights must have shape ({n_samples},), got {found.shape}.")
+        return found
+
+    def _checked_rng(self, training: bool, rng: Any) -> np.random.Generator | None:
+        if rng is not None and not isinstance(rng, np.random.Generator):
+            raise ValueError(f"rng must be None or a numpy.random.Generator, got {rng!r}.")
         if training and rng is None and self.chain.draws:
             raise ValueError("This network draws random numbers in training: pass rng.")
         return rng
@@ -395,6 +407,17 @@ class Network:
         if self.samples_together > 1 and len(parts) > 1 and n_samples % size == 1:
             parts[-2:] = [slice(parts[-2].start, n_samples)]
         return parts
+
+
+def _numbers(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
+    """An array of real numbers of this dtype, not copied if it is one."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of several lengths
+        array = None
+    if array is None or array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of real numbers, got {type(value).__name__}.")
+    return array.astype(dtype, copy=False)
 
 
 def _checked_shape(input_shape: Any) -> Shape:

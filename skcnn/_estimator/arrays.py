@@ -89,9 +89,12 @@ def as_numbers(value: Any, name: str, owner: str) -> np.ndarray:
 
 
 def check_finite(array: np.ndarray, name: str, owner: str) -> None:
-    """Raise ``ValueError`` for missing or infinite numbers."""
+    """Raise ``ValueError`` for numbers that are missing, infinite or beyond float64."""
     with np.errstate(over="ignore", invalid="ignore"):  # it adds numbers up first
         assert_all_finite(array, estimator_name=owner, input_name=name)
+    wide = array.dtype.kind == "f" and array.dtype.itemsize > 8
+    if wide and array.size and np.abs(array).max() > np.finfo(np.float64).max:
+        raise ValueError(f"{owner}: {name} holds numbers beyond the range of float64.")
 
 
 def check_length(array: Any, n_samples: int, name: str, owner: str) -> None:

@@ -44,6 +44,8 @@ class Input:
         (Channels, height, width) of the images.
     rows : ndarray of int or None, default=None
         Which of them are meant; None is all of them.
+    name : str, default="X"
+        What errors call them.
     """
 
     X: Any
@@ -52,6 +54,7 @@ class Input:
     data_format: str
     shape: Shape
     rows: np.ndarray | None = None
+    name: str = "X"
 
     def __len__(self) -> int:
         return len(self.array) if self.rows is None else len(self.rows)
@@ -65,9 +68,9 @@ class Input:
         """For the engine, not scaled yet, and not copied."""
         C, H, W = self.shape
         if self.data_format == "channels_last":
-            images = Images(self.array.reshape(len(self.array), H, W, C), True)
+            images = Images(self.array.reshape(len(self.array), H, W, C), True, name=self.name)
         else:
-            images = Images(self.array.reshape(len(self.array), C, H, W), False)
+            images = Images(self.array.reshape(len(self.array), C, H, W), False, name=self.name)
         return images if self.rows is None else images.subset(self.rows)
 
     def given(self) -> Any:
@@ -101,7 +104,9 @@ def read_like(X: Any, first: Input, name: str, owner: str) -> Input:
     names = feature_names(X)
     if names is not None and first.names is not None and not np.array_equal(names, first.names):
         raise ValueError(f"{owner}: {name} must have the columns of X, in the same order.")
-    return Input(X=X, array=array, names=names, data_format=data_format, shape=first.shape)
+    return Input(
+        X=X, array=array, names=names, data_format=data_format, shape=first.shape, name=name
+    )
 
 
 def read_fitted(X: Any, estimator: Any) -> Input:

@@ -239,7 +239,8 @@ def _unique_labels(
             "text, decode bytes, as in y.astype(str).)"
         )
     try:
-        check_classification_targets(y)
+        with np.errstate(invalid="ignore"):  # it casts large numbers to ints
+            check_classification_targets(y)
         return np.unique(y, return_inverse=True)
     except TypeError:
         raise TypeError(f"{owner}: {name} must hold labels of one type, got {kinds}.") from None
@@ -273,11 +274,12 @@ def _check_labels(y: Any, n_samples: int, name: str, owner: str) -> np.ndarray:
             f"shape {y.shape}; use {name}.toarray().ravel() for two classes."
         )
     y = y.toarray() if hasattr(y, "toarray") else y
-    check_finite(y, name, owner)
+    _check_present(y.ravel(), name, owner)
     if y.dtype.kind == "O":  # such as a dataframe with columns of booleans and of integers
         with suppress(TypeError, ValueError):
             y = y.astype(np.float64)
-    kind = "unknown" if y.dtype.kind == "O" else type_of_target(y, input_name=name)
+    with np.errstate(invalid="ignore"):  # it casts large numbers to ints
+        kind = "unknown" if y.dtype.kind == "O" else type_of_target(y, input_name=name)
     if kind == "continuous-multioutput":
         check_classification_targets(y)  # raises
     if kind != "multilabel-indicator" or not np.isin(y, (0, 1)).all():

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skcnn._estimator.arrays import as_numbers, check_finite, check_length, shape_of
+from skcnn._estimator.arrays import as_numbers, check_length, shape_of
 from skcnn._estimator.notices import warn_column
 from skcnn._hyperparameters import check_choice
 from skcnn.batches import Images, Scaling
@@ -149,7 +149,6 @@ def check_quantities(
     if y is None:
         raise ValueError(f"{owner} requires {name} to be passed, but the target {name} is None.")
     y = as_numbers(y, name, owner).astype(np.float64, copy=False)
-    check_finite(y, name, owner)  # of a wider type there may be numbers that float64 has not
     if y.ndim > 2 or y.shape[1:] == (0,):
         raise ValueError(
             f"{owner}: {name} must have shape (n,) or (n, n_outputs), got an array of shape "

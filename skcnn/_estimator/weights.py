@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from skcnn._estimator.arrays import as_numbers, check_finite
+from skcnn._estimator.arrays import as_numbers
 from skcnn._hyperparameters import check_real
 
 __all__ = ["Weights", "check_sample_weight", "class_weights", "weigh_by_class"]
+
+LARGEST_SUM = 1e290
+"""Of weights, which are multiplied by numbers of pixels."""
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
@@ -56,7 +59,6 @@ def check_sample_weight(
     if isinstance(sample_weight, numbers.Real):
         sample_weight = [sample_weight] * n
     weights = as_numbers(sample_weight, name, owner).astype(np.float64, copy=False)
-    check_finite(weights, name, owner)  # of a wider type there may be numbers that float64 has not
     if weights.ndim != 1:
         raise ValueError(f"{owner}: {name} must be 1D, got an array of shape {weights.shape}.")
     if len(weights) != n:
@@ -83,7 +85,7 @@ def weigh_by_class(
     Raises
     ------
     ValueError
-        Where the sum is not finite.
+        Where the sum is too large.
     """
     with np.errstate(all="ignore"):
         if table is not None and targets.ndim == 1:
@@ -94,7 +96,7 @@ def weigh_by_class(
                 product *= np.where(column, yes, no)
                 product /= (product.max() or 1) if scaled else 1
             weights = weights * product
-        if not np.isfinite(weights.sum()):
+        if not weights.sum() <= LARGEST_SUM:
             what = "sample_weight" if table is None else "sample_weight times class_weight"
             raise ValueError(
                 f"{owner}: the weights ({what}) are too large to be summed; only their ratios "
