@@ -96,7 +96,9 @@ def check_real(
 
     `bounds` says which ends belong to the interval, as in ``"[)"`` or ``"()"``.
     """
-    if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_, np.timedelta64)):
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
+        value, (bool, np.timedelta64)
+    ):  # fractions are numbers, too, but arrays cannot be multiplied by them
         try:
             number = float(value)
         except OverflowError:  # of an int with more than 308 digits

@@ -98,11 +98,12 @@ def check_finite(array: np.ndarray, name: str, owner: str) -> None:
 
 
 def check_length(array: Any, n_samples: int, name: str, owner: str) -> None:
-    """Raise ``ValueError`` unless there is an entry for every sample of `X`."""
-    found = array.shape[0]
+    """Raise ``ValueError`` unless the targets are as many as the images that go with them."""
+    found, images = array.shape[0], name.replace("y", "X", 1)  # X_val for y_val
     if found != n_samples:
         raise ValueError(
-            f"{owner}: X and {name} have inconsistent numbers of samples: {n_samples} and {found}."
+            f"{owner}: {images} and {name} have inconsistent numbers of samples: {n_samples} and "
+            f"{found}."
         )
 
 

@@ -128,7 +128,8 @@ def read_fitted(X: Any, estimator: Any) -> Input:
                 f"shape {_in_order(shape, data_format)}."
             )
     if array.ndim == 2:
-        validate_data(estimator, X, reset=False, skip_check_array=True)
+        named = X if hasattr(X, "shape") else array  # what only NumPy can read has no names
+        validate_data(estimator, named, reset=False, skip_check_array=True)
     return Input(
         X=X,
         array=array,

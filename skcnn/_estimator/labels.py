@@ -239,11 +239,17 @@ def _unique_labels(
             "text, decode bytes, as in y.astype(str).)"
         )
     try:
-        with np.errstate(invalid="ignore"):  # it casts large numbers to ints
-            check_classification_targets(y)
+        _check_discrete(y, name, owner)
         return np.unique(y, return_inverse=True)
     except TypeError:
         raise TypeError(f"{owner}: {name} must hold labels of one type, got {kinds}.") from None
+
+
+def _check_discrete(y: np.ndarray, name: str, owner: str) -> None:
+    """Raise ``ValueError`` for numbers that are no labels."""
+    try:
+        with np.errstate(invalid="ignore"):  # it casts large numbers to ints
+            check_classification_targets(y)
     except ValueError as error:
         raise named(error, name, owner) from None
 
@@ -281,7 +287,7 @@ def _check_labels(y: Any, n_samples: int, name: str, owner: str) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # it casts large numbers to ints
         kind = "unknown" if y.dtype.kind == "O" else type_of_target(y, input_name=name)
     if kind == "continuous-multioutput":
-        check_classification_targets(y)  # raises
+        _check_discrete(y, name, owner)  # raises
     if kind != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
         raise ValueError(
             f"{owner}: {name} of shape {y.shape} has values other than 0 and 1 (type of target "

@@ -49,7 +49,7 @@ def read_validation(
     targets = data.answers.read(y_val, len(images), "y_val", "y", owner)
     weights = check_sample_weight(sample_weight_val, len(targets), owner, "sample_weight_val")
     by_class = data.weights.by_class
-    total = weigh_by_class(weights, by_class, targets, owner)
+    total = weigh_by_class(weights, by_class, targets, owner, "sample_weight_val")
     if not total.any():
         times = "" if by_class is None else " times class_weight"
         raise ValueError(f"{owner}: all weights of X_val (sample_weight_val{times}) are zero.")

@@ -75,6 +75,7 @@ def weigh_by_class(
     table: np.ndarray | None,
     targets: np.ndarray,
     owner: str,
+    name: str = "sample_weight",
     scaled: bool = True,
 ) -> np.ndarray:
     """Sample weights times those in a table of `class_weights`, where there is one.
@@ -97,7 +98,7 @@ def weigh_by_class(
                 product /= (product.max() or 1) if scaled else 1
             weights = weights * product
         if not weights.sum() <= LARGEST_SUM:
-            what = "sample_weight" if table is None else "sample_weight times class_weight"
+            what = name if table is None else f"{name} times class_weight"
             raise ValueError(
                 f"{owner}: the weights ({what}) are too large to be summed; only their ratios "
                 "matter, so scale them down."

@@ -77,7 +77,7 @@ def draw(seed):
         options = list(options)
         return options[rng.integers(len(options))]
 
-    kind = choice(CLASSES)
+    kind, form = choice(CLASSES), choice(FORMS)
     parameters = {
         name: choice(values)
         for name, values in {**CHOICES, **OWN[kind]}.items()
@@ -85,13 +85,15 @@ def draw(seed):
     }
     if rng.random() < 0.3:
         parameters["layers"] = choice(LAYERS)
+        if parameters["layers"] == "augmented" and form.startswith("signal"):
+            parameters["layers"] = "dense"  # there is nothing to crop
     several = bool(rng.random() < 0.3)
     if several and kind == "classifier":
         parameters.pop("class_weight", None)
     checks = [name for name in CHECKS if rng.random() < 0.35]
     return {
         "estimator": kind,
-        "form": choice(FORMS),
+        "form": form,
         "several": several,
         "dtype": choice(["f8", "f8", "f4", "u1", "i2"]),
         "parameters": parameters,

@@ -250,7 +250,7 @@ ODD = {
     "one large": lambda a: _first(a, 1e300),
     "one largest": lambda a: _first(a, 1.7e308),
     "all largest": lambda a: np.where(np.arange(a.size).reshape(a.shape) % 2, 1.7e308, -1.7e308),
-    "long largest": lambda a: a.astype(np.longdouble) * np.finfo(np.longdouble).max / 10,
+    "long largest": lambda a: a.astype(np.longdouble) * (np.finfo(np.longdouble).max / 100),
     "large": lambda a: a * 1e300,
     "small": lambda a: a * 1e-310,
     "negative": lambda a: -a,
