@@ -11,6 +11,9 @@ from typing import Any, cast
 
 import numpy as np
 
+MOST = 2**63 - 1
+"""Largest int of NumPy, whatever is counted."""
+
 MOST_PIXELS = 2**31 - 1
 """Length of an axis, or of anything that moves along it."""
 
@@ -57,10 +60,17 @@ def _is_int(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.timedelta64))
 
 
+def check_countable(owner: str, name: str, value: Any) -> None:
+    """Raise ``ValueError`` for ints that nothing could count to."""
+    if _is_int(value) and int(value) > MOST:
+        raise ValueError(f"{owner}: {name} must be at most 2**63 - 1, got {value!r}.")
+
+
 def check_int(owner: str, name: str, value: Any, minimum: int) -> int:
     """Return `value` as an int of at least `minimum`, or raise ``ValueError``."""
     if not _is_int(value) or int(value) < minimum:
         raise ValueError(f"{owner}: {name} must be an int of at least {minimum}, got {value!r}.")
+    check_countable(owner, name, value)
     return int(value)
 
 

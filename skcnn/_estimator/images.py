@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from skcnn._estimator.arrays import as_numbers, check_finite
+from skcnn._estimator.arrays import as_numbers, check_finite, named
 from skcnn._estimator.notices import warn_user
 from skcnn._hyperparameters import check_choice, check_int
 from skcnn.batches import Images
@@ -89,7 +89,8 @@ def read_images(X: Any, image_shape: Any, data_format: str, owner: str) -> Input
     """Check the `X` of a first fit; `owner` is the estimator that errors name."""
     array = check_X(X, owner)
     shape, order = settle_shape(array, image_shape, data_format, owner)
-    return Input(X=X, array=array, names=feature_names(X), data_format=order, shape=shape)
+    names = feature_names(X, "X", owner)
+    return Input(X=X, array=array, names=names, data_format=order, shape=shape)
 
 
 def read_like(X: Any, first: Input, name: str, owner: str) -> Input:
@@ -101,7 +102,7 @@ def read_like(X: Any, first: Input, name: str, owner: str) -> Input:
             f"{_in_order(first.shape, data_format)} ({AXES[data_format]}), which are "
             f"{prod(first.shape)} features."
         )
-    names = feature_names(X)
+    names = feature_names(X, name, owner)
     if names is not None and first.names is not None and not np.array_equal(names, first.names):
         raise ValueError(f"{owner}: {name} must have the columns of X, in the same order.")
     return Input(
@@ -128,8 +129,8 @@ def read_fitted(X: Any, estimator: Any) -> Input:
                 f"shape {_in_order(shape, data_format)}."
             )
     if array.ndim == 2:
-        named = X if hasattr(X, "shape") else array  # what only NumPy can read has no names
-        validate_data(estimator, named, reset=False, skip_check_array=True)
+        known = X if hasattr(X, "shape") else array  # what only NumPy can read has no names
+        validate_data(estimator, known, reset=False, skip_check_array=True)
     return Input(
         X=X,
         array=array,
@@ -318,12 +319,15 @@ def _in_order(shape: Shape, data_format: str) -> Shape:
     return (*shape[1:], shape[0]) if data_format == "channels_last" else shape
 
 
-def feature_names(X: Any) -> np.ndarray | None:
+def feature_names(X: Any, name: str, owner: str) -> np.ndarray | None:
     """Names of the columns of a dataframe, or None.
 
     scikit-learn's check writes them into the estimator it is given; that it
     gets another one keeps a fit that fails later from leaving traces.
     """
     probe = BaseEstimator()
-    validate_data(probe, X, skip_check_array=True)
+    try:
+        validate_data(probe, X, skip_check_array=True)
+    except TypeError as error:  # such as for names of several types
+        raise named(error, name, owner) from None
     return getattr(probe, "feature_names_in_", None)

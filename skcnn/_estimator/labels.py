@@ -282,7 +282,7 @@ def _check_labels(y: Any, n_samples: int, name: str, owner: str) -> np.ndarray:
     y = y.toarray() if hasattr(y, "toarray") else y
     _check_present(y.ravel(), name, owner)
     if y.dtype.kind == "O":  # such as a dataframe with columns of booleans and of integers
-        with suppress(TypeError, ValueError):
+        with suppress(TypeError, ValueError, OverflowError):
             y = y.astype(np.float64)
     with np.errstate(invalid="ignore"):  # it casts large numbers to ints
         kind = "unknown" if y.dtype.kind == "O" else type_of_target(y, input_name=name)

@@ -76,7 +76,9 @@ class Quantities:
     def check_weighted(self, targets: np.ndarray, weights: np.ndarray, owner: str) -> None:
         """Raise ``ValueError`` where no sample has a positive weight."""
         if not weights.any():
-            raise ValueError(f"{owner} needs a sample of positive weight, but all are zero.")
+            raise ValueError(
+                f"{owner} needs a sample of positive weight, but all in sample_weight are zero."
+            )
 
     def lacking(self, targets: np.ndarray) -> str:
         """What is too little in these to train on, or nothing."""
