@@ -11,6 +11,12 @@ from typing import Any, cast
 
 import numpy as np
 
+MOST = 2**63 - 1
+"""Largest int of NumPy, whatever is counted."""
+
+MOST_PIXELS = 2**31 - 1
+"""Length of an axis, or of anything that moves along it."""
+
 
 class Hyperparameters:
     """Base class of frozen dataclasses that hold hyperparameters and nothing else.
@@ -49,29 +55,48 @@ class Hyperparameters:
         return hash((type(self), self._values()))
 
 
+def _is_int(value: Any) -> bool:
+    """Whether it is a number; NumPy takes durations for integers."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.timedelta64))
+
+
+def check_countable(owner: str, name: str, value: Any) -> None:
+    """Raise ``ValueError`` for ints that nothing could count to."""
+    if _is_int(value) and int(value) > MOST:
+        raise ValueError(f"{owner}: {name} must be at most 2**63 - 1, got {value!r}.")
+
+
 def check_int(owner: str, name: str, value: Any, minimum: int) -> int:
     """Return `value` as an int of at least `minimum`, or raise ``ValueError``."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < minimum:
+    if not _is_int(value) or int(value) < minimum:
         raise ValueError(f"{owner}: {name} must be an int of at least {minimum}, got {value!r}.")
+    check_countable(owner, name, value)
     return int(value)
 
 
 def check_pair(owner: str, name: str, value: Any, minimum: int) -> tuple[int, int]:
-    """Return an int or a pair of ints (height, width) as a pair."""
+    """Return an int or a pair of ints (height, width) as a pair.
+
+    They are numbers of pixels, which NumPy takes for strides in bytes.
+    """
+    pair: tuple[int, int] | None = None
     if isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim == 1):
         if len(value) == 2:
             height, width = value
-            return check_int(owner, name, height, minimum), check_int(owner, name, width, minimum)
-    elif (
-        isinstance(value, numbers.Integral)
-        and not isinstance(value, bool)
-        and int(value) >= minimum
-    ):
-        return int(value), int(value)
-    raise ValueError(
-        f"{owner}: {name} must be an int of at least {minimum} or a pair of them "
-        f"(height, width), got {value!r}."
-    )
+            pair = (
+                check_int(owner, name, height, minimum),
+                check_int(owner, name, width, minimum),
+            )
+    elif _is_int(value) and int(value) >= minimum:
+        pair = int(value), int(value)
+    if pair is None:
+        raise ValueError(
+            f"{owner}: {name} must be an int of at least {minimum} or a pair of them "
+            f"(height, width), got {value!r}."
+        )
+    if max(pair) > MOST_PIXELS:
+        raise ValueError(f"{owner}: {name} must be at most {MOST_PIXELS}, got {value!r}.")
+    return pair
 
 
 def check_real(
@@ -81,8 +106,13 @@ def check_real(
 
     `bounds` says which ends belong to the interval, as in ``"[)"`` or ``"()"``.
     """
-    if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
-        number = float(value)
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
+        value, (bool, np.timedelta64)
+    ):  # fractions are numbers, too, but arrays cannot be multiplied by them
+        try:
+            number = float(value)
+        except OverflowError:  # of an int with more than 308 digits
+            number = np.inf
         above = number > low or (number == low and bounds[0] == "[")
         below = number < high or (number == high and bounds[1] == "]")
         if above and below:

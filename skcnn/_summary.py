@@ -225,7 +225,8 @@ def summary(
         As in `ScratchCNNClassifier`, without the output layer, which is added
         as in ``fit``.
     image_shape : tuple of int
-        (Channels, height, width), or (height, width) for one channel.
+        (Channels, height, width), or (height, width) for one channel, or
+        (length,) for a signal.
     n_classes : int
         Number of classes, at least 2.
     dtype : dtype, default=numpy.float32
@@ -265,13 +266,17 @@ def summary(
         raise ValueError(
             f"summary: layers must be a list of instances from skcnn.layers, got {layers!r}."
         )
-    if not isinstance(image_shape, (list, tuple)) or len(image_shape) not in (2, 3):
+    if (
+        not isinstance(image_shape, (list, tuple, np.ndarray))
+        or getattr(image_shape, "ndim", 1) != 1
+        or len(image_shape) not in (1, 2, 3)
+    ):
         raise ValueError(
-            "summary: image_shape must be a tuple (height, width) or (channels, height, width), "
-            f"got {image_shape!r}."
+            "summary: image_shape must be a tuple (length,), (height, width) or (channels, height, "
+            f"width), got {image_shape!r}."
         )
     sizes = [check_int("summary", f"image_shape[{i}]", n, 1) for i, n in enumerate(image_shape)]
-    shape = (1, *sizes) if len(sizes) == 2 else tuple(sizes)
+    shape = (1, 1, *sizes)[-3:]
     check_int("summary", "n_classes", n_classes, 2)
     output_shape = Network(layers, shape).output_shape
     return Summary.of(Network(with_output(layers, output_shape, n_classes), shape, dtype))

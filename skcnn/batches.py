@@ -44,12 +44,15 @@ class Images:
         Applied while gathering.
     rows : ndarray of int or None, default=None
         The rows of `X` to use, in order; None is all of them.
+    name : str, default="X"
+        What errors call `X`.
     """
 
     X: np.ndarray
     channels_last: bool
     scaling: Scaling | None = None
     rows: np.ndarray | None = None
+    name: str = "X"
 
     def __len__(self) -> int:
         return len(self.X) if self.rows is None else len(self.rows)

@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
+from skcnn._estimator.arrays import shape_of
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
-from skcnn._estimator.labels import Classes, check_classes, check_label_set, is_matrix, shape_of
+from skcnn._estimator.labels import Classes, check_classes, check_label_set, is_matrix
 from skcnn._estimator.weights import class_weights
 from skcnn._hyperparameters import check_real
 from skcnn.inference import outputs
@@ -548,8 +549,8 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         owner, first = type(self).__name__, not hasattr(self, "classes_")
         if not first:
             known = self._answers()
-        elif y is not None and is_matrix(y):
-            known = Classes(np.arange(shape_of(y)[1]), True)
+        elif y is not None and is_matrix(y, "y", owner):
+            known = Classes(np.arange(shape_of(y, "y", owner)[1]), True)
         elif classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         else:

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
     array([[  1,   2,   3],
            [256, 512,  -1]], dtype=int16)
     """
-    path = Path(path)
+    path = _path("load_idx", "path", path)
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         compressed = file.read(len(GZIP)) == GZIP
@@ -95,6 +95,17 @@ def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
             raise ValueError(f"{path}: damaged gzip file ({error}).") from None
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+
+
+def _path(owner: str, name: str, value: Any) -> Path:
+    """What a path means, if it is one."""
+    try:
+        path = Path(value)
+    except TypeError:
+        raise TypeError(f"{owner}: {name} must be a path, got {value!r}.") from None
+    if "\0" in str(path):
+        raise ValueError(f"{owner}: {name} must be a path, got {value!r}.")
+    return path
 
 
 def _parse(read: Read, most: int) -> np.ndarray:
@@ -228,7 +239,7 @@ def load_mnist(
     ((2, 1, 3), [7, 9])
     """
     prefix = PREFIXES[check_choice("load_mnist", "subset", subset, PREFIXES)]
-    folder = Path(folder)
+    folder = _path("load_mnist", "folder", folder)
     images, X = _load_part(folder, f"{prefix}-images", 3, "(images, rows, columns)")
     labels, y = _load_part(folder, f"{prefix}-labels", 1, "(labels,)")
     if len(X) != len(y):

@@ -34,8 +34,9 @@ def outputs(
 ) -> np.ndarray:
     """Outputs of the network for all images, batch last.
 
-    Numbers that overflowed are returned as the largest finite ones (and their
-    differences as 0), so that everything computed from them stays finite. All
+    Numbers that overflowed by the weights are returned as the largest finite
+    ones (and their differences as 0), so that everything computed from them
+    stays finite; images that make them overflow are an error. All
     micro-batches are filled up to the same multiple of `LANES` samples: a
     matrix product rounds its last columns differently, and the outputs of a
     sample should not depend on the samples beside it. (This is not done if
@@ -54,6 +55,11 @@ def outputs(
     Returns
     -------
     ndarray of shape (*output_shape, n)
+
+    Raises
+    ------
+    ValueError
+        For images so large that the outputs overflow.
     """
     Z = np.empty((*network.output_shape, len(images)), network.dtype)
     return _run(network, weights, images, workers, max_bytes, len(network.steps), Z)
@@ -111,7 +117,29 @@ def _run(
 
     copy_context().run(workers.run, len(parts), task)  # NumPy's settings of errors stay inside
     _keep_spares(network, workspaces.values())
-    return Z if np.isfinite(Z).all() else np.nan_to_num(Z, copy=False)
+    if np.isfinite(Z).all():
+        return Z
+    _check_range(images, network)
+    return np.nan_to_num(Z, copy=False)
+
+
+def _check_range(images: Images, network: Network) -> None:
+    """Raise ``ValueError`` where outputs overflowed because the images are out of all proportion.
+
+    That is where their squares are not finite. It is the weights' fault otherwise.
+    """
+    largest = np.sqrt(np.finfo(network.dtype).max)
+    for i in range(len(images)):
+        image = np.empty((*images.shape, 1), network.dtype)
+        with np.errstate(all="ignore"):
+            images.gather(slice(i, i + 1), image)
+        if not (np.abs(image) < largest).all():
+            row = i if images.rows is None else images.rows[i]
+            raise ValueError(
+                f"{images.name} holds numbers in row {row} that are too large for this model: as "
+                "the network sees them, after any scaling by scale_input, they are beyond "
+                f"{largest:.0e}, and its outputs leave the range of {network.dtype}."
+            )
 
 
 def _take_spare(network: Network, capacity: int) -> Workspace | None:

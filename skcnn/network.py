@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from skcnn._hyperparameters import check_int
 from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
-from skcnn.layers.chain import Chain
+from skcnn.layers.chain import LARGEST, Chain
 from skcnn.layers.memory import Plan
 from skcnn.workspace import Workspace
 
-__all__ = ["Network", "even_parts", "longest", "micro_batches"]
+__all__ = ["Network", "difference", "even_parts", "longest", "micro_batches"]
 
 CACHE_BYTES = 32 * 2**20
 """Bytes that the arrays of one micro-batch may take, roughly a last-level cache."""
@@ -94,10 +95,12 @@ class Network:
     def __init__(
         self, layers: Sequence[Layer], input_shape: Shape, dtype: Any = np.float32
     ) -> None:
-        self.input_shape = tuple(int(size) for size in input_shape)
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in (np.float32, np.float64):
-            raise ValueError(f"Network: dtype must be float32 or float64, got {dtype!r}.")
+        if not isinstance(layers, (list, tuple)):
+            raise ValueError(
+                f"Network: layers must be a list of instances from skcnn.layers, got {layers!r}."
+            )
+        self.input_shape = _checked_shape(input_shape)
+        self.dtype = _checked_dtype(dtype)
         self.chain = Chain(layers, self.input_shape)
         self.layers, self.shapes = self.chain.layers, self.chain.shapes
         self.steps, self.step_shapes = self.chain.steps, self.chain.step_shapes
@@ -139,6 +142,10 @@ class Network:
             for layer, shape, slot in zip(self.layers, self.shapes, slots, strict=False):
                 arrays = (layer.state_shapes if part == "state" else layer.param_shapes)(shape)
                 for name, size in arrays.items():
+                    if prod(size) > LARGEST:
+                        raise ValueError(
+                            f"{layer!r}: NumPy has no arrays as large as its {name}, {size}."
+                        )
                     if part == "state" or (name in layer.decayed) == (part == "decayed"):
                         slot[name] = (slice(end, end + prod(size)), size)
                         end += prod(size)
@@ -181,10 +188,11 @@ class Network:
         list of dict
             One per layer, from names ("weight", "bias") to arrays.
         """
-        if vector.shape != (self.vector_size,):
+        if np.shape(vector) != (self.vector_size,) or not isinstance(vector, np.ndarray):
             raise ValueError(
-                f"The flat vector of the network has {self.vector_size} numbers, "
-                f"got an array of shape {vector.shape}."
+                f"Network: vector must be a flat array, which in this network has "
+                f"{self.vector_size} numbers, got {type(vector).__name__} of shape "
+                f"{np.shape(vector)}."
             )
         return [
             {name: vector[part].reshape(shape) for name, (part, shape) in slot.items()}
@@ -219,9 +227,10 @@ class Network:
         """
         X = self._checked("X", X, self.input_shape)
         rng = self._checked_rng(training, rng)
-        weights = np.ones(len(X)) if weights is None else weights
+        weights = self._checked_weights(weights, len(X))
+        vector = self._checked_vector(vector)
         Y = np.empty((len(X), *self.output_shape), self.dtype)
-        params = self.unpack(np.asarray(vector, self.dtype))
+        params = self.unpack(vector)
         parts = self.micro_batches(len(X), self.micro_batch_size(len(X)))
         workspace = Workspace(self, longest(parts), backward=False)
         for part in parts:
@@ -274,8 +283,8 @@ class Network:
         if len(X) != len(dY):
             raise ValueError(f"X holds {len(X)} samples, but dY holds {len(dY)}.")
         rng = self._checked_rng(training, rng)
-        weights = np.ones(len(X)) if weights is None else weights
-        vector = np.asarray(vector, self.dtype)
+        weights = self._checked_weights(weights, len(X))
+        vector = self._checked_vector(vector)
         Y, dX = np.empty_like(dY), np.empty_like(X)
         gradient, part_gradient = np.zeros_like(vector), np.zeros_like(vector)
         params, grads = self.unpack(vector), self.unpack(part_gradient)
@@ -293,16 +302,27 @@ class Network:
             gradient += part_gradient
         return Y, dX, gradient
 
-    def _checked(self, name: str, array: np.ndarray, shape: Shape) -> np.ndarray:
-        array = np.asarray(array, dtype=self.dtype)
-        if array.shape[1:] != shape or array.ndim != len(shape) + 1:
+    def _checked(self, name: str, array: Any, shape: Shape) -> np.ndarray:
+        found = _numbers(name, array, self.dtype)
+        if found.shape[1:] != shape or found.ndim != len(shape) + 1:
             expected = ", ".join(map(str, ("n", *shape)))
-            raise ValueError(f"{name} must have shape ({expected}), got {array.shape}.")
-        return array
+            raise ValueError(f"{name} must have shape ({expected}), got {found.shape}.")
+        return found
 
-    def _checked_rng(
-        self, training: bool, rng: np.random.Generator | None
-    ) -> np.random.Generator | None:
+    def _checked_vector(self, vector: Any) -> np.ndarray:
+        return _numbers("vector", vector, self.dtype)  # its shape is checked by `unpack`
+
+    def _checked_weights(self, weights: Any, n_samples: int) -> np.ndarray:
+        if weights is None:
+            return np.ones(n_samples)
+        found = _numbers("weights", weights, self.dtype)
+        if found.shape != (n_samples,):
+            raise ValueError(f"weights must have shape ({n_samples},), got {found.shape}.")
+        return found
+
+    def _checked_rng(self, training: bool, rng: Any) -> np.random.Generator | None:
+        if rng is not None and not isinstance(rng, np.random.Generator):
+            raise ValueError(f"rng must be None or a numpy.random.Generator, got {rng!r}.")
         if training and rng is None and self.chain.draws:
             raise ValueError("This network draws random numbers in training: pass rng.")
         return rng
@@ -387,6 +407,53 @@ class Network:
         if self.samples_together > 1 and len(parts) > 1 and n_samples % size == 1:
             parts[-2:] = [slice(parts[-2].start, n_samples)]
         return parts
+
+
+def _numbers(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
+    """An array of real numbers of this dtype, not copied if it is one."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of several lengths
+        array = None
+    if array is None or array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of real numbers, got {type(value).__name__}.")
+    return array.astype(dtype, copy=False)
+
+
+def _checked_shape(input_shape: Any) -> Shape:
+    if not isinstance(input_shape, (list, tuple)) or len(input_shape) not in (1, 3):
+        raise ValueError(
+            "Network: input_shape must be a tuple (channels, height, width) or (features,), got "
+            f"{input_shape!r}."
+        )
+    return tuple(
+        check_int("Network", f"input_shape[{i}]", size, 1) for i, size in enumerate(input_shape)
+    )
+
+
+def _checked_dtype(dtype: Any) -> np.dtype:
+    try:
+        found = np.dtype(dtype)
+    except (SyntaxError, TypeError, ValueError):
+        found = None
+    if found not in (np.float32, np.float64):
+        raise ValueError(f"Network: dtype must be float32 or float64, got {dtype!r}.")
+    return found
+
+
+def difference(before: Network, now: Network) -> str:
+    """What two networks that are not equal differ in first, in words."""
+    if before.input_shape != now.input_shape:
+        return (
+            f"images of shape {before.input_shape} (channels, height, width) have become "
+            f"{now.input_shape}"
+        )
+    if before.dtype != now.dtype:
+        return f"dtype {before.dtype} has become {now.dtype}"
+    for i, (was, is_now) in enumerate(zip(before.layers, now.layers, strict=False)):
+        if was != is_now:
+            return f"layers_[{i}] was {was!r} and has become {is_now!r}"
+    return f"{len(before.layers)} layers have become {len(now.layers)}"
 
 
 def micro_batches(n_samples: int, size: int) -> list[slice]:

@@ -424,7 +424,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         if hasattr(self, "weights_"):
             n_outputs, flat = self.n_outputs_, self._flat_targets
         else:
-            n_outputs = n_quantities(y)
+            n_outputs = n_quantities(y, type(self).__name__)
             flat = n_outputs == 1
         answers = Quantities(loss=bind_loss(self), n_outputs=n_outputs, flat=flat)
         return self._fit_part(X, y, sample_weight, answers)

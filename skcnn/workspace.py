@@ -50,7 +50,13 @@ class Workspace:
     @staticmethod
     def nbytes_per_sample(network: Planned, backward: bool = True) -> int:
         """Bytes that one sample takes."""
-        return sum(network.plan(backward, False).sizes)
+        needed = sum(network.plan(backward, False).sizes)
+        if needed > np.iinfo(np.intp).max:
+            raise ValueError(
+                f"layers: the network needs {needed:.2g} bytes for one sample, more than there can "
+                "be."
+            )
+        return needed
 
     def arrays(self, n_samples: int) -> Arrays:
         """The arrays for a micro-batch of `n_samples`, at most `capacity`."""

@@ -71,7 +71,9 @@ def test_what_was_settled_is_remembered():
     clf = quick().fit(X, y)
     expected = clf.predict_proba(X)
     assert np.array_equal(clf.predict_proba(X.reshape(12, -1)), expected)
-    with pytest.raises(ValueError, match=r"fitted on images of shape \(3, 9, 7\)"):
+    with pytest.raises(
+        ValueError, match=r"holds images of shape \(3, 9, 7\).* on images of shape \(9, 7, 3\)"
+    ):
         clf.predict(X.transpose(0, 3, 1, 2))
     given = quick(image_shape=(9, 7, 3)).fit(X.reshape(12, -1), y)
     assert np.array_equal(given.predict_proba(X), expected)

@@ -188,10 +188,10 @@ BAD_TARGETS = [
     (INK[:7], "inconsistent numbers of samples"),
     (np.where(INK > 80, np.nan, INK), "Input y contains NaN"),
     (np.where(INK > 80, np.inf, INK), "Input y contains infinity"),
-    (np.full(200, "much"), "could not convert string to float"),
+    (np.full(200, "much"), "y must hold real numbers, got text such as .*much"),
     (INK + 1j, "Complex data not supported"),
-    (np.zeros((200, 2, 2)), "dim 3"),
-    (np.zeros((200, 0)), "0 feature"),
+    (np.zeros((200, 2, 2)), r"y must have shape .*got an array of shape \(200, 2, 2\)"),
+    (np.zeros((200, 0)), r"y must have shape .*got an array of shape \(200, 0\)"),
 ]
 
 

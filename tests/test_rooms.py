@@ -19,7 +19,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "layers": {"_hyperparameters", "initializers"},
     "architectures": {"_hyperparameters", "initializers", "layers"},
     "workspace": {"layers"},
-    "network": {"layers", "workspace"},
+    "network": {"_hyperparameters", "layers", "workspace"},
     "_summary": {"_hyperparameters", "architectures", "layers", "network", "workspace"},
     "holding": set(),
     "interrupts": {"holding"},

@@ -75,7 +75,10 @@ BAD_PARAMETERS = [
     ({"dtype": "no dtype"}, "dtype must be"),
     ({"class_weight": "auto"}, "class_weight must be None, 'balanced' or a dict"),
     ({"class_weight": [1, 2]}, "class_weight must be"),
-    ({"class_weight": {0: 1, 7: 2}}, r"The classes, \[1\], are not in class_weight"),
+    (
+        {"class_weight": {0: 1, 7: 2}},
+        r"class_weight has weights for \[7\], which are no .*none for \[1\]",
+    ),
     ({"class_weight": {0: -1}}, r"class_weight\[0\] must be a number in \[0, inf\), got -1"),
     ({"class_weight": {0: "a"}}, r"class_weight\[0\] must be a number"),
     ({"class_weight": {0: 1e308, 1: 1e308}}, "too large to be summed"),
@@ -85,7 +88,7 @@ BAD_PARAMETERS = [
     ({"image_shape": 16}, r"image_shape must be None, \(length,\), \(height, width\) or"),
     ({"image_shape": (4, 2.0, 2)}, r"image_shape\[1\] must be an int of at least 1, got 2.0"),
     ({"image_shape": (4, 4, 1, 1)}, "image_shape must be"),
-    ({"random_state": "seed"}, "seed"),
+    ({"random_state": "seed"}, "random_state must be None, an int from 0 .*got 'seed'"),
 ]
 
 
@@ -107,13 +110,17 @@ def changed(value, where=(3, 2)):
 BAD_X = [
     (changed(np.nan), ValueError, "Input X contains NaN"),
     (changed(np.inf), ValueError, "Input X contains infinity"),
-    (changed(0).astype(str), ValueError, "could not convert string|numeric"),
-    (np.array([["a", "b"]] * 20, dtype=object), ValueError, "could not convert string"),
+    (changed(0).astype(str), ValueError, "X must hold real numbers, got text"),
+    (
+        np.array([["a", "b"]] * 20, dtype=object),
+        ValueError,
+        "X must hold real numbers, got text such as .a.",
+    ),
     (np.array([[{"a": 1}, 2]] * 20, dtype=object), TypeError, "argument must be .*dict"),
     (X.astype(complex), ValueError, "Complex data not supported"),
     (np.array(["2020-01-01"] * 20, "M8[D]").reshape(-1, 1), ValueError, "real numbers|dtype"),
     (sparse.csr_array(X), TypeError, "Sparse data was passed for X, but dense data is required"),
-    (X[:, 0], ValueError, "Expected 2D array, got 1D array instead"),
+    (X[:, 0], ValueError, r"X must have shape .*\(20,\)\. Reshape your data: a single image is"),
     (X.reshape(20, 2, 2, 2, 2), ValueError, r"X must have shape .*got 5 dimensions"),
     (np.empty((20, 0)), ValueError, "0 feature"),
     (np.empty((20, 1, 0, 4)), ValueError, "images without pixels"),
@@ -211,7 +218,7 @@ BAD_WEIGHTS = [
     (y, "positive for one class only: 1"),
     (np.ones(7), "sample_weight holds 7 weights for 20 samples"),
     (np.ones((20, 1)), r"sample_weight must be 1D, got an array of shape \(20, 1\)"),
-    (["a"] * 20, "could not convert string"),
+    (["a"] * 20, "sample_weight must hold real numbers, got text such as"),
 ]
 
 
@@ -249,7 +256,7 @@ def test_junk_is_stored_and_either_fits_or_is_named(name, value):
     if message is None:
         assert np.isfinite(clf.predict_proba(X)).all()
     else:
-        assert ("seed" if name == "random_state" else name) in message.lower()
+        assert name in message.lower()
         assert not hasattr(clf, "weights_")
 
 

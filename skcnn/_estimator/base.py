@@ -10,7 +10,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.auto import settle
@@ -22,6 +21,7 @@ from skcnn._estimator.notices import warn_of_end, warn_of_standstill
 from skcnn._estimator.parameters import (
     bind_dtype,
     bind_layers,
+    bind_random_state,
     bind_settings,
     check_switches,
     packed,
@@ -35,7 +35,7 @@ from skcnn.batches import Scaling
 from skcnn.inference import features
 from skcnn.interrupts import Interrupts, at_safe_places
 from skcnn.losses import Loss
-from skcnn.network import Network
+from skcnn.network import Network, difference
 from skcnn.settings import Settings
 from skcnn.state import TrainingState, new_state
 from skcnn.training import Progress, Validation, train
@@ -207,8 +207,8 @@ class BaseScratchCNN(
         self._answers().check_same(data.answers, goes_on)
         if network != self.network_:
             raise ValueError(
-                f"{goes_on} can only go on with the same network: the model was fitted as "
-                f"{self.network_}, parameters and X now make {network}."
+                f"{goes_on} can only go on with the same network, but by the parameters and X "
+                f"{difference(self.network_, network)}."
             )
         if hasattr(self, "_training_state"):
             state = self._training_state.copy()
@@ -227,8 +227,8 @@ class BaseScratchCNN(
         return network, state
 
     def _new_state(self, network: Network, settings: Settings) -> TrainingState:
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        return new_state(network, settings.optimizer, seed)
+        draws = bind_random_state(self)
+        return new_state(network, settings.optimizer, draws.randint(np.iinfo(np.int32).max))
 
     def _model(
         self, network: Network, data: Data, settled: dict[str, Any], goes_on: str | None
@@ -498,6 +498,11 @@ class BaseScratchCNN(
     def __setstate__(self, state):
         state = dict(state)
         found = state.pop("_pickle_format", PICKLE_FORMAT)
+        if not isinstance(found, int):
+            raise ValueError(
+                f"This is no model of skcnn, or a damaged one: its _pickle_format is {found!r}, "
+                "not a number."
+            )
         if found > PICKLE_FORMAT:
             raise ValueError(
                 f"This model was saved by a newer version of skcnn (format {found}); this "

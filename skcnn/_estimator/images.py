@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
+from skcnn._estimator.arrays import as_numbers, check_finite, named
 from skcnn._estimator.notices import warn_user
 from skcnn._hyperparameters import check_choice, check_int
 from skcnn.batches import Images
@@ -17,7 +17,11 @@ from skcnn.layers._layer import Shape
 __all__ = ["Input", "read_fitted", "read_images", "read_like"]
 
 FORMS = "(n, features), (n, height, width) or, with the channels first or last, four axes"
-ORDERS = ["channels_first", "channels_last"]
+AXES = {
+    "channels_first": "channels, height, width",
+    "channels_last": "height, width, channels",
+}
+ORDERS = list(AXES)
 CHANNELS = (1, 3, 4)
 """How many channels an image usually has."""
 
@@ -40,6 +44,8 @@ class Input:
         (Channels, height, width) of the images.
     rows : ndarray of int or None, default=None
         Which of them are meant; None is all of them.
+    name : str, default="X"
+        What errors call them.
     """
 
     X: Any
@@ -48,6 +54,7 @@ class Input:
     data_format: str
     shape: Shape
     rows: np.ndarray | None = None
+    name: str = "X"
 
     def __len__(self) -> int:
         return len(self.array) if self.rows is None else len(self.rows)
@@ -61,9 +68,9 @@ class Input:
         """For the engine, not scaled yet, and not copied."""
         C, H, W = self.shape
         if self.data_format == "channels_last":
-            images = Images(self.array.reshape(len(self.array), H, W, C), True)
+            images = Images(self.array.reshape(len(self.array), H, W, C), True, name=self.name)
         else:
-            images = Images(self.array.reshape(len(self.array), C, H, W), False)
+            images = Images(self.array.reshape(len(self.array), C, H, W), False, name=self.name)
         return images if self.rows is None else images.subset(self.rows)
 
     def given(self) -> Any:
@@ -82,7 +89,8 @@ def read_images(X: Any, image_shape: Any, data_format: str, owner: str) -> Input
     """Check the `X` of a first fit; `owner` is the estimator that errors name."""
     array = check_X(X, owner)
     shape, order = settle_shape(array, image_shape, data_format, owner)
-    return Input(X=X, array=array, names=feature_names(X), data_format=order, shape=shape)
+    names = feature_names(X, "X", owner)
+    return Input(X=X, array=array, names=names, data_format=order, shape=shape)
 
 
 def read_like(X: Any, first: Input, name: str, owner: str) -> Input:
@@ -91,12 +99,15 @@ def read_like(X: Any, first: Input, name: str, owner: str) -> Input:
     if array.shape[1:] not in forms(first.shape, data_format):
         raise ValueError(
             f"{owner}: {name} holds {_described(array, data_format)}, but X images of shape "
-            f"{first.shape} (channels, height, width), which are {prod(first.shape)} features."
+            f"{_in_order(first.shape, data_format)} ({AXES[data_format]}), which are "
+            f"{prod(first.shape)} features."
         )
-    names = feature_names(X)
+    names = feature_names(X, name, owner)
     if names is not None and first.names is not None and not np.array_equal(names, first.names):
         raise ValueError(f"{owner}: {name} must have the columns of X, in the same order.")
-    return Input(X=X, array=array, names=names, data_format=data_format, shape=first.shape)
+    return Input(
+        X=X, array=array, names=names, data_format=data_format, shape=first.shape, name=name
+    )
 
 
 def read_fitted(X: Any, estimator: Any) -> Input:
@@ -114,11 +125,12 @@ def read_fitted(X: Any, estimator: Any) -> Input:
             )
         if array.ndim > 2:
             raise ValueError(
-                f"X holds {_described(array, data_format)} (channels, height, width), but {owner} "
-                f"was fitted on images of shape {shape}."
+                f"X holds {_described(array, data_format)}, but {owner} was fitted on images of "
+                f"shape {_in_order(shape, data_format)}."
             )
     if array.ndim == 2:
-        validate_data(estimator, X, reset=False, skip_check_array=True)
+        known = X if hasattr(X, "shape") else array  # what only NumPy can read has no names
+        validate_data(estimator, known, reset=False, skip_check_array=True)
     return Input(
         X=X,
         array=array,
@@ -142,14 +154,24 @@ def check_X(X: Any, owner: str, name: str = "X") -> np.ndarray:
     """
     if type(X) is np.ndarray and X.dtype.kind in "biuf" and 2 <= X.ndim <= 4 and X.size:
         # all that is left to check, in a third of the time: a row is predicted in 0.2 ms
-        assert_all_finite(X, estimator_name=owner, input_name=name)
+        check_finite(X, name, owner)
         return X
-    array = check_array(X, dtype="numeric", allow_nd=True, estimator=owner, input_name=name)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{owner}: {name} must hold real numbers, got dtype {array.dtype}.")
+    array = as_numbers(X, name, owner)
+    if array.ndim == 1:
+        raise ValueError(
+            f"{owner}: {name} must have shape {FORMS}, got 1 dimension: {array.shape}. Reshape "
+            f"your data: a single image is {name}.reshape(1, -1), signals of one number each are "
+            f"{name}.reshape(-1, 1)."
+        )
     if array.ndim > 4:
         raise ValueError(
             f"{owner}: {name} must have shape {FORMS}, got {array.ndim} dimensions: {array.shape}."
+        )
+    if array.shape[0] == 0 or array.shape[1:] == (0,):
+        what = "sample" if array.shape[0] == 0 else "feature"
+        raise ValueError(
+            f"{owner}: {name} holds 0 {what}(s) (shape={array.shape}) while a minimum of 1 is "
+            "required."
         )
     if 0 in array.shape:
         raise ValueError(
@@ -236,8 +258,11 @@ def _given_shape(
     array: np.ndarray, image_shape: Any, data_format: str, owner: str
 ) -> tuple[Shape, str]:
     """The shape that the user gave, and the order of the axes, if `array` has such images."""
-    allowed = isinstance(image_shape, (tuple, list, np.ndarray)) and len(image_shape) in (1, 2, 3)
-    if not allowed:
+    if not (
+        isinstance(image_shape, (tuple, list, np.ndarray))
+        and getattr(image_shape, "ndim", 1) == 1
+        and len(image_shape) in (1, 2, 3)
+    ):
         raise ValueError(
             f"{owner}: image_shape must be None, (length,), (height, width) or (channels, height, "
             f"width), with the channels last where data_format says so, got {image_shape!r}."
@@ -284,16 +309,25 @@ def _described(array: np.ndarray, data_format: str) -> str:
     if array.ndim == 2:
         return f"rows of {array.shape[1]} features"
     axes = array.shape[1:]
-    shape = (1, *axes) if array.ndim == 3 else _channels_first(axes, data_format)
-    return f"images of shape {shape}"
+    if array.ndim == 3:
+        axes = _in_order((1, *axes), data_format)
+    return f"images of shape {axes} ({AXES[data_format]})"
 
 
-def feature_names(X: Any) -> np.ndarray | None:
+def _in_order(shape: Shape, data_format: str) -> Shape:
+    """The shape of an image in the order of the axes that the user has."""
+    return (*shape[1:], shape[0]) if data_format == "channels_last" else shape
+
+
+def feature_names(X: Any, name: str, owner: str) -> np.ndarray | None:
     """Names of the columns of a dataframe, or None.
 
     scikit-learn's check writes them into the estimator it is given; that it
     gets another one keeps a fit that fails later from leaving traces.
     """
     probe = BaseEstimator()
-    validate_data(probe, X, skip_check_array=True)
+    try:
+        validate_data(probe, X, skip_check_array=True)
+    except TypeError as error:  # such as for names of several types
+        raise named(error, name, owner) from None
     return getattr(probe, "feature_names_in_", None)

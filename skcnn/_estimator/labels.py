@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from skcnn._estimator.arrays import as_array, check_finite, check_length, named, shape_of
 from skcnn._estimator.notices import warn_column
 from skcnn.initializers import Glorot, Initializer
 from skcnn.losses import LOSSES, Loss
 
-__all__ = ["Classes", "check_classes", "check_label_set", "is_matrix", "shape_of"]
+__all__ = ["Classes", "check_classes", "check_label_set", "is_matrix"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -78,11 +78,11 @@ class Classes:
         """
         if y is None:
             raise ValueError(f"{owner} requires {name} to be passed, but it is None.")
-        if is_matrix(y) != self.several:
+        if is_matrix(y, name, owner) != self.several:
             what = f"a matrix of {len(self.labels)} labels" if self.several else "1D class labels"
             raise ValueError(
                 f"{owner}: {name} must be {what}, as known from {known}, got an array of shape "
-                f"{shape_of(y)}."
+                f"{shape_of(y, name, owner)}."
             )
         if self.several:
             matrix = _check_labels(y, n_samples, name, owner)
@@ -176,7 +176,7 @@ def check_classes(y: Any, n_samples: int, owner: str) -> tuple[Classes, np.ndarr
     """
     if y is None:
         raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
-    if is_matrix(y):
+    if is_matrix(y, "y", owner):
         labels = _check_labels(y, n_samples, "y", owner)
         if (labels == labels[0]).all():
             raise ValueError(
@@ -195,71 +195,99 @@ def check_classes(y: Any, n_samples: int, owner: str) -> tuple[Classes, np.ndarr
 
 def check_label_set(classes: Any, owner: str) -> np.ndarray:
     """Return the argument `classes` of ``partial_fit``, sorted and without repetitions."""
-    labels, _ = _unique_labels(classes, len(column_or_1d(classes)), "classes", owner)
+    labels, _ = _unique_labels(classes, None, "classes", owner)
     if len(labels) < 2:
         raise ValueError(f"{owner}: classes must hold at least 2 labels, got {labels.tolist()}.")
     return labels
 
 
-def shape_of(y: Any) -> tuple[int, ...]:
-    """Shape of anything that NumPy makes an array of, or that says its shape itself."""
-    return y.shape if hasattr(y, "shape") else np.asarray(y).shape
-
-
-def is_matrix(y: Any) -> bool:
+def is_matrix(y: Any, name: str, owner: str) -> bool:
     """Whether `y` has two axes and more than one column, or is a sparse matrix."""
     try:
-        shape = shape_of(y)
-    except ValueError:  # rows of several lengths
-        type_of_target(y, input_name="y")  # knows those that name the labels of each sample
+        shape = shape_of(y, name, owner)
+    except ValueError:  # perhaps rows of several lengths
+        try:
+            type_of_target(y, input_name=name)  # knows those that name the labels of each sample
+        except ValueError as error:
+            raise named(error, name, owner) from None
         raise
     return len(shape) == 2 and (shape[1] != 1 or hasattr(y, "toarray"))
 
 
-def _unique_labels(y: Any, n_samples: int, name: str, owner: str) -> tuple[np.ndarray, np.ndarray]:
-    """The different labels, sorted, and every sample's number among them."""
-    if len(shape_of(y)) == 2:
+def _unique_labels(
+    y: Any, n_samples: int | None, name: str, owner: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The different labels, sorted, and every sample's number among them.
+
+    There may be any number of them where `n_samples` is None.
+    """
+    y = as_array(y, name, owner)
+    if y.ndim == 2 and y.shape[1] == 1:
         warn_column(name)
-    y = column_or_1d(y)
-    try:
-        y = check_array(
-            y, dtype=None, ensure_2d=False, ensure_min_samples=0, estimator=owner, input_name=name
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise ValueError(
+            f"{owner}: {name} should be a 1d array of labels, got an array of shape {y.shape}."
         )
-    except TypeError:  # pandas.NA is neither equal nor unequal to itself
+    if n_samples is not None:
+        check_length(y, n_samples, name, owner)
+    _check_present(y, name, owner)
+    kinds = sorted({type(label).__name__ for label in y}) if y.dtype.kind == "O" else []
+    if y.dtype.kind in "SV" or "bytes" in kinds:
+        raise TypeError(
+            f"{owner}: {name} must hold numbers or text, got {'bytes' if kinds else y.dtype}. (For "
+            "text, decode bytes, as in y.astype(str).)"
+        )
+    try:
+        _check_discrete(y, name, owner)
+        return np.unique(y, return_inverse=True)
+    except TypeError:
+        raise TypeError(f"{owner}: {name} must hold labels of one type, got {kinds}.") from None
+
+
+def _check_discrete(y: np.ndarray, name: str, owner: str) -> None:
+    """Raise ``ValueError`` for numbers that are no labels."""
+    try:
+        with np.errstate(invalid="ignore"):  # it casts large numbers to ints
+            check_classification_targets(y)
+    except ValueError as error:
+        raise named(error, name, owner) from None
+
+
+def _check_present(y: np.ndarray, name: str, owner: str) -> None:
+    """Raise ``ValueError`` unless there is a label, not a NaN or the like, for every sample."""
+    if y.dtype.kind == "O":  # pandas.NA is neither equal nor unequal to itself
         missing = [i for i, label in enumerate(y) if type(label).__name__ == "NAType"]
-        if not missing:
-            raise
+    elif y.dtype.kind in "mM":
+        missing = np.flatnonzero(np.isnat(y)).tolist()
+    else:
+        missing = []
+    if missing:
         raise ValueError(
             f"{owner}: {name} must hold a label for every sample, but {len(missing)} are missing, "
             f"the first in row {missing[0]}."
-        ) from None
-    check_consistent_length(np.empty((n_samples, 0)), y)
-    try:
-        check_classification_targets(y)
-        return np.unique(y, return_inverse=True)
-    except TypeError:
-        kinds = sorted({type(label).__name__ for label in y})
-        raise TypeError(f"{owner}: {name} must hold labels of one type, got {kinds}.") from None
+        )
+    check_finite(y, name, owner)
 
 
 def _check_labels(y: Any, n_samples: int, name: str, owner: str) -> np.ndarray:
     """Return the indicator matrix `y` as booleans."""
-    y = check_array(
-        y, accept_sparse="csr", dtype=None, ensure_min_samples=0, estimator=owner, input_name=name
-    )
-    check_consistent_length(np.empty((n_samples, 0)), y)
+    y = as_array(y, name, owner, accept_sparse="csr", ensure_min_features=1)
+    check_length(y, n_samples, name, owner)
     if y.shape[1] == 1:
         raise ValueError(
             f"{owner}: a sparse {name} must have a column for each of several labels, got the "
             f"shape {y.shape}; use {name}.toarray().ravel() for two classes."
         )
     y = y.toarray() if hasattr(y, "toarray") else y
+    _check_present(y.ravel(), name, owner)
     if y.dtype.kind == "O":  # such as a dataframe with columns of booleans and of integers
-        with suppress(TypeError, ValueError):
+        with suppress(TypeError, ValueError, OverflowError):
             y = y.astype(np.float64)
-    kind = "unknown" if y.dtype.kind == "O" else type_of_target(y, input_name=name)
+    with np.errstate(invalid="ignore"):  # it casts large numbers to ints
+        kind = "unknown" if y.dtype.kind == "O" else type_of_target(y, input_name=name)
     if kind == "continuous-multioutput":
-        check_classification_targets(y)  # raises
+        _check_discrete(y, name, owner)  # raises
     if kind != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
         raise ValueError(
             f"{owner}: {name} of shape {y.shape} has values other than 0 and 1 (type of target "

@@ -5,7 +5,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
+from sklearn.utils import check_random_state
 
+from skcnn._estimator.arrays import as_numbers, shape_of
 from skcnn._estimator.auto import or_auto
 from skcnn._estimator.data import Answers
 from skcnn._estimator.resources import working_memory
@@ -32,6 +34,7 @@ __all__ = [
     "SCHEDULES",
     "bind_dtype",
     "bind_layers",
+    "bind_random_state",
     "bind_settings",
     "check_switches",
     "packed",
@@ -198,23 +201,45 @@ def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:
     return dtype
 
 
+def bind_random_state(estimator: Any) -> np.random.RandomState:
+    """Where the random numbers of a training come from."""
+    owner = type(estimator).__name__
+    try:
+        return check_random_state(estimator.random_state)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{owner}: random_state must be None, an int from 0 to 2**32 - 1 or an instance of "
+            f"numpy.random.RandomState, got {estimator.random_state!r}."
+        ) from None
+
+
 def packed(network: Network, arrays: Any) -> np.ndarray:
     """The flat vector of arrays that have the names and shapes of ``network.unpack``."""
     vector = np.empty(network.vector_size, network.dtype)
     mine = network.unpack(vector)
     if not isinstance(arrays, (list, tuple)) or len(arrays) != len(mine):
-        raise ValueError(f"arrays must be a list of {len(mine)} dicts, one a layer.")
+        told = f"a list of {len(arrays)}" if isinstance(arrays, (list, tuple)) else repr(arrays)
+        raise ValueError(
+            f"set_weights: arrays must be a list of {len(mine)} dicts, one a layer, got {told}."
+        )
     for i, (params, given) in enumerate(zip(mine, arrays, strict=True)):
         if not isinstance(given, dict):
-            raise ValueError(f"arrays[{i}] must be a dict, got {given!r}.")
-        shapes = {name: np.shape(array) for name, array in given.items()}
+            raise ValueError(f"set_weights: arrays[{i}] must be a dict, got {given!r}.")
+        shapes = {
+            name: shape_of(array, f"arrays[{i}][{name!r}]", "set_weights")
+            for name, array in given.items()
+        }
         expected = {name: array.shape for name, array in params.items()}
         if shapes != expected:
-            raise ValueError(f"arrays[{i}] must have the shapes {expected}, got {shapes}.")
+            raise ValueError(
+                f"set_weights: arrays[{i}] must have the shapes {expected}, got {shapes}."
+            )
         for name, array in given.items():
-            if np.asarray(array).dtype.kind not in "iuf":
-                raise ValueError(f"arrays[{i}][{name!r}] must hold real numbers.")
-            params[name][...] = array
+            numbers = as_numbers(array, f"arrays[{i}][{name!r}]", "set_weights")
+            with np.errstate(over="ignore"):
+                params[name][...] = numbers
     if not np.isfinite(vector).all():
-        raise ValueError("arrays must hold finite numbers.")
+        raise ValueError(
+            f"set_weights: arrays must hold numbers that are finite in {network.dtype}."
+        )
     return vector

@@ -14,7 +14,7 @@ def read_data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Data:
     owner = type(estimator).__name__
     images = read_images(X, estimator.image_shape, estimator.data_format, owner)
     answers, targets = estimator._read_targets(y, len(images))
-    weights = check_sample_weight(sample_weight, len(targets))
+    weights = check_sample_weight(sample_weight, len(targets), owner)
     by_class = estimator._class_weights(answers, targets, weights)
     total = weigh_by_class(weights, by_class, targets, owner)
     answers.check_weighted(targets, total, owner)
@@ -47,9 +47,9 @@ def read_validation(
         )
     images = read_like(X_val, data.input, "X_val", owner)
     targets = data.answers.read(y_val, len(images), "y_val", "y", owner)
-    weights = check_sample_weight(sample_weight_val, len(targets), "sample_weight_val")
+    weights = check_sample_weight(sample_weight_val, len(targets), owner, "sample_weight_val")
     by_class = data.weights.by_class
-    total = weigh_by_class(weights, by_class, targets, owner)
+    total = weigh_by_class(weights, by_class, targets, owner, "sample_weight_val")
     if not total.any():
         times = "" if by_class is None else " times class_weight"
         raise ValueError(f"{owner}: all weights of X_val (sample_weight_val{times}) are zero.")
@@ -71,7 +71,7 @@ def read_part(estimator: Any, X: Any, y: Any, sample_weight: Any, answers: Answe
         images = read_fitted(X, estimator)
     origin = "classes" if first else "the calls before"
     targets = answers.read(y, len(images), "y", origin, owner)
-    weights = check_sample_weight(sample_weight, len(targets))
+    weights = check_sample_weight(sample_weight, len(targets), owner)
     by_class = estimator._class_weights(answers, targets, weights)
     total = weigh_by_class(weights, by_class, targets, owner, scaled=False)
     if first and not total.any():

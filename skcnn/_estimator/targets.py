@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length
 
-from skcnn._estimator.labels import shape_of
+from skcnn._estimator.arrays import as_numbers, check_length, shape_of
 from skcnn._estimator.notices import warn_column
 from skcnn._hyperparameters import check_choice
 from skcnn.batches import Images, Scaling
@@ -77,7 +76,9 @@ class Quantities:
     def check_weighted(self, targets: np.ndarray, weights: np.ndarray, owner: str) -> None:
         """Raise ``ValueError`` where no sample has a positive weight."""
         if not weights.any():
-            raise ValueError(f"{owner} needs a sample of positive weight, but all are zero.")
+            raise ValueError(
+                f"{owner} needs a sample of positive weight, but all in sample_weight are zero."
+            )
 
     def lacking(self, targets: np.ndarray) -> str:
         """What is too little in these to train on, or nothing."""
@@ -149,10 +150,13 @@ def check_quantities(
     """
     if y is None:
         raise ValueError(f"{owner} requires {name} to be passed, but the target {name} is None.")
-    y = check_array(
-        y, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, estimator=owner, input_name=name
-    )
-    check_consistent_length(np.empty((n_samples, 0)), y)
+    y = as_numbers(y, name, owner).astype(np.float64, copy=False)
+    if y.ndim > 2 or y.shape[1:] == (0,):
+        raise ValueError(
+            f"{owner}: {name} must have shape (n,) or (n, n_outputs), got an array of shape "
+            f"{y.shape}."
+        )
+    check_length(y, n_samples, name, owner)
     if y.ndim == 2 and y.shape[1] == 1:
         warn_column(name)
     targets = y.reshape(len(y), -1)
@@ -164,7 +168,7 @@ def check_quantities(
     return targets
 
 
-def n_quantities(y: Any) -> int:
+def n_quantities(y: Any, owner: str) -> int:
     """How many columns `y` has, 1 where it has one axis; it is not checked yet."""
-    shape = shape_of(y)
+    shape = (0,) if y is None else shape_of(y, "y", owner)
     return shape[1] if len(shape) == 2 else 1

@@ -1,15 +1,18 @@
 """Weights of the samples, and of their classes."""
 
+import numbers
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array
-from sklearn.utils.class_weight import compute_class_weight
 
+from skcnn._estimator.arrays import as_numbers
 from skcnn._hyperparameters import check_real
 
 __all__ = ["Weights", "check_sample_weight", "class_weights", "weigh_by_class"]
+
+LARGEST_SUM = 1e290
+"""Of weights, which are multiplied by numbers of pixels."""
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
@@ -41,8 +44,10 @@ class Weights:
         return replace(self, given=given, total=self.total[rows])
 
 
-def check_sample_weight(sample_weight: Any, n: int, name: str = "sample_weight") -> np.ndarray:
-    """Weight of every sample in float64, 1 for None.
+def check_sample_weight(
+    sample_weight: Any, n: int, owner: str, name: str = "sample_weight"
+) -> np.ndarray:
+    """Weight of every sample in float64, 1 for None; a number is that of all.
 
     Raises
     ------
@@ -51,16 +56,17 @@ def check_sample_weight(sample_weight: Any, n: int, name: str = "sample_weight")
     """
     if sample_weight is None:
         return np.ones(n)
-    weights = np.asarray(sample_weight)
-    if weights.ndim == 0:
-        weights = np.full(n, weights)
+    if isinstance(sample_weight, numbers.Real):
+        sample_weight = [sample_weight] * n
+    weights = as_numbers(sample_weight, name, owner).astype(np.float64, copy=False)
     if weights.ndim != 1:
-        raise ValueError(f"{name} must be 1D, got an array of shape {weights.shape}.")
-    weights = check_array(weights, dtype=np.float64, ensure_2d=False, input_name=name)
+        raise ValueError(f"{owner}: {name} must be 1D, got an array of shape {weights.shape}.")
     if len(weights) != n:
-        raise ValueError(f"{name} holds {len(weights)} weights for {n} samples.")
+        raise ValueError(f"{owner}: {name} holds {len(weights)} weights for {n} samples.")
     if (weights < 0).any():
-        raise ValueError(f"{name} must not be negative, but its minimum is {weights.min():g}.")
+        raise ValueError(
+            f"{owner}: {name} must not be negative, but its minimum is {weights.min():g}."
+        )
     return weights
 
 
@@ -69,6 +75,7 @@ def weigh_by_class(
     table: np.ndarray | None,
     targets: np.ndarray,
     owner: str,
+    name: str = "sample_weight",
     scaled: bool = True,
 ) -> np.ndarray:
     """Sample weights times those in a table of `class_weights`, where there is one.
@@ -79,7 +86,7 @@ def weigh_by_class(
     Raises
     ------
     ValueError
-        Where the sum is not finite.
+        Where the sum is too large.
     """
     with np.errstate(all="ignore"):
         if table is not None and targets.ndim == 1:
@@ -90,8 +97,8 @@ def weigh_by_class(
                 product *= np.where(column, yes, no)
                 product /= (product.max() or 1) if scaled else 1
             weights = weights * product
-        if not np.isfinite(weights.sum()):
-            what = "sample_weight" if table is None else "sample_weight times class_weight"
+        if not weights.sum() <= LARGEST_SUM:
+            what = name if table is None else f"{name} times class_weight"
             raise ValueError(
                 f"{owner}: the weights ({what}) are too large to be summed; only their ratios "
                 "matter, so scale them down."
@@ -142,8 +149,15 @@ def _class_weights(
         )
     for label, value in class_weight.items():
         check_real(owner, f"class_weight[{label!r}]", value, 0)
-    result = compute_class_weight(class_weight, classes=classes, y=classes[targets])
-    return np.asarray(result, dtype=np.float64)
+    result = np.array([class_weight.get(label, 1.0) for label in classes], dtype=np.float64)
+    unknown = [label for label in class_weight if label not in set(classes)]
+    missing = [label for label in classes.tolist() if label not in class_weight]
+    if unknown and missing:
+        raise ValueError(
+            f"{owner}: class_weight has weights for {unknown}, which are no classes in y, but none "
+            f"for {missing}, which are. (Classes that class_weight does not name weigh 1.)"
+        )
+    return result
 
 
 def _label_weights(

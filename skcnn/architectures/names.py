@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skcnn._hyperparameters import check_choice, check_int, check_pair
+from skcnn._hyperparameters import check_choice, check_countable, check_int, check_pair
 from skcnn.initializers import Glorot, He, Initializer
 from skcnn.layers import (
     ELU,
@@ -76,6 +76,7 @@ def sizes(name: str, value: Any, owner: str = "cnn") -> list[int]:
     """An int or a sequence of ints as a list of ints of at least 1."""
     if is_sequence(value):
         return [check_int(owner, f"{name}[{i}]", size, 1) for i, size in enumerate(value)]
+    check_countable(owner, name, value)
     try:
         return [check_int(owner, name, value, 1)]
     except ValueError:

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import is_dataclass
-from math import lcm
+from math import lcm, prod
 
 import numpy as np
 
 from skcnn.layers._layer import Layer, Shape
 from skcnn.layers.memory import Plan
+
+LARGEST = np.iinfo(np.intp).max // np.dtype(np.float64).itemsize
+"""Numbers that an array can have."""
 
 
 class Chain:
@@ -48,6 +51,7 @@ class Chain:
 
     def __init__(self, layers: Sequence[Layer], input_shape: Shape, name: str = "layers") -> None:
         self.layers = tuple(layers)
+        _check_size(input_shape)
         shapes = [input_shape]
         for i, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
@@ -61,6 +65,7 @@ class Chain:
                 )
             try:
                 shapes.append(layer.output_shape(shapes[i]))
+                _check_size(shapes[-1])
             except ValueError as error:
                 raise ValueError(f"{name}[{i}] = {layer!r}: {error}") from None
         self.shapes = tuple(shapes)
@@ -113,3 +118,9 @@ def _shapes(layers: Sequence[Layer], input_shape: Shape) -> tuple[Shape, ...]:
     for layer in layers:
         shapes.append(layer.output_shape(shapes[-1]))
     return tuple(shapes)
+
+
+def _check_size(shape: Shape) -> None:
+    """Raise ``ValueError`` where no array can have this shape."""
+    if prod(shape) > LARGEST:
+        raise ValueError(f"NumPy has no arrays as large as {shape}.")

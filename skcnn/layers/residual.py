@@ -29,7 +29,7 @@ class Residual(Layer):
 
     Parameters
     ----------
-    layers : list of Layer
+    layers : Layer or list of Layer
         The branch ``f``, at least one layer.
     shortcut : Layer, list of Layer or None, default=None
         The other branch ``s``, whose output must have the same shape; None is
@@ -48,17 +48,22 @@ class Residual(Layer):
     ['0.weight', '0.bias', '2.weight', '2.bias', 'shortcut.weight']
     """
 
-    layers: Sequence[Layer]
+    layers: Layer | Sequence[Layer]
     shortcut: Layer | Sequence[Layer] | None = None
 
     reads_x: ClassVar[bool] = True  # the first layer of a branch may
 
     def branches(self, input_shape: Shape) -> dict[str, Chain]:
         """The branches bound to a shape: "layers", and "shortcut" unless that is the input."""
-        branches = {"layers": Chain(self.layers, input_shape)}
+        branches = {"layers": Chain(self._layers, input_shape)}
         if self.shortcut is not None:
             branches[SHORTCUT] = Chain(self._shortcut, input_shape, SHORTCUT)
         return branches
+
+    @property
+    def _layers(self) -> tuple[Layer, ...]:
+        """The layers of ``f``."""
+        return (self.layers,) if isinstance(self.layers, Layer) else tuple(self.layers)
 
     @property
     def _shortcut(self) -> tuple[Layer, ...]:
@@ -74,7 +79,7 @@ class Residual(Layer):
             shortcut = [(SHORTCUT, self.shortcut)]
         else:
             shortcut = [(f"{SHORTCUT}.{i}", layer) for i, layer in enumerate(self._shortcut)]
-        return [*((str(i), layer) for i, layer in enumerate(self.layers)), *shortcut]
+        return [*((str(i), layer) for i, layer in enumerate(self._layers)), *shortcut]
 
     def _bound(self, input_shape: Shape) -> list[tuple[str, Layer, Shape]]:
         """All layers with their names and the shapes of their inputs."""
@@ -83,14 +88,12 @@ class Residual(Layer):
         return [(*named, shape) for named, shape in zip(self.named, shapes, strict=True)]
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        if not _is_list(self.layers) or len(self.layers) == 0:
+        if not _is_branch(self.layers):
             raise ValueError(
-                "Residual: layers must be a list of at least one instance from skcnn.layers, got "
-                f"{self.layers!r}."
+                "Residual: layers must be a layer or a list of at least one instance from "
+                f"skcnn.layers, got {self.layers!r}."
             )
-        if not (self.shortcut is None or isinstance(self.shortcut, Layer)) and (
-            not _is_list(self.shortcut) or len(self.shortcut) == 0
-        ):
+        if self.shortcut is not None and not _is_branch(self.shortcut):
             raise ValueError(
                 "Residual: shortcut must be None, a layer or a list of layers, got "
                 f"{self.shortcut!r}."
@@ -179,7 +182,7 @@ class Residual(Layer):
             for name in (*layer.param_shapes(shape), *layer.state_shapes(shape))
         ]
         f, s = branches["layers"], branches.get(SHORTCUT)
-        return _Branches(f, s, slots, len(self.layers), len(layers))
+        return _Branches(f, s, slots, len(self._layers), len(layers))
 
     def forward(self, x, y, params, branches, training, rng):
         """``y = f(x) + s(x)``."""
@@ -238,8 +241,8 @@ class _Branches:
         return each[: self._n_layers_of_f], each[self._n_layers_of_f :]
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, (list, tuple))
+def _is_branch(value: Any) -> bool:
+    return isinstance(value, Layer) or (isinstance(value, (list, tuple)) and len(value) > 0)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -1,0 +1,144 @@
+"""From whatever is passed for an array to an array, with errors that name the argument."""
+
+import re
+from collections.abc import Iterable
+from os import PathLike
+from reprlib import repr as shortened
+from typing import Any
+
+import numpy as np
+from sklearn.utils import assert_all_finite, check_array
+
+__all__ = ["as_array", "as_numbers", "check_finite", "check_length", "named", "shape_of"]
+
+
+def as_array(value: Any, name: str, owner: str, **how: Any) -> Any:
+    """An array of any dtype and at least one axis, not copied if it is one.
+
+    Parameters
+    ----------
+    value : array-like
+        Dataframes and the like are left to scikit-learn.
+    name, owner : str
+        What errors call the argument, and the estimator.
+    **how
+        Arguments of `check_array`.
+
+    Returns
+    -------
+    ndarray, or a sparse matrix where `how` accepts them
+        Not checked for missing or infinite numbers.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For anything else, such as rows of several lengths.
+    """
+    if np.ma.is_masked(value):
+        raise ValueError(
+            f"{owner}: {name} is a masked array with masked entries, which are not supported; "
+            "pass filled() or leave out such rows."
+        )
+    shape_of(value, name, owner)
+    default = {"ensure_min_samples": 0, "ensure_min_features": 0}
+    try:
+        return check_array(
+            value,
+            dtype=None,
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_all_finite=False,
+            estimator=owner,
+            input_name=name,
+            **default | how,
+        )
+    except (TypeError, ValueError) as error:
+        raise named(error, name, owner) from None
+
+
+def as_numbers(value: Any, name: str, owner: str) -> np.ndarray:
+    """As `as_array`, but of finite real numbers; objects become float64.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For text, dates, complex numbers, missing and infinite numbers.
+    """
+    array = as_array(value, name, owner)
+    if array.dtype.kind == "O":
+        text = next((item for item in array.flat if isinstance(item, (str, bytes, PathLike))), None)
+        if text is None:
+            try:
+                array = array.astype(np.float64)
+            except (TypeError, ValueError, OverflowError) as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"{owner}: {name} must hold real numbers: {error}.") from None
+    elif array.dtype.kind in "SU" and array.size:
+        text = array.flat[0]
+    else:
+        text = None
+    if text is not None:
+        raise ValueError(
+            f"{owner}: {name} must hold real numbers, got text such as {shortened(text)}. (If "
+            "these are names of files, pass what they contain.)"
+        )
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{owner}: {name} must hold real numbers, got dtype {array.dtype}.")
+    check_finite(array, name, owner)
+    return array
+
+
+def check_finite(array: np.ndarray, name: str, owner: str) -> None:
+    """Raise ``ValueError`` for numbers that are missing, infinite or beyond float64."""
+    with np.errstate(over="ignore", invalid="ignore"):  # it adds numbers up first
+        assert_all_finite(array, estimator_name=owner, input_name=name)
+    wide = array.dtype.kind == "f" and array.dtype.itemsize > 8
+    if wide and array.size and np.abs(array).max() > np.finfo(np.float64).max:
+        raise ValueError(f"{owner}: {name} holds numbers beyond the range of float64.")
+
+
+def check_length(array: Any, n_samples: int, name: str, owner: str) -> None:
+    """Raise ``ValueError`` unless the targets are as many as the images that go with them."""
+    found, images = array.shape[0], name.replace("y", "X", 1)  # X_val for y_val
+    if found != n_samples:
+        raise ValueError(
+            f"{owner}: {images} and {name} have inconsistent numbers of samples: {n_samples} and "
+            f"{found}."
+        )
+
+
+def shape_of(value: Any, name: str, owner: str) -> tuple[int, ...]:
+    """Shape of an array-like; ``ValueError`` for what is none, or has rows of several lengths."""
+    shape = getattr(value, "shape", None)
+    if not isinstance(shape, tuple):
+        try:
+            shape = np.asarray(value).shape
+        except ValueError as error:
+            raise ValueError(
+                f"{owner}: {name} must have entries of the same shape{_uneven(value, error)}."
+            ) from None
+    if shape == ():
+        raise ValueError(f"{owner}: {name} must be an array-like, got {shortened(value)}.")
+    return shape
+
+
+def named(error: Exception, name: str, owner: str) -> Exception:
+    """An error that names the argument, if this one does not."""
+    if re.search(rf"\b{re.escape(name)}\b", str(error)):
+        return error
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{owner}: {name}: {error}")
+
+
+def _uneven(value: Any, error: ValueError) -> str:
+    """Which entries of a list differ from the first."""
+    if not isinstance(value, Iterable):
+        return f" ({error})"
+    try:
+        shapes = [np.shape(entry) for entry in value]
+    except ValueError:  # within an entry
+        return f" ({error})"
+    for i, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            return f", but that of entry 0 is {shapes[0]} and that of entry {i} is {shape}"
+    return f" ({error})"

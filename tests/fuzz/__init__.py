@@ -1,0 +1,1 @@
+"""Random input, good and bad, each trial of which can be repeated by a line it prints."""

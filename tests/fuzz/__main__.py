@@ -1,0 +1,31 @@
+"""Repeat trials: ``python -m tests.fuzz bad 12345``, ``valid 12345``, or ``case '{...}'``.
+
+Two numbers are a range of seeds; all failures of a range are printed.
+"""
+
+import json
+import sys
+
+from tests.fuzz import bad, valid
+
+
+def main(kind, first, last=None):
+    if kind == "case":
+        cases = {first: json.loads(first)}
+    else:
+        draw = {"bad": bad.draw, "valid": valid.draw}[kind]
+        seeds = range(int(first), int(last or int(first) + 1))
+        cases = {f"{kind} {seed}": None for seed in seeds}
+    failures = 0
+    for line, case in cases.items():
+        case = case or draw(int(line.split()[1]))
+        problem = (valid if kind == "valid" else bad).run(case)
+        failures += problem is not None
+        if problem is not None or len(cases) == 1:
+            print(f"{line}: {problem or 'holds'}\n    {json.dumps(case)}", flush=True)
+    print(f"{len(cases)} trials, {failures} failures")
+    return failures > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
