@@ -21,6 +21,7 @@ from skcnn.layers import (
     RandomCrop,
     ReLU,
     Residual,
+    Sigmoid,
     Tanh,
 )
 from skcnn.network import Network
@@ -231,8 +232,8 @@ def test_a_block_may_come_first_and_hold_no_parameters():
 @pytest.mark.parametrize(
     "layers",
     [
-        [Residual([Tanh(), MaxPool2d(3, stride=1, padding=1)])],
-        [Residual([Residual([Tanh(), MaxPool2d(3, 1, 1)]), Conv2d(1, 3, padding=1)])],
+        [Residual([Sigmoid(), Tanh(), Sigmoid()])],
+        [Residual([Residual([Sigmoid(), Tanh(), Sigmoid()]), Conv2d(1, 3, padding=1)])],
     ],
     ids=["at the beginning", "in a block"],
 )
