@@ -1,5 +1,6 @@
 """Fitted estimators as ONNX models: what comes before the layers, and what after them."""
 
+import numbers
 from math import prod
 from typing import Any
 
@@ -218,17 +219,20 @@ def _reshaped(graph: Graph, x: str, form: tuple[int, ...], shape: Shape) -> str:
 
 def label_set(estimator: ScratchCNNClassifier) -> np.ndarray:
     """The classes as ONNX has them: int64, or strings in an array of objects."""
-    classes = np.array(estimator.classes_.tolist())
-    if classes.dtype.kind == "U":
-        return classes.astype(object)
-    if classes.dtype.kind in "biuf":
-        whole = classes.astype(np.int64)
-        if (whole == classes).all():
-            return whole
+    classes = estimator.classes_.tolist()
+    if all(isinstance(label, str) for label in classes):
+        return np.array([str(label) for label in classes], object)
+    if all(_is_int64(label) for label in classes):
+        return np.array([int(label) for label in classes], np.int64)
     raise TypeError(
         "ONNX models have labels that are whole numbers or strings, but the classes are "
         f"{estimator.classes_!r}."
     )
+
+
+def _is_int64(label: Any) -> bool:
+    whole = isinstance(label, numbers.Real) and -(2**63) <= label < 2**63
+    return whole and label == int(label)
 
 
 def add_labels(graph: Graph, estimator: ScratchCNNClassifier, classes: np.ndarray, z: str) -> str:
