@@ -1,6 +1,5 @@
 """Fitted estimators as ONNX models: what comes before the layers, and what after them."""
 
-import numbers
 from math import prod
 from typing import Any
 
@@ -231,8 +230,8 @@ def label_set(estimator: ScratchCNNClassifier) -> np.ndarray:
 
 
 def _is_int64(label: Any) -> bool:
-    whole = isinstance(label, numbers.Real) and -(2**63) <= label < 2**63
-    return whole and label == int(label)
+    whole = isinstance(label, (int, float, np.integer)) and -(2**63) <= label < 2**63
+    return bool(whole and label == int(label))
 
 
 def add_labels(graph: Graph, estimator: ScratchCNNClassifier, classes: np.ndarray, z: str) -> str:
@@ -243,7 +242,7 @@ def add_labels(graph: Graph, estimator: ScratchCNNClassifier, classes: np.ndarra
 
 
 def add_probabilities(graph: Graph, estimator: ScratchCNNClassifier, z: str) -> str:
-    """Add softmax or sigmoid, which takes what rounding leaves of float32 outputs."""
+    """Add softmax or sigmoid."""
     if estimator.out_activation_ == "logistic":
         return graph.add("Sigmoid", z)
     return graph.add("Softmax", z, axis=1)
