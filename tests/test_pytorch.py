@@ -5,109 +5,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from skcnn.layers import (
-    GELU,
-    AvgPool2d,
-    BatchNorm,
-    Conv2d,
-    ConvTranspose2d,
-    Dense,
-    Flatten,
-    GlobalAvgPool2d,
-    LeakyReLU,
-    MaxPool2d,
-    PadChannels,
-    ReLU,
-    Residual,
-    Sigmoid,
-    SiLU,
-    Tanh,
-)
+from skcnn.layers import Dense, Flatten, GlobalAvgPool2d
 from skcnn.network import Network
+from tests.random_networks import pair, random_layers
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (the extra [bench] has it)")
 nn = torch.nn
 pytestmark = pytest.mark.slow
 
-ACTIVATIONS = [ReLU(), LeakyReLU(0.1), Tanh(), Sigmoid(), GELU(), SiLU()]
-
-
-def pair(rng, low, high):
-    return tuple(int(v) for v in rng.integers(low, high + 1, 2))
-
-
-def shape_keeping(rng, shape, depth):
-    """A layer that gives back the shape it gets."""
-    C = shape[0]
-    kind = rng.choice(["conv", "transposed", "norm", "activation", "pool", "residual"])
-    if kind == "conv":
-        k, d = int(rng.choice([1, 3, 5])), int(rng.integers(1, 3))
-        groups = int(rng.choice([g for g in (1, 2, 3) if C % g == 0]))
-        return Conv2d(
-            C, k, padding=d * (k // 2), dilation=d, groups=groups, bias=rng.random() < 0.5
-        )
-    if kind == "transposed":
-        return ConvTranspose2d(C, 3, padding=1, bias=rng.random() < 0.5)
-    if kind == "norm":
-        return BatchNorm(64)
-    if kind == "pool":
-        return MaxPool2d(3, stride=1, padding=1)
-    if kind == "residual" and depth:
-        return residual(rng, shape, depth - 1)
-    return ACTIVATIONS[rng.integers(len(ACTIVATIONS))]
-
-
-def residual(rng, shape, depth):
-    layers = [shape_keeping(rng, shape, depth) for _ in range(rng.integers(1, 4))]
-    kind = rng.choice(["identity", "layer", "list", "changed"])
-    if kind == "identity":
-        return Residual(layers)
-    if kind == "layer":
-        return Residual(layers, shape_keeping(rng, shape, 0))
-    if kind == "list":
-        return Residual(layers, [shape_keeping(rng, shape, 0) for _ in range(2)])
-    filters = shape[0] + int(rng.integers(0, 3))
-    ends = [Conv2d(filters, 1, stride=2), PadChannels(filters, 2)]
-    return Residual([*layers, Conv2d(filters, 3, stride=2, padding=1)], ends[rng.integers(2)])
-
-
-def changing(rng, shape):
-    """A layer that makes another shape."""
-    filters = int(rng.integers(1, 5))
-    kernel, stride, dilation = pair(rng, 1, 3), pair(rng, 1, 2), pair(rng, 1, 2)
-    kind = rng.choice(["conv", "transposed", "max", "mean"])
-    if kind == "conv":
-        return Conv2d(filters, kernel, stride, pair(rng, 1, 2), dilation)
-    if kind == "transposed":
-        extra = tuple(
-            int(rng.integers(0, max(s, d))) for s, d in zip(stride, dilation, strict=True)
-        )
-        groups = int(rng.choice([g for g in (1, 2) if shape[0] % g == 0]))
-        return ConvTranspose2d(filters * groups, kernel, stride, 0, extra, dilation, groups)
-    pool = MaxPool2d if kind == "max" else AvgPool2d
-    window = pair(rng, 2, 3)
-    return pool(window, stride, padding=tuple(int(rng.integers(0, w // 2 + 1)) for w in window))
-
 
 def random_network(rng):
     shape = (int(rng.integers(1, 5)), *pair(rng, 5, 9))
-    layers, now = [], shape
-    for _ in range(rng.integers(2, 7)):
-        choice = rng.random()
-        layer = (
-            changing(rng, now)
-            if choice < 0.35
-            else residual(rng, now, 2)
-            if choice < 0.7
-            else shape_keeping(rng, now, 0)
-        )
-        try:
-            after = layer.output_shape(now)
-        except ValueError:
-            continue  # a window that does not fit
-        if np.prod(after) > 3000:
-            continue
-        layers, now = [*layers, layer], after
+    layers = random_layers(rng, shape)
     layers += [GlobalAvgPool2d()] if rng.random() < 0.3 else [Flatten()]
     return Network([*layers, Dense(3)], shape, np.float64)
 

@@ -21,6 +21,7 @@ from skcnn.layers import (
     RandomCrop,
     ReLU,
     Residual,
+    Sigmoid,
     Tanh,
 )
 from skcnn.network import Network
@@ -226,3 +227,21 @@ def test_a_block_may_come_first_and_hold_no_parameters():
         vector = clf.weights_.astype(np.float64)
         images = X[:3].reshape(3, 1, 8, 8)
         assert np.isfinite(whole.vjp(images, vector, np.ones((3, 10)))[1]).all()
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [Residual([Sigmoid(), Tanh(), Sigmoid()])],
+        [Residual([Residual([Sigmoid(), Tanh(), Sigmoid()]), Conv2d(1, 3, padding=1)])],
+    ],
+    ids=["at the beginning", "in a block"],
+)
+def test_a_block_without_parameters_before_the_first_layer_that_has_some(layers):
+    X = np.random.default_rng(0).normal(size=(12, 5, 5))
+    clf = ScratchCNNClassifier([*layers, Flatten()], max_iter=2, random_state=0)
+    clf.fit(X, np.arange(12) % 2)
+    alone = clf.network_.forward(
+        (X[:, np.newaxis] - clf.input_mean_) / clf.input_scale_, clf.weights_
+    )
+    assert np.array_equal(clf.predict(X), alone.argmax(axis=1))

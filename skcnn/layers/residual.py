@@ -157,7 +157,9 @@ class Residual(Layer):
         return sum(chain.multiply_adds for chain in self.branches(input_shape).values())
 
     def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
-        wanted: Wanted = {}
+        # no bytes, but a sign: nothing goes back through layers before the first with parameters,
+        # and yet their memory is that of a network that is trained
+        wanted: Wanted = {"trained": Scratch((0,), dtype, kept=False) if backward else None}
         for name, plan in self.plans(input_shape, dtype, backward).items():
             for place, size in enumerate(plan.sizes):
                 wanted[f"{name}{place}"] = Scratch((size,), np.uint8, kept=place > CALLS)
@@ -172,7 +174,8 @@ class Residual(Layer):
 
     def bind(self, x, y, dx, dy, weights, scratch):
         branches = {}
-        for name, plan in self.plans(x.shape[:-1], x.dtype, backward=dy is not None).items():
+        backward = scratch.trained is not None
+        for name, plan in self.plans(x.shape[:-1], x.dtype, backward).items():
             memory = [getattr(scratch, f"{name}{i}").reshape(-1) for i in range(len(plan.sizes))]
             branches[name] = plan.lay_out(memory, weights, x, input_gradient=dx is not None)
         layers = self._bound(x.shape[:-1])
