@@ -66,10 +66,8 @@ with tempfile.TemporaryDirectory() as place:
     for name, probability in zip(train.target_names, probabilities, strict=True):
         print(f"{new.name}: {name} {probability:.3f}")
 
-    # From files to names in one estimator, which is saved as a whole.
-    model = make_pipeline(
-        FunctionTransformer(load_images, kw_args=how), ScratchCNNClassifier(random_state=0)
-    )
-    model.fit(train.filenames, train.target_names[train.target])
+    # From files to predictions in one estimator, which is saved with its preprocessing.
+    model = make_pipeline(FunctionTransformer(load_images, kw_args=how), clf)
     joblib.dump(model, photographs / "model.joblib")
-    print(f"The saved pipeline: {joblib.load(photographs / 'model.joblib').predict([new])}")
+    answers = joblib.load(photographs / "model.joblib").predict([new])
+    print(f"The saved pipeline: {train.target_names[answers]}")
