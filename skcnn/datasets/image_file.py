@@ -116,11 +116,13 @@ def _check(image: Image.Image) -> None:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Grey of 16 bits in 8, with alpha where the file says that one value is transparent."""
-    values = np.asarray(image).astype(np.int64)
+    values = np.asarray(image)
     if values.min() < 0 or values.max() > WHITE:
         raise ValueError(f"pixels outside 0 to {WHITE} do not say what black and white are")
-    grey = Image.fromarray(((values * 255 + WHITE // 2) // WHITE).astype(np.uint8))
+    levels = values.astype(np.uint32)  # changed in place: an image may be large
+    levels += WHITE // 255 // 2
+    levels //= WHITE // 255
+    grey = Image.fromarray(levels.astype(np.uint8))
     if (transparent := image.info.get("transparency")) is not None:
-        alpha = np.where(values == transparent, 0, 255)
-        grey.putalpha(Image.fromarray(alpha.astype(np.uint8)))
+        grey.putalpha(Image.fromarray((values != transparent) * np.uint8(255)))
     return grey
