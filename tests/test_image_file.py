@@ -83,7 +83,9 @@ def test_one_pixel_and_one_row(read):
     assert (read(Image.new("RGB", (1, 1), (9, 8, 7))) == [9, 8, 7]).all()
     row = Image.new("RGB", (900, 1), (9, 8, 7))
     assert (read(row) == [9, 8, 7]).all()
-    assert read(row, resize="pad").shape == (5, 7, 3)
+    padded = read(row, resize="pad", background=0)
+    assert (padded[2] == [9, 8, 7]).all()  # a line stays visible
+    assert (padded[[0, 1, 3, 4]] == 0).all()
     assert read(Image.fromarray(RGB), shape=(1, 1)).shape == (1, 1, 3)
 
 

@@ -98,7 +98,12 @@ class Frame:
         if self.resize == "crop":
             return ImageOps.fit(image, size)
         fill = self.background if self.color == "rgb" else self.background[0]
-        return ImageOps.pad(image, size, color=fill)
+        scale = min(self.width / image.width, self.height / image.height)
+        width, height = (max(1, round(scale * side)) for side in image.size)  # of a line, one pixel
+        padded = Image.new(image.mode, size, fill)
+        whole = image.resize((width, height), Image.Resampling.BICUBIC)
+        padded.paste(whole, ((self.width - width) // 2, (self.height - height) // 2))
+        return padded
 
 
 def _check(image: Image.Image) -> None:
