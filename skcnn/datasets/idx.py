@@ -16,8 +16,6 @@ import numpy as np
 
 from skcnn._hyperparameters import check_choice
 
-__all__ = ["load_idx", "load_mnist"]
-
 ELEMENTS = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 """Types of elements by their code."""
 

@@ -1,0 +1,396 @@
+"""Image files, and folders of them, as one array that the estimators take.
+
+Every folder in a folder is a class. What becomes of one file is told in
+`image_file.py`, which needs Pillow and is therefore imported when it is used.
+"""
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.utils import Bunch
+
+from skcnn._hyperparameters import check_choice, check_int, check_pair
+from skcnn.datasets.npy_file import write_npy
+
+if TYPE_CHECKING:
+    from skcnn.datasets.image_file import Frame
+
+PathLike: TypeAlias = str | os.PathLike[str]
+
+COLORS = ("rgb", "grey")
+RESIZES = ("crop", "pad")
+ERRORS = ("raise", "skip")
+
+NAMED = 5
+"""Most files that a warning names."""
+
+
+def load_images(
+    files: PathLike | Iterable[PathLike],
+    shape: int | tuple[int, int],
+    color: str = "rgb",
+    *,
+    resize: str = "crop",
+    background: int | tuple[int, int, int] = 255,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> np.ndarray:
+    """Load image files, each resized to the same shape.
+
+    The images come out exactly as from :func:`load_image_folder` with the same
+    parameters: this is the function for the images that a model is to predict.
+
+    Parameters
+    ----------
+    files : path or iterable of paths
+        The files, in any format that Pillow reads. A single path is a list of
+        one.
+    shape : int or (int, int)
+        Height and width of every image in the result.
+    color : {"rgb", "grey"}, default="rgb"
+        Whether the images have three channels or one.
+    resize : {"crop", "pad"}, default="crop"
+        Images are enlarged or reduced with their proportions kept. "crop"
+        cuts off what then juts out on two sides, "pad" shows the whole image
+        and fills what is left on two sides with `background`.
+    background : int or (int, int, int), default=255
+        What is behind transparent pixels and beside padded images, from 0,
+        black, to 255, white; three numbers are red, green and blue.
+    n_jobs : int or None, default=None
+        Number of threads that read, as joblib understands it: None is one, -1
+        one for each core. The result is the same.
+    verbose : int, default=0
+        Joblib's reports of progress: the higher, the more frequent.
+
+    Returns
+    -------
+    ndarray of uint8 of shape (n, height, width, 3) or (n, height, width)
+        The images, 0 to 255, with three channels and with one.
+
+    Raises
+    ------
+    ImportError
+        If Pillow is not installed (``pip install "skcnn[images]"``).
+    ValueError
+        If a parameter is not as described, or a file is damaged, not an image
+        or larger than ``PIL.Image.MAX_IMAGE_PIXELS``; the message names it.
+    OSError
+        If a file cannot be read.
+
+    See Also
+    --------
+    load_image_folder : Load a folder for each class.
+
+    Notes
+    -----
+    Images are turned upright as their EXIF orientation says. Of animations and
+    documents of several pages, the first image is taken. Grey of 16 bits is
+    scaled to 8; pixels that do not say what black and white are (floating-point
+    numbers, integers beyond 16 bits) are refused. Colour profiles are not
+    applied. Large JPEG files are decoded at a fraction of their size, at least
+    twice what is asked for, which takes a fraction of the time.
+
+    Damage is noticed where Pillow notices it: a changed byte inside JPEG data
+    gives a different image, not an error.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import sklearn.datasets
+    >>> from skcnn.datasets import load_images
+    >>> folder = Path(sklearn.datasets.__file__).with_name("images")
+    >>> load_images([folder / "china.jpg", folder / "flower.jpg"], (48, 64)).shape
+    (2, 48, 64, 3)
+    >>> load_images(folder / "china.jpg", 32, "grey").shape
+    (1, 32, 32)
+
+    A pipeline from files to predictions keeps the parameters with the model:
+
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer
+    >>> from skcnn import ScratchCNNClassifier
+    >>> reader = FunctionTransformer(load_images, kw_args={"shape": (32, 32)})
+    >>> model = make_pipeline(reader, ScratchCNNClassifier())
+    """
+    frame = _frame("load_images", shape, color, resize, background)
+    paths = _paths(files)
+    check_int("load_images", "verbose", verbose, 0)
+    return _stack(_read(paths, frame.read, n_jobs, verbose), len(paths), frame.shape)
+
+
+def load_image_folder(
+    path: PathLike,
+    shape: int | tuple[int, int],
+    color: str = "rgb",
+    *,
+    resize: str = "crop",
+    background: int | tuple[int, int, int] = 255,
+    errors: str = "raise",
+    memmap: PathLike | None = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Bunch:
+    """Load images from a folder that has a folder for each class.
+
+    ::
+
+        photographs/
+            cat/
+                0001.jpg
+                holidays/0002.png
+            dog/
+                0003.jpg
+
+    The classes are the names of the folders, in sorted order. All files in them
+    and in their own folders are images, also in sorted order. Hidden ones,
+    whose names begin with a dot, are left out, and so is what lies in `path`
+    beside the folders.
+
+    Parameters
+    ----------
+    path : path
+        The folder.
+    shape : int or (int, int)
+        Height and width of every image in the result.
+    color : {"rgb", "grey"}, default="rgb"
+        Whether the images have three channels or one.
+    resize : {"crop", "pad"}, default="crop"
+        How images of other proportions are fitted, see :func:`load_images`.
+    background : int or (int, int, int), default=255
+        What is behind transparent pixels and beside padded images, from 0,
+        black, to 255, white; three numbers are red, green and blue.
+    errors : {"raise", "skip"}, default="raise"
+        What happens when a file is damaged or not an image: an error, or it is
+        left out and a warning names it. In a class, one at least must be
+        readable.
+    memmap : path or None, default=None
+        File for the images, in NumPy's format, when they may be more than memory
+        holds: they are written there one by one, and the result is mapped from
+        it. An older file is replaced at the end; if loading fails, it stays as
+        it was. ``numpy.load(memmap, mmap_mode="r")`` opens it again.
+    n_jobs : int or None, default=None
+        Number of threads that read, as joblib understands it: None is one, -1
+        one for each core. The result is the same.
+    verbose : int, default=0
+        Joblib's reports of progress: the higher, the more frequent.
+
+    Returns
+    -------
+    Bunch
+        A dictionary whose entries are attributes, too:
+
+        images : ndarray of uint8 of shape (n, height, width, 3) or (n, height, width)
+            The images, 0 to 255.
+        target : ndarray of int of shape (n,)
+            The class of each, as a place in `target_names`.
+        target_names : ndarray of str
+            The names of the classes.
+        filenames : ndarray of str of shape (n,)
+            The file of each image.
+        skipped : ndarray of str
+            The files that were left out because they could not be read.
+        DESCR : str
+            What was loaded, in words.
+
+    Raises
+    ------
+    ImportError
+        If Pillow is not installed (``pip install "skcnn[images]"``).
+    ValueError
+        If a parameter is not as described, the folder holds no classes, a class
+        no images, or (with ``errors="raise"``) a file no image that can be
+        read; the message names it.
+    OSError
+        If a file or folder cannot be read, or `memmap` not be written.
+
+    See Also
+    --------
+    load_images : Load files, for instance those to predict. Its notes tell what
+        becomes of an image.
+
+    Examples
+    --------
+    >>> import shutil, tempfile
+    >>> from pathlib import Path
+    >>> import sklearn.datasets
+    >>> from skcnn.datasets import load_image_folder
+    >>> photographs = Path(sklearn.datasets.__file__).with_name("images")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("china", "flower"):
+    ...         place = Path(folder, name)
+    ...         place.mkdir()
+    ...         _ = shutil.copy(photographs / f"{name}.jpg", place)
+    ...     bunch = load_image_folder(folder, shape=(32, 48))
+    >>> bunch.images.shape, bunch.target, bunch.target_names.tolist()
+    ((2, 32, 48, 3), array([0, 1]), ['china', 'flower'])
+    """
+    owner = "load_image_folder"
+    frame = _frame(owner, shape, color, resize, background)
+    check_choice(owner, "errors", errors, ERRORS)
+    check_int(owner, "verbose", verbose, 0)
+    if memmap is not None:
+        memmap = _writable(owner, memmap)
+    path = Path(path)
+    names, paths, target = _classes(path)
+
+    failed: dict[int, ValueError] = {}
+    left = np.bincount(target)
+
+    def attempt(file: Path) -> np.ndarray | ValueError:
+        try:
+            return frame.read(file)
+        except ValueError as error:
+            if errors == "skip":
+                return error
+            raise ValueError(f'{error} With errors="skip", such files are left out.') from error
+
+    def readable() -> Iterator[np.ndarray]:
+        for place, result in enumerate(_read(paths, attempt, n_jobs, verbose)):
+            if not isinstance(result, ValueError):
+                yield result
+                continue
+            failed[place] = result
+            left[target[place]] -= 1
+            if not left[target[place]]:
+                raise ValueError(
+                    f"{path / names[target[place]]}: none of its files can be read; the last: "
+                    f"{result}"
+                )
+
+    if memmap is None:
+        images = _stack(readable(), len(paths), frame.shape)
+    else:
+        images = write_npy(memmap, readable(), len(paths), frame.shape)
+    if failed:
+        named = [str(error) for error in list(failed.values())[:NAMED]]
+        if len(failed) > NAMED:
+            named.append(f"and {len(failed) - NAMED} more, see `skipped`")
+        warnings.warn(
+            f"{len(failed)} of {len(paths)} files were left out: {' '.join(named)}", stacklevel=2
+        )
+    filenames = np.array([str(file) for file in paths])
+    kept = np.ones(len(paths), bool)
+    kept[list(failed)] = False
+    counts = ", ".join(f"{names[k]} ({number})" for k, number in enumerate(left))
+    return Bunch(
+        images=images,
+        target=target[kept],
+        target_names=np.array(names),
+        filenames=filenames[kept],
+        skipped=filenames[~kept],
+        DESCR=(
+            f"{len(images)} images of {len(names)} classes from {path}: {counts}.\n"
+            f"Height {frame.height}, width {frame.width}, color {color!r}, resize {resize!r}, "
+            f"background {background}; {len(failed)} files were left out."
+        ),
+    )
+
+
+def _frame(owner: str, shape: Any, color: Any, resize: Any, background: Any) -> "Frame":
+    from skcnn.datasets.image_file import Frame
+
+    height, width = check_pair(owner, "shape", shape, 1)
+    check_choice(owner, "color", color, COLORS)
+    check_choice(owner, "resize", resize, RESIZES)
+    several = isinstance(background, (tuple, list, np.ndarray))
+    values = list(background) if several else [background] * 3
+    try:
+        if len(values) != 3 or (several and color == "grey"):
+            raise ValueError
+        red, green, blue = (check_int(owner, "background", value, 0) for value in values)
+        if max(red, green, blue) > 255:
+            raise ValueError
+    except ValueError:
+        allowed = "an int from 0 to 255" + (" or three of them" if color == "rgb" else "")
+        raise ValueError(
+            f"{owner}: background must be {allowed} with color={color!r}, got {background!r}."
+        ) from None
+    return Frame(height, width, color, resize, (red, green, blue))
+
+
+def _paths(files: Any) -> list[Path]:
+    if isinstance(files, (str, os.PathLike)):
+        return [Path(files)]
+    try:
+        several = list(files)
+    except TypeError:
+        raise ValueError(f"load_images: files must be a path or several, got {files!r}.") from None
+    for place, file in enumerate(several):
+        if not isinstance(file, (str, os.PathLike)):
+            raise ValueError(f"load_images: files must be paths, got files[{place}] = {file!r}.")
+    return [Path(file) for file in several]
+
+
+def _writable(owner: str, memmap: Any) -> Path:
+    """Path of a file that can be written, as far as can be told beforehand."""
+    if not isinstance(memmap, (str, os.PathLike)):
+        raise ValueError(f"{owner}: memmap must be None or a path, got {memmap!r}.")
+    memmap = Path(memmap)
+    if memmap.is_dir():
+        raise IsADirectoryError(f"{owner}: memmap must be a file, but {memmap} is a folder.")
+    if not memmap.parent.is_dir():
+        raise FileNotFoundError(f"{owner}: memmap={str(memmap)!r} is in a folder that is missing.")
+    return memmap
+
+
+def _classes(path: Path) -> tuple[list[str], list[Path], np.ndarray]:
+    """Names of the classes, their files, and the class of each of these."""
+    names = [name for name in _visible(os.listdir(path)) if (path / name).is_dir()]
+    if not names:
+        raise ValueError(
+            f"{path} holds no folders, but must hold one for each class. load_images loads files "
+            "without classes."
+        )
+    paths: list[Path] = []
+    target: list[int] = []
+    for k, name in enumerate(names):
+        found = _files(path / name)
+        if not found:
+            raise ValueError(
+                f"{path / name} holds no files, but every folder in {path} is a class."
+            )
+        paths += found
+        target += [k] * len(found)
+    return names, paths, np.array(target)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The visible files in a folder and in those inside."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    found = []
+    for here, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        folders[:] = _visible(folders)
+        found += [Path(here, name) for name in _visible(names)]
+    return found
+
+
+def _visible(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def _read(
+    paths: list[Path], read: Callable[[Path], Any], n_jobs: int | None, verbose: int
+) -> Iterable[Any]:
+    """What `read` returns for each path, in order, and no more of it at a time than is in work.
+
+    Threads, since Pillow decodes and resizes without the interpreter's lock.
+    """
+    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator", verbose=verbose)
+    return parallel(delayed(read)(path) for path in paths)
+
+
+def _stack(rows: Iterable[np.ndarray], most: int, shape: tuple[int, ...]) -> np.ndarray:
+    """At most `most` rows of one shape as one array, without a second copy of all."""
+    images = np.empty((most, *shape), np.uint8)
+    found = 0
+    for found, row in enumerate(rows, 1):
+        images[found - 1] = row
+    return images[:found]
