@@ -249,7 +249,9 @@ def test_callbacks_of_a_search_hear_the_epochs_inside():
 
 @pytest.mark.parametrize("outer", ["classifier", "pipeline", "search"])
 def test_progress_bars_show_epochs(capsys, outer):
-    pytest.importorskip("rich", reason="scikit-learn draws its bars with rich (in the extra [test])")
+    pytest.importorskip(
+        "rich", reason="scikit-learn draws its bars with rich (in the extra [test])"
+    )
     estimator = quick()
     if outer != "classifier":
         estimator = make_pipeline(StandardScaler(), estimator)

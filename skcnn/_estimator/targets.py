@@ -145,13 +145,20 @@ def check_quantities(
     ------
     ValueError
         For a missing `y`, another length than that of `X`, values that are no
-        finite numbers, and negative ones where the loss takes none.
+        finite numbers or whose differences are none, and negative ones where the
+        loss takes none.
     """
     if y is None:
         raise ValueError(f"{owner} requires {name} to be passed, but the target {name} is None.")
-    y = check_array(
-        y, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, estimator=owner, input_name=name
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # of a sum that looks for NaN
+        y = check_array(
+            y,
+            dtype=np.float64,
+            ensure_2d=False,
+            ensure_min_samples=0,
+            estimator=owner,
+            input_name=name,
+        )
     check_consistent_length(np.empty((n_samples, 0)), y)
     if y.ndim == 2 and y.shape[1] == 1:
         warn_column(name)
@@ -161,6 +168,13 @@ def check_quantities(
             f"{owner}: loss='poisson' needs targets that are not negative, but the minimum of "
             f"{name} is {targets.min():g}."
         )
+    if targets.size:
+        least, most = float(targets.min()), float(targets.max())
+        if most - least == float("inf"):
+            raise ValueError(
+                f"{owner}: {name} spans {least:g} to {most:g}, whose difference is beyond float64; "
+                "divide it by a constant."
+            )
     return targets
 
 
