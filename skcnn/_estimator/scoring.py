@@ -70,7 +70,8 @@ class EpochScore:
         """
         what = f"{type(estimator).__name__}: scoring={self.scoring!r}"
         try:
-            score = self.scorer(estimator, self.X, self.y, **self.weights)
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
+                score = self.scorer(estimator, self.X, self.y, **self.weights)
         except Exception as error:
             raise ValueError(
                 f"{what} failed on the validation part: {type(error).__name__}: {error}"

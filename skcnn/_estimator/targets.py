@@ -146,7 +146,8 @@ def check_quantities(
     ------
     ValueError
         For a missing `y`, another length than that of `X`, values that are no
-        finite numbers, and negative ones where the loss takes none.
+        finite numbers or whose differences are none, and negative ones where the
+        loss takes none.
     """
     if y is None:
         raise ValueError(f"{owner} requires {name} to be passed, but the target {name} is None.")
@@ -165,6 +166,13 @@ def check_quantities(
             f"{owner}: loss='poisson' needs targets that are not negative, but the minimum of "
             f"{name} is {targets.min():g}."
         )
+    if targets.size:
+        least, most = float(targets.min()), float(targets.max())
+        if most - least == float("inf"):
+            raise ValueError(
+                f"{owner}: {name} spans {least:g} to {most:g}, whose difference is beyond float64; "
+                "divide it by a constant."
+            )
     return targets
 
 
