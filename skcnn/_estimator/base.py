@@ -10,7 +10,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.auto import settle
@@ -29,6 +28,7 @@ from skcnn._estimator.progress import CallbackSupportMixin, FitProgress, Lines, 
 from skcnn._estimator.reading import read_data, read_part, read_validation
 from skcnn._estimator.resources import workers, working_memory
 from skcnn._estimator.scoring import EpochScore, bind_scoring
+from skcnn._estimator.seeds import draw_seed
 from skcnn._summary import Summary
 from skcnn.batches import Scaling
 from skcnn.inference import features
@@ -39,7 +39,7 @@ from skcnn.settings import Settings
 from skcnn.state import TrainingState, new_state
 from skcnn.training import Progress, Validation, train
 
-__all__ = ["BaseScratchCNN", "has_partial_fit"]
+__all__ = ["BaseScratchCNN", "check_is_fitted", "has_partial_fit"]
 
 PICKLE_FORMAT = 1
 LONG_AVERAGED = 2**31
@@ -212,8 +212,7 @@ class BaseScratchCNN(
         return network, state
 
     def _new_state(self, network: Network, settings: Settings) -> TrainingState:
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        return new_state(network, settings.optimizer, seed)
+        return new_state(network, settings.optimizer, draw_seed(self.random_state))
 
     def _model(
         self, network: Network, data: Data, settled: dict[str, Any], goes_on: str | None
