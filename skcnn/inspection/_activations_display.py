@@ -49,8 +49,7 @@ class ActivationsDisplay:
     >>> from skcnn.inspection import ActivationsDisplay
     >>> X, y = load_digits(return_X_y=True)
     >>> clf = ScratchCNNClassifier(filters=8, max_iter=5, random_state=0).fit(X, y)
-    >>> ActivationsDisplay.from_estimator(clf, X[:3], layer=2)
-    <...>
+    >>> display = ActivationsDisplay.from_estimator(clf, X[:3], layer=2)
     >>> plt.show()
     """
 
@@ -139,25 +138,25 @@ class ActivationsDisplay:
             "vmax": high,
             "interpolation": "nearest",
         }
-        if A.ndim == 2:
-            panels, titles, tile = [A], [None], (6.4, max(1.8, 0.22 * len(A) + 1))
-        elif is_signal(A):
-            panels = [maps.reshape(len(maps), -1) for maps in A]
-            titles, tile = list(names), (6.4, 1.8)
+        pixels = A.ndim == 4 and not is_signal(A)
+        titles: list[str | None] = [*names] if A.ndim == 4 else [None]
+        if pixels:
+            panels, tile = [mosaic(maps) for maps in A], (2.4, 2.6)
+        elif A.ndim == 4:
+            panels, tile = [maps.reshape(len(maps), -1) for maps in A], (6.4, 1.8)
         else:
-            panels, titles, tile = [mosaic(maps) for maps in A], list(names), (2.4, 2.6)
-        n_columns = min(len(panels), 4) if A.ndim == 4 and not is_signal(A) else 1
+            panels, tile = [A], (6.4, max(1.8, 0.22 * len(A) + 1))
+        n_columns = min(len(panels), 4) if pixels else 1
         n_rows = -(-len(panels) // n_columns)
         size = (tile[0] + (1.0 if n_rows * n_columns == 1 else 0), tile[1])
         self.figure_, self.ax_, axes = grid(owner, ax, n_rows, n_columns, size)
         self.axes_ = axes.ravel()
         self.images_ = []
         for panel, title, axis in zip(panels, titles, self.axes_, strict=False):
-            filled = A.ndim == 2 or is_signal(A)
-            aspect = {"aspect": "auto"} if filled else {}
+            aspect = {} if pixels else {"aspect": "auto"}
             self.images_.append(axis.imshow(panel, **style | aspect | (im_kw or {})))
             axis.set_title(title, fontsize="medium")
-            if not filled:
+            if pixels:
                 axis.set(xticks=[], yticks=[])
                 axis.set_frame_on(False)
         for axis in self.axes_[len(panels) :]:
@@ -165,7 +164,7 @@ class ActivationsDisplay:
         if A.ndim == 2:
             self.axes_[0].set(xlabel="unit")
             self.axes_[0].set_yticks(range(len(A)), names)
-        elif is_signal(A):
+        elif not pixels:
             for axis in self.axes_:
                 axis.set_ylabel("channel")
             self.axes_[-1].set_xlabel("position")

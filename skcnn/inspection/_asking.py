@@ -11,12 +11,14 @@ from skcnn.network import Network, micro_batches
 from skcnn.workers import Workers
 
 __all__ = [
-    "check_estimator", "check_fitted", "in_parts", "output_labels", "output_names",
-    "output_numbers", "output_units", "pixels", "shortened",
+    "arranged", "check_estimator", "check_fitted", "gathered", "in_parts", "output_labels",
+    "output_names", "output_numbers", "output_units", "pixels", "shortened",
 ]  # fmt: skip
 
 Fill = Callable[[np.ndarray, slice], None]
 """Gets some images, (rows, channels, height, width), scaled, and which rows they are."""
+
+ALL = slice(None)
 
 LONGEST = 14
 """Letters of a class that have room in a title."""
@@ -40,17 +42,30 @@ def check_fitted(estimator: Any, owner: str) -> BaseScratchCNN:
     return estimator
 
 
-def pixels(estimator: BaseScratchCNN, X: Any) -> np.ndarray:
-    """The images as they were given, as floats of shape (n, channels, height, width)."""
+def pixels(estimator: BaseScratchCNN, X: Any, rows: np.ndarray | slice = ALL) -> np.ndarray:
+    """Images as they were given, as floats of shape (n, channels, height, width)."""
 
     def run(
         network: Network, weights: np.ndarray, images: Images, workers: Workers, max_bytes: float
     ) -> np.ndarray:
-        x = np.empty((*images.shape, len(images)))
-        images.with_scaling(None).gather(slice(None), x)
-        return np.moveaxis(x, -1, 0)
+        return gathered(images, rows)
 
     return estimator._infer(run, X)
+
+
+def arranged(estimator: BaseScratchCNN, values: np.ndarray) -> np.ndarray:
+    """Numbers in the form of the estimator's `X`, as (n, channels, height, width)."""
+    C, H, W = estimator.image_shape_
+    if estimator._data_format == "channels_last":
+        return np.moveaxis(values.reshape(len(values), H, W, C), -1, 1)
+    return values.reshape(len(values), C, H, W)
+
+
+def gathered(images: Images, rows: np.ndarray | slice = ALL) -> np.ndarray:
+    """The same of images, however they lie."""
+    x = np.empty((*images.shape, len(np.arange(len(images))[rows])))
+    images.with_scaling(None).gather(rows, x)
+    return np.moveaxis(x, -1, 0)
 
 
 def in_parts(

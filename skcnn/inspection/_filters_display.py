@@ -29,7 +29,7 @@ class FiltersDisplay:
     ----------
     filters : ndarray of shape (n_filters, channels, height, width)
         The weights.
-    in_colour : bool, default=False
+    in_color : bool, default=False
         Whether the channels are red, green and blue.
     name : str or None, default=None
         The layer, for the title.
@@ -48,16 +48,15 @@ class FiltersDisplay:
     >>> from skcnn.inspection import FiltersDisplay
     >>> X, y = load_digits(return_X_y=True)
     >>> clf = ScratchCNNClassifier(filters=8, max_iter=5, random_state=0).fit(X, y)
-    >>> FiltersDisplay.from_estimator(clf)
-    <...>
+    >>> display = FiltersDisplay.from_estimator(clf)
     >>> plt.show()
     """
 
     def __init__(
-        self, filters: np.ndarray, *, in_colour: bool = False, name: str | None = None
+        self, filters: np.ndarray, *, in_color: bool = False, name: str | None = None
     ) -> None:
         self.filters = filters
-        self.in_colour = in_colour
+        self.in_color = in_color
         self.name = name
 
     @classmethod
@@ -86,11 +85,9 @@ class FiltersDisplay:
         filters = np.array(link.params["weight"])
         if isinstance(link.layer, ConvTranspose2d):  # whose rows are the channels of its input
             filters = filters.swapaxes(0, 1)
-        in_colour = filters.shape[1] == estimator.image_shape_[0] == 3 and _sees_the_image(
-            estimator, link.name
-        )
+        in_color = filters.shape[1] == 3 and _sees_a_colour_image(estimator, link.name)
         name = f"layer {link.name}, {type(link.layer).__name__}"
-        return cls(filters, in_colour=in_colour, name=name).plot(
+        return cls(filters, in_color=in_color, name=name).plot(
             cmap=cmap, colorbar=colorbar, im_kw=im_kw, ax=ax
         )
 
@@ -117,7 +114,7 @@ class FiltersDisplay:
         """
         F, C, KH, KW = self.filters.shape
         limit = float(np.abs(self.filters).max()) or 1.0
-        if self.in_colour:
+        if self.in_color:
             channels = [mosaic(self.filters[:, c]) for c in range(C)]
             data = 0.5 + np.stack(channels, axis=-1) / (2 * limit)
             data = np.concatenate([data, np.isfinite(data[..., :1])], axis=-1)
@@ -128,14 +125,14 @@ class FiltersDisplay:
             style = {"cmap": cmap, "vmin": -limit, "vmax": limit}
         height, width = data.shape[:2]
         scale = min(0.3, 7 / max(height, width))
-        size = (max(3.2, scale * width) + 1.2, max(2.0, scale * height) + 0.8)
+        size = (max(3.2, scale * width) + 1.7, max(2.0, scale * height) + 0.6)
         self.figure_, self.ax_ = figure_of(f"{type(self).__name__}.plot", ax, size)
         self.im_ = self.ax_.imshow(data, **{"interpolation": "nearest"} | style | (im_kw or {}))
-        if colorbar and not self.in_colour:
+        if colorbar and not self.in_color:
             self.figure_.colorbar(self.im_, ax=self.ax_, label="weight")
         self.ax_.set_frame_on(False)
         self.ax_.set(xticks=[], yticks=[], title=self.name)
-        if C > 1 and not self.in_colour:
+        if C > 1 and not self.in_color:
             self.ax_.set(xlabel="channel", ylabel="filter")
             if C <= NUMBERED:
                 self.ax_.set_xticks(np.arange(C) * (KW + 1) + (KW - 1) / 2, range(C))
@@ -166,7 +163,9 @@ def _convolution(estimator: Any, layer: Any, owner: str) -> Link:
     return link
 
 
-def _sees_the_image(estimator: Any, name: str) -> bool:
-    """Whether nothing but layers without arrays come before the layer."""
+def _sees_a_colour_image(estimator: Any, name: str) -> bool:
+    """Whether images are in colour, and only layers without arrays come before this one."""
+    if estimator.image_shape_[0] != 3 or min(estimator.image_shape_[1:]) == 1:
+        return False
     path = path_to(estimator.network_, estimator.weights_, name, "FiltersDisplay")
     return not any(link.params for link in path[:-1])

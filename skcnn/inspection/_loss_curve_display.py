@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from skcnn.inspection._asking import check_fitted
 from skcnn.inspection._drawing import PALETTE, grid, pyplot
@@ -53,14 +52,13 @@ class LossCurveDisplay:
     >>> from skcnn.inspection import LossCurveDisplay
     >>> X, y = load_digits(return_X_y=True)
     >>> clf = ScratchCNNClassifier(filters=8, max_iter=5, random_state=0).fit(X, y)
-    >>> LossCurveDisplay.from_estimator(clf)
-    <...>
+    >>> display = LossCurveDisplay.from_estimator(clf)
     >>> plt.show()
     """
 
     def __init__(
         self,
-        curves: Sequence[dict[str, dict[str, ArrayLike]]],
+        curves: Sequence[dict[str, dict[str, list[float]]]],
         *,
         best_epochs: Sequence[tuple[str, int]] | None = None,
         name: str | Sequence[str] | None = None,

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from skcnn._estimator.images import read_images
 from skcnn._estimator.labels import Classes, check_classes, check_label_set
 from skcnn._hyperparameters import check_int
-from skcnn.inspection._asking import check_fitted, pixels, shortened
+from skcnn.inspection._asking import check_fitted, gathered, pixels, shortened
 from skcnn.inspection._drawing import PALETTE, grid, is_signal, pyplot, sample
 
 __all__ = ["MistakesDisplay"]
@@ -54,8 +54,7 @@ class MistakesDisplay:
     >>> X, y = load_digits(return_X_y=True)
     >>> clf = ScratchCNNClassifier(filters=8, max_iter=5, random_state=0)
     >>> clf = clf.fit(X[:900], y[:900])
-    >>> MistakesDisplay.from_estimator(clf, X[900:], y[900:])
-    <...>
+    >>> display = MistakesDisplay.from_estimator(clf, X[900:], y[900:])
     >>> plt.show()
     """
 
@@ -100,18 +99,17 @@ class MistakesDisplay:
         pyplot(f"{cls.__name__}.from_estimator")
         estimator = check_fitted(estimator, cls.__name__)
         n_mistakes = check_int(cls.__name__, "n_mistakes", n_mistakes, 1)
-        samples = pixels(estimator, X)
-        truth = estimator._answers().read(y, len(samples), "y", "fit", cls.__name__)
-        if hasattr(estimator, "classes_"):
-            found = _of_classes(
-                truth,
-                estimator.predict_proba(X),
-                estimator.predict_log_proba(X),
-                estimator._answers(),
-            )
+        answers, owner = estimator._answers(), cls.__name__
+        if isinstance(answers, Classes):
+            probabilities, logs = estimator.predict_proba(X), estimator.predict_log_proba(X)
+            truth = answers.read(y, len(probabilities), "y", "fit", owner)
+            found = _of_classes(truth, probabilities, logs, answers)
         else:
-            found = _of_quantities(truth, estimator.predict(X), estimator.target_scale_)
-        return cls._worst(samples, *found, n_mistakes).plot(ax=ax)
+            predicted = estimator.predict(X)
+            truth = answers.read(y, len(predicted), "y", "fit", owner)
+            found = _of_quantities(truth, predicted, estimator.target_scale_)
+        rows = _largest(found, n_mistakes)
+        return cls._of_rows(pixels(estimator, X, rows), rows, found).plot(ax=ax)
 
     @classmethod
     def from_predictions(
@@ -133,8 +131,8 @@ class MistakesDisplay:
         X : array-like
             Images of shape (n, features), (n, height, width) or with channels.
         classes : array-like of shape (n_classes,) or None, default=None
-            The classes in the order of the columns; None is those in `y_true`,
-            sorted.
+            The classes of the columns, sorted as in ``classes_`` of an
+            estimator; None is those in `y_true`.
         image_shape, data_format
             How to read `X`, as in `ScratchCNNClassifier`.
         n_mistakes : int, default=12
@@ -150,12 +148,15 @@ class MistakesDisplay:
         pyplot(f"{owner}.from_predictions")
         n_mistakes = check_int(owner, "n_mistakes", n_mistakes, 1)
         given = read_images(X, image_shape, data_format, owner).images
-        samples = np.empty((*given.shape, len(given)))
-        given.gather(slice(None), samples)
         if classes is None:
             known, truth = check_classes(y_true, len(given), owner)
         else:
             known = Classes(check_label_set(classes, owner), False)
+            if not np.array_equal(known.labels, np.asarray(classes)):
+                raise ValueError(
+                    f"{owner}: classes must be sorted and have no repetitions, as classes_ of an "
+                    f"estimator, got {classes!r}."
+                )
             truth = known.read(y_true, len(given), "y_true", "classes", owner)
         probabilities = np.asarray(y_proba, dtype=float)
         if known.several or probabilities.shape != (len(given), known.n_outputs):
@@ -165,18 +166,19 @@ class MistakesDisplay:
             )
         with np.errstate(divide="ignore"):
             found = _of_classes(truth, probabilities, np.log(probabilities), known)
-        return cls._worst(np.moveaxis(samples, -1, 0), *found, n_mistakes).plot(ax=ax)
+        rows = _largest(found, n_mistakes)
+        return cls._of_rows(gathered(given, rows), rows, found).plot(ax=ax)
 
     @classmethod
-    def _worst(
-        cls, samples: np.ndarray, losses: np.ndarray, wrong: np.ndarray, names: list[str], n: int
-    ) -> Self:
-        """Those with the largest losses."""
-        rows = np.argsort(-losses, kind="stable")[:n]
+    def _of_rows(cls, samples: np.ndarray, rows: np.ndarray, found: "Found") -> Self:
+        losses, wrong, names = found
         return cls(
-            samples[rows], names=[names[row] for row in rows], wrong=wrong[rows], rows=rows,
+            samples,
+            names=[names[row] for row in rows],
+            wrong=wrong[rows],
+            rows=rows,
             losses=losses[rows],
-        )  # fmt: skip
+        )
 
     def plot(self, *, ax: Any = None) -> Self:
         """Draw the samples.
@@ -215,6 +217,12 @@ class MistakesDisplay:
 
 Found: TypeAlias = tuple[np.ndarray, np.ndarray, list[str]]
 """Of every sample its loss, whether the prediction is wrong, and a title."""
+
+
+def _largest(found: Found, n: int) -> np.ndarray:
+    """The rows of the largest losses."""
+    losses, *_ = found
+    return np.argsort(-losses, kind="stable")[:n]
 
 
 def _of_classes(

@@ -125,8 +125,7 @@ class NetworkDisplay:
     >>> from skcnn.inspection import NetworkDisplay
     >>> X, y = load_digits(return_X_y=True)
     >>> clf = ScratchCNNClassifier(filters=8, max_iter=5, random_state=0).fit(X, y)
-    >>> NetworkDisplay.from_estimator(clf)
-    <...>
+    >>> display = NetworkDisplay.from_estimator(clf)
     >>> plt.show()
     """
 

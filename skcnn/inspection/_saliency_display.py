@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcnn._hyperparameters import check_choice
-from skcnn.inspection._asking import check_fitted, output_labels, pixels
+from skcnn.inspection._asking import arranged, check_fitted, output_labels, pixels
 from skcnn.inspection._drawing import (
     GAIN_AND_LOSS,
     curve_map,
@@ -65,8 +65,7 @@ class SaliencyDisplay:
     >>> from skcnn.inspection import SaliencyDisplay
     >>> X, y = load_digits(return_X_y=True)
     >>> clf = ScratchCNNClassifier(filters=8, max_iter=5, random_state=0).fit(X, y)
-    >>> SaliencyDisplay.from_estimator(clf, X[:4], method="integrated_gradients")
-    <...>
+    >>> display = SaliencyDisplay.from_estimator(clf, X[:4], method="integrated_gradients")
     >>> plt.show()
     """
 
@@ -109,8 +108,7 @@ class SaliencyDisplay:
         found = saliency(estimator, X, target, method=method, random_state=random_state)
         if names is None:
             names = output_labels(estimator, X, target, cls.__name__)
-        # saliencies have the form of the samples, and so are read alike
-        display = cls(pixels(estimator, X), pixels(estimator, found), names=names)
+        display = cls(pixels(estimator, X), arranged(estimator, found), names=names)
         return display.plot(kind=kind, cmap=cmap, colorbar=colorbar, ax=ax)
 
     def plot(
@@ -195,7 +193,7 @@ class SaliencyDisplay:
             offsets, limit = levels(curves), float(np.abs(values).max()) or 1.0
             drawn = []
             for curve, share, offset in zip(curves, shares, offsets, strict=True):
-                line = LineCollection(_pieces(curve + offset), cmap=cmap, linewidth=2)
+                line = LineCollection(list(_pieces(curve + offset)), cmap=cmap, linewidth=2)
                 line.set_array(share)
                 line.set_clim(-limit, limit)
                 line.set_capstyle("round")
@@ -207,6 +205,7 @@ class SaliencyDisplay:
                 axis.set_title(self.names[k], fontsize="medium", loc="left")
         for axis in self.axes_[:-1]:
             axis.tick_params(labelbottom=False)
+        self.axes_[-1].set_xlabel("position")
 
     def _draw_colorbar(self, cmap: Any) -> None:
         from matplotlib.cm import ScalarMappable
