@@ -58,9 +58,9 @@ def photographs():
         X.append(photos[i % 2][top : top + 48, left : left + 48])
         y.append(["temple", "flower"][i % 2])
     X = np.stack(X)
-    clf = ScratchCNNClassifier(
-        filters=(16, 32), kernel_size=(5, 3), max_iter=10, random_state=0
-    ).fit(X[:300], y[:300])
+    clf = ScratchCNNClassifier(filters=(16, 32), kernel_size=5, max_iter=10, random_state=0).fit(
+        X[:300], y[:300]
+    )
     return clf, X[300:]
 
 
@@ -99,12 +99,13 @@ def activations():
 
 def saliency():
     _, X_test, _, _ = digits()
-    figure = plt.figure(figsize=(8, 8.2), layout="constrained")
-    for ax, method in zip(figure.subplots(len(METHODS), 1), METHODS, strict=True):
-        ax.set_title(method, pad=16)
+    figure = plt.figure(figsize=(8, 8.5), layout="constrained")
+    for part, method in zip(figure.subfigures(len(METHODS), 1), METHODS, strict=True):
+        part.suptitle(method, fontsize="medium")
         SaliencyDisplay.from_estimator(
-            reader(), X_test[:6], method=method, random_state=0, kind="over", ax=ax
-        )
+            reader(), X_test[:6], method=method, random_state=0, names=[""] * 6, kind="over",
+            ax=part.subplots(),
+        )  # fmt: skip
     return figure
 
 
@@ -128,17 +129,26 @@ def mistakes():
 
 
 def network():
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(8.5, 8), layout="constrained", width_ratios=[1, 1.2]
-    )
-    NetworkDisplay.from_estimator(reader(), ax=left)
-    clf = ScratchCNNClassifier(resnet((1, 1), (16, 32)), max_iter=1, random_state=0)
+    return NetworkDisplay.from_estimator(reader()).figure_
+
+
+def residual():
     X_train, _, y_train, _ = digits()
-    NetworkDisplay.from_estimator(clf.fit(X_train, y_train), ax=right)
-    return figure
+    clf = ScratchCNNClassifier(resnet((1, 1), (16, 32)), max_iter=1, random_state=0)
+    return NetworkDisplay.from_estimator(clf.fit(X_train[:200], y_train[:200])).figure_
 
 
-PICTURES = [training, filters, activations, saliency, photograph, signal, mistakes, network]
+PICTURES = [
+    training,
+    filters,
+    activations,
+    saliency,
+    photograph,
+    signal,
+    mistakes,
+    network,
+    residual,
+]
 
 if __name__ == "__main__":
     plt.switch_backend("Agg")

@@ -81,7 +81,7 @@ class _Fork:
 
     @property
     def height(self) -> float:
-        return GAP + max(_height(self.f), _height(self.s)) + GAP + 0.3
+        return max(_height(self.f), _height(self.s)) + 0.47
 
     @property
     def right(self) -> float:
@@ -172,6 +172,9 @@ class NetworkDisplay:
         self.figure_, self.ax_ = figure_of(owner, ax, (width, height))
         self.ax_.set_axis_off()
         self.ax_.set(xlim=(-width / 2, width / 2), ylim=(-height, 0), aspect="equal")
+        layout = self.figure_.get_layout_engine()
+        if layout is not None:  # how much room there is, it knows
+            layout.execute(self.figure_)
         box = self.ax_.get_window_extent()
         dots = self.figure_.dpi
         room = min(box.width / dots / width, box.height / dots / height)
