@@ -59,12 +59,15 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "classifier": {"_estimator", "_hyperparameters", "inference", "losses"},
     "regressor": {"_estimator", "batches", "inference", "losses"},
     "": {"_summary", "classifier", "regressor"},
-    "datasets": {"_hyperparameters"},  # a leaf: nothing imports it
-    "onnx": {"_estimator", "_hyperparameters", "classifier", "layers", "regressor"},  # another
+    # leaves: nothing imports them
+    "datasets": {"_hyperparameters"},
+    "inspection": {"_estimator", "_hyperparameters", "batches", "layers", "network", "workers"},
+    "onnx": {"_estimator", "_hyperparameters", "classifier", "layers", "regressor"},
 }  # fmt: skip
 KNOW_SCIKIT_LEARN = {"_estimator", "classifier", "regressor"}
 LEAVES = {  # what a leaf may import besides
     "datasets": {"joblib", "sklearn", "PIL"},
+    "inspection": {"matplotlib"},
     "onnx": {"onnx", "skl2onnx", "sklearn"},
 }
 

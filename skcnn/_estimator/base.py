@@ -21,7 +21,6 @@ from skcnn._estimator.notices import warn_of_end, warn_of_standstill
 from skcnn._estimator.parameters import (
     bind_dtype,
     bind_layers,
-    bind_random_state,
     bind_settings,
     check_switches,
     packed,
@@ -30,6 +29,7 @@ from skcnn._estimator.progress import CallbackSupportMixin, FitProgress, Lines, 
 from skcnn._estimator.reading import read_data, read_part, read_validation
 from skcnn._estimator.resources import with_workers, working_memory
 from skcnn._estimator.scoring import EpochScore, bind_scoring
+from skcnn._estimator.seeds import draw_seed
 from skcnn._summary import Summary
 from skcnn.batches import Scaling
 from skcnn.inference import features
@@ -41,7 +41,7 @@ from skcnn.state import TrainingState, new_state
 from skcnn.training import Progress, Validation, train
 from skcnn.workers import Workers
 
-__all__ = ["BaseScratchCNN", "has_partial_fit"]
+__all__ = ["BaseScratchCNN", "check_is_fitted", "has_partial_fit"]
 
 PICKLE_FORMAT = 1
 LONG_AVERAGED = 2**31
@@ -227,8 +227,9 @@ class BaseScratchCNN(
         return network, state
 
     def _new_state(self, network: Network, settings: Settings) -> TrainingState:
-        draws = bind_random_state(self)
-        return new_state(network, settings.optimizer, draws.randint(np.iinfo(np.int32).max))
+        return new_state(
+            network, settings.optimizer, draw_seed(type(self).__name__, self.random_state)
+        )
 
     def _model(
         self, network: Network, data: Data, settled: dict[str, Any], goes_on: str | None

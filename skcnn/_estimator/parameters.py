@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from skcnn._estimator.arrays import as_numbers, shape_of
 from skcnn._estimator.auto import or_auto
@@ -34,7 +33,6 @@ __all__ = [
     "SCHEDULES",
     "bind_dtype",
     "bind_layers",
-    "bind_random_state",
     "bind_settings",
     "check_switches",
     "packed",
@@ -199,18 +197,6 @@ def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:
             f"{owner}: dtype must be None, float32 or float64, got {estimator.dtype!r}."
         )
     return dtype
-
-
-def bind_random_state(estimator: Any) -> np.random.RandomState:
-    """Where the random numbers of a training come from."""
-    owner = type(estimator).__name__
-    try:
-        return check_random_state(estimator.random_state)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{owner}: random_state must be None, an int from 0 to 2**32 - 1 or an instance of "
-            f"numpy.random.RandomState, got {estimator.random_state!r}."
-        ) from None
 
 
 def packed(network: Network, arrays: Any) -> np.ndarray:

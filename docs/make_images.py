@@ -1,0 +1,161 @@
+"""Make the pictures of the documentation: ``python docs/make_images.py [NAME ...]``.
+
+They show the digits of scikit-learn, patches of its two photographs, and made-up
+signals, so that anyone can make them again.
+"""
+
+import sys
+from functools import cache
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits, load_sample_images
+from sklearn.model_selection import train_test_split
+
+from skcnn import ScratchCNNClassifier
+from skcnn.architectures import resnet
+from skcnn.inspection import (
+    ActivationsDisplay,
+    FiltersDisplay,
+    LossCurveDisplay,
+    MistakesDisplay,
+    NetworkDisplay,
+    SaliencyDisplay,
+)
+
+FOLDER = Path(__file__).parent / "images"
+METHODS = ["gradient", "smoothgrad", "integrated_gradients", "grad_cam", "occlusion"]
+
+
+@cache
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return train_test_split(X.reshape(-1, 8, 8), y, random_state=0)
+
+
+@cache
+def reader():
+    """A network that reads digits."""
+    X_train, _, y_train, _ = digits()
+    return ScratchCNNClassifier(early_stopping=True, random_state=0).fit(X_train, y_train)
+
+
+@cache
+def smaller():
+    X_train, _, y_train, _ = digits()
+    clf = ScratchCNNClassifier(filters=8, hidden_layer_sizes=(), max_iter=15, random_state=0)
+    return clf.fit(X_train, y_train)
+
+
+@cache
+def photographs():
+    """Patches of a temple and of a flower, and a network that tells them apart."""
+    rng = np.random.default_rng(0)
+    photos, X, y = load_sample_images().images, [], []
+    for i in range(400):
+        top, left = rng.integers(427 - 48), rng.integers(640 - 48)
+        X.append(photos[i % 2][top : top + 48, left : left + 48])
+        y.append(["temple", "flower"][i % 2])
+    X = np.stack(X)
+    clf = ScratchCNNClassifier(filters=(16, 32), kernel_size=5, max_iter=10, random_state=0).fit(
+        X[:300], y[:300]
+    )
+    return clf, X[300:]
+
+
+@cache
+def signals():
+    """Three channels, of which one has a spike upwards or downwards."""
+    rng = np.random.default_rng(0)
+    X, y = 0.3 * rng.normal(size=(200, 3, 1, 120)), np.arange(200) % 2
+    for row, place in enumerate(rng.integers(10, 100, 200)):
+        X[row, 1, 0, place : place + 12] += (4 if y[row] else -4) * np.hanning(12)
+    clf = ScratchCNNClassifier(max_iter=10, data_format="channels_first", random_state=0)
+    return clf.fit(X, np.where(y, "up", "down")), X
+
+
+def training():
+    display = LossCurveDisplay.from_estimator(
+        [reader(), smaller()], name=["default", "one block of 8"]
+    )
+    return display.figure_
+
+
+def filters():
+    clf, _ = photographs()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.4), layout="constrained")
+    FiltersDisplay.from_estimator(reader(), ax=left)
+    FiltersDisplay.from_estimator(clf, ax=right)
+    left.set_title("digits")
+    right.set_title("photographs")
+    return figure
+
+
+def activations():
+    _, X_test, _, _ = digits()
+    return ActivationsDisplay.from_estimator(reader(), X_test[:3], layer=2).figure_
+
+
+def saliency():
+    _, X_test, _, _ = digits()
+    figure = plt.figure(figsize=(8, 8.5), layout="constrained")
+    for part, method in zip(figure.subfigures(len(METHODS), 1), METHODS, strict=True):
+        part.suptitle(method, fontsize="medium")
+        SaliencyDisplay.from_estimator(
+            reader(), X_test[:6], method=method, random_state=0, names=[""] * 6, kind="over",
+            ax=part.subplots(),
+        )  # fmt: skip
+    return figure
+
+
+def photograph():
+    clf, X = photographs()
+    display = SaliencyDisplay.from_estimator(
+        clf, X[:6], method="grad_cam", names=clf.predict(X[:6])
+    )
+    return display.figure_
+
+
+def signal():
+    clf, X = signals()
+    display = SaliencyDisplay.from_estimator(clf, X[:3], method="integrated_gradients")
+    return display.figure_
+
+
+def mistakes():
+    _, X_test, _, y_test = digits()
+    return MistakesDisplay.from_estimator(smaller(), X_test, y_test).figure_
+
+
+def network():
+    return NetworkDisplay.from_estimator(reader()).figure_
+
+
+def residual():
+    X_train, _, y_train, _ = digits()
+    clf = ScratchCNNClassifier(resnet((1, 1), (16, 32)), max_iter=1, random_state=0)
+    return NetworkDisplay.from_estimator(clf.fit(X_train[:200], y_train[:200])).figure_
+
+
+PICTURES = [
+    training,
+    filters,
+    activations,
+    saliency,
+    photograph,
+    signal,
+    mistakes,
+    network,
+    residual,
+]
+
+if __name__ == "__main__":
+    plt.switch_backend("Agg")
+    FOLDER.mkdir(exist_ok=True)
+    for make in PICTURES:
+        if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
+            path = FOLDER / f"inspection-{make.__name__}.png"
+            make().savefig(path, dpi=120, facecolor="white")
+            plt.close("all")
+            print(path)

@@ -1,0 +1,70 @@
+"""What comes out of a layer."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skcnn.batches import Images
+from skcnn.inspection._asking import check_estimator, in_parts
+from skcnn.inspection._parts import bound, path_to
+from skcnn.network import Network
+from skcnn.workers import Workers
+
+__all__ = ["activations"]
+
+
+def activations(estimator: Any, X: ArrayLike, layer: int | str) -> np.ndarray:
+    """Output of a layer of a fitted network.
+
+    Parameters
+    ----------
+    estimator : ScratchCNNClassifier or ScratchCNNRegressor
+        A fitted estimator.
+    X : array-like
+        Images in any of the forms that its ``fit`` takes.
+    layer : int or str
+        Number of the layer in ``estimator.layers_``, counted from the end where
+        negative, or its name in ``estimator.summary()``, such as "3.0" for the
+        first layer inside a `Residual`.
+
+    Returns
+    -------
+    ndarray of shape (n, channels, height, width) or (n, features)
+        In the dtype of ``estimator.weights_``; the channels are first whatever
+        the form of `X`. The output of layer -1 is what a softmax makes
+        probabilities of.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is none of this package.
+    ValueError
+        If there is no such layer, or for an `X` that ``predict`` would not take.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn import ScratchCNNClassifier
+    >>> from skcnn.inspection import activations
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = ScratchCNNClassifier(filters=8, max_iter=5, random_state=0).fit(X, y)
+    >>> activations(clf, X[:5], layer=0).shape
+    (5, 8, 8, 8)
+    """
+    estimator = check_estimator(estimator, "activations")
+
+    def run(
+        network: Network, weights: np.ndarray, images: Images, workers: Workers, max_bytes: float
+    ) -> np.ndarray:
+        chain = path_to(network, weights, layer, "activations")
+        part, vector = bound(chain, network.input_shape, network.dtype)
+        outputs = np.empty((len(images), *part.output_shape), part.dtype)
+
+        def fill(U: np.ndarray, rows: slice) -> None:
+            outputs[rows] = part.forward(U, vector)
+
+        in_parts(images, network, workers, max_bytes, fill)
+        return outputs
+
+    return estimator._infer(run, X)

@@ -1,0 +1,150 @@
+"""What is asked of an estimator: the images, scaled, in parts; and which of its outputs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from skcnn._estimator.base import BaseScratchCNN, check_is_fitted
+from skcnn.batches import Images
+from skcnn.network import Network, micro_batches
+from skcnn.workers import Workers
+
+__all__ = [
+    "arranged", "check_estimator", "check_fitted", "gathered", "in_parts", "output_labels",
+    "output_names", "output_numbers", "output_units", "pixels", "shortened",
+]  # fmt: skip
+
+Fill = Callable[[np.ndarray, slice], None]
+"""Gets some images, (rows, channels, height, width), scaled, and which rows they are."""
+
+ALL = slice(None)
+
+LONGEST = 14
+"""Letters of a class that have room in a title."""
+
+
+def check_estimator(estimator: Any, owner: str) -> BaseScratchCNN:
+    """Return `estimator` if it is one of this package's, or raise ``TypeError``."""
+    if not isinstance(estimator, BaseScratchCNN):
+        raise TypeError(
+            f"{owner}: estimator must be a ScratchCNNClassifier or a ScratchCNNRegressor, got "
+            f"{type(estimator).__name__}. Pass the network alone, such as pipeline[-1] with "
+            "pipeline[:-1].transform(X), or search.best_estimator_."
+        )
+    return estimator
+
+
+def check_fitted(estimator: Any, owner: str) -> BaseScratchCNN:
+    """Return `estimator` if it is fitted too, or raise ``NotFittedError``."""
+    estimator = check_estimator(estimator, owner)
+    check_is_fitted(estimator)
+    return estimator
+
+
+def pixels(estimator: BaseScratchCNN, X: Any, rows: np.ndarray | slice = ALL) -> np.ndarray:
+    """Images as they were given, as floats of shape (n, channels, height, width)."""
+
+    def run(
+        network: Network, weights: np.ndarray, images: Images, workers: Workers, max_bytes: float
+    ) -> np.ndarray:
+        return gathered(images, rows)
+
+    return estimator._infer(run, X)
+
+
+def arranged(estimator: BaseScratchCNN, values: np.ndarray) -> np.ndarray:
+    """Numbers in the form of the estimator's `X`, as (n, channels, height, width)."""
+    C, H, W = estimator.image_shape_
+    if estimator._data_format == "channels_last":
+        return np.moveaxis(values.reshape(len(values), H, W, C), -1, 1)
+    return values.reshape(len(values), C, H, W)
+
+
+def gathered(images: Images, rows: np.ndarray | slice = ALL) -> np.ndarray:
+    """The same of images, however they lie."""
+    x = np.empty((*images.shape, len(np.arange(len(images))[rows])))
+    images.with_scaling(None).gather(rows, x)
+    return np.moveaxis(x, -1, 0)
+
+
+def in_parts(
+    images: Images, network: Network, workers: Workers, max_bytes: float, fill: Fill
+) -> None:
+    """Call `fill` with as many images at a time as fit into memory, on all threads."""
+    parts = micro_batches(len(images), network.micro_batch_size(max_bytes=max_bytes))
+
+    def task(worker: int, i: int) -> None:
+        rows = parts[i]
+        U = np.empty((*network.input_shape, rows.stop - rows.start), network.dtype)
+        with np.errstate(all="ignore"):
+            images.gather(rows, U)
+            fill(np.moveaxis(U, -1, 0), rows)
+
+    workers.run(len(parts), task)
+
+
+def output_names(estimator: Any) -> np.ndarray:
+    """The classes, the numbers of the labels, or the numbers of the quantities."""
+    if hasattr(estimator, "classes_"):
+        return estimator.classes_
+    return np.arange(estimator.n_outputs_)
+
+
+def output_numbers(estimator: Any, target: Any, n: int, owner: str) -> np.ndarray | None:
+    """Which output `target` means in each of `n` rows; None is the largest of each.
+
+    Raises
+    ------
+    ValueError
+        If it is none of the outputs, or there are not as many as rows.
+    """
+    names = output_names(estimator).tolist()
+    if target is None:
+        if hasattr(estimator, "classes_"):
+            return None
+        if len(names) > 1:
+            raise ValueError(
+                f"{owner}: target must be specified for a regressor with several outputs: one of "
+                f"{names}."
+            )
+        return np.zeros(n, np.intp)
+    given = np.asarray(target)
+    if given.ndim > 1 or (given.ndim == 1 and len(given) != n):
+        raise ValueError(
+            f"{owner}: target must be None, one of {names}, or one of them for each of the {n} "
+            f"rows of X, got an array of shape {given.shape}."
+        )
+    numbers = {name: i for i, name in enumerate(names)}
+    wanted = given.reshape(-1).tolist()
+    for name in wanted:
+        if name not in numbers:
+            raise ValueError(f"{owner}: target must be among {names}, got {name!r}.")
+    return np.broadcast_to([numbers[name] for name in wanted], n)
+
+
+def output_labels(estimator: Any, X: Any, target: Any, owner: str) -> list[str]:
+    """What to call the output that `target` means in each row of `X`."""
+    columns = output_numbers(estimator, target, np.shape(X)[0], owner)
+    if estimator.out_activation_ in ("identity", "exp"):
+        assert columns is not None
+        alone = estimator.n_outputs_ == 1
+        return ["prediction" if alone else f"output {column}" for column in columns]
+    if columns is None:
+        columns = estimator.predict_proba(X).argmax(axis=1)
+    kind = "label" if estimator.out_activation_ == "logistic" else "class"
+    return [f"{kind} {shortened(name)}" for name in estimator.classes_[columns]]
+
+
+def shortened(name: Any) -> str:
+    """A class as text that has room in a title."""
+    text = str(name)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def output_units(estimator: Any) -> np.ndarray:
+    """What a unit of each output is in the target's unit; 1 for logits and logarithms."""
+    names = output_names(estimator)
+    if estimator.out_activation_ == "identity":
+        return estimator.target_scale_
+    return np.ones(len(names))

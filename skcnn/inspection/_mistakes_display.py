@@ -1,0 +1,272 @@
+"""The samples that a model is most wrong about."""
+
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skcnn._estimator.images import read_images
+from skcnn._estimator.labels import Classes, check_classes, check_label_set
+from skcnn._hyperparameters import check_int
+from skcnn.inspection._asking import check_fitted, gathered, pixels, shortened
+from skcnn.inspection._drawing import PALETTE, grid, is_signal, pyplot, sample
+
+__all__ = ["MistakesDisplay"]
+
+PER_LINE = 6
+"""How many images stand beside each other."""
+
+
+class MistakesDisplay:
+    """The samples with the largest loss, each with what is true and what was predicted.
+
+    A red title says that the prediction is wrong; a sample may also have a large
+    loss because the right class was only just the most probable.
+
+    It is recommended to use `from_estimator` or `from_predictions`; all
+    parameters are stored as attributes.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (n, channels, height, width)
+        From the largest loss to the smallest.
+    names : sequence of str
+        One for each, for the titles.
+    wrong : array-like of bool of shape (n,)
+        Which of the predictions are wrong.
+    rows : array-like of int of shape (n,)
+        Their numbers in `X`.
+    losses : array-like of shape (n,)
+
+    Attributes
+    ----------
+    axes_ : ndarray of Axes
+    ax_ : Axes or None
+        The axes in whose place they are.
+    figure_ : Figure
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn import ScratchCNNClassifier
+    >>> from skcnn.inspection import MistakesDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = ScratchCNNClassifier(filters=8, max_iter=5, random_state=0)
+    >>> clf = clf.fit(X[:900], y[:900])
+    >>> display = MistakesDisplay.from_estimator(clf, X[900:], y[900:])
+    >>> plt.show()
+    """
+
+    def __init__(
+        self, samples: np.ndarray, *, names: Any, wrong: ArrayLike, rows: ArrayLike,
+        losses: ArrayLike,
+    ) -> None:  # fmt: skip
+        self.samples = samples
+        self.names = names
+        self.wrong = wrong
+        self.rows = rows
+        self.losses = losses
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: ArrayLike, y: Any, *, n_mistakes: int = 12, ax: Any = None
+    ) -> Self:
+        """Draw what a fitted estimator is most wrong about.
+
+        Parameters
+        ----------
+        estimator : ScratchCNNClassifier or ScratchCNNRegressor
+        X : array-like
+            Images in any of the forms that its ``fit`` takes.
+        y : array-like of shape (n,), (n, n_labels) or (n, n_outputs)
+            What is true of them, as ``fit`` takes it.
+        n_mistakes : int, default=12
+            How many to draw, at most as many as there are.
+        ax : Axes, array-like of Axes or None, default=None
+            As in `plot`.
+
+        Returns
+        -------
+        MistakesDisplay
+
+        Notes
+        -----
+        The loss of a classifier is the cross-entropy, and that of a regressor
+        the squared error in units of the targets' deviation, summed over the
+        outputs.
+        """
+        pyplot(f"{cls.__name__}.from_estimator")
+        estimator = check_fitted(estimator, cls.__name__)
+        n_mistakes = check_int(cls.__name__, "n_mistakes", n_mistakes, 1)
+        answers, owner = estimator._answers(), cls.__name__
+        if isinstance(answers, Classes):
+            probabilities, logs = estimator.predict_proba(X), estimator.predict_log_proba(X)
+            truth = answers.read(y, len(probabilities), "y", "fit", owner)
+            found = _of_classes(truth, probabilities, logs, answers)
+        else:
+            predicted = estimator.predict(X)
+            truth = answers.read(y, len(predicted), "y", "fit", owner)
+            found = _of_quantities(truth, predicted, estimator.target_scale_)
+        rows = _largest(found, n_mistakes)
+        return cls._of_rows(pixels(estimator, X, rows), rows, found).plot(ax=ax)
+
+    @classmethod
+    def from_predictions(
+        cls, y_true: ArrayLike, y_proba: ArrayLike, X: ArrayLike, *,
+        classes: ArrayLike | None = None, image_shape: Any = None, data_format: str = "auto",
+        n_mistakes: int = 12, ax: Any = None,
+    ) -> Self:  # fmt: skip
+        """Draw what given probabilities are most wrong about.
+
+        With those of ``cross_val_predict(..., method="predict_proba")``, whose
+        models have not seen the rows they predict, wrong labels show up.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n,)
+            Classes.
+        y_proba : array-like of shape (n, n_classes)
+            Probabilities of the classes.
+        X : array-like
+            Images of shape (n, features), (n, height, width) or with channels.
+        classes : array-like of shape (n_classes,) or None, default=None
+            The classes of the columns, sorted as in ``classes_`` of an
+            estimator; None is those in `y_true`.
+        image_shape, data_format
+            How to read `X`, as in `ScratchCNNClassifier`.
+        n_mistakes : int, default=12
+            How many to draw, at most as many as there are.
+        ax : Axes, array-like of Axes or None, default=None
+            As in `plot`.
+
+        Returns
+        -------
+        MistakesDisplay
+        """
+        owner = cls.__name__
+        pyplot(f"{owner}.from_predictions")
+        n_mistakes = check_int(owner, "n_mistakes", n_mistakes, 1)
+        given = read_images(X, image_shape, data_format, owner).images
+        if classes is None:
+            known, truth = check_classes(y_true, len(given), owner)
+        else:
+            known = Classes(check_label_set(classes, owner), False)
+            if not np.array_equal(known.labels, np.asarray(classes)):
+                raise ValueError(
+                    f"{owner}: classes must be sorted and have no repetitions, as classes_ of an "
+                    f"estimator, got {classes!r}."
+                )
+            truth = known.read(y_true, len(given), "y_true", "classes", owner)
+        probabilities = np.asarray(y_proba, dtype=float)
+        if known.several or probabilities.shape != (len(given), known.n_outputs):
+            raise ValueError(
+                f"{owner}: y_proba must have a probability for each of {len(given)} samples and "
+                f"{known.n_outputs} classes, got an array of shape {probabilities.shape}."
+            )
+        with np.errstate(divide="ignore"):
+            found = _of_classes(truth, probabilities, np.log(probabilities), known)
+        rows = _largest(found, n_mistakes)
+        return cls._of_rows(gathered(given, rows), rows, found).plot(ax=ax)
+
+    @classmethod
+    def _of_rows(cls, samples: np.ndarray, rows: np.ndarray, found: "Found") -> Self:
+        losses, wrong, names = found
+        return cls(
+            samples,
+            names=[names[row] for row in rows],
+            wrong=wrong[rows],
+            rows=rows,
+            losses=losses[rows],
+        )
+
+    def plot(self, *, ax: Any = None) -> Self:
+        """Draw the samples.
+
+        Parameters
+        ----------
+        ax : Axes, array-like of Axes or None, default=None
+            Where to draw: a subplot whose place the panels take, or one for
+            each panel. None is a new figure.
+
+        Returns
+        -------
+        self
+        """
+        owner, x = f"{type(self).__name__}.plot", self.samples
+        longest = max(len(line) for name in self.names for line in name.split("\n"))
+        if is_signal(x):
+            n_columns, tile = 1, (6.4, 1.4 + 0.35 * (x.shape[1] - 1))
+        else:
+            n_columns, tile = min(len(x), PER_LINE), (max(1.3, 0.078 * longest + 0.1), 1.8)
+        n_rows = -(-len(x) // n_columns)
+        self.figure_, self.ax_, axes = grid(owner, ax, n_rows, n_columns, tile)
+        self.axes_ = axes.ravel()
+        low, high = float(x.min()), float(x.max())
+        for axis in self.axes_[len(x) :]:
+            axis.set_axis_off()
+        wrong = np.asarray(self.wrong)
+        for k, (image, name) in enumerate(zip(x, self.names, strict=True)):
+            axis = self.axes_[k]
+            sample(axis, image, low, high)
+            title = name.replace("\n", ", ") if is_signal(x) else name
+            color = {"color": PALETTE[1]} if wrong[k] else {}
+            axis.set_title(title, fontsize="small", **color)
+        return self
+
+
+Found: TypeAlias = tuple[np.ndarray, np.ndarray, list[str]]
+"""Of every sample its loss, whether the prediction is wrong, and a title."""
+
+
+def _largest(found: Found, n: int) -> np.ndarray:
+    """The rows of the largest losses."""
+    losses, *_ = found
+    return np.argsort(-losses, kind="stable")[:n]
+
+
+def _of_classes(
+    truth: np.ndarray, probabilities: np.ndarray, logs: np.ndarray, known: Classes
+) -> Found:
+    """Cross-entropies, of classes or summed over labels."""
+    if known.several:
+        return _of_labels(truth, probabilities)
+    rows, predicted = np.arange(len(truth)), probabilities.argmax(axis=1)
+    names = [
+        f"true {shortened(known.labels[true])}\n"
+        f"predicted {shortened(known.labels[found])}, {probability:.2f}"
+        for true, found, probability in zip(
+            truth, predicted, probabilities[rows, predicted], strict=True
+        )
+    ]
+    return -logs[rows, truth].astype(float), predicted != truth, names
+
+
+def _of_labels(truth: np.ndarray, probabilities: np.ndarray) -> Found:
+    predicted = probabilities > 0.5
+    right = np.where(truth, probabilities, 1 - probabilities).astype(float)
+    losses = -np.log(np.maximum(right, np.finfo(float).tiny)).sum(axis=1)
+    names = [
+        f"missed {_listed(true & ~found)}\nwrongly {_listed(found & ~true)}"
+        for true, found in zip(truth, predicted, strict=True)
+    ]
+    return losses, (predicted != truth).any(axis=1), names
+
+
+def _of_quantities(truth: np.ndarray, predicted: np.ndarray, unit: np.ndarray) -> Found:
+    """Squared errors; none is right or wrong."""
+    predicted = predicted.reshape(truth.shape)
+    losses = (((truth - predicted) / unit) ** 2).sum(axis=1)
+    names = [
+        f"true {_numbers(true)}\npredicted {_numbers(found)}"
+        for true, found in zip(truth, predicted, strict=True)
+    ]
+    return losses, np.zeros(len(truth), bool), names
+
+
+def _listed(labels: np.ndarray) -> str:
+    return ", ".join(map(str, np.flatnonzero(labels))) or "none"
+
+
+def _numbers(values: np.ndarray) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)
