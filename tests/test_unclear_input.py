@@ -142,7 +142,7 @@ def test_large_ints_are_numbers():
 def test_targets_at_the_end_of_the_range_leak_no_warning():
     reg = regressor().fit(X, np.where(y, 1e300, -1e300))
     assert np.isfinite(reg.predict(X)).all()
-    with pytest.raises(ValueError, match="y spans .* whose difference is beyond float64"):
+    with pytest.raises(ValueError, match=r"y spans .* whose difference is beyond float64"):
         regressor().fit(X, np.where(y, 1.7e308, -1.7e308))
 
 
