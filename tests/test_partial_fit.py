@@ -239,6 +239,7 @@ def test_fit_after_partial_fit_starts_anew_unless_warm():
     assert_same_model(warm, clf.partial_fit(X, y).partial_fit(X, y).partial_fit(X, y))
 
 
+@pytest.mark.filterwarnings("ignore:Training ended no better")  # it takes longer to recover
 def test_an_easy_part_does_not_stop_a_later_fit():
     clf = quick(warm_start=True, max_iter=30).partial_fit(X, y, ALL)
     for _ in range(40):

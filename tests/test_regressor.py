@@ -167,6 +167,7 @@ def test_one_constant_target(loss, value):
             np.testing.assert_allclose(found, value, rtol=1e-2 if rounded else 1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:Training ended no better")  # how could it
 def test_what_each_loss_leads_to():
     """On images that tell nothing: mean, median, between them, and mean again."""
     blank = np.zeros((99, 4))

@@ -52,9 +52,9 @@ def warn_of_end(reason: str, epochs: int) -> None:
 def warn_of_standstill(loss: float, constant: float) -> None:
     """Warn of a training that ended with the loss of constant predictions, or a greater one."""
     warn_user(
-        f"Training has learned nothing that lowers the loss: on the training rows it is {loss:.6g} "
-        f"at the end, and {constant:.6g} for the best prediction that is the same for all. Try "
-        "another lr, a smaller weight_decay or more epochs; see that X is scaled "
+        f"Training ended no better than a constant prediction: the loss on the training rows is "
+        f"{loss:.6g}, and {constant:.6g} for the best prediction that is the same for all of them. "
+        "Try another lr, a smaller weight_decay or more epochs; see that X is scaled "
         "(scale_input=True does that) and belongs to y.",
         ConvergenceWarning,
     )
