@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections import Counter
 from dataclasses import dataclass
 
 import joblib
@@ -54,28 +55,30 @@ def test_one_job_and_two_give_the_same(backend):
 
 @dataclass(frozen=True)
 class Census(ReLU):
-    """Counts, in every forward pass, the threads that compute in this process."""
+    """Notes, in every forward pass, which thread computes, and with how many of BLAS."""
 
     folder: str = ""
 
     def forward(self, x, y, params, scratch, training, rng):
         super().forward(x, y, params, scratch, training, rng)
-        helpers = sum(thread.name.startswith("skcnn-") for thread in threading.enumerate())
         blas = max(
             (lib["num_threads"] for lib in threadpool_info() if "numpy" in lib["filepath"]),
             default=1,
         )
-        name = f"{os.getpid()}-{(1 + helpers) * blas}"
+        name = f"{os.getpid()}-{threading.get_native_id()}-{blas}"
         with open(os.path.join(self.folder, name), "w"):
             pass
 
 
 def census(folder, run):
-    """How many threads computed at a time in each process while `run` was running."""
+    """How many threads have computed in each process while `run` was running."""
     folder.mkdir()
     run(small(layers=[Conv2d(8, 3), Census(str(folder))], batch_size=300, max_iter=2))
-    counts = [tuple(map(int, name.split("-"))) for name in os.listdir(folder)]
-    return {pid: max(n for other, n in counts if other == pid) for pid, _ in counts}
+    counts = Counter()
+    for name in os.listdir(folder):
+        pid, _, blas = map(int, name.split("-"))
+        counts[pid] += blas
+    return counts
 
 
 def test_jobs_do_not_oversubscribe_the_cores(tmp_path):

@@ -102,7 +102,7 @@ def test_weights_can_be_carried_over():
         (lambda a: a.pop(), "must be a list of 6 dicts"),
         (lambda a: a[0].pop("bias"), r"arrays\[0\] must have the shapes"),
         (lambda a: a[0].update(bias=np.zeros(7)), r"arrays\[0\] must have the shapes"),
-        (lambda a: a[0].update(bias=np.full(3, np.nan)), "finite"),
+        (lambda a: a[0].update(bias=np.full(3, np.nan)), r"arrays\[0\]\['bias'\] contains NaN"),
     ):
         bad = copy.deepcopy(arrays)
         spoil(bad)

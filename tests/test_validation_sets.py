@@ -100,7 +100,7 @@ def test_balanced_weights_on_a_validation_set_are_those_of_the_training_rows():
         ),
         ({"X_val": X_val[:, :49]}, r"X_val holds rows of 49 features, .* \(1, 8, 8\).* 64 feat"),
         ({"X_val": X_val.reshape(-1, 4, 16)}, r"X_val holds images of shape \(1, 4, 16\)"),
-        ({"X_val": X_val.reshape(-1, 4, 4, 4)}, r"images of shape \(4, 4, 4\), .* \(1, 8, 8\)"),
+        ({"X_val": X_val.reshape(-1, 4, 4, 4)}, r"images of shape \(4, 4, 4\) .* \(1, 8, 8\)"),
         ({"X_val": X_val * np.nan}, "Input X_val contains NaN"),
         ({"X_val": X_val[:7]}, "inconsistent numbers of samples"),
         ({"y_val": y_val + 3}, r"y_val holds labels .* those of y: \[10, 11, 12\]; known are \[0,"),

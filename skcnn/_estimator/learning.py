@@ -18,6 +18,9 @@ STEPS = 100
 SHARE = 1e-3
 """How much of what a constant leaves to be learned that must be."""
 
+LITTLE = 1e-2
+"""What a constant may leave to be learned so that nobody minds: targets are alike, by weight."""
+
 
 class Start(NamedTuple):
     """Where a training began: epochs and steps of the optimizer that were complete."""
@@ -70,7 +73,7 @@ def standstill(
     constant = loss.constant(targets, weights, n_outputs)
     least = loss.constant(targets[:1], np.ones(1), n_outputs)  # of who knows every target
     limit = constant - SHARE * (constant - least)
-    if constant - least <= np.finfo(network.dtype).eps:  # targets are alike
+    if constant - least <= LITTLE:
         return None
     if min(state.history["loss"][start.epoch :]) < limit:
         return None
