@@ -91,6 +91,7 @@ def test_the_parent_dies_and_all_with_it(training, signum, seed):
 def test_workers_are_killed_and_the_bits_stay():
     code = TOGETHER + (
         "crew.REPLACEMENTS = 10**6\n"
+        "while not told: fit(2, 10)\n"  # till somebody waits who can join at once
         "while True: print(fit(2, 10).weights_.tobytes().hex()[:2000], flush=True)"
     )
     process = begin(code)
