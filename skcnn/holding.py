@@ -8,9 +8,11 @@ is left is left once more if that did not come to its end.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from contextvars import copy_context
+from functools import partial, wraps
+from typing import Any, TypeVar
 
-__all__ = ["holding"]
+__all__ = ["holding", "in_own_context"]
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")
@@ -39,3 +41,17 @@ def holding(
     finally:
         if not left:
             context.__exit__(None, None, None)
+
+
+def in_own_context(method: Callable[..., Result]) -> Callable[..., Result]:
+    """Have a method run in a copy of the caller's context.
+
+    NumPy's settings of errors are such a context's (from NumPy 2 on), and
+    ``np.errstate`` can be interrupted before it has set them back.
+    """
+
+    @wraps(method)
+    def called(*args: Any, **kwargs: Any) -> Result:
+        return copy_context().run(partial(method, *args, **kwargs))
+
+    return called

@@ -32,6 +32,7 @@ from skcnn._estimator.scoring import EpochScore, bind_scoring
 from skcnn._estimator.seeds import draw_seed
 from skcnn._summary import Summary
 from skcnn.batches import Scaling
+from skcnn.holding import in_own_context
 from skcnn.inference import features
 from skcnn.interrupts import Interrupts, at_safe_places
 from skcnn.losses import Loss
@@ -115,6 +116,7 @@ class BaseScratchCNN(
 
     # Training
 
+    @in_own_context
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any
     ) -> Self:
@@ -153,6 +155,7 @@ class BaseScratchCNN(
             warn_of_standstill(*learned_nothing)
         return self
 
+    @in_own_context
     def _fit_part(self, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Self:
         """One pass, for ``partial_fit``."""
         check_switches(self)
@@ -369,6 +372,7 @@ class BaseScratchCNN(
         }
         self.__dict__ = kept | fitted
 
+    @in_own_context
     def _infer(self, run: Callable[..., np.ndarray], X: Any) -> np.ndarray:
         """What `run`, one of the functions in `skcnn.inference`, finds for `X`."""
         check_is_fitted(self)

@@ -30,6 +30,7 @@ class Alarm:
 
     def __init__(self, error=Raised, again=0.0):
         self.error, self.again, self.rang = error, again, 0
+        self.before = signal.getsignal(signal.SIGALRM)
 
     def ring(self, signum, frame):
         self.rang += 1
@@ -38,22 +39,22 @@ class Alarm:
     def call(self, function, seconds):
         """What it returns, or the class of what is raised."""
         self.rang, value = 0, None
-        before = signal.signal(signal.SIGALRM, self.ring)
+        signal.signal(signal.SIGALRM, self.ring)
         try:
             signal.setitimer(signal.ITIMER_REAL, seconds, self.again)
             value = function()
         except self.error:
             value = self.error
         finally:
-            self.end(before)
+            self.end()
         return value
 
-    def end(self, before):
+    def end(self):
         """The handler may raise here, too, until it is gone."""
         while signal.getsignal(signal.SIGALRM) == self.ring:
             with suppress(self.error):
                 signal.setitimer(signal.ITIMER_REAL, 0)
-                signal.signal(signal.SIGALRM, before)
+                signal.signal(signal.SIGALRM, self.before)
 
 
 def many(function, trials, longest, before, check, alarm, shortest=1e-5):
@@ -66,6 +67,7 @@ def many(function, trials, longest, before, check, alarm, shortest=1e-5):
         except alarm.error:  # in `call` itself
             value = alarm.error
         signal.setitimer(signal.ITIMER_REAL, 0)
+        alarm.end()
         outcomes["raised" if value is alarm.error else "finished"] += 1
         assert value is alarm.error or value is not None
         assert_as_before(before)
@@ -73,6 +75,16 @@ def many(function, trials, longest, before, check, alarm, shortest=1e-5):
         np.seterr(**errors)
     print(f"seed {SEED}: {trials} trials, {dict(outcomes)}")
     return outcomes
+
+
+def least(function):
+    """Seconds that a function takes where nobody else wants the cores."""
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -90,9 +102,7 @@ def test_predict(rows, trials, error):
         np.tile(X, (4, 1))[:1] if rows == 1 else np.tile(X, (8, 1)),
     )
     expected = model.predict(few)
-    start = time.perf_counter()
-    model.predict(few)
-    usual = time.perf_counter() - start
+    usual = least(lambda: model.predict(few))
 
     def check(value):
         assert value is error or np.array_equal(value, expected)
@@ -115,9 +125,7 @@ def test_fit(part):
         return model.partial_fit(X, y, classes=np.unique(y)) if part else model.fit(X, y)
 
     train()
-    start = time.perf_counter()
-    train()
-    usual = time.perf_counter() - start
+    usual = least(train)
 
     def check(value):
         """It is as before, or as after a whole training."""
