@@ -23,8 +23,8 @@ BITS = (X > 8).astype(int), (X_test > 8).astype(int)
 
 def limits(dtype):
     """Digits in black and white, the smallest and the largest number of a dtype."""
-    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
-    return tuple(np.where(bits, most, least).astype(dtype) for bits in BITS)
+    ends = np.array([np.iinfo(dtype).min, np.iinfo(dtype).max], dtype)
+    return tuple(ends[bits] for bits in BITS)
 
 
 class Row(NamedTuple):
