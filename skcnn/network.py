@@ -1,6 +1,7 @@
 """A network: layers bound to an input shape."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import ceil, prod
 from typing import Any
 
@@ -432,10 +433,10 @@ def _checked_shape(input_shape: Any) -> Shape:
 
 
 def _checked_dtype(dtype: Any) -> np.dtype:
-    try:
-        found = np.dtype(dtype)
-    except (SyntaxError, TypeError, ValueError):
-        found = None
+    found = None
+    if isinstance(dtype, (str, type, np.dtype)):  # NumPy asks anything else for its `dtype`
+        with suppress(SyntaxError, TypeError, ValueError):
+            found = np.dtype(dtype)
     if found not in (np.float32, np.float64):
         raise ValueError(f"Network: dtype must be float32 or float64, got {dtype!r}.")
     return found

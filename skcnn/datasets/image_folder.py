@@ -120,6 +120,7 @@ def load_images(
     frame = _frame("load_images", shape, color, resize, background)
     paths = _paths(files)
     check_int("load_images", "verbose", verbose, 0)
+    _check_jobs("load_images", n_jobs)
     return _stack(_read(paths, frame.read, n_jobs, verbose), len(paths), frame.shape)
 
 
@@ -233,6 +234,7 @@ def load_image_folder(
     frame = _frame(owner, shape, color, resize, background)
     check_choice(owner, "errors", errors, ERRORS)
     check_int(owner, "verbose", verbose, 0)
+    _check_jobs(owner, n_jobs)
     if memmap is not None:
         memmap = _writable(owner, memmap)
     path = Path(path)
@@ -374,6 +376,13 @@ def _files(folder: Path) -> list[Path]:
 
 def _visible(names: Iterable[str]) -> list[str]:
     return sorted(name for name in names if not name.startswith("."))
+
+
+def _check_jobs(owner: str, n_jobs: Any) -> None:
+    """As joblib means it; its oldest versions say nothing of 0 and of text."""
+    whole = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
+    if n_jobs is not None and not (whole and n_jobs):
+        raise ValueError(f"{owner}: n_jobs must be None or an int other than 0, got {n_jobs!r}.")
 
 
 def _read(
