@@ -132,6 +132,14 @@ def check_real(
     )
 
 
+def check_part(owner: str, name: str, part: Any) -> None:
+    """Let an optimizer or a schedule check itself; errors say which parameter holds it."""
+    try:
+        part.check()
+    except ValueError as error:
+        raise ValueError(f"{owner}: {name} = {part!r}: {error}") from None
+
+
 def check_bool(owner: str, name: str, value: Any) -> bool:
     """Return `value` as a bool, or raise ``ValueError``."""
     if isinstance(value, (bool, np.bool_)):
