@@ -24,7 +24,16 @@ class Hyperparameters:
     They are equal if their types and hyperparameters are, and print as the call
     that makes them. (`dataclass` would generate these methods for each class
     separately, at import time.)
+    NumPy's numbers become Python's: arithmetic in int8 overflows, arithmetic in
+    float16 rounds, and a number of float64 turns arrays of float32 into float64.
     """
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, np.floating):
+                object.__setattr__(self, name, float(value))
+            elif isinstance(value, np.integer) and _is_int(value):
+                object.__setattr__(self, name, int(value))
 
     def hyperparameters(self) -> dict[str, Any]:
         """Hyperparameters that are not at their default, by name."""
@@ -121,6 +130,14 @@ def check_real(
         f"{owner}: {name} must be a number in {bounds[0]}{low:g}, {high:g}{bounds[1]}, "
         f"got {value!r}."
     )
+
+
+def check_part(owner: str, name: str, part: Any) -> None:
+    """Let an optimizer or a schedule check itself; errors say which parameter holds it."""
+    try:
+        part.check()
+    except ValueError as error:
+        raise ValueError(f"{owner}: {name} = {part!r}: {error}") from None
 
 
 def check_bool(owner: str, name: str, value: Any) -> bool:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
+from skcnn._estimator.arrays import as_numbers
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
 from skcnn._estimator.targets import Quantities, bind_loss, check_quantities, n_quantities
 from skcnn.batches import Scaling
@@ -445,6 +446,44 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         """
         z = self._infer(outputs, X)
         return self._answers().decoded(z)
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """R² of the predictions, by `sklearn.metrics.r2_score`.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in any of the forms that `fit` takes.
+        y : array-like of shape (n,) or (n, n_outputs)
+            True values.
+        sample_weight : array-like of shape (n,) or None, default=None
+            Weight of each sample.
+
+        Returns
+        -------
+        float
+            At most 1; 0 is what the mean of `y` would reach. With several
+            outputs, the mean over them.
+
+        Raises
+        ------
+        ValueError
+            Where squares of errors leave the range of float64.
+        """
+        from sklearn.metrics import r2_score  # takes longer than all of skcnn's own imports
+
+        owner = type(self).__name__
+        predicted = self.predict(X)
+        true = as_numbers(y, "y", owner).astype(np.float64, copy=False)
+        try:
+            with np.errstate(over="raise"):
+                return r2_score(true, predicted, sample_weight=sample_weight)
+        except FloatingPointError:
+            raise ValueError(
+                f"{owner}: R² is beyond the range of float64: the predictions for X reach "
+                f"{np.abs(predicted).max():g} and y reaches {np.abs(true).max():g}, whose "
+                "squares, or whose differences' squares, are too large."
+            ) from None
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

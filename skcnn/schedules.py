@@ -12,7 +12,7 @@ from math import ceil, cos, inf, isnan, pi
 from types import MappingProxyType
 from typing import TypeAlias
 
-from skcnn._hyperparameters import Hyperparameters, check_int, check_real
+from skcnn._hyperparameters import Hyperparameters, check_int, check_part, check_real
 
 __all__ = [
     "Constant",
@@ -256,7 +256,7 @@ class WarmUp(Schedule):
             raise ValueError(
                 f"WarmUp: then must be an instance from skcnn.schedules, got {self.then!r}."
             )
-        self.then.check()
+        check_part("WarmUp", "then", self.then)
         check_real("WarmUp", "start", self.start, 0, 1, bounds="[]")
 
     @property

@@ -94,3 +94,41 @@ def test_a_plain_frozen_dataclass_is_a_value_as_well():
 
     assert Slow() == Slow(patience=3) != optimizers.SGD()
     assert repr(Slow(patience=2)).endswith("Slow(momentum=0.9, nesterov=True, patience=2)")
+
+
+@pytest.mark.parametrize(
+    ("number", "python"),
+    [(np.int8(3), 3), (np.uint64(3), 3), (np.float16(0.5), 0.5), (np.longdouble(0.5), 0.5)],
+)
+def test_numpys_numbers_become_pythons(number, python):
+    layer = layers.Conv2d(number, 3, initializer=initializers.Gaussian(number))
+    for found in (layer.filters, layer.initializer.sigma, optimizers.SGD(number).momentum):
+        assert type(found) is type(python)
+        assert found == python
+
+
+@pytest.mark.parametrize("value", [np.timedelta64(3, "s"), np.True_, np.array(3), "3"])
+def test_what_is_no_number_stays(value):
+    assert layers.Conv2d(value, 3).filters is value
+
+
+@pytest.mark.parametrize("kind", [layers.Conv2d, layers.ConvTranspose2d])
+def test_many_filters_of_few_bits(kind):
+    """100 filters of 3 x 3 are more weights than an int8 counts."""
+    few, many = ([kind(bits(100), 3, groups=bits(2))] for bits in (np.int8, int))
+    found, expected = Network(few, (4, 6, 6)), Network(many, (4, 6, 6))
+    assert found.n_parameters == expected.n_parameters > 128
+    assert found == expected
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.longdouble])
+def test_an_optimizer_computes_in_the_dtype_of_its_arrays(dtype):
+    optimizer = optimizers.Adam(dtype(0.5), dtype(0.75), dtype(0.125))
+    results = []
+    for adam in (optimizer, optimizers.Adam(0.5, 0.75, 0.125)):
+        parameters, gradients = np.ones(4, np.float32), np.linspace(-1, 2, 4, dtype=np.float32)
+        moments = adam.moments(parameters)
+        for step in (1, 2, 3):
+            adam.step(parameters, gradients, moments, 0.1, step)
+        results.append(parameters)
+    assert np.array_equal(*results)

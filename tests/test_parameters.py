@@ -15,9 +15,10 @@ from sklearn.preprocessing import MinMaxScaler
 from skcnn import ScratchCNNClassifier
 from skcnn._estimator import base
 from skcnn.initializers import Gaussian
-from skcnn.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
+from skcnn.layers import BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
 from skcnn.network import Network
 from skcnn.optimizers import SGD, Adam
+from skcnn.schedules import WarmUp
 from tests.shared import DIGITS, LABELS, assert_same_model, quick
 
 X, y = DIGITS[:200], LABELS[:200]
@@ -155,3 +156,27 @@ def test_calibration_accepts_float32_probabilities():
     )
     calibrated.fit(DIGITS[:600], LABELS[:600])
     assert calibrated.score(DIGITS[600:], LABELS[600:]) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        (
+            {"optimizer": SGD("a")},
+            r"optimizer = SGD\(momentum='a'\): SGD: momentum must be .*, got 'a'\.$",
+        ),
+        (
+            {"lr_schedule": WarmUp("a")},
+            r"lr_schedule = WarmUp\(epochs='a'\): WarmUp: epochs must be .*, got 'a'\.$",
+        ),
+        ({"activation": Flatten()}, r"with activation=Flatten\(\): layers\[2\] = MaxPool2d"),
+        ({"normalization": Flatten()}, r"with normalization=Flatten\(\): layers\[3\] = MaxPool2d"),
+        (
+            {"activation": Dropout("a"), "normalization": BatchNorm()},
+            r"with activation=Dropout\(rate='a'\) and normalization=BatchNorm\(\): layers\[2\]",
+        ),
+    ],
+)
+def test_errors_of_what_a_parameter_holds_name_the_parameter(parameters, message):
+    with pytest.raises(ValueError, match=f"^ScratchCNNClassifier: {message}"):
+        quick(**parameters).fit(X, y)

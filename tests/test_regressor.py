@@ -412,3 +412,30 @@ def test_scikit_learns_tools():
         assert ensemble.fit(X, targets).score(X, targets) > 0.7
     frozen = make_pipeline(FrozenEstimator(search.best_estimator_[-1]), Ridge())
     assert frozen.fit(X / 16, INK).score(X / 16, INK) > 0.7
+
+
+# Scores
+
+
+@pytest.mark.parametrize("targets", [INK, BOTH])
+def test_a_score_is_r2(targets):
+    reg = quick().fit(X, targets)
+    weights = np.arange(len(X))
+    assert reg.score(X, targets) == r2_score(targets, reg.predict(X))
+    found = reg.score(X, targets.tolist(), sample_weight=weights)
+    assert found == r2_score(targets, reg.predict(X), sample_weight=weights)
+
+
+def test_a_score_whose_squares_overflow_is_an_error():
+    reg = quick(scale_input=False, dtype="float64").fit(X, INK)
+    for images, targets in [(X * 1e200, INK), (X, INK * 1e160)]:
+        with pytest.raises(
+            ValueError, match=r"R² is beyond the range of float64: .* X .* y reaches"
+        ):
+            reg.score(images, targets)
+
+
+def test_a_score_of_quantities_in_float32_is_that_in_float64():
+    reg = quick().fit(X, INK)
+    targets = (INK[::-1] * 1e20).astype(np.float32)
+    assert reg.score(X, targets) == reg.score(X, targets.astype(np.float64)) < 0.1

@@ -268,7 +268,7 @@ def test_more_history_never_raises_the_rate(values, patience, factor, tol, lowes
         (WarmUp(start=1.5), "WarmUp: start"),
         (WarmUp(then="cosine"), "WarmUp: then must be an instance from skcnn.schedules"),
         (WarmUp(then=Cosine), "WarmUp: then must be an instance"),
-        (WarmUp(then=Cosine(final=-1)), "Cosine: final"),
+        (WarmUp(then=Cosine(final=-1)), r"WarmUp: then = Cosine\(final=-1\): Cosine: final"),
         (ReduceOnPlateau(factor=1), r"ReduceOnPlateau: factor must be a number in \(0, 1\), got 1"),
         (ReduceOnPlateau(patience=0), "ReduceOnPlateau: patience must be an int of at least 1"),
         (ReduceOnPlateau(patience=1.5), "ReduceOnPlateau: patience"),

@@ -285,14 +285,17 @@ def raising(estimator, X, y):
 
 
 BAD_SCORES = [
-    (raising, "scoring=.*raising.* failed on the validation part: KeyError: 'no such thing'"),
+    (
+        raising,
+        r"raising.* failed on the validation part \(X_val, y_val\): KeyError: 'no such thing'",
+    ),
     (lambda estimator, X, y: np.nan, "must return a finite number, but returned nan"),
     (lambda estimator, X, y: np.inf, "must return a finite number, but returned inf"),
     (lambda estimator, X, y: "good", "must return a finite number, but returned 'good'"),
     (lambda estimator, X, y: None, "must return a finite number, but returned None"),
     (lambda estimator, X, y: np.ones(3), "must return a finite number, but returned array"),
     (lambda estimator, X, y: {"a": 1.0}, "must return a finite number"),
-    (lambda estimator: 1.0, "failed on the validation part: TypeError"),
+    (lambda estimator: 1.0, r"failed on the validation part \(X_val, y_val\): TypeError"),
     ("accurate", "scoring must be None, 'loss', a name .*, got 'accurate'"),
     (3, "scoring must be None, 'loss', a name .*, got 3"),
     (["accuracy"], r"scoring must be None, .*, got \['accuracy'\]"),
@@ -313,6 +316,14 @@ def test_bad_scores(scoring, message):
         fit(warm)
     assert vars(warm).keys() == before.keys()
     assert all(vars(warm)[name] is before[name] for name in before)
+
+
+def test_bad_scores_name_what_they_are_of():
+    given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": np.ones(len(y_val))}
+    with pytest.raises(ValueError, match=r"part \(X_val, y_val, sample_weight_val\): KeyError"):
+        quick(scoring=raising).fit(X, y, **given)
+    with pytest.raises(ValueError, match="failed on the validation part: KeyError"):
+        quick(scoring=raising).fit(X, y)
 
 
 def test_a_bad_scoring_is_named_without_early_stopping_too():

@@ -140,7 +140,7 @@ class BaseScratchCNN(
         if size:
             data, held_out = split(data, size, state.seed, owner)
         model = self._model(network, data, settled, goes_on)
-        judged = None if held_out is None else self._judged(model, held_out, scorer)
+        judged = None if held_out is None else self._judged(model, held_out, scorer, given=not size)
 
         def train_and_commit(interrupts: Interrupts) -> tuple[str, int, Standstill | None]:
             trained, reason, learned_nothing = self._train(
@@ -258,14 +258,16 @@ class BaseScratchCNN(
             settled=settled,
         )
 
-    def _judged(self, model: Model, held_out: Data, scorer: Callable | str | None) -> Validation:
+    def _judged(
+        self, model: Model, held_out: Data, scorer: Callable | str | None, given: bool
+    ) -> Validation:
         """The validation part, and its score by `scoring`."""
         samples = held_out.samples(model, model.answers.loss)
         if scorer is None:
             return Validation(samples)
         if isinstance(scorer, str):
             return Validation(samples, lambda state: -state.history["validation_loss"][-1])
-        score = EpochScore(self.scoring, scorer, held_out)
+        score = EpochScore(self.scoring, scorer, held_out, given)
         model = replace(model, names=held_out.input.names)
 
         def score_state(state: TrainingState) -> float:

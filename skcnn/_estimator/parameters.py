@@ -10,7 +10,7 @@ from skcnn._estimator.arrays import as_numbers, shape_of
 from skcnn._estimator.auto import or_auto
 from skcnn._estimator.data import Answers
 from skcnn._estimator.resources import working_memory
-from skcnn._hyperparameters import check_bool, check_choice, check_int, check_real
+from skcnn._hyperparameters import check_bool, check_choice, check_int, check_part, check_real
 from skcnn.architectures import cnn, with_output
 from skcnn.layers import Dense, Layer
 from skcnn.layers._layer import Shape
@@ -102,6 +102,7 @@ def bind_settings(estimator: Any, settled: Mapping[str, Any], in_parts: bool = F
 
     given = settled.get("lr_schedule", estimator.lr_schedule)
     schedule = value("lr_schedule", bind_schedule)
+    check_part(owner, "lr_schedule", schedule)
     starts_anew = isinstance(given, str) or schedule.open
     norm = estimator.max_grad_norm
     return Settings(
@@ -141,7 +142,7 @@ def bind_optimizer(owner: str, optimizer: Any) -> Optimizer:
             f"{owner}: optimizer must be one of {list(OPTIMIZERS)} or an instance from "
             f"skcnn.optimizers, got {optimizer!r}."
         )
-    optimizer.check()
+    check_part(owner, "optimizer", optimizer)
     return optimizer
 
 
@@ -154,7 +155,6 @@ def bind_schedule(owner: str, name: str, schedule: Any) -> Schedule:
             f"{owner}: {name} must be one of {list(SCHEDULES)} or an instance from "
             f"skcnn.schedules, got {schedule!r}."
         )
-    schedule.check()
     return schedule
 
 
@@ -162,8 +162,13 @@ def bind_layers(
     estimator: Any, settled: Mapping[str, Any], shape: Shape, answers: Answers
 ) -> list[Layer]:
     """The layers with the output layer, which takes vectors."""
-    owner = type(estimator).__name__
+    owner, chosen = type(estimator).__name__, ""
     if estimator.layers is None:
+        chosen = " and ".join(
+            f"{name}={value!r}"
+            for name in ("activation", "normalization")
+            if isinstance(value := getattr(estimator, name), Layer)
+        )
         try:
             layers = cnn(**{name: settled.get(name, getattr(estimator, name)) for name in OF_CNN})
         except ValueError as error:
@@ -178,7 +183,11 @@ def bind_layers(
             f"{owner}: layers must be None or a list of instances from skcnn.layers, "
             f"got {estimator.layers!r}."
         )
-    *hidden, output = with_output(layers, Network(layers, shape).output_shape, answers.n_outputs)
+    try:
+        output_shape = Network(layers, shape).output_shape
+    except ValueError as error:
+        raise ValueError(f"{owner}: with {chosen}: {error}" if chosen else str(error)) from None
+    *hidden, output = with_output(layers, output_shape, answers.n_outputs)
     return [*hidden, replace(cast(Dense, output), initializer=answers.initializer)]
 
 

@@ -51,10 +51,16 @@ class EpochScore:
         has it.
     data : Data
         The validation part.
+    given : bool
+        Whether it was passed, rather than split off.
     """
 
-    def __init__(self, scoring: Any, scorer: Callable, data: Data) -> None:
+    def __init__(self, scoring: Any, scorer: Callable, data: Data, given: bool) -> None:
         self.scoring, self.scorer = scoring, scorer
+        arguments = ["X_val", "y_val"] if given else []
+        if given and data.weights.given is not None:
+            arguments.append("sample_weight_val")
+        self.where = "the validation part" + (f" ({', '.join(arguments)})" if arguments else "")
         self.X, self.y = data.input.given(), data.y
         self.weights = {}
         if data.weights.matter and _takes_weights(scorer):
@@ -74,15 +80,14 @@ class EpochScore:
                 score = self.scorer(estimator, self.X, self.y, **self.weights)
         except Exception as error:
             raise ValueError(
-                f"{what} failed on the validation part: {type(error).__name__}: {error}"
+                f"{what} failed on {self.where}: {type(error).__name__}: {error}"
             ) from error
         if hasattr(score, "item"):
             with suppress(ValueError):  # an array of several numbers
                 score = score.item()
         if not isinstance(score, numbers.Real) or not np.isfinite(float(score)):
             raise ValueError(
-                f"{what} must return a finite number, but returned {score!r} on the validation "
-                "part."
+                f"{what} must return a finite number, but returned {score!r} on {self.where}."
             )
         return float(score)
 

@@ -293,8 +293,6 @@ def try_parameter(case):
     X, classes, quantities, _ = data(case["form"])
     y = classes if case["estimator"] == "classifier" else quantities
     names = list(junk)
-    if any("layer" in value or "residual" in value for _, value in case["junk"]):
-        names.append("layers[")  # where the layer with the junk stands in the network
     if case["fitted"] and model.warm_start is True:  # another network than before
         names += ["same network", "loss='poisson'"]
     call(model, names, lambda: model.fit(X, y))
@@ -373,8 +371,9 @@ def try_method(case):
         method = network.vjp
     ((name, value),) = case["junk"]
     values = arguments[name] if arguments[name] is not None else np.ones(3)
+    junk = made(value, values)
     with refusing([name]):
-        method(**arguments | {name: made(value, values)})
+        method(**arguments | {name: junk})
     return None
 
 
