@@ -305,6 +305,7 @@ class LosesHands(Threads):
         return super().__call__(run, job, number)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("n_hands", [1, 3])
 @pytest.mark.parametrize("when", [1, 2, 5])

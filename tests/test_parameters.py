@@ -140,6 +140,7 @@ def test_state_for_resumption_is_kept_only_when_asked_for():
 # Company
 
 
+@pytest.mark.slow
 def test_behind_a_scaler_in_a_pipeline_in_a_search():
     train, test, labels, truth = train_test_split(DIGITS, LABELS, random_state=0)
     pipeline = make_pipeline(

@@ -382,6 +382,7 @@ def test_ctrl_c_keeps_the_last_epoch_and_is_not_heard_by_workers():
     leaves_nothing(process.pid, workers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("daemon", [True, False])
 def test_the_interpreter_may_end_during_training(daemon):
     epochs = 10**6 if daemon else 300

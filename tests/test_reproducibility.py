@@ -66,6 +66,7 @@ def test_any_jobs_around(reference, n_jobs, backend):
     assert np.array_equal(search.best_estimator_.weights_, alone.best_estimator_.weights_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blas_threads", ["1", "2"])
 def test_a_fresh_process_fits_and_predicts_the_same(reference, tmp_path, blas_threads):
     clf = clone(reference)

@@ -246,6 +246,7 @@ def test_noise_is_that_of_random_state_whatever_the_memory():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_little_memory_changes_nothing_but_rounding(method):
     X, y = data((1, 40, 40), n=40)
