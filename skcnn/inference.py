@@ -1,7 +1,6 @@
 """The forward pass over any number of rows."""
 
 from collections.abc import Iterable
-from contextvars import copy_context
 
 import numpy as np
 
@@ -115,7 +114,7 @@ def _run(
             arrays.forward(params, False, None, stop)
         Z[..., rows] = arrays.x[stop][..., :n]
 
-    copy_context().run(workers.run, len(parts), task)  # NumPy's settings of errors stay inside
+    workers.run(len(parts), task)
     _keep_spares(network, workspaces.values())
     if np.isfinite(Z).all():
         return Z

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextvars import copy_context
 from math import inf
 from typing import NamedTuple
 
@@ -119,8 +118,7 @@ def _epochs(
         start = time.perf_counter()
         progress.begin(good)
         try:
-            # NumPy's settings of errors stay inside
-            loss, accuracy, lr = copy_context().run(passes.epoch, state)
+            loss, accuracy, lr = passes.epoch(state)
             if _diverged(loss, state):
                 return good, "diverged"
             state.epoch += 1
