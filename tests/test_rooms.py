@@ -67,7 +67,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
 KNOW_SCIKIT_LEARN = {"_estimator", "classifier", "regressor"}
 LEAVES = {  # what a leaf may import besides
     "datasets": {"joblib", "sklearn", "PIL"},
-    "inspection": {"matplotlib"},
+    "inspection": {"matplotlib", "sklearn"},
     "onnx": {"onnx", "skl2onnx", "sklearn"},
 }
 

@@ -42,7 +42,7 @@ from skcnn.state import TrainingState, new_state
 from skcnn.training import Progress, Validation, train
 from skcnn.workers import Workers
 
-__all__ = ["BaseScratchCNN", "check_is_fitted", "has_partial_fit"]
+__all__ = ["BaseScratchCNN", "has_partial_fit"]
 
 PICKLE_FORMAT = 1
 LONG_AVERAGED = 2**31

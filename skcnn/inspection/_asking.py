@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
-from skcnn._estimator.base import BaseScratchCNN, check_is_fitted
+from skcnn._estimator.base import BaseScratchCNN
 from skcnn.batches import Images
 from skcnn.network import Network, micro_batches
 from skcnn.workers import Workers
