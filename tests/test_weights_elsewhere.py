@@ -135,7 +135,7 @@ def as_keras(clf):
     for layer, shape, params in zip(
         clf.network_.layers, clf.network_.shapes, clf.get_weights(), strict=False
     ):
-        for name, array in params.items():
+        for array in params.values():
             if array.ndim == 4:
                 filters, channels, KH, KW = array.shape
                 there = np.empty((KH, KW, channels, filters))
