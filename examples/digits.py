@@ -97,14 +97,14 @@ if not identical:
 # Where it is still wrong
 # -----------------------
 #
-# The held-out digits with the largest loss; wrong answers have an orange title.
-# Everything above needs no matplotlib; this picture does.
+# The held-out digits with the largest loss; wrong answers have an orange title, the
+# others were right, but not by much. Everything above needs no matplotlib; this
+# picture does.
 
 if find_spec("matplotlib"):
     import matplotlib.pyplot as plt
 
     from skcnn.inspection import MistakesDisplay
 
-    best = search.best_estimator_
-    MistakesDisplay.from_estimator(best["cnn"], best["scale"].transform(X_test), y_test)
+    MistakesDisplay.from_predictions(y_test, search.predict_proba(X_test), X_test)
     plt.show()
