@@ -163,7 +163,7 @@ y = np.arange(SHAPE[0]) % 2
 
 def train(X):
     clf = ScratchCNNClassifier([AvgPool2d(1, stride=32)], lr=0.02, random_state=0)
-    for part in X.blocks:
+    for part in X.blocks.ravel():
         clf.partial_fit(part, y, classes=[0, 1])
     return clf
 
