@@ -9,6 +9,7 @@ _, SECTIONS = sections(PAGE)
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # the tools warn of what they import
 @pytest.mark.parametrize("heading", SECTIONS)
 def test_section(heading, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # whatever a tool writes
