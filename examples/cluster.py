@@ -71,7 +71,7 @@ def in_parts(client, *arrays):
 def learn_in_parts(client, digits, answers, folder):
     """Write many large pictures of digits into files, and train on them."""
     rng = np.random.default_rng(0)
-    n_files, rows = 20, 500
+    n_files, rows = 10, 500
     for k in range(n_files):
         chosen = rng.integers(len(digits), size=rows)
         pictures = np.kron(digits[chosen].reshape(-1, 8, 8), np.ones((1, 8, 8)))  # of 64 x 64
@@ -104,7 +104,7 @@ def learn_in_parts(client, digits, answers, folder):
 if __name__ == "__main__":
     X, y = load_digits(return_X_y=True)
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         search_there_and_here(X, y)

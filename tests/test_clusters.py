@@ -19,7 +19,10 @@ from skcnn.layers import Conv2d, Flatten, ReLU
 from tests.pages import run_section, sections
 from tests.shared import X, assert_same_model, quick, small, y
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),  # a cluster warns of its own sockets and processes
+]
 
 PAGE = "clusters.md"
 RATES = {"scratchcnnclassifier__lr": [1e-3, 5e-3]}
@@ -31,7 +34,7 @@ def client():
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=2, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -100,12 +103,12 @@ def test_a_worker_that_is_killed_changes_no_score(client, tmp_path, make):
     serial = search(tmp_path / "serial", 1).fit(X, y)
     n_passes = os.path.getsize(tmp_path / "serial" / "passes")
 
+    client.wait_for_workers(2)
     before = set(client.run(os.getpid).values())
     (tmp_path / "dask").mkdir()
-    with joblib.parallel_config("dask", scatter=[X, y]):
-        found = search(
-            tmp_path / "dask", n_passes // 4
-        )  # the last fit, of all rows, is the parent's.fit(X, y)
+    with joblib.parallel_config("dask"):  # what is scattered would die with the worker
+        # early, since the last fit, of all rows, is the parent's
+        found = search(tmp_path / "dask", n_passes // 4).fit(X, y)
     assert int((tmp_path / "dask" / "killed").read_text()) in before
     assert_same_search(found, serial)
 
