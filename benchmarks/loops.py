@@ -5,6 +5,7 @@ gradients, which is checked first. The loops take one image, the others a batch;
 times for one image, on one thread in float32, relative to skcnn's.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import Result, take_turns
 from skcnn.layers import Conv2d
+from skcnn.layers._layer import Shape
 from skcnn.network import Network
 
 CASES = {
@@ -27,8 +29,8 @@ N_IMAGES = 64
 
 def loops_forward(X, W, b):
     """``Y[n, f, p, q] = Σ W[f, c, i, j] X[n, c, p + i, q + j] + b[f]``: seven loops."""
-    (N, C, H, W_), (F, _, KH, KW) = X.shape, W.shape
-    Y = np.zeros((N, F, H - KH + 1, W_ - KW + 1), X.dtype)
+    (N, C, height, width), (F, _, KH, KW) = X.shape, W.shape
+    Y = np.zeros((N, F, height - KH + 1, width - KW + 1), X.dtype)
     for n in range(N):
         for f in range(F):
             for p in range(Y.shape[2]):
@@ -102,7 +104,7 @@ def by_skcnn(network, vector, X, dY):
     return Y, dX, *network.unpack(gradient)[0].values()
 
 
-def contenders(shape, layer):
+def contenders(shape: Shape, layer: Conv2d) -> dict[str, Callable[[], object]]:
     """All three, once they have been seen to agree."""
     rng = np.random.default_rng(0)
     network = Network([layer], shape)
@@ -122,7 +124,7 @@ def contenders(shape, layer):
     }
 
 
-def main():
+def main() -> None:
     """Measure and print."""
     with threadpool_limits(1):
         for name, (shape, layer) in CASES.items():
