@@ -2,4 +2,5 @@
 
 from importlib.util import find_spec
 
-collect_ignore_glob = [] if find_spec("onnxruntime") else ["docs/onnx.md", "skcnn/onnx/*.py"]
+collect_ignore_glob = ["docs/gallery/*", "docs/api/*"]  # made by a build of the documentation
+collect_ignore_glob += [] if find_spec("onnxruntime") else ["docs/onnx.md", "skcnn/onnx/*.py"]
