@@ -584,6 +584,30 @@ class BaseScratchCNN(
         check_is_fitted(self)
         return Summary.of(self.network_)
 
+    # What notebooks show: scikit-learn's form, and the fitted network below it
+
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        form = super()._repr_html_  # an AttributeError where scikit-learn is told to show text
+        return lambda: form() + self._network_html()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:
+            bundle["text/html"] += self._network_html()
+        return bundle
+
+    def _network_html(self) -> str:
+        """The network's table, folded in; nothing before a fit."""
+        if not hasattr(self, "network_"):
+            return ""
+        table = self.summary()
+        title = (
+            f"Network: {len(self.layers_)} layers, {table.parameters:,} parameters, "
+            f"{table.multiply_adds:,} multiply-adds an image"
+        )
+        return f"<details><summary>{title}</summary>{table._repr_html_()}</details>"
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
