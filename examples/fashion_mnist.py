@@ -1,12 +1,13 @@
-"""Fashion-MNIST, the whole of it: 60,000 images to learn from, 10,000 to be judged by.
+"""Fashion-MNIST, the whole of it
+==============================
 
-The images come as the four files that the data set is distributed in, such as
-Debian's package ``dataset-fashion-mnist`` installs them. Published: a
-multi-layer perceptron 0.871, a support vector machine 0.897, two convolutions
-with pooling and batch normalisation 0.934 (the benchmark table of the data
-set). The network here adds to the untouched one what an expert would: mirrored
-images, dropout, twice the arithmetic, and less weight decay, since there are
-many rows.
+60,000 images to learn from, 10,000 to be judged by, in the four files that the
+data set is distributed in, such as Debian's package ``dataset-fashion-mnist``
+installs them. Published: a multi-layer perceptron 0.871, a support vector
+machine 0.897, two convolutions with pooling and batch normalisation 0.934 (the
+benchmark table of the data set). The network here adds to the untouched one
+what an expert would: mirrored images, dropout, twice the arithmetic, and less
+weight decay, since there are many rows.
 
 Run ``python examples/fashion_mnist.py [--data DIR]`` (needs the extra ``[plot]``);
 with ``--untouched`` it is ``ScratchCNNClassifier()`` that learns.
@@ -32,11 +33,17 @@ NAMES = np.array(
     ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
 )
 
+# %%
+# The network: blocks as in the untouched one, wider, with mirrored images before
+# them and dropout behind the hidden layer.
 
 LAYERS = [
     RandomFlip(),
     *cnn((32, 64, 128), hidden_layer_sizes=256, dropout=0.3, normalization="batch"),
 ]
+
+# %%
+# A picture of the training.
 
 
 def plot(history: dict[str, list[float]], path: Path) -> None:
@@ -46,6 +53,10 @@ def plot(history: dict[str, list[float]], path: Path) -> None:
         axis.plot(np.arange(1, len(history[name]) + 1), history[name])
         axis.set(title=name, xlabel="epoch")
     figure.savefig(path, dpi=120)
+
+
+# %%
+# Training takes minutes; a line is printed for each epoch.
 
 
 def main() -> None:

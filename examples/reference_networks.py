@@ -1,4 +1,5 @@
-"""Five student networks on real MNIST digits, beside what their authors reported.
+"""Five student networks on MNIST
+==============================
 
 Courses on convolutional networks end with a network written by hand. Five of
 them gave their hyperparameters and (three of them) the accuracy that came out.
@@ -39,6 +40,9 @@ from skcnn.layers import (
 )
 from skcnn.optimizers import SGD
 
+# %%
+# What the authors spent.
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -58,6 +62,9 @@ def started_with(layers: list[Layer], initializer: Initializer) -> list[Layer]:
     ]
 
 
+# %%
+# Their networks, and what they reported.
+
 ONE_CONVOLUTION = [Conv2d(6, 5, padding=2), ReLU(), MaxPool2d(2), Flatten(), Dense(100), ReLU()]
 LINEAR_LENET = [
     AvgPool2d(2) if isinstance(layer, MaxPool2d) else layer
@@ -74,6 +81,10 @@ REPORTED = [  # name, layers, initial weights, budget, reported accuracy
     ("5  LeNet-5 on 32 x 32", lenet5(), FanInUniform(), Budget(4000, 100, 128), 0.928),
 ]
 
+# %%
+# The best network of the catalogue: two blocks, and images that are turned,
+# scaled and moved in training.
+
 
 def block(filters: int) -> list[Layer]:
     """Two convolutions and a pooling, with batch normalisation of what is left."""
@@ -85,6 +96,9 @@ AUGMENTED = [
     RandomRotation(10), RandomScale(0.1), RandomCrop(2),
     *block(32), *block(48), Flatten(), Dropout(0.4), Dense(128), ReLU(), Dropout(0.3),
 ]  # fmt: skip
+
+# %%
+# All of them on the same held-out fifth.
 
 
 def main() -> None:

@@ -1,8 +1,5 @@
 """The untouched default on real images and on signals."""
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -43,8 +40,3 @@ def test_signals():
     clf = ScratchCNNClassifier(random_state=0).fit(X_train, y_train)
     assert clf.image_shape_ == (1, 1, 120)
     assert clf.score(X_test, y_test) >= 0.9
-
-
-def test_digits_example(capsys):
-    runpy.run_path(str(Path(__file__).parents[1] / "examples" / "digits.py"))
-    assert "bit-identical: True" in capsys.readouterr().out

@@ -122,6 +122,16 @@ def test_another_score_has_a_panel_and_a_regressor_no_accuracy():
     assert mark.get_ydata().tolist() == [reg.best_loss_]
 
 
+def test_the_validation_loss_is_drawn_once():
+    clf = quick(early_stopping=True, scoring="loss", max_iter=6).fit(X, y)
+    display = LossCurveDisplay.from_estimator(clf)
+    assert [ax.get_ylabel() for ax in display.axes_] == ["loss", "accuracy", "learning rate"]
+    best = 1 + int(np.argmax(clf.validation_scores_))
+    (mark,) = display.best_
+    assert mark.axes is display.axes_[0]
+    assert (*mark.get_xdata(), *mark.get_ydata()) == (best, -max(clf.validation_scores_))
+
+
 def test_several_estimators_in_one_plot():
     one, two = quick().fit(X, y), quick(lr=1e-3, early_stopping=True).fit(X, y)
     display = LossCurveDisplay.from_estimator([one, two], name=["fast", "slow"])

