@@ -7,10 +7,12 @@ faster. All compute in float32 on the same number of threads.
 
 import argparse
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
 
 from benchmarks import fits, floor, footprint, predicts, search
@@ -135,6 +137,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="rounds that are measured")
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"), help="folder")
     options = parser.parse_args()
+    # the labels are random, so that there is nothing to be learned
+    warnings.simplefilter("ignore", ConvergenceWarning)
     rounds = 3 if options.quick else options.rounds
     about = machine()
     print(json.dumps(about), "\n")

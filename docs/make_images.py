@@ -128,6 +128,19 @@ def mistakes():
     return MistakesDisplay.from_estimator(smaller(), X_test, y_test).figure_
 
 
+def explained():
+    """The worst mistakes, and what speaks for the wrong answers."""
+    _, X_test, _, y_test = digits()
+    rows = MistakesDisplay.from_estimator(smaller(), X_test, y_test, n_mistakes=6).rows
+    plt.close("all")
+    answers = smaller().predict(X_test[rows])
+    display = SaliencyDisplay.from_estimator(
+        smaller(), X_test[rows], target=answers, method="integrated_gradients",
+        names=[f"{a}, read as {b}" for a, b in zip(y_test[rows], answers, strict=True)],
+    )  # fmt: skip
+    return display.figure_
+
+
 def network():
     return NetworkDisplay.from_estimator(reader()).figure_
 
@@ -146,6 +159,7 @@ PICTURES = [
     photograph,
     signal,
     mistakes,
+    explained,
     network,
     residual,
 ]

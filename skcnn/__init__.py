@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ScratchCNNClassifier", "ScratchCNNRegressor", "summary", "__version__"]
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "ScratchCNNClassifier": "skcnn.classifier",

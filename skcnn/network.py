@@ -212,7 +212,7 @@ class Network:
 
         Parameters
         ----------
-        X : ndarray of shape (n, *input_shape)
+        X : ndarray of shape ``(n, *input_shape)``
         vector : ndarray of shape (vector_size,)
         training : bool, default=False
             Whether layers draw random numbers, and BatchNorm uses the moments
@@ -224,7 +224,7 @@ class Network:
 
         Returns
         -------
-        Y : ndarray of shape (n, *output_shape)
+        Y : ndarray of shape ``(n, *output_shape)``
         """
         X = self._checked("X", X, self.input_shape)
         rng = self._checked_rng(training, rng)
@@ -255,9 +255,9 @@ class Network:
 
         Parameters
         ----------
-        X : ndarray of shape (n, *input_shape)
+        X : ndarray of shape ``(n, *input_shape)``
         vector : ndarray of shape (vector_size,)
-        dY : ndarray of shape (n, *output_shape)
+        dY : ndarray of shape ``(n, *output_shape)``
             Gradient of a loss with respect to the output.
         training : bool, default=True
             Whether layers draw random numbers, and BatchNorm uses the moments
@@ -270,9 +270,9 @@ class Network:
 
         Returns
         -------
-        Y : ndarray of shape (n, *output_shape)
+        Y : ndarray of shape ``(n, *output_shape)``
             Output of the network.
-        dX : ndarray of shape (n, *input_shape)
+        dX : ndarray of shape ``(n, *input_shape)``
             Gradient with respect to the input.
         gradient : ndarray of shape (vector_size,)
             Gradient with respect to the parameters, summed over the samples; in

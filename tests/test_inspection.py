@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from sklearn import config_context
+from sklearn.base import clone
 from sklearn.datasets import make_moons
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.inspection import (
@@ -103,3 +105,24 @@ def test_html_shows_the_parameters(fitted):
     assert str(Path(skcnn.__file__).parent) not in html
     if since(1, 9):
         assert "Number of samples in a mini-batch." in html
+
+
+@pytest.mark.parametrize("display", ["diagram", "text"])
+def test_notebooks_show_the_fitted_network(fitted, display):
+    with config_context(display=display):
+        bundle = fitted._repr_mimebundle_()
+        shown = [bundle.get("text/html", "")]
+        if hasattr(fitted, "_repr_html_"):
+            shown.append(fitted._repr_html_())
+        before = clone(fitted)._repr_mimebundle_().get("text/html", "")
+    assert bundle["text/plain"] == repr(fitted)
+    assert "multiply-adds" not in before
+    if display == "text":
+        assert shown == [""]
+        return
+    assert len(shown) == 2
+    for html in shown:
+        assert html.startswith("<style>")  # what scikit-learn shows comes first
+        assert html.count(f"<details><summary>Network: {len(fitted.layers_)} layers, ") == 1
+        assert f"{fitted.network_.n_parameters:,} parameters" in html
+        assert str(Path(skcnn.__file__).parents[1]) not in html

@@ -181,7 +181,7 @@ def test_set_weights():
     before = clf.weights_
     arrays = clf.network_.unpack(before.copy())
     for bad, message in (
-        (5, "arrays must be a list of 6 dicts, one a layer, got 5"),
+        (5, "arrays must be a list of 6 dicts, one a layer, or a mapping .*, got 5"),
         ([dict] * 6, r"arrays\[0\] must be a dict, got <class 'dict'>"),
         ([{"weight": "a"}, *arrays[1:]], r"arrays\[0\]\['weight'\] must be an array-like"),
         ([{"weight": [[1], [1, 2]]}, *arrays[1:]], r"\['weight'\] must have entries of the same"),

@@ -1,7 +1,7 @@
 """What both estimators are: a network that is trained, kept and asked."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.auto import settle
 from skcnn._estimator.data import Answers, Data, Model, held_out_size, split
+from skcnn._estimator.exchange import packed, state_dict
 from skcnn._estimator.images import read_fitted
 from skcnn._estimator.learning import Standstill, Start, standstill
 from skcnn._estimator.nested import NestedParameters
@@ -23,7 +24,6 @@ from skcnn._estimator.parameters import (
     bind_layers,
     bind_settings,
     check_switches,
-    packed,
 )
 from skcnn._estimator.progress import CallbackSupportMixin, FitProgress, Lines, with_callbacks
 from skcnn._estimator.reading import read_data, read_part, read_validation
@@ -427,15 +427,82 @@ class BaseScratchCNN(
         (size,) = self.network_.shapes[-2]
         return size
 
-    def set_weights(self, arrays: list[dict[str, np.ndarray]]) -> Self:
-        """Replace the weights, for instance by those of another framework.
+    # The weights as arrays
+
+    @in_own_context
+    def initialize(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> Self:
+        """Do what `fit` does before its first step, and no more.
+
+        What is "auto" is settled, the scaling of `X` and the meaning of `y` are
+        learned, and the weights are those that `fit` would begin with, drawn
+        from `random_state`. The estimator then predicts, takes `set_weights`,
+        and tells its `summary`. A later `fit` begins anew, as always, unless
+        ``warm_start=True``: then it begins with the weights that are there.
 
         Parameters
         ----------
-        arrays : list of dict
-            As ``network_.unpack(weights_)`` gives them: for every layer its
-            arrays by name, convolutions (filters, channels, height, width) and
-            dense layers (units, inputs).
+        X, y, sample_weight
+            As `fit` takes them.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit` does; nothing has changed then.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from skcnn import ScratchCNNClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> clf = ScratchCNNClassifier(random_state=0).initialize(X, y)
+        >>> clf.n_iter_, clf.predict_proba(X).shape
+        (0, (1797, 10))
+        """
+        owner = type(self).__name__
+        check_switches(self)
+        bind_scoring(self)
+        data = read_data(self, X, y, sample_weight)
+        size = held_out_size(data, self.validation_fraction, owner) if self.early_stopping else 0
+        settled = self._settle(data, len(data) - size, None, to_its_end=not self.warm_start)
+        settings = bind_settings(self, settled)
+        network, state = self._start(data, settled, settings, None)
+        if size:
+            data, _ = split(data, size, state.seed, owner)
+        model = self._model(network, data, settled, None)
+        self._commit(model, state, keep_state=self.warm_start)
+        return self
+
+    def get_weights(self) -> list[dict[str, np.ndarray]]:
+        """Copies of all arrays: what `set_weights` takes.
+
+        Returns
+        -------
+        list of dict
+            For every layer of ``layers_`` its arrays by name ("weight", "bias",
+            "running_mean", "running_variance"); ``{}`` where it has none.
+        """
+        check_is_fitted(self)
+        return self.network_.unpack(self.weights_.copy())
+
+    def set_weights(self, arrays: list[dict[str, np.ndarray]] | Mapping[str, Any]) -> Self:
+        """Replace the weights, for instance by those of another framework.
+
+        An estimator that was never fitted is made ready by `initialize`.
+
+        Parameters
+        ----------
+        arrays : list of dict, or mapping from str to array-like
+            As `get_weights` gives them: for every layer its arrays by name,
+            convolutions (filters, channels, height, width) and dense layers
+            (units, inputs). Or all of them in one mapping, in the order of the
+            layers, such as PyTorch's ``state_dict()``; names then matter only
+            where they end in "weight", "bias", "running_mean" or
+            "running_var", and those that end in "num_batches_tracked" are left
+            aside. (`skcnn.persistence.from_keras` makes such a list of Keras'.)
 
         Returns
         -------
@@ -445,11 +512,35 @@ class BaseScratchCNN(
         ------
         ValueError
             If names or shapes differ from these, or a number is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skcnn import ScratchCNNRegressor
+        >>> reg = ScratchCNNRegressor(layers=[], scale_input=False)
+        >>> reg = reg.initialize(np.zeros((2, 4)), [-1.0, 1.0])
+        >>> weights = {"0.weight": [[1.0, 0.0, 0.0, 2.0]], "0.bias": [0.5]}
+        >>> reg.set_weights(weights).predict([[1.0, 9.0, 9.0, 3.0]])
+        array([7.5])
         """
         check_is_fitted(self)
         self.weights_ = packed(self.network_, arrays)
         self.__dict__.pop("_training_state", None)
         return self
+
+    def to_state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all arrays under the names that PyTorch has for them.
+
+        Returns
+        -------
+        dict from str to ndarray
+            What ``torch.nn.Sequential`` of the same layers takes in
+            ``load_state_dict`` after ``torch.from_numpy``: "0.weight", "0.bias",
+            "1.running_var", and so on, counted by the layers in ``layers_``,
+            also those without arrays.
+        """
+        check_is_fitted(self)
+        return state_dict(self.network_, self.weights_)
 
     def drop_training_state(self) -> Self:
         """Forget what only a training that goes on needs: a model to predict with remains.
@@ -492,6 +583,30 @@ class BaseScratchCNN(
         """
         check_is_fitted(self)
         return Summary.of(self.network_)
+
+    # What notebooks show: scikit-learn's form, and the fitted network below it
+
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        form = super()._repr_html_  # an AttributeError where scikit-learn is told to show text
+        return lambda: form() + self._network_html()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:
+            bundle["text/html"] += self._network_html()
+        return bundle
+
+    def _network_html(self) -> str:
+        """The network's table, folded in; nothing before a fit."""
+        if not hasattr(self, "network_"):
+            return ""
+        table = self.summary()
+        title = (
+            f"Network: {len(self.layers_)} layers, {table.parameters:,} parameters, "
+            f"{table.multiply_adds:,} multiply-adds an image"
+        )
+        return f"<details><summary>{title}</summary>{table._repr_html_()}</details>"
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

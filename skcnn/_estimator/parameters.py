@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import numpy as np
 
-from skcnn._estimator.arrays import as_numbers, shape_of
 from skcnn._estimator.auto import or_auto
 from skcnn._estimator.data import Answers
 from skcnn._estimator.resources import working_memory
@@ -35,7 +34,6 @@ __all__ = [
     "bind_layers",
     "bind_settings",
     "check_switches",
-    "packed",
 ]
 
 OPTIMIZERS: dict[str, Optimizer] = {
@@ -206,35 +204,3 @@ def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:
             f"{owner}: dtype must be None, float32 or float64, got {estimator.dtype!r}."
         )
     return dtype
-
-
-def packed(network: Network, arrays: Any) -> np.ndarray:
-    """The flat vector of arrays that have the names and shapes of ``network.unpack``."""
-    vector = np.empty(network.vector_size, network.dtype)
-    mine = network.unpack(vector)
-    if not isinstance(arrays, (list, tuple)) or len(arrays) != len(mine):
-        told = f"a list of {len(arrays)}" if isinstance(arrays, (list, tuple)) else repr(arrays)
-        raise ValueError(
-            f"set_weights: arrays must be a list of {len(mine)} dicts, one a layer, got {told}."
-        )
-    for i, (params, given) in enumerate(zip(mine, arrays, strict=True)):
-        if not isinstance(given, dict):
-            raise ValueError(f"set_weights: arrays[{i}] must be a dict, got {given!r}.")
-        shapes = {
-            name: shape_of(array, f"arrays[{i}][{name!r}]", "set_weights")
-            for name, array in given.items()
-        }
-        expected = {name: array.shape for name, array in params.items()}
-        if shapes != expected:
-            raise ValueError(
-                f"set_weights: arrays[{i}] must have the shapes {expected}, got {shapes}."
-            )
-        for name, array in given.items():
-            numbers = as_numbers(array, f"arrays[{i}][{name!r}]", "set_weights")
-            with np.errstate(over="ignore"):
-                params[name][...] = numbers
-    if not np.isfinite(vector).all():
-        raise ValueError(
-            f"set_weights: arrays must hold numbers that are finite in {network.dtype}."
-        )
-    return vector

@@ -1,0 +1,115 @@
+"""The weights as arrays with names: those of a fitted estimator, and others in their place."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from skcnn._estimator.arrays import as_numbers, shape_of
+from skcnn.network import Network
+
+__all__ = ["packed", "state_dict"]
+
+ELSEWHERE = {"running_variance": "running_var"}
+"""Names of ours that PyTorch has others for."""
+
+COUNTER = "num_batches_tracked"
+"""What PyTorch's normalisation counts, and what no prediction needs."""
+
+KINDS = {"weight", "bias", "running_mean", "running_var"}
+"""Last parts of names that tell what an array is, so that they have to agree."""
+
+
+def packed(network: Network, arrays: Any) -> np.ndarray:
+    """The flat vector of `arrays`, one dict a layer or one mapping of all.
+
+    Raises
+    ------
+    ValueError
+        If names or shapes are not those of the network, or a number is not finite.
+    """
+    vector = np.empty(network.vector_size, network.dtype)
+    mine = network.unpack(vector)
+    if isinstance(arrays, Mapping):
+        pairs = _matched_in_order(mine, arrays)
+    else:
+        pairs = _matched_by_layer(mine, arrays)
+    for array, given, what in pairs:
+        numbers = as_numbers(given, what, "set_weights")
+        with np.errstate(over="ignore"):
+            array[...] = numbers
+    if not np.isfinite(vector).all():
+        raise ValueError(
+            f"set_weights: arrays must hold numbers that are finite in {network.dtype}."
+        )
+    return vector
+
+
+Pairs = list[tuple[np.ndarray, Any, str]]
+"""An array of ours, what is to be written into it, and what errors call that."""
+
+
+def _matched_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
+    """For a list of one dict a layer, by their names."""
+    if not isinstance(arrays, (list, tuple)) or len(arrays) != len(mine):
+        told = f"a list of {len(arrays)}" if isinstance(arrays, (list, tuple)) else repr(arrays)
+        raise ValueError(
+            f"set_weights: arrays must be a list of {len(mine)} dicts, one a layer, or a mapping "
+            f"from names to arrays in the network's order, got {told}."
+        )
+    pairs = []
+    for i, (params, given) in enumerate(zip(mine, arrays, strict=True)):
+        if not isinstance(given, dict):
+            raise ValueError(f"set_weights: arrays[{i}] must be a dict, got {given!r}.")
+        shapes = {
+            name: shape_of(array, f"arrays[{i}][{name!r}]", "set_weights")
+            for name, array in given.items()
+        }
+        expected = {name: array.shape for name, array in params.items()}
+        if shapes != expected:
+            raise ValueError(
+                f"set_weights: arrays[{i}] must have the shapes {expected}, got {shapes}."
+            )
+        pairs += [(params[name], array, f"arrays[{i}][{name!r}]") for name, array in given.items()]
+    return pairs
+
+
+def _matched_in_order(mine: list[dict[str, np.ndarray]], arrays: Mapping) -> Pairs:
+    """For a mapping of all arrays, one after the other; names are compared where they tell."""
+    ours = _named(mine)
+    given = {name: array for name, array in arrays.items() if _kind(name) != COUNTER}
+    if len(given) != len(ours):
+        raise ValueError(
+            f"set_weights: arrays must be a mapping of {len(ours)} arrays, in the order "
+            f"{list(ours)}, got {len(given)}: {list(given)}."
+        )
+    pairs = []
+    for (name, array), (theirs, other) in zip(ours.items(), given.items(), strict=True):
+        what = f"arrays[{theirs!r}]"
+        shape = shape_of(other, what, "set_weights")
+        if shape != array.shape or (_kind(theirs) in KINDS and _kind(theirs) != _kind(name)):
+            raise ValueError(
+                f"set_weights: {what} takes the place of {name!r}, which has the shape "
+                f"{array.shape}, got {shape}."
+            )
+        pairs.append((array, other, what))
+    return pairs
+
+
+def _kind(name: Any) -> str:
+    return str(name).rpartition(".")[-1]
+
+
+def _named(layers: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """All arrays under the names that they have in a ``torch.nn.Sequential`` of the layers."""
+    named = {}
+    for i, params in enumerate(layers):
+        for name, array in params.items():
+            branch, dot, kind = name.rpartition(".")
+            named[f"{i}.{branch}{dot}{ELSEWHERE.get(kind, kind)}"] = array
+    return named
+
+
+def state_dict(network: Network, vector: np.ndarray) -> dict[str, np.ndarray]:
+    """Copies of all arrays under PyTorch's names."""
+    return {name: array.copy() for name, array in _named(network.unpack(vector)).items()}

@@ -1,0 +1,169 @@
+"""To other places without pickle: types that skops may trust, and Keras' weights."""
+
+from collections.abc import Iterator, Sequence
+from inspect import isabstract
+from typing import Any
+
+import numpy as np
+
+import skcnn.initializers
+import skcnn.layers
+import skcnn.optimizers
+import skcnn.schedules
+from skcnn.layers import (
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Flatten,
+    Layer,
+    Residual,
+    Scratch,
+)
+from skcnn.network import Network
+
+__all__ = ["from_keras", "trusted_types"]
+
+
+def trusted_types() -> list[str]:
+    """Names of all types that a saved estimator of this package may hold.
+
+    For ``skops.io.load(file, trusted=trusted_types())`` and for mlflow's
+    ``skops_trusted_types``. They hold numbers and hyperparameters; none of them
+    runs anything when it is loaded. Functions and classes of one's own are not
+    among them.
+
+    Returns
+    -------
+    list of str
+        Sorted, such as "skcnn.layers.dense.Dense".
+
+    Examples
+    --------
+    >>> "skcnn.classifier.ScratchCNNClassifier" in trusted_types()
+    True
+    """
+    values = {
+        f"{kind.__module__}.{kind.__qualname__}"
+        for room in (skcnn.initializers, skcnn.layers, skcnn.optimizers, skcnn.schedules)
+        for kind in (getattr(room, name) for name in room.__all__)
+        if isinstance(kind, type) and kind is not Scratch and not isabstract(kind)
+    }
+    return sorted(values | MODEL)
+
+
+MODEL = {
+    "numpy.dtype",
+    "skcnn.classifier.ScratchCNNClassifier",
+    "skcnn.layers.chain.Chain",
+    "skcnn.network.Network",
+    "skcnn.regressor.ScratchCNNRegressor",
+    "skcnn.state.TrainingState",
+}
+"""What is in a fitted estimator besides the values that users choose."""
+
+
+def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Weights of a Keras model in this package's order of axes.
+
+    Keras keeps images with the channels last. Kernels of convolutions are
+    (height, width, inputs, outputs) there and (outputs, inputs, height, width)
+    here, those of dense layers (inputs, units) and (units, inputs); the first
+    dense layer after `Flatten` sees its inputs in another order, which is
+    changed back.
+
+    Parameters
+    ----------
+    network : Network
+        What shall have the weights: ``clf.network_``. It has the layers of the
+        Keras model, with activations as layers of their own; padding "same" of
+        layers with strides differs in Keras.
+    arrays : sequence of ndarray
+        What ``model.get_weights()`` of a sequential Keras model gives, which was
+        built with ``data_format="channels_last"``. Normalisation has gamma,
+        beta, moving mean and moving variance, and Keras' `epsilon` is 1e-3.
+
+    Returns
+    -------
+    list of dict
+        For `set_weights` of the estimator.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer arrays, or one has another shape, or the
+        network has branches, whose order in Keras is not known.
+
+    Examples
+    --------
+    >>> from skcnn import ScratchCNNClassifier
+    >>> clf = ScratchCNNClassifier(layers=[Conv2d(2, 3), Flatten()])
+    >>> clf = clf.initialize(np.zeros((2, 16)), [0, 1])
+    >>> kernel, bias = np.zeros((3, 3, 1, 2)), np.zeros(2)
+    >>> arrays = from_keras(clf.network_, [kernel, bias, np.zeros((8, 2)), np.zeros(2)])
+    >>> clf.set_weights(arrays).predict_proba(np.ones((1, 16))).tolist()
+    [[0.5, 0.5]]
+    """
+    mine = network.unpack(np.empty(network.vector_size, network.dtype))
+    expected = sum(len(params) for params in mine)
+    if len(arrays) != expected:
+        raise ValueError(
+            f"from_keras: arrays must be the {expected} arrays of a network of the same layers, "
+            f"got {len(arrays)}."
+        )
+    rest, weights, order = iter(arrays), [], None
+    for i, (layer, shape, params) in enumerate(
+        zip(network.layers, network.shapes, mine, strict=False)
+    ):
+        if isinstance(layer, Residual):
+            raise ValueError(
+                f"from_keras: layer {i} is {layer!r}, and the order of the arrays in a model with "
+                "branches is not known. Pass them to set_weights as a mapping in this network's "
+                "order."
+            )
+        weights.append(_converted(layer, params, rest, order, f"layer {i}, {layer!r}"))
+        if isinstance(layer, Flatten) and len(shape) == 3:
+            C, H, W = shape
+            # at which place of Keras' (H, W, C) each of our (C, H, W) lies
+            order = np.arange(C * H * W).reshape(H, W, C).transpose(2, 0, 1).ravel()
+        elif isinstance(layer, Dense):
+            order = None
+    return weights
+
+
+def _converted(
+    layer: Layer,
+    params: dict[str, np.ndarray],
+    rest: Iterator[Any],
+    order: np.ndarray | None,
+    what: str,
+) -> dict[str, np.ndarray]:
+    """One layer's arrays, the next ones of `rest`, in our axes."""
+    converted = {}
+    for name, mine in params.items():
+        given = np.asarray(next(rest))
+        array = given
+        if isinstance(layer, (Conv2d, ConvTranspose2d)) and name == "weight" and given.ndim == 4:
+            array = _kernel(given, mine.shape)
+        elif isinstance(layer, Dense) and name == "weight" and given.ndim == 2:
+            array = (given if order is None or len(order) != len(given) else given[order]).T
+        elif isinstance(layer, BatchNorm) and order is not None and given.shape == order.shape:
+            array = given[order]
+        if array.shape != mine.shape:
+            raise ValueError(
+                f"from_keras: {name} of {what} has the shape {mine.shape}, which an array of "
+                f"shape {given.shape} cannot be made to fit."
+            )
+        converted[name] = array
+    return converted
+
+
+def _kernel(given: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """(height, width, inputs, outputs) to (outputs, inputs, height, width).
+
+    A depthwise kernel is (height, width, channels, filters of each).
+    """
+    KH, KW, inputs, outputs = given.shape
+    if shape == (inputs * outputs, 1, KH, KW):
+        return given.transpose(2, 3, 0, 1).reshape(shape)
+    return given.transpose(3, 2, 0, 1)

@@ -1,0 +1,134 @@
+"""Files without pickle: skops reads every model by the list of types, which run nothing."""
+
+import importlib
+import itertools
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+import skcnn.initializers
+import skcnn.layers
+import skcnn.optimizers
+import skcnn.schedules
+from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
+from skcnn.initializers import FanInUniform, Gaussian, Glorot, He, LeCunUniform, Zeros
+from skcnn.layers import (
+    ELU,
+    GELU,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    LeakyReLU,
+    LocalResponseNorm,
+    MaxPool2d,
+    PadChannels,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomScale,
+    ReLU,
+    Residual,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
+from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
+from skcnn.persistence import trusted_types
+
+X, Y = load_digits(return_X_y=True)
+X, Y = X[:60], Y[:60]
+
+LAYERS = [
+    RandomCrop(1), RandomFlip(), RandomRotation(5), RandomScale(0.1),
+    Conv2d(2, 3, padding=1, initializer=Gaussian(0.1)), BatchNorm(), ReLU(), LocalResponseNorm(),
+    Conv2d(2, 3, padding=1, initializer=FanInUniform()), LeakyReLU(), MaxPool2d(2),
+    Residual([Conv2d(2, 3, padding=1, initializer=LeCunUniform()), ELU()], [Tanh()]),
+    PadChannels(3), ConvTranspose2d(2, 2, initializer=He()), GELU(), AvgPool2d(2), SiLU(),
+    GlobalAvgPool2d(), Flatten(), Dropout(0.1), Dense(3, initializer=Glorot()), Sigmoid(),
+    Dense(3, initializer=Zeros()), Softmax(),
+]  # fmt: skip
+
+ABSTRACT = {"Layer", "Scratch", "Optimizer", "Schedule", "Initializer"}
+
+
+def schedules():
+    """One of each class, with as few arguments as it takes."""
+    for name in skcnn.schedules.__all__:
+        kind = getattr(skcnn.schedules, name)
+        if name in ABSTRACT or not isinstance(kind, type):
+            continue
+        for arguments in ((), (2,), (1, 0.5), (skcnn.schedules.Constant(),)):
+            try:
+                yield kind(*arguments)
+                break
+            except (TypeError, ValueError):
+                continue
+        else:
+            raise AssertionError(f"{name} is not covered")
+
+
+def models():
+    yield ScratchCNNClassifier(LAYERS)
+    yield ScratchCNNRegressor(warm_start=True)
+    for loss in ("absolute_error", "huber", "poisson"):
+        yield ScratchCNNRegressor(filters=2, loss=loss)
+    for optimizer in (SGD(), SGD(momentum=0.9), AdaGrad(), Adam(), AdamW(), RMSprop()):
+        yield ScratchCNNClassifier(filters=2, optimizer=optimizer, warm_start=True)
+    for schedule in schedules():
+        yield ScratchCNNClassifier(filters=2, lr_schedule=schedule, warm_start=True)
+    yield ScratchCNNClassifier(
+        filters=2, early_stopping=True, class_weight="balanced", dtype="float64", warm_start=True
+    )
+    yield ScratchCNNClassifier(filters=2, random_state=np.random.RandomState(0), image_shape=(8, 8))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(40))
+def test_skops_reads_every_model_by_the_list(number):
+    skops = pytest.importorskip("skops.io", reason="skops writes the files")
+    chosen = next(itertools.islice(models(), number, None), None)
+    if chosen is None:
+        return
+    chosen.set_params(max_iter=1)
+    if chosen.random_state is None:
+        chosen.set_params(random_state=0)
+    y = Y + 1.0 if isinstance(chosen, ScratchCNNRegressor) else Y
+    for model in (chosen, chosen.fit(X, y)):
+        written = skops.dumps(model)
+        assert set(skops.get_untrusted_types(data=written)) <= set(trusted_types())
+        read = skops.loads(written, trusted=trusted_types())
+    assert np.array_equal(read.predict(X), model.predict(X))
+    if model.warm_start:
+        assert np.array_equal(read.fit(X, y).weights_, model.fit(X, y).weights_)
+
+
+def test_nothing_is_left_out_of_the_models_above():
+    assert len(list(models())) <= 40
+    used = {type(layer).__name__ for layer in [*LAYERS, ELU(), Tanh()]}  # two are in a branch
+    assert used == set(skcnn.layers.__all__) - ABSTRACT
+    known = set(trusted_types())
+    for room in (skcnn.layers, skcnn.optimizers, skcnn.schedules, skcnn.initializers):
+        for name in set(room.__all__) - ABSTRACT:
+            kind = getattr(room, name)
+            if isinstance(kind, type):
+                assert f"{kind.__module__}.{kind.__qualname__}" in known
+
+
+def test_no_trusted_type_runs_anything_when_it_is_loaded():
+    for name in trusted_types():
+        module, _, kind = name.rpartition(".")
+        kind = getattr(importlib.import_module(module), kind)
+        assert isinstance(kind, type)
+        assert name.startswith("skcnn.") or name == "numpy.dtype"
+        if name.startswith("skcnn."):
+            assert kind.__reduce__ is object.__reduce__
+            assert kind.__reduce_ex__ is object.__reduce_ex__
+            assert not issubclass(kind, (dict, list))
+            assert "__del__" not in vars(kind)
