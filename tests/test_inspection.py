@@ -126,16 +126,3 @@ def test_notebooks_show_the_fitted_network(fitted, display):
         assert html.count(f"<details><summary>Network: {len(fitted.layers_)} layers, ") == 1
         assert f"{fitted.network_.n_parameters:,} parameters" in html
         assert str(Path(skcnn.__file__).parents[1]) not in html
-
-
-def test_loss_curves_tell_why_training_ended():
-    first = ScratchCNNClassifier(filters=2, max_iter=2, random_state=0).fit(X, y)
-    display = LossCurveDisplay.from_estimator(first)
-    assert display.axes_[-1].get_xlabel() == "epoch (ended after max_iter)"
-    second = ScratchCNNClassifier(filters=2, max_iter=9, tol=9.0, n_iter_no_change=1)
-    both = LossCurveDisplay.from_estimator([first, second.fit(X, y)], name=["A", "B"])
-    assert both.axes_[-1].get_xlabel() == (
-        "epoch (A ended after max_iter, B ended without improvement)"
-    )
-    part = ScratchCNNClassifier(filters=2).partial_fit(X, y, classes=sorted(set(y)))
-    assert LossCurveDisplay.from_estimator(part).axes_[-1].get_xlabel() == "epoch"
