@@ -10,6 +10,7 @@ import skcnn.initializers
 import skcnn.layers
 import skcnn.optimizers
 import skcnn.schedules
+from skcnn._estimator.arrays import shape_of
 from skcnn.layers import (
     BatchNorm,
     Conv2d,
@@ -31,7 +32,8 @@ def trusted_types() -> list[str]:
     For ``skops.io.load(file, trusted=trusted_types())`` and for mlflow's
     ``skops_trusted_types``. They hold numbers and hyperparameters; none of them
     runs anything when it is loaded. Functions and classes of one's own are not
-    among them.
+    among them, nor is `skcnn.callbacks.Checkpoint`, which writes to a path that
+    the file would name: save without callbacks.
 
     Returns
     -------
@@ -76,12 +78,14 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
     ----------
     network : Network
         What shall have the weights: ``clf.network_``. It has the layers of the
-        Keras model, with activations as layers of their own; padding "same" of
-        layers with strides differs in Keras.
+        Keras model, with activations as layers of their own. Padding "same" of
+        convolutions is that of Keras, also with strides; what it does in
+        pooling and in transposed convolutions has no counterpart here.
     arrays : sequence of ndarray
         What ``model.get_weights()`` of a sequential Keras model gives, which was
         built with ``data_format="channels_last"``. Normalisation has gamma,
-        beta, moving mean and moving variance, and Keras' `epsilon` is 1e-3.
+        beta, moving mean and moving variance (``scale=True, center=True``), and
+        Keras' `epsilon` is 1e-3.
 
     Returns
     -------
@@ -91,8 +95,9 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
     Raises
     ------
     ValueError
-        If there are more or fewer arrays, or one has another shape, or the
-        network has branches, whose order in Keras is not known.
+        If `network` is none, if there are more or fewer arrays, or one has
+        another shape, or the network has branches, whose order in Keras is not
+        known.
 
     Examples
     --------
@@ -104,13 +109,21 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
     >>> clf.set_weights(arrays).predict_proba(np.ones((1, 16))).tolist()
     [[0.5, 0.5]]
     """
+    if not isinstance(network, Network):
+        raise ValueError(
+            "from_keras: network must be a Network, such as network_ of an initialized or fitted "
+            f"estimator, got {network!r}."
+        )
     mine = network.unpack(np.empty(network.vector_size, network.dtype))
     expected = sum(len(params) for params in mine)
-    if len(arrays) != expected:
+    if not isinstance(arrays, (list, tuple)) or len(arrays) != expected:
+        told = len(arrays) if isinstance(arrays, (list, tuple)) else repr(arrays)
         raise ValueError(
-            f"from_keras: arrays must be the {expected} arrays of a network of the same layers, "
-            f"got {len(arrays)}."
+            f"from_keras: arrays must be a list of the {expected} arrays of a network of the same "
+            f"layers, got {told}."
         )
+    for i, array in enumerate(arrays):
+        shape_of(array, f"arrays[{i}]", "from_keras")
     rest, weights, order = iter(arrays), [], None
     for i, (layer, shape, params) in enumerate(
         zip(network.layers, network.shapes, mine, strict=False)

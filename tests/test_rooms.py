@@ -64,7 +64,9 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "datasets": {"_hyperparameters"},
     "inspection": {"_estimator", "_hyperparameters", "batches", "layers", "network", "workers"},
     "onnx": {"_estimator", "_hyperparameters", "classifier", "layers", "regressor"},
-    "persistence": {"initializers", "layers", "network", "optimizers", "schedules"},
+    "persistence": {
+        "_estimator", "initializers", "layers", "network", "optimizers", "schedules",
+    },
 }  # fmt: skip
 KNOW_SCIKIT_LEARN = {"_estimator", "classifier", "regressor"}
 LEAVES = {  # what a leaf may import besides

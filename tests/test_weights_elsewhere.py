@@ -14,6 +14,7 @@ from skcnn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GlobalAvgPool2d,
     MaxPool2d,
     ReLU,
     Residual,
@@ -64,6 +65,18 @@ def test_fit_goes_on_from_initialize_under_warm_start_only(data):
     assert np.array_equal(anew.fit(*data).weights_, cold.weights_)
 
 
+def test_what_goes_on_from_initialize_begins_as_a_first_training_does(data):
+    """Above all BatchNorm's moments, of which the first mini-batches make more than later ones."""
+    clf = ScratchCNNClassifier(filters=4, random_state=3, max_iter=2, batch_size=64)
+    first = clone(clf).partial_fit(*data, classes=range(10))
+    begun = clone(clf).initialize(*data).partial_fit(*data)
+    assert np.array_equal(begun.weights_, first.weights_)
+
+    warm = clone(clf).set_params(warm_start=True).fit(*data)
+    later = clone(clf).initialize(*data).set_params(warm_start=True).fit(*data)
+    assert np.array_equal(later.weights_, warm.weights_)
+
+
 def test_initialize_of_the_regressor(data):
     X, y = data
     reg = ScratchCNNRegressor(random_state=0).initialize(X, y * 100.0)
@@ -103,11 +116,40 @@ def test_a_state_dict_comes_back(data):
     assert np.array_equal(other.set_weights(renamed).weights_, clf.weights_)
 
 
+BLOCK = Residual(
+    [Conv2d(4, 3, padding=1, bias=False), BatchNorm(), ReLU(),
+     Residual([Conv2d(4, 3, padding=1, bias=False), BatchNorm()])],
+    [Conv2d(4, 1, bias=False), BatchNorm()],
+)  # fmt: skip
+
+
+def test_the_arrays_of_a_branch_come_layer_by_layer(data):
+    clf = ScratchCNNClassifier([BLOCK, GlobalAvgPool2d()], random_state=0).initialize(*data)
+    norm = ["weight", "bias", "running_mean", "running_var"]
+    assert list(clf.to_state_dict()) == [
+        "0.0.weight", *(f"0.1.{name}" for name in norm),
+        "0.3.0.weight", *(f"0.3.1.{name}" for name in norm),
+        "0.shortcut.0.weight", *(f"0.shortcut.1.{name}" for name in norm),
+        "2.weight", "2.bias",
+    ]  # fmt: skip
+    renamed = {f"array {i}": array for i, array in enumerate(clf.to_state_dict().values())}
+    other = clone(clf).set_params(random_state=1).initialize(*data).set_weights(renamed)
+    assert np.array_equal(other.weights_, clf.weights_)
+
+
+def test_names_that_are_ours_count_more_than_the_order(data):
+    layers = [Conv2d(4, 3, padding=1), Conv2d(4, 3, padding=1), Conv2d(4, 3, padding=1)]
+    clf = ScratchCNNClassifier(layers, random_state=0).initialize(*data)
+    before, state = clf.weights_.copy(), clf.to_state_dict()
+    for names in (reversed(state), ["2.weight", "2.bias", *state]):  # 1 and 2 have one shape
+        moved = {name: state[name] for name in names}
+        assert list(moved) != list(state)
+        assert np.array_equal(clf.set_weights(moved).weights_, before)
+
+
 def test_what_does_not_fit_is_named_and_changes_nothing(data):
     clf = ScratchCNNClassifier(LAYERS, random_state=0).initialize(*data)
     before, state = clf.weights_.copy(), clf.to_state_dict()
-    swapped = {**state}
-    swapped["1.weight"], swapped["1.bias"] = state["1.bias"], state["1.weight"]
     names = list(state)
     names[2], names[3] = names[3], names[2]
     for bad, message in (
@@ -118,8 +160,8 @@ def test_what_does_not_fit_is_named_and_changes_nothing(data):
             r"arrays\['0.bias'\] takes the place of '0.bias'.*\(4,\)",
         ),
         (
-            {name: state[name] for name in names},
-            r"arrays\['1.bias'\] takes the place of '1.weight'",
+            {f"net.{name}": state[name] for name in names},
+            r"arrays\['net.1.bias'\] takes the place of '1.weight'",
         ),
         ({**state, "0.bias": np.full(4, np.nan)}, "0.bias.* finite|0.bias.*NaN"),
         ({**state, "0.bias": ["a"] * 4}, "0.bias"),
@@ -184,13 +226,20 @@ def test_a_depthwise_kernel_of_keras(data):
 def test_keras_weights_that_do_not_fit(data):
     clf = ScratchCNNClassifier(LAYERS, random_state=0).initialize(*data)
     arrays = as_keras(clf)
-    with pytest.raises(ValueError, match="from_keras: arrays must be the"):
+    with pytest.raises(ValueError, match=r"from_keras: arrays must be a list of the 18 .*got 17"):
         from_keras(clf.network_, arrays[:-1])
     with pytest.raises(ValueError, match=r"weight of layer 0, Conv2d.*\(4, 1, 3, 3\).*\(2, 2\)"):
         from_keras(clf.network_, [np.ones((2, 2)), *arrays[1:]])
+    with pytest.raises(ValueError, match=r"from_keras: arrays\[1\] must have entries"):
+        from_keras(clf.network_, [arrays[0], [[1], [1, 2]], *arrays[2:]])
+    for bad in (None, 3, "weights"):
+        with pytest.raises(ValueError, match="from_keras: arrays must be a list"):
+            from_keras(clf.network_, bad)
+    with pytest.raises(ValueError, match=r"from_keras: network must be a Network.*network_"):
+        from_keras(clf, arrays)
     branched = ScratchCNNClassifier([Residual([Conv2d(1, 3, padding=1)])]).initialize(*data)
     with pytest.raises(ValueError, match="branches"):
-        from_keras(branched.network_, [0] * 4)
+        from_keras(branched.network_, [np.zeros(1)] * 4)
 
 
 @pytest.mark.slow
@@ -231,6 +280,88 @@ def arguments(module):
         "num_features", "eps", "p", "in_features", "out_features",
     )  # fmt: skip
     return {name: getattr(module, name) for name in names if hasattr(module, name)}
+
+
+@pytest.mark.slow
+def test_a_residual_network_that_pytorch_trained_predicts_the_same(data):
+    torch = pytest.importorskip("torch", reason="PyTorch trains the network")
+    from torch import nn
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4)
+            self.conv2, self.bn2 = nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4)
+            self.downsample = nn.Sequential(nn.Conv2d(1, 4, 1, bias=False), nn.BatchNorm2d(4))
+
+        def forward(self, x):
+            y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+            return (y + self.downsample(x)).relu()
+
+    torch.manual_seed(0)
+    model = nn.Sequential(Block(), nn.Flatten(), nn.Linear(256, 10))
+    X, y = data
+    images, labels = torch.tensor(X / 16).float().reshape(-1, 1, 8, 8), torch.tensor(y).long()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(20):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+    expected = model.eval()(images).softmax(1).detach().numpy()
+    assert expected.max(axis=1).mean() > 0.5
+    layers = [
+        Residual(
+            [Conv2d(4, 3, padding=1, bias=False), BatchNorm(), ReLU(),
+             Conv2d(4, 3, padding=1, bias=False), BatchNorm()],
+            [Conv2d(4, 1, bias=False), BatchNorm()],
+        ),
+        ReLU(), Flatten(),
+    ]  # fmt: skip
+    clf = ScratchCNNClassifier(layers, scale_input=False).initialize(images.numpy(), y)
+    clf.set_weights(model.state_dict())
+    assert np.abs(clf.predict_proba(images.numpy()) - expected).max() < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # of Keras' variables
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (
+            [("Conv2D", (4, 3), {"strides": 2, "padding": "same"})],
+            [Conv2d(4, 3, stride=2, padding="same")],
+        ),
+        (
+            [("Conv2D", (4, (2, 4)), {"strides": 3, "padding": "same"})],
+            [Conv2d(4, (2, 4), stride=3, padding="same")],
+        ),
+        (
+            [("Conv2D", (4, 3), {"dilation_rate": 2, "padding": "same"})],
+            [Conv2d(4, 3, padding="same", dilation=2)],
+        ),
+        ([("DepthwiseConv2D", (3,), {"depth_multiplier": 2})], [Conv2d(4, 3, groups=2)]),
+        (
+            [("SeparableConv2D", (5, 3), {})],
+            [Conv2d(2, 3, groups=2, bias=False), Conv2d(5, 1)],
+        ),
+        (
+            [("Conv2DTranspose", (4, (3, 2)), {"strides": 2})],
+            [ConvTranspose2d(4, (3, 2), stride=2)],
+        ),
+    ],
+)
+def test_layers_of_keras_have_the_same_outputs(theirs, ours, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras", reason="Keras has the other layers")
+    rng, k = np.random.default_rng(0), keras.layers
+    made = [getattr(k, name)(*values, **options) for name, values, options in theirs]
+    model = keras.Sequential([k.Input((9, 8, 2)), *made, k.Flatten(), k.Dense(3)])
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    X = rng.normal(size=(6, 9, 8, 2)).astype(np.float32)
+    reg = ScratchCNNRegressor([*ours, Flatten()], scale_input=False, data_format="channels_last")
+    reg.initialize(X, np.tile([[-1.0], [1.0]], (3, 3)))  # mean 0, deviation 1: no scaling
+    reg.set_weights(from_keras(reg.network_, model.get_weights()))
+    np.testing.assert_allclose(reg.predict(X), model.predict(X, verbose=0), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow

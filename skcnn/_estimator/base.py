@@ -509,7 +509,9 @@ class BaseScratchCNN(
         learned, and the weights are those that `fit` would begin with, drawn
         from `random_state`. The estimator then predicts, takes `set_weights`,
         and tells its `summary`. A later `fit` begins anew, as always, unless
-        ``warm_start=True``: then it begins with the weights that are there.
+        ``warm_start=True``: then it begins with the weights that are there, and
+        so does ``partial_fit``. As long as they are those of `initialize`, that
+        is a training from its first step, to the bit.
 
         Parameters
         ----------
@@ -545,7 +547,7 @@ class BaseScratchCNN(
         if size:
             data, _ = split(data, size, state.seed, owner)
         model = self._model(network, data, settled, None)
-        self._commit(model, state, None, keep_state=self.warm_start)
+        self._commit(model, state, None, keep_state=True)  # moments that nothing was averaged in
         return self
 
     def get_weights(self) -> list[dict[str, np.ndarray]]:
@@ -570,11 +572,13 @@ class BaseScratchCNN(
         arrays : list of dict, or mapping from str to array-like
             As `get_weights` gives them: for every layer its arrays by name,
             convolutions (filters, channels, height, width) and dense layers
-            (units, inputs). Or all of them in one mapping, in the order of the
-            layers, such as PyTorch's ``state_dict()``; names then matter only
-            where they end in "weight", "bias", "running_mean" or
-            "running_var", and those that end in "num_batches_tracked" are left
-            aside. (`skcnn.persistence.from_keras` makes such a list of Keras'.)
+            (units, inputs). Or all of them in one mapping, such as PyTorch's
+            ``state_dict()``, in the order of the layers (of a residual block,
+            its shortcut last); names then matter only where they end in
+            "weight", "bias", "running_mean" or "running_var", and those that
+            end in "num_batches_tracked" are left aside. Names that are all of
+            `to_state_dict`'s may come in any order.
+            (`skcnn.persistence.from_keras` makes such a list of Keras'.)
 
         Returns
         -------
@@ -617,7 +621,7 @@ class BaseScratchCNN(
     def drop_training_state(self) -> Self:
         """Forget what only a training that goes on needs: a model to predict with remains.
 
-        After ``partial_fit``, and after ``fit`` with ``warm_start=True``, a model
+        After ``initialize``, ``partial_fit`` and ``fit`` with ``warm_start=True``, a model
         holds the last weights once more, the optimizer's moments and, with
         `early_stopping`, the best weights; its files are two to four times as
         large. Predictions and fitted attributes stay as they are. A later

@@ -1,11 +1,12 @@
 """The weights as arrays with names: those of a fitted estimator, and others in their place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from skcnn._estimator.arrays import as_numbers, shape_of
+from skcnn.layers import Layer, Residual
 from skcnn.network import Network
 
 __all__ = ["packed", "state_dict"]
@@ -31,7 +32,7 @@ def packed(network: Network, arrays: Any) -> np.ndarray:
     vector = np.empty(network.vector_size, network.dtype)
     mine = network.unpack(vector)
     if isinstance(arrays, Mapping):
-        pairs = _matched_in_order(mine, arrays)
+        pairs = _matched_by_name_or_in_order(_named(network, vector), arrays)
     else:
         pairs = _matched_by_layer(mine, arrays)
     for array, given, what in pairs:
@@ -74,15 +75,19 @@ def _matched_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
     return pairs
 
 
-def _matched_in_order(mine: list[dict[str, np.ndarray]], arrays: Mapping) -> Pairs:
-    """For a mapping of all arrays, one after the other; names are compared where they tell."""
-    ours = _named(mine)
+def _matched_by_name_or_in_order(ours: dict[str, np.ndarray], arrays: Mapping) -> Pairs:
+    """For a mapping of all arrays: by name where the names are ours, else one after the other.
+
+    In the latter case names are compared where they tell what an array is.
+    """
     given = {name: array for name, array in arrays.items() if _kind(name) != COUNTER}
     if len(given) != len(ours):
         raise ValueError(
             f"set_weights: arrays must be a mapping of {len(ours)} arrays, in the order "
             f"{list(ours)}, got {len(given)}: {list(given)}."
         )
+    if given.keys() == ours.keys():  # files may have sorted them
+        given = {name: given[name] for name in ours}
     pairs = []
     for (name, array), (theirs, other) in zip(ours.items(), given.items(), strict=True):
         what = f"arrays[{theirs!r}]"
@@ -100,16 +105,31 @@ def _kind(name: Any) -> str:
     return str(name).rpartition(".")[-1]
 
 
-def _named(layers: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """All arrays under the names that they have in a ``torch.nn.Sequential`` of the layers."""
+def _named(network: Network, vector: np.ndarray) -> dict[str, np.ndarray]:
+    """All arrays under the names, and in the order, of a ``torch.nn.Sequential`` of the layers."""
     named = {}
-    for i, params in enumerate(layers):
-        for name, array in params.items():
-            branch, dot, kind = name.rpartition(".")
-            named[f"{i}.{branch}{dot}{ELSEWHERE.get(kind, kind)}"] = array
+    for i, (layer, params) in enumerate(zip(network.layers, network.unpack(vector), strict=True)):
+        for place in _places(layer):
+            for name, array in params.items():
+                branch, dot, kind = name.rpartition(".")
+                if branch + dot == place:
+                    named[f"{i}.{place}{ELSEWHERE.get(kind, kind)}"] = array
     return named
+
+
+def _places(layer: Layer) -> Iterator[str]:
+    """What the names of its arrays begin with, layer by layer where it holds others.
+
+    The flat vector has another order: what is decayed, what is not, what is not trained.
+    """
+    if isinstance(layer, Residual):
+        for name, inner in layer.named:
+            for place in _places(inner):
+                yield f"{name}.{place}"
+    else:
+        yield ""
 
 
 def state_dict(network: Network, vector: np.ndarray) -> dict[str, np.ndarray]:
     """Copies of all arrays under PyTorch's names."""
-    return {name: array.copy() for name, array in _named(network.unpack(vector)).items()}
+    return {name: array.copy() for name, array in _named(network, vector).items()}
