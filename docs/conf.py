@@ -69,7 +69,7 @@ html_sidebars = {  # pages with no others below them
     for page in ["changelog", "contributing", "course", "performance", "quality", "reliability"]
 }
 html_theme_options = {
-    "header_links_before_dropdown": 5,
+    "header_links_before_dropdown": 4,
     "navbar_persistent": ["search-button"],
     "show_toc_level": 2,
     "navigation_with_keys": False,
