@@ -57,6 +57,7 @@ sphinx_gallery_conf = {
     "reference_url": {"skcnn": None},
     "download_all_examples": False,
     "image_srcset": ["2x"],
+    "ignore_repr_types": r"matplotlib\.|Display",  # what draws itself need not be printed as well
     "show_memory": False,
     "remove_config_comments": True,
 }
