@@ -57,6 +57,7 @@ sphinx_gallery_conf = {
     "reference_url": {"skcnn": None},
     "download_all_examples": False,
     "image_srcset": ["2x"],
+    "ignore_repr_types": r"matplotlib\.|Display",  # what draws itself need not be printed as well
     "show_memory": False,
     "remove_config_comments": True,
 }
@@ -69,7 +70,7 @@ html_sidebars = {  # pages with no others below them
     for page in ["changelog", "contributing", "course", "performance", "quality", "reliability"]
 }
 html_theme_options = {
-    "header_links_before_dropdown": 5,
+    "header_links_before_dropdown": 4,
     "navbar_persistent": ["search-button"],
     "show_toc_level": 2,
     "navigation_with_keys": False,

@@ -1,10 +1,10 @@
 """The page of the API names everything that is public, and nothing else."""
 
+import ast
 import re
-from importlib import import_module
 from pathlib import Path
 
-from tests.test_rooms import IMPORTS
+from tests.test_rooms import IMPORTS, PACKAGE
 
 PAGE = Path(__file__).parents[1] / "docs" / "api.rst"
 
@@ -17,6 +17,16 @@ LEAVES = IMPORTS.keys() - {"", *(name for rooms in IMPORTS.values() for name in 
 OF_OTHER_ROOMS = {  # one name of a room is public, or what a public function returns
     "skcnn.network.Network", "skcnn._summary.Summary", "skcnn._summary.LayerSummary",
 }  # fmt: skip
+
+
+def public_names(module):
+    """What ``__all__`` says, read: some modules import packages that may be absent."""
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return ast.literal_eval(node.value)
+    raise AssertionError(f"{path} does not say what is public")
 
 
 def names_on_the_page():
@@ -33,7 +43,7 @@ def names_on_the_page():
 
 def test_every_public_name_is_on_the_page_once():
     public = ["skcnn", *(f"skcnn.{name}" for name in FAMILIES | LEAVES)]
-    expected = {f"{name}.{each}" for name in public for each in import_module(name).__all__}
+    expected = {f"{name}.{each}" for name in public for each in public_names(name)}
     found = list(names_on_the_page())
     assert len(found) == len(set(found))
     assert set(found) == expected | OF_OTHER_ROOMS
