@@ -60,8 +60,8 @@ for name, p in probabilities.items():
 
 # %%
 # Both are surer than they should be, and so is nearly everything that trains until its
-# training rows are right. The network has the better answers by far; that it is
-# "sure of 0.99" is not to be taken by its word all the same.
+# training rows are right. The network has the better answers by far; its probabilities
+# are not to be taken at face value all the same.
 #
 # Calibrating
 # -----------
@@ -116,7 +116,7 @@ for k, level in enumerate(levels):
 
 # %%
 # A level below the accuracy needs no sets of two, and leaves those empty where the network
-# is least certain. For 99 % many sets have to be large: surety has its price. That
+# is least certain. For 99 % many sets have to be large: certainty has its price. That
 # the truth is in 95 % of the sets holds on average over images like the held-out
 # ones, not for every kind of image by itself.
 #
