@@ -1,4 +1,4 @@
-"""Which documents the doctests leave out."""
+"""Doctests are left out where the packages that they show are not installed."""
 
 from importlib.util import find_spec
 

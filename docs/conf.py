@@ -64,8 +64,13 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "skcnn"
 html_show_sourcelink = False
+html_sidebars = {  # pages with no others below them
+    page: []
+    for page in ["changelog", "contributing", "course", "performance", "quality", "reliability"]
+}
 html_theme_options = {
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
+    "navbar_persistent": ["search-button"],
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "pygments_light_style": "a11y-high-contrast-light",

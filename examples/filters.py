@@ -46,7 +46,8 @@ print(clf.summary())
 #
 # The sixteen filters of the first convolution, red where light pixels are wanted
 # and blue where dark ones are. Most are edges or strokes of some direction,
-# nearly all the same that every network finds; a few say nothing to the eye.
+# as first layers come to have them on nearly all images; a few say nothing to the
+# eye.
 
 _, ax = plt.subplots(figsize=(5.4, 4.4), layout="constrained")
 FiltersDisplay.from_estimator(clf, ax=ax)
@@ -97,8 +98,8 @@ fig.supylabel("channel")
 
 # %%
 # A row shows one thing again and again, which is what the channel has learned
-# to find, wherever it is: a stroke's end, a bend, a crossing. The names are
-# ours, and one channel may well look for more than one thing; the pieces that
-# excite it a little less are more mixed than these.
+# to find, wherever it is: an upright stroke, a level one with nothing above it, a
+# bow that is open to the left. The names are ours, and some rows hold two things;
+# the pieces that excite a channel a little less are more mixed than these.
 
 plt.show()

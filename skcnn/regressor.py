@@ -190,6 +190,11 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         Values of the parameters that are "auto".
     n_iter_ : int
         Number of epochs the model was trained for.
+    stop_reason_ : {"max_iter", "no_change", "stopped", "diverged", "interrupted"} or None
+        Why training ended: all epochs were done; the loss, or the score with
+        `early_stopping`, no longer improved by `tol`; a callback asked for it; the
+        loss grew beyond measure; or Ctrl-C. None where nothing was to end, after
+        `partial_fit` and `initialize`.
     loss_ : float
         Loss of the last epoch.
     loss_curve_ : list of float

@@ -62,6 +62,7 @@ def train(
     validation: Validation | None = None,
     progress: Progress | None = None,
     epochs: int | None = None,
+    resumed: bool = False,
 ) -> tuple[TrainingState, str]:
     """Train for at most so many epochs.
 
@@ -80,6 +81,9 @@ def train(
         Hears of each epoch, and may ask to stop.
     epochs : int or None, default=None
         None is ``settings.max_iter``, which schedules see in any case.
+    resumed : bool, default=False
+        Whether this is the rest of a training that was cut off, and ends where
+        that would have ended.
 
     Returns
     -------
@@ -94,8 +98,14 @@ def train(
         When interrupted before the first epoch was complete.
     """
     progress = progress or Progress()
-    schedule_start = state.epoch if settings.restart_schedule else 0
+    if not resumed:
+        state.begun = state.epoch
+    elif _stands_still(state, settings):  # it was cut off after its last epoch
+        state.no_improvement = 0
+        return state, "no_change"
+    schedule_start = state.begun if settings.restart_schedule else 0
     epochs = settings.max_iter if epochs is None else epochs
+    epochs -= state.epoch - state.begun
     if state.finely is None:
         state.finely = network.worth_sharing(len(samples))
     return holding(
@@ -137,12 +147,16 @@ def _epochs(
         good = snapshot
         progress.together(passes.n_processes)
         stop = progress.end(good, time.perf_counter() - start, len(passes.samples))
-        if good.no_improvement >= (settings.n_iter_no_change or inf):
+        if _stands_still(good, settings):
             good.no_improvement = 0  # who goes on all the same wants more than one epoch
             return good, "no_change"
         if stop:
             return good, "stopped"
     return good, "max_iter"
+
+
+def _stands_still(state: TrainingState, settings: Settings) -> bool:
+    return state.no_improvement >= (settings.n_iter_no_change or inf)
 
 
 def _diverged(loss: float, state: TrainingState) -> bool:

@@ -453,3 +453,16 @@ def test_neither_the_package_nor_the_room_imports_matplotlib():
         "import skcnn.inspection; assert 'matplotlib' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_loss_curves_tell_why_training_ended():
+    first = quick().fit(X, y)
+    display = LossCurveDisplay.from_estimator(first)
+    assert display.axes_[-1].get_xlabel() == "epoch (ended after max_iter)"
+    second = quick(max_iter=9, tol=9.0, n_iter_no_change=1)
+    both = LossCurveDisplay.from_estimator([first, second.fit(X, y)], name=["A", "B"])
+    assert both.axes_[-1].get_xlabel() == (
+        "epoch (A ended after max_iter, B ended without improvement)"
+    )
+    part = ScratchCNNClassifier(filters=2).partial_fit(X, y, classes=sorted(set(y)))
+    assert LossCurveDisplay.from_estimator(part).axes_[-1].get_xlabel() == "epoch"

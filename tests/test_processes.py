@@ -110,7 +110,7 @@ def test_a_fit_gets_processes_and_the_same_bits(helped, capsys):
     assert children() == first
     assert same(fitted(4, verbose=1), alone)
     assert helped[4] >= 14
-    assert capsys.readouterr().out.endswith("images/s, 4 processes\n")
+    assert capsys.readouterr().out.endswith(" s left, 4 processes\n")
 
 
 @pytest.mark.usefixtures("at_once")

@@ -352,7 +352,7 @@ def test_callbacks():
 def test_verbose_has_no_accuracy_to_tell(capsys):
     quick(verbose=1, max_iter=1).fit(X, INK)
     line = capsys.readouterr().out
-    assert line.startswith("Epoch 1: loss 0.")
+    assert line.startswith("Epoch 1 of 1: loss 0.")
     assert "accuracy" not in line
 
 

@@ -60,6 +60,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "regressor": {"_estimator", "batches", "inference", "losses"},
     "": {"_summary", "classifier", "regressor"},
     # leaves: nothing imports them
+    "callbacks": {"_estimator", "_hyperparameters"},
     "datasets": {"_hyperparameters"},
     "inspection": {"_estimator", "_hyperparameters", "batches", "layers", "network", "workers"},
     "onnx": {"_estimator", "_hyperparameters", "classifier", "layers", "regressor"},

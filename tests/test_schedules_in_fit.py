@@ -198,10 +198,10 @@ def test_log_probabilities_keep_their_order_where_probabilities_underflow():
 def test_ctrl_c_after_an_epoch_warns_and_keeps_the_model(monkeypatch):
     original = base.train
 
-    def train(*args):
+    def train(*args, **options):
         args = list(args)
         args[4] = InterruptedWorkers(when=2 * 7 + 3)  # 200 rows are 7 batches
-        return original(*args)
+        return original(*args, **options)
 
     monkeypatch.setattr(base, "train", train)
     clf = quick(max_iter=10, batch_size=32)
@@ -216,7 +216,8 @@ def test_verbose_prints_a_line_an_epoch(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     number = r"[\d.]+"
-    pattern = rf"Epoch \d: loss {number}, accuracy {number}, {number} s, \d+ images/s"
+    told = rf"loss {number}, accuracy {number}, {number} s, \d+ images/s"
+    pattern = rf"Epoch \d of 2: {told}, \d+ s left"
     assert all(re.fullmatch(pattern, line) for line in lines)
     quick(verbose=True, early_stopping=True).fit(X, y)
     assert "validation score" in capsys.readouterr().out

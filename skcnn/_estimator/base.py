@@ -1,10 +1,11 @@
 """What both estimators are: a network that is trained, kept and asked."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.auto import settle
+from skcnn._estimator.checkpoint import Checkpointed, belongings, read
 from skcnn._estimator.data import Answers, Data, Model, held_out_size, split
 from skcnn._estimator.exchange import packed, state_dict
 from skcnn._estimator.images import read_fitted
@@ -118,10 +120,18 @@ class BaseScratchCNN(
 
     @in_own_context
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, sample_weight_val: Any
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        X_val: Any,
+        y_val: Any,
+        sample_weight_val: Any,
+        checkpoint: Any = None,
     ) -> Self:
-        """Check, split, train, commit."""
+        """Check, split, train, commit; from a checkpoint on where there is one."""
         owner, goes_on = type(self).__name__, None
+        cut_off = None if checkpoint is None else read(checkpoint)
         check_switches(self)
         scorer = bind_scoring(self)
         data = read_data(self, X, y, sample_weight)
@@ -136,17 +146,24 @@ class BaseScratchCNN(
         settled = self._settle(data, len(data) - size, goes_on, to_its_end=not self.warm_start)
         settings = bind_settings(self, settled)
         network, state = self._start(data, settled, settings, goes_on)
-        state.judge_by(judge)
+        if cut_off is None:
+            state.judge_by(judge)
+        else:
+            state = cut_off.state
+            state.criterion = judge
         if size:
             data, held_out = split(data, size, state.seed, owner)
         model = self._model(network, data, settled, goes_on)
         judged = None if held_out is None else self._judged(model, held_out, scorer, given=not size)
+        belongs = cache(partial(belongings, model, data, settings, judge))
+        if cut_off is not None:
+            cut_off.check(checkpoint, belongs())
 
         def train_and_commit(interrupts: Interrupts) -> tuple[str, int, Standstill | None]:
             trained, reason, learned_nothing = self._train(
-                model, data, judged, settings, state, interrupts
+                model, data, judged, settings, state, interrupts, belongs, cut_off is not None
             )
-            self._commit(model, trained, keep_state=self.warm_start)
+            self._commit(model, trained, reason, keep_state=self.warm_start)
             return reason, trained.epoch, learned_nothing
 
         reason, epoch, learned_nothing = at_safe_places(train_and_commit)
@@ -154,6 +171,46 @@ class BaseScratchCNN(
         if learned_nothing is not None:
             warn_of_standstill(*learned_nothing)
         return self
+
+    def resume(
+        self,
+        path: str | os.PathLike,
+        X: ArrayLike,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
+        """Finish a training that was interrupted, from its last checkpoint on.
+
+        The result is that of the training that was not interrupted, to the bit:
+        it ends where that would have ended, by `max_iter`, `tol` or
+        `early_stopping`. (``fit`` with ``warm_start=True`` trains `max_iter`
+        epochs more instead.)
+
+        Parameters
+        ----------
+        path : str or path-like
+            What `skcnn.callbacks.Checkpoint` has written. Loading it runs no
+            code.
+        X, y, sample_weight, X_val, y_val, sample_weight_val
+            What was passed to `fit`. A training that had begun from a fitted
+            model, with ``warm_start=True``, is resumed on that model.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit` does, for a file that is damaged, cut, or written by a
+            newer version, and where parameters or data are not those of the
+            training; nothing has changed then.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, path)
 
     @in_own_context
     def _fit_part(self, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Self:
@@ -181,7 +238,7 @@ class BaseScratchCNN(
             )
             trained.forget_best()  # the loss of a part is no measure of the next
             trained.first_loss = max(first_loss or 0.0, trained.first_loss or 0.0) or None
-            self._commit(model, trained, keep_state=True)
+            self._commit(model, trained, None if reason == "max_iter" else reason, keep_state=True)
             return reason, trained.epoch
 
         warn_of_end(*at_safe_places(train_and_commit))
@@ -287,23 +344,36 @@ class BaseScratchCNN(
         settings: Settings,
         state: TrainingState,
         interrupts: Interrupts,
+        belongs: Callable[[], dict[str, str]],
+        resumed: bool,
     ) -> tuple[TrainingState, str, Standstill | None]:
         """Train with all who want to hear of it, and see whether that was of use."""
-        start = Start(state.epoch, state.step)
+        begun = state.begun if resumed else state.epoch
+        start = Start(begun, state.step if begun else 0)
+        left = settings.max_iter - (state.epoch - begun)
         samples = data.samples(model, model.loss)
         visible: dict[str, Callable] = {
             "X": data.input.given,
             "y": lambda: data.y,
             "metadata": lambda: data.metadata,
         }
-        progress = FitProgress(
-            self, settings.max_iter, self._lines(), visible, partial(self._fitted, model)
-        )
+
+        def stopped(state: TrainingState) -> dict[str, Any]:
+            return {
+                **self._fitted(model, state),
+                "stop_reason_": "stopped",
+                "_training_state": state,
+                "_checkpointed": lambda: Checkpointed(state, belongs()),
+            }
+
+        lines = self._lines(begun + settings.max_iter)
+        progress = FitProgress(self, left, lines, visible, stopped)
 
         def work(workers: Workers) -> tuple[TrainingState, str, Standstill | None]:
             trained, reason = train(
-                model.network, samples, settings, state, workers, judged, progress
-            )
+                model.network, samples, settings, state, workers, judged, progress,
+                resumed=resumed,
+            )  # fmt: skip
             learned_nothing = None
             if reason in ("max_iter", "no_change"):
                 try:
@@ -318,8 +388,8 @@ class BaseScratchCNN(
         progress.close(trained)
         return trained, reason, learned_nothing
 
-    def _lines(self) -> Progress:
-        return Lines() if self.verbose else Progress()
+    def _lines(self, last: int | None = None) -> Progress:
+        return Lines(last) if self.verbose else Progress()
 
     # The fitted model
 
@@ -362,9 +432,11 @@ class BaseScratchCNN(
             fitted["feature_names_in_"] = model.names
         return fitted
 
-    def _commit(self, model: Model, state: TrainingState, keep_state: bool) -> None:
+    def _commit(
+        self, model: Model, state: TrainingState, reason: str | None, keep_state: bool
+    ) -> None:
         """Write all fitted attributes at once, with what it takes to go on if that is asked for."""
-        fitted = self._fitted(model, state)
+        fitted = {**self._fitted(model, state), "stop_reason_": reason}
         if keep_state:
             fitted["_training_state"] = state
         kept = {
@@ -473,7 +545,7 @@ class BaseScratchCNN(
         if size:
             data, _ = split(data, size, state.seed, owner)
         model = self._model(network, data, settled, None)
-        self._commit(model, state, keep_state=self.warm_start)
+        self._commit(model, state, None, keep_state=self.warm_start)
         return self
 
     def get_weights(self) -> list[dict[str, np.ndarray]]:

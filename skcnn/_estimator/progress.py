@@ -26,23 +26,46 @@ __all__ = ["CallbackSupportMixin", "FitProgress", "Lines", "with_callbacks"]
 
 
 class Lines(Progress):
-    """Prints a line an epoch."""
+    """Prints a line an epoch.
+
+    Parameters
+    ----------
+    last : int or None, default=None
+        The epoch that a training ends with at the latest, to tell how long that takes.
+    """
 
     n_processes = 1
+
+    def __init__(self, last: int | None = None) -> None:
+        self.last, self.seconds = last, 0.0
+        self.n_epochs = 0
 
     def together(self, n_processes: int) -> None:
         self.n_processes = n_processes
 
     def end(self, state: TrainingState, seconds: float, n_samples: int) -> bool:
         last = {name: values[-1] for name, values in state.history.items()}
-        line = f"Epoch {state.epoch}: loss {last['loss']:.6f}"
+        self.seconds, self.n_epochs = self.seconds + seconds, self.n_epochs + 1
+        of = "" if self.last is None else f" of {self.last}"
+        line = f"Epoch {state.epoch}{of}: loss {last['loss']:.6f}"
         if "accuracy" in last:
             line += f", accuracy {last['accuracy']:.4f}"
         if "validation_score" in last:
             line += f", validation score {last['validation_score']:.4f}"
         line += f", {seconds:.2f} s, {n_samples / seconds:.0f} images/s"
+        if self.last is not None:
+            left = self.seconds / self.n_epochs * (self.last - state.epoch)
+            line += f", {_duration(left)} left"
         print(line if self.n_processes == 1 else f"{line}, {self.n_processes} processes")
         return False
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as people tell them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
 class FitProgress(Progress):

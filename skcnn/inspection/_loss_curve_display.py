@@ -14,6 +14,16 @@ PANELS = ["loss", "accuracy", "validation score", "learning rate"]
 STYLES = {"training": "-", "validation": "--"}
 
 
+ENDS = {
+    "max_iter": "ended after max_iter",
+    "no_change": "ended without improvement",
+    "stopped": "stopped by a callback",
+    "diverged": "diverged",
+    "interrupted": "interrupted",
+}
+"""What `stop_reason_` means, in words."""
+
+
 class LossCurveDisplay:
     """Loss, accuracy, validation score and learning rate of every epoch.
 
@@ -29,6 +39,8 @@ class LossCurveDisplay:
     best_epochs : list of (str, int) or None, default=None
         For every estimator the panel by which its best epoch is chosen, and
         that epoch, counted from 1.
+    stop_reasons : list of (str or None) or None, default=None
+        For every estimator its ``stop_reason_``, which is told below the curves.
     name : str, list of str or None, default=None
         Names of the estimators in the legend.
 
@@ -61,10 +73,12 @@ class LossCurveDisplay:
         curves: Sequence[dict[str, dict[str, list[float]]]],
         *,
         best_epochs: Sequence[tuple[str, int]] | None = None,
+        stop_reasons: Sequence[str | None] | None = None,
         name: str | Sequence[str] | None = None,
     ) -> None:
         self.curves = curves
         self.best_epochs = best_epochs
+        self.stop_reasons = stop_reasons
         self.name = name
 
     @classmethod
@@ -104,7 +118,9 @@ class LossCurveDisplay:
                 name = [f"{kind} {i}" for i, kind in enumerate(name)]
         curves = [_curves(each) for each in estimators]
         best = [_best(each) for each in curves]
-        return cls(curves, best_epochs=best, name=name).plot(ax=ax, **line_kw)
+        reasons = [getattr(each, "stop_reason_", None) for each in estimators]
+        display = cls(curves, best_epochs=best, stop_reasons=reasons, name=name)
+        return display.plot(ax=ax, **line_kw)
 
     def plot(
         self, *, ax: Any = None, name: str | Sequence[str] | None = None, **line_kw: Any
@@ -143,6 +159,7 @@ class LossCurveDisplay:
                     curves, "" if alone else f"{label}, ", self.best_epochs[i], panels, color
                 )
         self._finish(panels)
+        self._tell_reasons(names)
         return self
 
     def _names(self, name: str | Sequence[str] | None) -> list[str]:
@@ -184,6 +201,16 @@ class LossCurveDisplay:
             label=f"{label}best epoch {epoch}",
         )  # fmt: skip
         self.best_.append(mark)
+
+    def _tell_reasons(self, names: list[str]) -> None:
+        """Say below the last panel why each training ended."""
+        told = [
+            ENDS[reason] if len(names) == 1 else f"{label} {ENDS[reason]}"
+            for label, reason in zip(names, self.stop_reasons or [], strict=False)
+            if reason is not None
+        ]
+        if told:
+            self.axes_[-1].set_xlabel(f"epoch ({', '.join(told)})")
 
     def _finish(self, panels: list[str]) -> None:
         from matplotlib.ticker import MaxNLocator

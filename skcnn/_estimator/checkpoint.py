@@ -1,0 +1,177 @@
+"""The file of a training that is not over: its state, and what it belongs to."""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skcnn._estimator.data import Data, Model
+from skcnn.settings import Settings
+from skcnn.state import TrainingState
+
+__all__ = ["Checkpointed", "belongings", "read", "write"]
+
+MAGIC = b"skcnn checkpoint\n"
+FORMAT = 1
+ROWS = 32
+"""Of the images that are compared, beside mean and deviation of all."""
+
+SCALARS = ("seed", "epoch", "step", "averaged", "first_loss", "best", "no_improvement", "finely",
+           "begun", "history")  # fmt: skip
+"""What of a `TrainingState` is written as text; the rest are arrays, and the criterion."""
+
+
+@dataclass(frozen=True)
+class Checkpointed:
+    """A training after some epoch.
+
+    Parameters
+    ----------
+    state : TrainingState
+    belongs : dict of str
+        What it was trained with, by name, as `belongings` tells it.
+    """
+
+    state: TrainingState
+    belongs: dict[str, str]
+
+    def check(self, path: Any, belongs: dict[str, str]) -> None:
+        """Raise where something differs from what the training began with."""
+        for name, now in belongs.items():
+            then = self.belongs.get(name)
+            if then != now:
+                told = f": {then} there, {now} here" if name != "data" else ""
+                raise ValueError(
+                    f"{path}: the training in this checkpoint had another {name}{told}. Pass the "
+                    "same X, y and parameters to resume it."
+                )
+
+
+def belongings(model: Model, data: Data, settings: Settings, judge: Any) -> dict[str, str]:
+    """What decides about the bits of a training, in words and digests."""
+    network = model.network
+    told = {
+        "network": f"{network.layers} for {network.input_shape} in {network.dtype}",
+        "loss": f"{type(model.loss).__name__} {vars(model.loss)}",
+        "early_stopping": "None" if judge is None else judge[0],
+    }
+    for each in fields(settings):
+        if each.name != "max_bytes":  # which may follow the machine
+            told[each.name] = repr(getattr(settings, each.name))
+    digest = hashlib.sha256(f"{len(data)} {data.targets.dtype}".encode())
+    for array in (model.scaling.mean, model.scaling.deviation, data.targets, data.weights.total):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    rows = np.linspace(0, len(data) - 1, min(ROWS, len(data))).astype(int)
+    images = np.empty((*network.input_shape, len(rows)), network.dtype)
+    data.input.images.with_scaling(model.scaling).gather(rows, images)
+    digest.update(images.tobytes())
+    return {**told, "data": digest.hexdigest()}
+
+
+def write(path: Path, checkpointed: Checkpointed, keep: int) -> None:
+    """Write beside the file, flush, and rename; `keep` - 1 older ones are kept beside it."""
+    state = checkpointed.state
+    about = {
+        "state": {name: getattr(state, name) for name in SCALARS},
+        "belongs": checkpointed.belongs,
+    }
+    arrays = {f"moment {name}": moment for name, moment in state.moments.items()}
+    arrays["weights"] = state.weights
+    if state.best_weights is not None:
+        arrays["best_weights"] = state.best_weights
+    text = json.dumps(about, default=_plain).encode()
+    content = io.BytesIO()
+    arrays["about"] = np.frombuffer(text, np.uint8)
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+    payload = content.getvalue()
+    head = MAGIC + FORMAT.to_bytes(4, "big")
+    checked = hashlib.sha256(head + payload).digest()
+    for age in range(keep - 1, 0, -1):
+        older = numbered(path, age - 1)
+        if older.exists():
+            _replace(numbered(path, age), older.read_bytes())
+    _replace(path, head + checked + payload)
+
+
+def numbered(path: Path, age: int) -> Path:
+    """Where the checkpoint before the last one lies, and so on."""
+    return path if age == 0 else path.with_name(f"{path.name}.{age}")
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy as one of Python, for JSON."""
+    return value.item()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """The file holds the old content or the new, whenever the process ends."""
+    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """So that the new name is on the disk, too, where folders can be flushed."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def read(path: Any) -> Checkpointed:
+    """Read what `write` has written; nothing in it is run.
+
+    Raises
+    ------
+    ValueError
+        For a file that is none, is damaged, or was written by a newer version.
+    OSError
+        Where it cannot be read.
+    """
+    content = Path(path).read_bytes()
+    start = len(MAGIC) + 4
+    if not content.startswith(MAGIC) or len(content) < start + 32:
+        raise ValueError(f"{path}: no checkpoint of skcnn, or one that was cut.")
+    head, checked, payload = content[:start], content[start : start + 32], content[start + 32 :]
+    found = int.from_bytes(head[-4:], "big")
+    if hashlib.sha256(head + payload).digest() != checked:
+        if found > FORMAT:
+            raise ValueError(
+                f"{path}: a checkpoint of a newer version of skcnn (format {found}, this one reads "
+                f"{FORMAT}), or damaged."
+            )
+        raise ValueError(f"{path}: this checkpoint is damaged: its checksum does not agree.")
+    if found > FORMAT:
+        raise ValueError(
+            f"{path}: this checkpoint was written by a newer version of skcnn (format {found}; "
+            f"this version reads formats up to {FORMAT}). Please update skcnn."
+        )
+    with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+        about = json.loads(arrays["about"].tobytes())
+        state = TrainingState(
+            weights=arrays["weights"],
+            moments={
+                name.removeprefix("moment "): arrays[name]
+                for name in arrays.files
+                if name.startswith("moment ")
+            },
+            best_weights=arrays["best_weights"] if "best_weights" in arrays.files else None,
+            **about["state"],
+        )
+    return Checkpointed(state, about["belongs"])

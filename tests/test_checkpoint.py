@@ -1,0 +1,203 @@
+"""An interrupted training ends, resumed, at the bits of one that was not interrupted."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
+
+from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
+from skcnn._estimator.checkpoint import FORMAT, MAGIC, read
+from skcnn.layers import BatchNorm, Conv2d, Dropout, Flatten, RandomCrop, ReLU
+from tests.shared import assert_same_model, quick
+
+pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
+from skcnn.callbacks import Checkpoint
+
+X, y = (part[:300] for part in load_digits(return_X_y=True))
+WEIGHTS = np.random.default_rng(0).random(300)
+
+DRAWING = [RandomCrop(1), Conv2d(4, 3), BatchNorm(), ReLU(), Flatten(), Dropout(0.3)]
+SETTINGS = {
+    "default": ScratchCNNClassifier(filters=4, max_iter=4, random_state=0),
+    "early stopping": quick(max_iter=5, early_stopping=True),
+    "stopped by tol": quick(max_iter=30, tol=0.1, n_iter_no_change=2, lr=5e-3),
+    "stopped by the score": quick(
+        max_iter=30, tol=0.05, n_iter_no_change=2, lr=5e-3, early_stopping=True
+    ),
+    "all that draws": ScratchCNNClassifier(DRAWING, max_iter=4, random_state=3),
+    "schedule of its own": quick(max_iter=4, lr_schedule="reduce_on_plateau", optimizer="sgd"),
+    "adagrad": quick(max_iter=4, optimizer="adagrad", max_grad_norm=1.0, dtype="float64"),
+    "regressor": ScratchCNNRegressor(filters=4, max_iter=4, random_state=0, loss="huber"),
+}
+
+
+class Stop:
+    """Ends a fit after some epochs."""
+
+    def __init__(self, after):
+        self.after = after
+
+    def setup(self, estimator, context): ...
+
+    def teardown(self, estimator, context): ...
+
+    def on_fit_task_begin(self, estimator, context): ...
+
+    def on_fit_task_end(self, estimator, context):
+        return context.task_name == f"epoch {self.after}"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "training.checkpoint"
+
+
+@pytest.mark.parametrize("model", SETTINGS.values(), ids=SETTINGS)
+def test_from_every_epoch_on_the_bits_are_those_of_the_whole(model, path):
+    whole = clone(model).fit(X, y, WEIGHTS)
+    for after in range(1, whole.n_iter_ + 1):
+        cut = clone(model).set_callbacks(Checkpoint(path), Stop(after)).fit(X, y, WEIGHTS)
+        assert cut.n_iter_ == after
+        resumed = clone(model).resume(path, X, y, WEIGHTS)
+        assert_same_model(resumed, whole)
+        if after < whole.n_iter_:
+            assert cut.stop_reason_ == "stopped"
+        assert resumed.stop_reason_ == whole.stop_reason_
+    if "stopped" in next(name for name, other in SETTINGS.items() if other is model):
+        assert whole.stop_reason_ == "no_change"
+
+
+def test_a_warm_start_is_finished_where_it_was_to_end(path):
+    model = quick(max_iter=3, warm_start=True, early_stopping=True)
+    whole = clone(model).fit(X, y).fit(X, y)
+    first = clone(model).fit(X, y)
+    cut = clone(model).fit(X, y)
+    cut.set_callbacks(Checkpoint(path), Stop(4)).fit(X, y)
+    assert cut.n_iter_ == 4
+    resumed = first.resume(path, X, y)
+    assert_same_model(resumed, whole)
+    assert resumed.n_iter_ == 6
+    assert_same_model(resumed.fit(X, y), whole.fit(X, y))
+
+
+def test_validation_sets_are_passed_again(path):
+    X_val, y_val = (part[300:400] for part in load_digits(return_X_y=True))
+    model, validation = quick(max_iter=5, early_stopping=True), {"X_val": X_val, "y_val": y_val}
+    whole = clone(model).fit(X, y, **validation)
+    clone(model).set_callbacks(Checkpoint(path), Stop(2)).fit(X, y, **validation)
+    assert_same_model(clone(model).resume(path, X, y, **validation), whole)
+
+
+def test_what_differs_is_named_and_changes_nothing(path):
+    quick(max_iter=3).set_callbacks(Checkpoint(path), Stop(1)).fit(X, y)
+    for other, data, message in (
+        (quick(max_iter=4), (X, y), "max_iter: 3 there, 4 here"),
+        (quick(max_iter=3, lr=1.0), (X, y), "lr: 0.002 there, 1.0 here"),
+        (quick(max_iter=3, filters=5), (X, y), "another network"),
+        (quick(max_iter=3, early_stopping=True), (X, y), "early_stopping: None there, split here"),
+        (quick(max_iter=3), (X + 1, y), "another data"),
+        (quick(max_iter=3), (X[::-1], y[::-1]), "another data"),
+        (quick(max_iter=3), (X, np.r_[y[1:], y[0]]), "another data"),
+        (quick(max_iter=3), (X, y, WEIGHTS), "another data"),
+    ):
+        with pytest.raises(ValueError, match=f"training.checkpoint: .*{message}"):
+            other.resume(path, *data)
+        with pytest.raises(NotFittedError):
+            other.predict(X)
+
+
+def test_a_file_that_was_changed_cut_or_is_newer_is_refused(path):
+    quick(max_iter=2).set_callbacks(Checkpoint(path)).fit(X, y)
+    content, rng = path.read_bytes(), random.Random(0)
+    places = [*range(len(MAGIC) + 36), *(rng.randrange(len(content)) for _ in range(300))]
+    for place in places:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"training\.checkpoint: "):
+            read(path)
+    for size in (0, 1, len(MAGIC), len(MAGIC) + 10, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:size])
+        with pytest.raises(ValueError, match=r"training\.checkpoint: "):
+            quick(max_iter=2).resume(path, X, y)
+    newer = bytearray(content)
+    newer[len(MAGIC) + 3] = FORMAT + 1
+    path.write_bytes(newer)
+    with pytest.raises(ValueError, match="newer version"):
+        read(path)
+    with pytest.raises(FileNotFoundError):
+        quick().resume(path.with_name("other"), X, y)
+
+
+def test_every_and_keep(path):
+    quick(max_iter=5).set_callbacks(Checkpoint(path, every=2, keep=3)).fit(X, y)
+    files = [path, path.with_name(f"{path.name}.1"), path.with_name(f"{path.name}.2")]
+    assert [read(file).state.epoch for file in files] == [5, 4, 2]
+    assert sorted(os.listdir(path.parent)) == sorted(file.name for file in files)
+
+
+def test_a_full_disk_leaves_the_old_file(path, monkeypatch):
+    quick(max_iter=1).set_callbacks(Checkpoint(path)).fit(X, y)
+    before = path.read_bytes()
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        quick(max_iter=2).set_callbacks(Checkpoint(path)).fit(X, y)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("a", 0), ValueError, "every"),
+        (("a", 1, 0), ValueError, "keep"),
+        ((5,), TypeError, "path"),
+        (("/no/such/folder/a",), ValueError, "no folder"),
+    ],
+)
+def test_bad_parameters_are_named_before_any_work(arguments, error, message):
+    clf = quick().set_callbacks(Checkpoint(*arguments))
+    with pytest.raises(error, match=f"Checkpoint: .*{message}"):
+        clf.fit(X, y)
+    assert not hasattr(clf, "weights_")
+
+
+SCRIPT = """
+import sys
+from skcnn.callbacks import Checkpoint
+from tests.test_checkpoint import X, killed, y
+killed().set_callbacks(Checkpoint(sys.argv[1])).fit(X, y)
+"""
+
+
+def killed():
+    return quick(filters=8, max_iter=60, early_stopping=True)
+
+
+@pytest.mark.slow
+def test_kills_at_any_moment(path):
+    whole, rng = killed().fit(X, y), random.Random(0)
+    epochs = set()
+    for _ in range(30):
+        path.unlink(missing_ok=True)
+        process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)])
+        while not path.exists():
+            time.sleep(0.001)
+        time.sleep(rng.random())
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        epochs.add(read(path).state.epoch)
+        assert_same_model(killed().resume(path, X, y), whole)
+    assert len(epochs) > 5
