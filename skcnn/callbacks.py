@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from skcnn._estimator.checkpoint import write
+from skcnn._estimator.checkpoint import clear, write
 from skcnn._hyperparameters import check_int
 
 __all__ = ["Checkpoint"]
@@ -49,19 +49,22 @@ class Checkpoint:
         self.path, self.every, self.keep = path, every, keep
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Check the parameters before any work starts."""
+        """Check the parameters before any work starts, and clear up after a killed training."""
         check_int("Checkpoint", "every", self.every, 1)
         check_int("Checkpoint", "keep", self.keep, 1)
         if not isinstance(self.path, (str, os.PathLike)):
             raise TypeError(f"Checkpoint: path must be a path, got {self.path!r}.")
         if not Path(self.path).absolute().parent.is_dir():
             raise ValueError(f"Checkpoint: path {str(self.path)!r} lies in no folder that exists.")
+        clear(Path(self.path).absolute())
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Nothing is written before an epoch is complete."""
 
     def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any) -> bool:
         """Write, and let the training go on."""
+        if fitted_estimator is None:  # Ctrl-C within an epoch: there is nothing new to write
+            return False
         is_epoch = context.task_name.startswith("epoch ")
         done = fitted_estimator.n_iter_ % self.every == 0
         if is_epoch == done:  # after the fit, what was not written after its last epoch

@@ -1,6 +1,7 @@
 """An interrupted training ends, resumed, at the bits of one that was not interrupted."""
 
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -16,7 +17,8 @@ from sklearn.exceptions import NotFittedError
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn._estimator.checkpoint import FORMAT, MAGIC, read
 from skcnn.layers import BatchNorm, Conv2d, Dropout, Flatten, RandomCrop, ReLU
-from tests.shared import assert_same_model, quick
+from skcnn.training import train
+from tests.shared import InterruptedWorkers, assert_same_model, quick
 
 pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 from skcnn.callbacks import Checkpoint
@@ -53,6 +55,16 @@ class Stop:
 
     def on_fit_task_end(self, estimator, context):
         return context.task_name == f"epoch {self.after}"
+
+
+class Keep(Stop):
+    """Keeps what callbacks get to see of the model."""
+
+    def __init__(self, form):
+        self.form, self.kept = form, []
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        self.kept.append(self.form(fitted_estimator))
 
 
 @pytest.fixture
@@ -112,6 +124,82 @@ def test_what_differs_is_named_and_changes_nothing(path):
             other.resume(path, *data)
         with pytest.raises(NotFittedError):
             other.predict(X)
+
+
+@pytest.mark.parametrize("scale_input", [True, False])
+def test_every_row_is_compared(path, scale_input):
+    model = quick(max_iter=3, scale_input=scale_input)
+    clone(model).set_callbacks(Checkpoint(path), Stop(1)).fit(X, y)
+    for row in (0, 5, 33, 299):
+        changed = X.copy()
+        changed[row, 20] += 1
+        with pytest.raises(ValueError, match="another data"):
+            clone(model).resume(path, changed, y)
+    first, second = np.flatnonzero(y == 3)[1:3]
+    exchanged = X.copy()
+    exchanged[[first, second]] = X[[second, first]]
+    with pytest.raises(ValueError, match="another data"):
+        clone(model).resume(path, exchanged, y)
+
+
+def half_right(estimator, X, y):
+    return (estimator.predict(X) == y).mean() / 2
+
+
+def test_what_judges_is_compared(path):
+    X_val, y_val = (part[300:400] for part in load_digits(return_X_y=True))
+    model = quick(max_iter=3, early_stopping=True)
+    clone(model).set_callbacks(Checkpoint(path), Stop(1)).fit(X, y, X_val=X_val, y_val=y_val)
+    for other in ((X_val[::-1], y_val), (X_val, y_val[::-1]), (X_val[1:], y_val[1:])):
+        with pytest.raises(ValueError, match="another validation data"):
+            clone(model).resume(path, X, y, X_val=other[0], y_val=other[1])
+    scored = clone(model).set_params(scoring=half_right)
+    with pytest.raises(ValueError, match=r"scoring: None there, .*\.half_right here"):
+        scored.resume(path, X, y, X_val=X_val, y_val=y_val)
+    clone(scored).set_callbacks(Checkpoint(path), Stop(1)).fit(X, y)
+    assert_same_model(clone(scored).resume(path, X, y), clone(scored).fit(X, y))
+
+
+def test_ctrl_c_within_an_epoch_leaves_the_model_and_the_file(path, monkeypatch):
+    def interrupted(*args, **options):
+        network, samples, settings, state, _, *others = args
+        workers = InterruptedWorkers(when=2 * 5 + 3)  # 300 rows are 5 batches
+        return train(network, samples, settings, state, workers, *others, **options)
+
+    monkeypatch.setattr("skcnn._estimator.base.train", interrupted)
+    clf = quick(max_iter=5).set_callbacks(Checkpoint(path, every=3))
+    with pytest.warns(UserWarning, match="interrupted; the model of epoch 2"):
+        clf.fit(X, y)
+    assert clf.stop_reason_ == "interrupted"
+    assert read(path).state.epoch == 2
+    monkeypatch.undo()
+    assert_same_model(quick(max_iter=5).resume(path, X, y), quick(max_iter=5).fit(X, y))
+
+
+def test_what_callbacks_see_can_be_pickled_and_goes_on():
+    keep = Keep(pickle.dumps)
+    model = quick(max_iter=3, warm_start=True)
+    whole = clone(model).fit(X, y)
+    clone(model).set_callbacks(keep).fit(X, y)
+    after = pickle.loads(keep.kept[0])
+    assert after.n_iter_ == 1
+    assert_same_model(after.set_params(max_iter=2).fit(X, y), whole)
+
+
+def test_going_on_with_what_callbacks_see_keeps_nothing_of_the_old_training():
+    keep = Keep(lambda model: model)
+    quick(max_iter=2, warm_start=True).set_callbacks(keep).fit(X, y)
+    after = keep.kept[0].fit(X, y)
+    assert not any(callable(value) for value in vars(after).values())
+
+
+def test_a_new_training_clears_up_after_one_that_was_killed(path):
+    left = path.with_name(f".{path.name}.abc.new")
+    others = [path.with_name(".other.new"), path.with_name(f"{path.name}.note")]
+    for each in (left, *others):
+        each.write_text("half")
+    quick(max_iter=1).set_callbacks(Checkpoint(path)).fit(X, y)
+    assert sorted(path.parent.iterdir()) == sorted([path, *others])
 
 
 def test_a_file_that_was_changed_cut_or_is_newer_is_refused(path):
@@ -183,21 +271,24 @@ killed().set_callbacks(Checkpoint(sys.argv[1])).fit(X, y)
 
 
 def killed():
-    return quick(filters=8, max_iter=60, early_stopping=True)
+    return quick(filters=8, max_iter=60, early_stopping=True, n_iter_no_change=None)
 
 
 @pytest.mark.slow
 def test_kills_at_any_moment(path):
     whole, rng = killed().fit(X, y), random.Random(0)
+    assert whole.n_iter_ == 60
     epochs = set()
     for _ in range(30):
         path.unlink(missing_ok=True)
         process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)])
-        while not path.exists():
+        after = rng.randrange(1, 60)
+        while not path.exists() or read(path).state.epoch < after:  # it is whole at any moment
+            assert process.poll() is None or read(path).state.epoch == 60
             time.sleep(0.001)
-        time.sleep(rng.random())
+        time.sleep(0.02 * rng.random())
         process.send_signal(signal.SIGKILL)
         process.wait()
         epochs.add(read(path).state.epoch)
         assert_same_model(killed().resume(path, X, y), whole)
-    assert len(epochs) > 5
+    assert len(epochs - {60}) > 5

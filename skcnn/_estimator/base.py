@@ -155,7 +155,7 @@ class BaseScratchCNN(
             data, held_out = split(data, size, state.seed, owner)
         model = self._model(network, data, settled, goes_on)
         judged = None if held_out is None else self._judged(model, held_out, scorer, given=not size)
-        belongs = cache(partial(belongings, model, data, settings, judge))
+        belongs = cache(partial(belongings, model, data, held_out, settings, judge))
         if cut_off is not None:
             cut_off.check(checkpoint, belongs())
 
@@ -442,7 +442,7 @@ class BaseScratchCNN(
         kept = {
             name: value
             for name, value in vars(self).items()
-            if name not in ("feature_names_in_", "_training_state")
+            if name not in ("feature_names_in_", "_training_state", "_checkpointed")
         }
         self.__dict__ = kept | fitted
 
@@ -691,7 +691,9 @@ class BaseScratchCNN(
         return tags
 
     def __getstate__(self):
-        return {**super().__getstate__(), "_pickle_format": PICKLE_FORMAT}
+        state = {**super().__getstate__(), "_pickle_format": PICKLE_FORMAT}
+        state.pop("_checkpointed", None)  # it holds the data, and is of use while training only
+        return state
 
     def __setstate__(self, state):
         state = dict(state)

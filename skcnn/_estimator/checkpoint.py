@@ -15,12 +15,18 @@ from skcnn._estimator.data import Data, Model
 from skcnn.settings import Settings
 from skcnn.state import TrainingState
 
-__all__ = ["Checkpointed", "belongings", "read", "write"]
+__all__ = ["Checkpointed", "belongings", "clear", "read", "write"]
 
 MAGIC = b"skcnn checkpoint\n"
 FORMAT = 1
 ROWS = 32
-"""Of the images that are compared, beside mean and deviation of all."""
+"""Images that are digested at a time."""
+
+DIGESTS = ("data", "validation data")
+"""What is told by a digest, which says nothing to anybody."""
+
+BESIDE = ".new"
+"""How the name ends of what is being written."""
 
 SCALARS = ("seed", "epoch", "step", "averaged", "first_loss", "best", "no_improvement", "finely",
            "begun", "history")  # fmt: skip
@@ -46,32 +52,54 @@ class Checkpointed:
         for name, now in belongs.items():
             then = self.belongs.get(name)
             if then != now:
-                told = f": {then} there, {now} here" if name != "data" else ""
+                told = "" if name in DIGESTS else f": {then} there, {now} here"
                 raise ValueError(
                     f"{path}: the training in this checkpoint had another {name}{told}. Pass the "
                     "same X, y and parameters to resume it."
                 )
 
 
-def belongings(model: Model, data: Data, settings: Settings, judge: Any) -> dict[str, str]:
+def belongings(
+    model: Model, data: Data, held_out: Data | None, settings: Settings, judge: Any
+) -> dict[str, str]:
     """What decides about the bits of a training, in words and digests."""
     network = model.network
     told = {
         "network": f"{network.layers} for {network.input_shape} in {network.dtype}",
         "loss": f"{type(model.loss).__name__} {vars(model.loss)}",
         "early_stopping": "None" if judge is None else judge[0],
+        "scoring": "None" if judge is None else _named(judge[1]),
     }
     for each in fields(settings):
         if each.name != "max_bytes":  # which may follow the machine
             told[each.name] = repr(getattr(settings, each.name))
+    return {
+        **told,
+        "data": _digest(model, data),
+        "validation data": "None" if held_out is None else _digest(model, held_out),
+    }
+
+
+def _named(scoring: Any) -> str:
+    """A scoring in words that are the same in another process, where its address is not."""
+    if not callable(scoring):
+        return repr(scoring)
+    named = scoring if hasattr(scoring, "__qualname__") else type(scoring)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _digest(model: Model, data: Data) -> str:
+    """Of all that a network is given: every image as it is read, its target and its weight."""
     digest = hashlib.sha256(f"{len(data)} {data.targets.dtype}".encode())
     for array in (model.scaling.mean, model.scaling.deviation, data.targets, data.weights.total):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    rows = np.linspace(0, len(data) - 1, min(ROWS, len(data))).astype(int)
-    images = np.empty((*network.input_shape, len(rows)), network.dtype)
-    data.input.images.with_scaling(model.scaling).gather(rows, images)
-    digest.update(images.tobytes())
-    return {**told, "data": digest.hexdigest()}
+        digest.update(np.ascontiguousarray(array).data)
+    scaled = data.input.images.with_scaling(model.scaling)
+    for start in range(0, len(data), ROWS):
+        rows = np.arange(start, min(start + ROWS, len(data)))
+        images = np.empty((*model.network.input_shape, len(rows)), model.network.dtype)
+        scaled.gather(rows, images)
+        digest.update(images.data)
+    return digest.hexdigest()
 
 
 def write(path: Path, checkpointed: Checkpointed, keep: int) -> None:
@@ -104,6 +132,13 @@ def numbered(path: Path, age: int) -> Path:
     return path if age == 0 else path.with_name(f"{path.name}.{age}")
 
 
+def clear(path: Path) -> None:
+    """Remove what killed processes have left of files that they were writing."""
+    for each in path.parent.iterdir():
+        if each.name.startswith(f".{path.name}.") and each.name.endswith(BESIDE):
+            each.unlink(missing_ok=True)
+
+
 def _plain(value: Any) -> Any:
     """A number of NumPy as one of Python, for JSON."""
     return value.item()
@@ -111,7 +146,7 @@ def _plain(value: Any) -> Any:
 
 def _replace(path: Path, content: bytes) -> None:
     """The file holds the old content or the new, whenever the process ends."""
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=BESIDE, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -119,7 +154,7 @@ def _replace(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
-        os.unlink(beside)
+        Path(beside).unlink(missing_ok=True)
         raise
     _flush_folder(path.parent)
 
