@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from skcnn._estimator.base import BaseScratchCNN
 from skcnn._estimator.checkpoint import clear, write
 from skcnn._hyperparameters import check_int
 
@@ -50,6 +51,12 @@ class Checkpoint:
 
     def setup(self, estimator: Any, context: Any) -> None:
         """Check the parameters before any work starts, and clear up after a killed training."""
+        if not isinstance(estimator, BaseScratchCNN):
+            raise TypeError(
+                "Checkpoint: it writes the trainings of ScratchCNNClassifier and "
+                f"ScratchCNNRegressor, but was set on {type(estimator).__name__}. In a pipeline, "
+                "set it on the step that is one of these."
+            )
         check_int("Checkpoint", "every", self.every, 1)
         check_int("Checkpoint", "keep", self.keep, 1)
         if not isinstance(self.path, (str, os.PathLike)):

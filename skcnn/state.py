@@ -44,9 +44,9 @@ class TrainingState:
         What the optimizer remembers.
     epoch, step : int
         Epochs and optimizer steps that are complete.
-    begun : int
-        Epochs that were complete when this training began: it ends `max_iter`
-        epochs later, and a schedule that starts anew counts from there.
+    begun, begun_step : int
+        Epochs and steps that were complete when this training began: it ends
+        `max_iter` epochs later, and a schedule that starts anew counts from there.
     averaged : int
         Mini-batches that the untrained state is an average of.
     first_loss : float or None
@@ -82,6 +82,7 @@ class TrainingState:
     criterion: object = None
     finely: bool | None = None
     begun: int = 0
+    begun_step: int = 0
 
     def copy(self) -> "TrainingState":
         """An independent copy, to go back to."""

@@ -99,9 +99,10 @@ def train(
     """
     progress = progress or Progress()
     if not resumed:
-        state.begun = state.epoch
+        state.begun, state.begun_step = state.epoch, state.step
+        if _stands_still(state, settings):
+            state.no_improvement = 0  # who goes on all the same wants more than one epoch
     elif _stands_still(state, settings):  # it was cut off after its last epoch
-        state.no_improvement = 0
         return state, "no_change"
     schedule_start = state.begun if settings.restart_schedule else 0
     epochs = settings.max_iter if epochs is None else epochs
@@ -148,7 +149,6 @@ def _epochs(
         progress.together(passes.n_processes)
         stop = progress.end(good, time.perf_counter() - start, len(passes.samples))
         if _stands_still(good, settings):
-            good.no_improvement = 0  # who goes on all the same wants more than one epoch
             return good, "no_change"
         if stop:
             return good, "stopped"

@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn._estimator.checkpoint import FORMAT, MAGIC, read
@@ -87,6 +90,37 @@ def test_from_every_epoch_on_the_bits_are_those_of_the_whole(model, path):
         assert whole.stop_reason_ == "no_change"
 
 
+@pytest.mark.parametrize("every", [2, 3, 5, 100])
+@pytest.mark.parametrize("name", ["default", "stopped by tol", "stopped by the score"])
+def test_a_training_that_had_ended_is_not_trained_further(name, every, path):
+    model = SETTINGS[name]
+    whole = clone(model).set_callbacks(Checkpoint(path, every=every)).fit(X, y)
+    assert read(path).state.epoch == whole.n_iter_
+    resumed = clone(model).resume(path, X, y)
+    assert_same_model(resumed, whole)
+    assert resumed.stop_reason_ == whole.stop_reason_
+
+
+def test_who_goes_on_after_no_change_is_given_all_the_patience_anew():
+    model = quick(max_iter=30, tol=0.1, n_iter_no_change=2, lr=5e-3, warm_start=True).fit(X, y)
+    assert model.stop_reason_ == "no_change"
+    before = model.n_iter_
+    model.set_params(tol=10.0).fit(X, y)  # nothing is an improvement
+    assert model.n_iter_ == before + 2
+
+
+def test_a_resumed_warm_start_that_learns_nothing_says_so(path):
+    model = quick(max_iter=30, warm_start=True, lr=1e-9, batch_size=50, n_iter_no_change=None)
+    first, cut = clone(model), clone(model)
+    for each in (first, cut):
+        with pytest.warns(ConvergenceWarning, match="no better than a constant"):
+            each.fit(X, y)
+    cut.set_callbacks(Checkpoint(path), Stop(50)).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="no better than a constant"):
+        first.resume(path, X, y)  # which takes 60 steps, but the whole took 180
+    assert first.n_iter_ == 60
+
+
 def test_a_warm_start_is_finished_where_it_was_to_end(path):
     model = quick(max_iter=3, warm_start=True, early_stopping=True)
     whole = clone(model).fit(X, y).fit(X, y)
@@ -119,6 +153,8 @@ def test_what_differs_is_named_and_changes_nothing(path):
         (quick(max_iter=3), (X[::-1], y[::-1]), "another data"),
         (quick(max_iter=3), (X, np.r_[y[1:], y[0]]), "another data"),
         (quick(max_iter=3), (X, y, WEIGHTS), "another data"),
+        (quick(max_iter=3), (X, y + 10), "another data"),  # of the same order
+        (quick(max_iter=3), (X, y.astype(str)), "another data"),
     ):
         with pytest.raises(ValueError, match=f"training.checkpoint: .*{message}"):
             other.resume(path, *data)
@@ -186,6 +222,24 @@ def test_what_callbacks_see_can_be_pickled_and_goes_on():
     assert_same_model(after.set_params(max_iter=2).fit(X, y), whole)
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_the_end_that_callbacks_see_has_the_reason_of_the_model(early_stopping):
+    keep = Keep(lambda model: model.stop_reason_)
+    settings = {"tol": 0.1, "n_iter_no_change": 2, "lr": 5e-3, "early_stopping": early_stopping}
+    for max_iter, reason in ((2, "max_iter"), (40, "no_change")):
+        clf = quick(max_iter=max_iter, **settings).set_callbacks(keep).fit(X, y)
+        assert clf.stop_reason_ == keep.kept[-1] == reason
+        assert set(keep.kept[:-1]) == {"stopped"}
+        keep.kept.clear()
+
+
+def test_a_part_has_nothing_to_end():
+    clf = quick(max_iter=9, n_iter_no_change=1, tol=10.0, warm_start=True).fit(X, y)
+    assert clf.stop_reason_ == "no_change"
+    for _ in range(2):
+        assert clf.partial_fit(X, y).stop_reason_ is None
+
+
 def test_going_on_with_what_callbacks_see_keeps_nothing_of_the_old_training():
     keep = Keep(lambda model: model)
     quick(max_iter=2, warm_start=True).set_callbacks(keep).fit(X, y)
@@ -194,9 +248,11 @@ def test_going_on_with_what_callbacks_see_keeps_nothing_of_the_old_training():
 
 
 def test_a_new_training_clears_up_after_one_that_was_killed(path):
-    left = path.with_name(f".{path.name}.abc.new")
-    others = [path.with_name(".other.new"), path.with_name(f"{path.name}.note")]
-    for each in (left, *others):
+    name = path.name
+    left = [path.with_name(f".{name}{age}.0123456789abcdef.new") for age in ("", ".1", ".12")]
+    others = [".other.new", f"{name}.note", f".{name}.other.0123456789abcdef.new"]
+    others = [path.with_name(each) for each in others]  # the last is of a neighbour's training
+    for each in (*left, *others):
         each.write_text("half")
     quick(max_iter=1).set_callbacks(Checkpoint(path)).fit(X, y)
     assert sorted(path.parent.iterdir()) == sorted([path, *others])
@@ -223,6 +279,15 @@ def test_a_file_that_was_changed_cut_or_is_newer_is_refused(path):
         read(path)
     with pytest.raises(FileNotFoundError):
         quick().resume(path.with_name("other"), X, y)
+
+
+def test_others_may_read_it_where_the_umask_says_so(path):
+    before = os.umask(0o027)
+    try:
+        quick(max_iter=2).set_callbacks(Checkpoint(path, keep=2)).fit(X, y)
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o640}
 
 
 def test_every_and_keep(path):
@@ -260,6 +325,21 @@ def test_bad_parameters_are_named_before_any_work(arguments, error, message):
     with pytest.raises(error, match=f"Checkpoint: .*{message}"):
         clf.fit(X, y)
     assert not hasattr(clf, "weights_")
+
+
+@pytest.mark.parametrize("other", [make_pipeline(StandardScaler(), quick()), LogisticRegression()])
+def test_it_is_refused_by_what_is_no_network_before_any_work(other, path):
+    if not hasattr(other, "set_callbacks"):
+        pytest.skip(f"this scikit-learn has no callbacks in {type(other).__name__}")
+    with pytest.raises(TypeError, match=f"Checkpoint: .* was set on {type(other).__name__}"):
+        clone(other).set_callbacks(Checkpoint(path)).fit(X, y)
+
+
+def test_within_a_pipeline_it_is_set_on_the_network(path):
+    scaler = StandardScaler().fit(X)
+    make_pipeline(scaler, quick(max_iter=3).set_callbacks(Checkpoint(path), Stop(1))).fit(X, y)
+    whole = quick(max_iter=3).fit(scaler.transform(X), y)
+    assert_same_model(quick(max_iter=3).resume(path, scaler.transform(X), y), whole)
 
 
 SCRIPT = """

@@ -238,7 +238,8 @@ class BaseScratchCNN(
             )
             trained.forget_best()  # the loss of a part is no measure of the next
             trained.first_loss = max(first_loss or 0.0, trained.first_loss or 0.0) or None
-            self._commit(model, trained, None if reason == "max_iter" else reason, keep_state=True)
+            bad = reason if reason == "diverged" else None  # a part is not to end by itself
+            self._commit(model, trained, bad, keep_state=True)
             return reason, trained.epoch
 
         warn_of_end(*at_safe_places(train_and_commit))
@@ -348,9 +349,11 @@ class BaseScratchCNN(
         resumed: bool,
     ) -> tuple[TrainingState, str, Standstill | None]:
         """Train with all who want to hear of it, and see whether that was of use."""
-        begun = state.begun if resumed else state.epoch
-        start = Start(begun, state.step if begun else 0)
-        left = settings.max_iter - (state.epoch - begun)
+        if resumed:
+            start = Start(state.begun, state.begun_step)
+        else:
+            start = Start(state.epoch, state.step)
+        left = settings.max_iter - (state.epoch - start.epoch)
         samples = data.samples(model, model.loss)
         visible: dict[str, Callable] = {
             "X": data.input.given,
@@ -358,16 +361,16 @@ class BaseScratchCNN(
             "metadata": lambda: data.metadata,
         }
 
-        def stopped(state: TrainingState) -> dict[str, Any]:
+        def ended(state: TrainingState, reason: str) -> dict[str, Any]:
             return {
                 **self._fitted(model, state),
-                "stop_reason_": "stopped",
+                "stop_reason_": reason,
                 "_training_state": state,
                 "_checkpointed": lambda: Checkpointed(state, belongs()),
             }
 
-        lines = self._lines(begun + settings.max_iter)
-        progress = FitProgress(self, left, lines, visible, stopped)
+        lines = self._lines(start.epoch + settings.max_iter)
+        progress = FitProgress(self, left, lines, visible, ended)
 
         def work(workers: Workers) -> tuple[TrainingState, str, Standstill | None]:
             trained, reason = train(
@@ -385,7 +388,7 @@ class BaseScratchCNN(
             return trained, reason, learned_nothing
 
         trained, reason, learned_nothing = with_workers(interrupts, work)
-        progress.close(trained)
+        progress.close(trained, reason)
         return trained, reason, learned_nothing
 
     def _lines(self, last: int | None = None) -> Progress:

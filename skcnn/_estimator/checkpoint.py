@@ -4,7 +4,8 @@ import hashlib
 import io
 import json
 import os
-import tempfile
+import re
+import secrets
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,11 @@ ROWS = 32
 DIGESTS = ("data", "validation data")
 """What is told by a digest, which says nothing to anybody."""
 
-BESIDE = ".new"
-"""How the name ends of what is being written."""
+BESIDE = r"(\.\d+)?\.[0-9a-f]{16}\.new"
+"""How the name goes on of what is being written, behind a dot and the file's own."""
 
 SCALARS = ("seed", "epoch", "step", "averaged", "first_loss", "best", "no_improvement", "finely",
-           "begun", "history")  # fmt: skip
+           "begun", "begun_step", "history")  # fmt: skip
 """What of a `TrainingState` is written as text; the rest are arrays, and the criterion."""
 
 
@@ -89,8 +90,12 @@ def _named(scoring: Any) -> str:
 
 
 def _digest(model: Model, data: Data) -> str:
-    """Of all that a network is given: every image as it is read, its target and its weight."""
-    digest = hashlib.sha256(f"{len(data)} {data.targets.dtype}".encode())
+    """Of all that a network is given: every image as it is read, its target and its weight.
+
+    And of what targets mean: the same numbers may stand for other classes.
+    """
+    meaning = {name: np.asarray(each).tolist() for name, each in model.answers.attributes().items()}
+    digest = hashlib.sha256(f"{len(data)} {data.targets.dtype} {meaning}".encode())
     for array in (model.scaling.mean, model.scaling.deviation, data.targets, data.weights.total):
         digest.update(np.ascontiguousarray(array).data)
     scaled = data.input.images.with_scaling(model.scaling)
@@ -135,7 +140,7 @@ def numbered(path: Path, age: int) -> Path:
 def clear(path: Path) -> None:
     """Remove what killed processes have left of files that they were writing."""
     for each in path.parent.iterdir():
-        if each.name.startswith(f".{path.name}.") and each.name.endswith(BESIDE):
+        if re.fullmatch(re.escape(f".{path.name}") + BESIDE, each.name):
             each.unlink(missing_ok=True)
 
 
@@ -146,15 +151,15 @@ def _plain(value: Any) -> Any:
 
 def _replace(path: Path, content: bytes) -> None:
     """The file holds the old content or the new, whenever the process ends."""
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=BESIDE, dir=path.parent)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(beside, "xb") as file:  # who may read it is up to the user's umask
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
     _flush_folder(path.parent)
 

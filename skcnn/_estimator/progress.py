@@ -81,8 +81,8 @@ class FitProgress(Progress):
         What callbacks get to see of the data under the names "X", "y" and
         "metadata"; a callable is called when a callback asks for it.
     fitted : callable
-        Returns, for a `TrainingState`, the attributes of an estimator whose
-        fit had stopped there; called when a callback asks for one.
+        Returns, for a `TrainingState` and a reason, the attributes of an estimator
+        whose fit had ended there for that; called when a callback asks for one.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class FitProgress(Progress):
         max_epochs: int,
         lines: Progress,
         data: dict[str, Any],
-        fitted: Callable[[TrainingState], dict[str, Any]],
+        fitted: Callable[[TrainingState, str], dict[str, Any]],
     ) -> None:
         self.estimator, self.lines, self.fitted = estimator, lines, fitted
         self.arguments = {"estimator": estimator, **data}
@@ -105,7 +105,7 @@ class FitProgress(Progress):
         if self.context is not None:
             self.epoch = self.context.subcontext(task_name=f"epoch {state.epoch + 1}")
             self.epoch.call_on_fit_task_begin(
-                **self.arguments, reconstruction_attributes=lambda: self.fitted(state)
+                **self.arguments, reconstruction_attributes=lambda: self.fitted(state, "stopped")
             )
 
     def end(self, state: TrainingState, seconds: float, n_samples: int) -> bool:
@@ -114,17 +114,17 @@ class FitProgress(Progress):
             return False
         epoch, self.epoch = self.epoch, None
         return epoch.call_on_fit_task_end(
-            **self.arguments, reconstruction_attributes=lambda: self.fitted(state)
+            **self.arguments, reconstruction_attributes=lambda: self.fitted(state, "stopped")
         )
 
     def together(self, n_processes: int) -> None:
         self.lines.together(n_processes)
 
-    def close(self, state: TrainingState) -> None:
+    def close(self, state: TrainingState, reason: str) -> None:
         """End the fit, and before it an epoch that was not completed."""
         if self.epoch is not None:
             self.epoch.call_on_fit_task_end(estimator=self.estimator)
         if self.context is not None:
             self.context.call_on_fit_task_end(
-                **self.arguments, reconstruction_attributes=lambda: self.fitted(state)
+                **self.arguments, reconstruction_attributes=lambda: self.fitted(state, reason)
             )
