@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from functools import cache, partial
@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skcnn._estimator.auto import settle
 from skcnn._estimator.checkpoint import Checkpointed, belongings, read
 from skcnn._estimator.data import Answers, Data, Model, held_out_size, split
-from skcnn._estimator.exchange import packed, state_dict
+from skcnn._estimator.exchange import ExchangesWeights
 from skcnn._estimator.images import read_fitted
 from skcnn._estimator.learning import Standstill, Start, standstill
 from skcnn._estimator.nested import NestedParameters
@@ -68,6 +68,7 @@ class BaseScratchCNN(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     NestedParameters,
+    ExchangesWeights,
     ABC,
 ):
     """Training, inference and persistence; what `y` means is left to the subclasses."""
@@ -502,8 +503,6 @@ class BaseScratchCNN(
         (size,) = self.network_.shapes[-2]
         return size
 
-    # The weights as arrays
-
     @in_own_context
     def initialize(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Do what `fit` does before its first step, and no more.
@@ -552,74 +551,6 @@ class BaseScratchCNN(
         model = self._model(network, data, settled, None)
         self._commit(model, state, None, keep_state=True)  # moments that nothing was averaged in
         return self
-
-    def get_weights(self) -> list[dict[str, np.ndarray]]:
-        """Copies of all arrays: what `set_weights` takes.
-
-        Returns
-        -------
-        list of dict
-            For every layer of ``layers_`` its arrays by name ("weight", "bias",
-            "running_mean", "running_variance"); ``{}`` where it has none.
-        """
-        check_is_fitted(self)
-        return self.network_.unpack(self.weights_.copy())
-
-    def set_weights(self, arrays: list[dict[str, np.ndarray]] | Mapping[str, Any]) -> Self:
-        """Replace the weights, for instance by those of another framework.
-
-        An estimator that was never fitted is made ready by `initialize`.
-
-        Parameters
-        ----------
-        arrays : list of dict, or mapping from str to array-like
-            As `get_weights` gives them: for every layer its arrays by name,
-            convolutions (filters, channels, height, width) and dense layers
-            (units, inputs). Or all of them in one mapping, such as PyTorch's
-            ``state_dict()``, in the order of the layers (of a residual block,
-            its shortcut last); names then matter only where they end in
-            "weight", "bias", "running_mean" or "running_var", and those that
-            end in "num_batches_tracked" are left aside. Names that are all of
-            `to_state_dict`'s may come in any order.
-            (`skcnn.persistence.from_keras` makes such a list of Keras'.)
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If names or shapes differ from these, or a number is not finite.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from skcnn import ScratchCNNRegressor
-        >>> reg = ScratchCNNRegressor(layers=[], scale_input=False)
-        >>> reg = reg.initialize(np.zeros((2, 4)), [-1.0, 1.0])
-        >>> weights = {"0.weight": [[1.0, 0.0, 0.0, 2.0]], "0.bias": [0.5]}
-        >>> reg.set_weights(weights).predict([[1.0, 9.0, 9.0, 3.0]])
-        array([7.5])
-        """
-        check_is_fitted(self)
-        self.weights_ = packed(self.network_, arrays)
-        self.__dict__.pop("_training_state", None)
-        return self
-
-    def to_state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all arrays under the names that PyTorch has for them.
-
-        Returns
-        -------
-        dict from str to ndarray
-            What ``torch.nn.Sequential`` of the same layers takes in
-            ``load_state_dict`` after ``torch.from_numpy``: "0.weight", "0.bias",
-            "1.running_var", and so on, counted by the layers in ``layers_``,
-            also those without arrays.
-        """
-        check_is_fitted(self)
-        return state_dict(self.network_, self.weights_)
 
     def drop_training_state(self) -> Self:
         """Forget what only a training that goes on needs: a model to predict with remains.

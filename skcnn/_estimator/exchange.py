@@ -1,15 +1,16 @@
 """The weights as arrays with names: those of a fitted estimator, and others in their place."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.arrays import as_numbers, shape_of
 from skcnn.layers import Layer, Residual
 from skcnn.network import Network
 
-__all__ = ["packed", "state_dict"]
+__all__ = ["ExchangesWeights"]
 
 ELSEWHERE = {"running_variance": "running_var"}
 """Names of ours that PyTorch has others for."""
@@ -21,7 +22,83 @@ KINDS = {"weight", "bias", "running_mean", "running_var"}
 """Last parts of names that tell what an array is, so that they have to agree."""
 
 
-def packed(network: Network, arrays: Any) -> np.ndarray:
+class ExchangesWeights:
+    """Weights of an estimator, read and replaced."""
+
+    weights_: np.ndarray
+    network_: Network
+
+    def get_weights(self) -> list[dict[str, np.ndarray]]:
+        """Copies of all arrays: what `set_weights` takes.
+
+        Returns
+        -------
+        list of dict
+            For every layer of ``layers_`` its arrays by name ("weight", "bias",
+            "running_mean", "running_variance"); ``{}`` where it has none.
+        """
+        check_is_fitted(self)
+        return self.network_.unpack(self.weights_.copy())
+
+    def set_weights(self, arrays: list[dict[str, np.ndarray]] | Mapping[str, Any]) -> Self:
+        """Replace the weights, for instance by those of another framework.
+
+        An estimator that was never fitted is made ready by `initialize`.
+
+        Parameters
+        ----------
+        arrays : list of dict, or mapping from str to array-like
+            As `get_weights` gives them: for every layer its arrays by name,
+            convolutions (filters, channels, height, width) and dense layers
+            (units, inputs). Or all of them in one mapping, such as PyTorch's
+            ``state_dict()``, in the order of the layers (of a residual block,
+            its shortcut last); names then matter only where they end in
+            "weight", "bias", "running_mean" or "running_var", and those that
+            end in "num_batches_tracked" are left aside. Names that are all of
+            `to_state_dict`'s may come in any order.
+            (`skcnn.persistence.from_keras` makes such a list of Keras'.)
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If names or shapes differ from these, or a number is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skcnn import ScratchCNNRegressor
+        >>> reg = ScratchCNNRegressor(layers=[], scale_input=False)
+        >>> reg = reg.initialize(np.zeros((2, 4)), [-1.0, 1.0])
+        >>> weights = {"0.weight": [[1.0, 0.0, 0.0, 2.0]], "0.bias": [0.5]}
+        >>> reg.set_weights(weights).predict([[1.0, 9.0, 9.0, 3.0]])
+        array([7.5])
+        """
+        check_is_fitted(self)
+        self.weights_ = _packed(self.network_, arrays)
+        self.__dict__.pop("_training_state", None)
+        return self
+
+    def to_state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all arrays under the names that PyTorch has for them.
+
+        Returns
+        -------
+        dict from str to ndarray
+            What ``torch.nn.Sequential`` of the same layers takes in
+            ``load_state_dict`` after ``torch.from_numpy``: "0.weight", "0.bias",
+            "1.running_var", and so on, counted by the layers in ``layers_``,
+            also those without arrays.
+        """
+        check_is_fitted(self)
+        named = _named(self.network_, self.weights_)
+        return {name: array.copy() for name, array in named.items()}
+
+
+def _packed(network: Network, arrays: Any) -> np.ndarray:
     """The flat vector of `arrays`, one dict a layer or one mapping of all.
 
     Raises
@@ -128,8 +205,3 @@ def _places(layer: Layer) -> Iterator[str]:
                 yield f"{name}.{place}"
     else:
         yield ""
-
-
-def state_dict(network: Network, vector: np.ndarray) -> dict[str, np.ndarray]:
-    """Copies of all arrays under PyTorch's names."""
-    return {name: array.copy() for name, array in _named(network, vector).items()}
