@@ -372,3 +372,11 @@ def test_kills_at_any_moment(path):
         epochs.add(read(path).state.epoch)
         assert_same_model(killed().resume(path, X, y), whole)
     assert len(epochs - {60}) > 5
+
+
+def test_a_path_that_is_none_is_no_new_training():
+    for path in (None, 5, b"training"):
+        clf = quick()
+        with pytest.raises(TypeError, match="ScratchCNNClassifier: path must be a path, got"):
+            clf.resume(path, X, y)
+        assert not hasattr(clf, "weights_")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -61,6 +61,29 @@ def has_partial_fit(estimator: Any) -> bool:
             "that is the same in all calls."
         )
     return True
+
+
+class Begun(NamedTuple):
+    """A training before its first step, or before the next one.
+
+    Parameters
+    ----------
+    model : Model
+    data : Data
+        To learn from.
+    judged : Validation or None
+    settings : Settings
+    state : TrainingState
+    belongs : callable
+        Tells what the training belongs to, for its checkpoints.
+    """
+
+    model: Model
+    data: Data
+    judged: Validation | None
+    settings: Settings
+    state: TrainingState
+    belongs: Callable[[], dict[str, str]]
 
 
 class BaseScratchCNN(
@@ -130,41 +153,13 @@ class BaseScratchCNN(
         sample_weight_val: Any,
         checkpoint: Any = None,
     ) -> Self:
-        """Check, split, train, commit; from a checkpoint on where there is one."""
-        owner, goes_on = type(self).__name__, None
-        cut_off = None if checkpoint is None else read(checkpoint)
-        check_switches(self)
-        scorer = bind_scoring(self)
-        data = read_data(self, X, y, sample_weight)
-        held_out = read_validation(self, data, X_val, y_val, sample_weight_val)
-        judge, size = None, 0
-        if self.early_stopping:
-            judge = ("split" if held_out is None else "given", self.scoring)
-        if self.early_stopping and held_out is None:
-            size = held_out_size(data, self.validation_fraction, owner)
-        if self.warm_start and hasattr(self, "weights_"):
-            goes_on = "warm_start"
-        settled = self._settle(data, len(data) - size, goes_on, to_its_end=not self.warm_start)
-        settings = bind_settings(self, settled)
-        network, state = self._start(data, settled, settings, goes_on)
-        if cut_off is None:
-            state.judge_by(judge)
-        else:
-            state = cut_off.state
-            state.criterion = judge
-        if size:
-            data, held_out = split(data, size, state.seed, owner)
-        model = self._model(network, data, settled, goes_on)
-        judged = None if held_out is None else self._judged(model, held_out, scorer, given=not size)
-        belongs = cache(partial(belongings, model, data, held_out, settings, judge))
-        if cut_off is not None:
-            cut_off.check(checkpoint, belongs())
+        """Begin, train, commit; from a checkpoint on where there is one."""
+        resumed = checkpoint is not None
+        begun = self._begin(X, y, sample_weight, X_val, y_val, sample_weight_val, checkpoint)
 
         def train_and_commit(interrupts: Interrupts) -> tuple[str, int, Standstill | None]:
-            trained, reason, learned_nothing = self._train(
-                model, data, judged, settings, state, interrupts, belongs, cut_off is not None
-            )
-            self._commit(model, trained, reason, keep_state=self.warm_start)
+            trained, reason, learned_nothing = self._train(begun, interrupts, resumed)
+            self._commit(begun.model, trained, reason, keep_state=self.warm_start)
             return reason, trained.epoch, learned_nothing
 
         reason, epoch, learned_nothing = at_safe_places(train_and_commit)
@@ -211,7 +206,51 @@ class BaseScratchCNN(
             newer version, and where parameters or data are not those of the
             training; nothing has changed then.
         """
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"{type(self).__name__}: path must be a path, got {path!r}.")
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, path)
+
+    def _begin(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        checkpoint: Any = None,
+        anew: bool = False,
+    ) -> Begun:
+        """Check and split; begin `anew`, or go on where parameters or a checkpoint say so."""
+        owner, goes_on = type(self).__name__, None
+        cut_off = None if checkpoint is None else read(checkpoint)
+        check_switches(self)
+        scorer = bind_scoring(self)
+        data = read_data(self, X, y, sample_weight)
+        held_out = read_validation(self, data, X_val, y_val, sample_weight_val)
+        judge, size = None, 0
+        if self.early_stopping:
+            judge = ("split" if held_out is None else "given", self.scoring)
+        if self.early_stopping and held_out is None:
+            size = held_out_size(data, self.validation_fraction, owner)
+        if self.warm_start and hasattr(self, "weights_") and not anew:
+            goes_on = "warm_start"
+        settled = self._settle(data, len(data) - size, goes_on, to_its_end=not self.warm_start)
+        settings = bind_settings(self, settled)
+        network, state = self._start(data, settled, settings, goes_on)
+        if cut_off is None:
+            state.judge_by(judge)
+        else:
+            state = cut_off.state
+            state.criterion = judge
+        if size:
+            data, held_out = split(data, size, state.seed, owner)
+        model = self._model(network, data, settled, goes_on)
+        judged = None if held_out is None else self._judged(model, held_out, scorer, given=not size)
+        belongs = cache(partial(belongings, model, data, held_out, settings, judge))
+        if cut_off is not None:
+            cut_off.check(checkpoint, belongs())
+        return Begun(model, data, judged, settings, state, belongs)
 
     @in_own_context
     def _fit_part(self, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Self:
@@ -339,17 +378,10 @@ class BaseScratchCNN(
 
     @with_callbacks
     def _train(
-        self,
-        model: Model,
-        data: Data,
-        judged: Validation | None,
-        settings: Settings,
-        state: TrainingState,
-        interrupts: Interrupts,
-        belongs: Callable[[], dict[str, str]],
-        resumed: bool,
+        self, begun: Begun, interrupts: Interrupts, resumed: bool
     ) -> tuple[TrainingState, str, Standstill | None]:
         """Train with all who want to hear of it, and see whether that was of use."""
+        model, data, judged, settings, state, belongs = begun
         if resumed:
             start = Start(state.begun, state.begun_step)
         else:
@@ -538,18 +570,9 @@ class BaseScratchCNN(
         >>> clf.n_iter_, clf.predict_proba(X).shape
         (0, (1797, 10))
         """
-        owner = type(self).__name__
-        check_switches(self)
-        bind_scoring(self)
-        data = read_data(self, X, y, sample_weight)
-        size = held_out_size(data, self.validation_fraction, owner) if self.early_stopping else 0
-        settled = self._settle(data, len(data) - size, None, to_its_end=not self.warm_start)
-        settings = bind_settings(self, settled)
-        network, state = self._start(data, settled, settings, None)
-        if size:
-            data, _ = split(data, size, state.seed, owner)
-        model = self._model(network, data, settled, None)
-        self._commit(model, state, None, keep_state=True)  # moments that nothing was averaged in
+        begun = self._begin(X, y, sample_weight, anew=True)
+        # the state is kept: it knows that nothing was averaged in the moments yet
+        self._commit(begun.model, begun.state, None, keep_state=True)
         return self
 
     def drop_training_state(self) -> Self:
