@@ -60,19 +60,15 @@ ax.minorticks_off()
 # Errors often fall as a power of the number of rows. A straight line through the
 # logarithms says how many rows an error would take.
 
-fig, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
 further = np.array([2000, 4000])
-forecasts = {}
-for (name, display), color in zip(displays.items(), ("#0072B2", "#D55E00"), strict=True):
-    errors = 1 - display.test_scores.mean(axis=1)
-    slope, level = np.polyfit(np.log(sizes), np.log(errors), 1)
-    forecasts[name] = np.exp(level + slope * np.log(further))
-    ax.plot(sizes, errors, "o", color=color, label=f"{name}: error ∝ rows$^{{{slope:.2f}}}$")
-    line = np.array([sizes[0], *further])
-    ax.plot(line, np.exp(level + slope * np.log(line)), "--", color=color)
+errors, fits = {}, {}
+for name, display in displays.items():
+    errors[name] = 1 - display.test_scores.mean(axis=1)
+    slope, level = fits[name] = np.polyfit(np.log(sizes), np.log(errors[name]), 1)
+    forecast = np.exp(level + slope * np.log(further[-1]))
     print(
         f"{name:8} half the error takes {2 ** (-1 / slope):.1f} times the rows; forecast for "
-        f"4,000 rows: accuracy {1 - forecasts[name][-1]:.3f}"
+        f"4,000 rows: accuracy {1 - forecast:.3f}"
     )
 
 # %%
@@ -82,11 +78,13 @@ for (name, display), color in zip(displays.items(), ("#0072B2", "#D55E00"), stri
 # Now the other rows may be used: training on 4,000 of them, judged by the 1,000
 # that are left.
 
-split = next(ShuffleSplit(1, test_size=1000, random_state=0).split(X))
-for (name, model), color in zip(
-    {"network": clf, "forest": forest}.items(), ("#0072B2", "#D55E00"), strict=True
-):
-    train, test = split
+fig, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
+train, test = next(ShuffleSplit(1, test_size=1000, random_state=0).split(X))
+ends = np.array([sizes[0], further[-1]])
+for name, model, color in [("network", clf, "#0072B2"), ("forest", forest, "#D55E00")]:
+    slope, level = fits[name]
+    ax.plot(sizes, errors[name], "o", color=color, label=f"{name}: error ∝ rows$^{{{slope:.2f}}}$")
+    ax.plot(ends, np.exp(level + slope * np.log(ends)), "--", color=color)
     error = 1 - model.fit(X[train], y[train]).score(X[test], y[test])
     ax.plot(len(train), error, "*", color=color, markersize=12)
     print(f"{name:8} trained on {len(train):,} rows: accuracy {1 - error:.3f}")

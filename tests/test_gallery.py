@@ -40,6 +40,25 @@ def test_has_the_form_of_a_page(script):
     assert text.count("\n# %%\n") >= 2
 
 
+def names(tree, context):
+    """Those that some statements bind (`ast.Store`) or use (`ast.Load`)."""
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return {node.id for node in nodes if isinstance(node.ctx, context)}
+
+
+@pytest.mark.parametrize("script", **named)
+def test_a_figure_is_finished_in_its_cell(script):
+    """At the end of a cell the gallery takes the figures, and closes them."""
+    figures = set()  # and axes, of the cells before
+    for cell in script.read_text().split("\n# %%\n"):
+        tree = ast.parse(cell)
+        figures -= names(tree, ast.Store)
+        assert not figures & names(tree, ast.Load)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and "subplots" in ast.unparse(node.value):
+                figures |= names(node, ast.Store)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", **named)
 def test_runs(script, tmp_path):
