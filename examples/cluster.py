@@ -5,7 +5,7 @@ Searches and training on a cluster
 Two worker processes of `Dask <https://www.dask.org>`_ on this machine stand for
 a cluster: a grid search runs on them, and then they prepare images, block by
 block, for a network that learns from more of them than are ever in memory.
-Needs ``pip install "skcnn[cluster]"`` and takes less than a minute.
+Needs ``pip install ".[cluster]"`` and takes less than a minute.
 
 On a real cluster only the ``Client`` is another one:
 ``Client("tcp://scheduler:8786")``.

@@ -6,7 +6,7 @@ A pipeline is trained, becomes an ONNX model, and answers without Python's part 
 the same answers in a fraction of the time. This is how a model
 gets into a service, a phone or a browser.
 
-Needs ``pip install "skcnn[onnx]" onnxruntime``.
+Needs ``pip install ".[onnx]" onnxruntime``.
 """
 
 import tempfile

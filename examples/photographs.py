@@ -9,7 +9,7 @@ found what it was looking for.
 
 The photographs are cut from the two that come with scikit-learn, a temple in
 China and a flower, at different sizes and angles. Needs Pillow and matplotlib:
-``pip install "skcnn[images,plot]"``.
+``pip install ".[images,plot]"``.
 """
 
 import tempfile

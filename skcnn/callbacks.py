@@ -63,6 +63,8 @@ class Checkpoint:
             raise TypeError(f"Checkpoint: path must be a path, got {self.path!r}.")
         if not Path(self.path).absolute().parent.is_dir():
             raise ValueError(f"Checkpoint: path {str(self.path)!r} lies in no folder that exists.")
+        if Path(self.path).is_dir():
+            raise ValueError(f"Checkpoint: path {str(self.path)!r} is a folder; name a file in it.")
         clear(Path(self.path).absolute())
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:

@@ -32,8 +32,9 @@ def trusted_types() -> list[str]:
     For ``skops.io.load(file, trusted=trusted_types())`` and for mlflow's
     ``skops_trusted_types``. They hold numbers and hyperparameters; none of them
     runs anything when it is loaded. Functions and classes of one's own are not
-    among them, nor is `skcnn.callbacks.Checkpoint`, which writes to a path that
-    the file would name: save without callbacks.
+    among them. Nor are `skcnn.callbacks.Checkpoint`, which writes to a path that
+    the file would name (save without callbacks), and
+    `skcnn.datasets.load_images`, which opens files.
 
     Returns
     -------

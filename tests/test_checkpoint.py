@@ -147,14 +147,17 @@ def test_what_differs_is_named_and_changes_nothing(path):
     for other, data, message in (
         (quick(max_iter=4), (X, y), "max_iter: 3 there, 4 here"),
         (quick(max_iter=3, lr=1.0), (X, y), "lr: 0.002 there, 1.0 here"),
-        (quick(max_iter=3, filters=5), (X, y), "another network"),
+        (quick(max_iter=3, filters=5), (X, y), "a different network"),
         (quick(max_iter=3, early_stopping=True), (X, y), "early_stopping: None there, split here"),
-        (quick(max_iter=3), (X + 1, y), "another data"),
-        (quick(max_iter=3), (X[::-1], y[::-1]), "another data"),
-        (quick(max_iter=3), (X, np.r_[y[1:], y[0]]), "another data"),
-        (quick(max_iter=3), (X, y, WEIGHTS), "another data"),
-        (quick(max_iter=3), (X, y + 10), "another data"),  # of the same order
-        (quick(max_iter=3), (X, y.astype(str)), "another data"),
+        (quick(max_iter=3), (X.astype(np.float32), y), "dtype: float64 there, float32 here"),
+        (quick(max_iter=3), (X.reshape(-1, 4, 16), y), r"image shape: \(1, 8, 8\) there"),
+        (quick(max_iter=3), (X[1:], y[1:]), "number of rows: 300 there, 299 here"),
+        (quick(max_iter=3), (X + 1, y), r"a different X\."),
+        (quick(max_iter=3), (X[::-1], y[::-1]), r"a different y\."),
+        (quick(max_iter=3), (X, np.r_[y[1:], y[0]]), r"a different y\."),
+        (quick(max_iter=3), (X, y, WEIGHTS), r"a different sample_weight\."),
+        (quick(max_iter=3), (X, y + 10), r"a different y\."),  # of the same order
+        (quick(max_iter=3), (X, y.astype(str)), r"a different y\."),
     ):
         with pytest.raises(ValueError, match=f"training.checkpoint: .*{message}"):
             other.resume(path, *data)
@@ -169,12 +172,12 @@ def test_every_row_is_compared(path, scale_input):
     for row in (0, 5, 33, 299):
         changed = X.copy()
         changed[row, 20] += 1
-        with pytest.raises(ValueError, match="another data"):
+        with pytest.raises(ValueError, match="a different X"):
             clone(model).resume(path, changed, y)
     first, second = np.flatnonzero(y == 3)[1:3]
     exchanged = X.copy()
     exchanged[[first, second]] = X[[second, first]]
-    with pytest.raises(ValueError, match="another data"):
+    with pytest.raises(ValueError, match="a different X"):
         clone(model).resume(path, exchanged, y)
 
 
@@ -187,7 +190,7 @@ def test_what_judges_is_compared(path):
     model = quick(max_iter=3, early_stopping=True)
     clone(model).set_callbacks(Checkpoint(path), Stop(1)).fit(X, y, X_val=X_val, y_val=y_val)
     for other in ((X_val[::-1], y_val), (X_val, y_val[::-1]), (X_val[1:], y_val[1:])):
-        with pytest.raises(ValueError, match="another validation data"):
+        with pytest.raises(ValueError, match=r"a different (X|y|number of rows) to validate on"):
             clone(model).resume(path, X, y, X_val=other[0], y_val=other[1])
     scored = clone(model).set_params(scoring=half_right)
     with pytest.raises(ValueError, match=r"scoring: None there, .*\.half_right here"):
@@ -252,10 +255,13 @@ def test_a_new_training_clears_up_after_one_that_was_killed(path):
     left = [path.with_name(f".{name}{age}.0123456789abcdef.new") for age in ("", ".1", ".12")]
     others = [".other.new", f"{name}.note", f".{name}.other.0123456789abcdef.new"]
     others = [path.with_name(each) for each in others]  # the last is of a neighbour's training
-    for each in (*left, *others):
+    writing = path.with_name(f".{name}.aaaaaaaaaaaaaaaa.new")  # by another process, now
+    for each in (*left, *others, writing):
         each.write_text("half")
+        if each != writing:
+            os.utime(each, (0, 0))
     quick(max_iter=1).set_callbacks(Checkpoint(path)).fit(X, y)
-    assert sorted(path.parent.iterdir()) == sorted([path, *others])
+    assert sorted(path.parent.iterdir()) == sorted([path, writing, *others])
 
 
 def test_a_file_that_was_changed_cut_or_is_newer_is_refused(path):
@@ -318,6 +324,7 @@ def test_a_full_disk_leaves_the_old_file(path, monkeypatch):
         (("a", 1, 0), ValueError, "keep"),
         ((5,), TypeError, "path"),
         (("/no/such/folder/a",), ValueError, "no folder"),
+        (("tests",), ValueError, "is a folder"),
     ],
 )
 def test_bad_parameters_are_named_before_any_work(arguments, error, message):

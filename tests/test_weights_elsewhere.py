@@ -385,3 +385,19 @@ def test_a_network_that_keras_trained_predicts_the_same(data, monkeypatch):
     clf = ScratchCNNClassifier(LAYERS, scale_input=False, random_state=0).initialize(images, y)
     clf.set_weights(from_keras(clf.network_, model.get_weights()))
     assert np.abs(clf.predict_proba(images) - model.predict(images, verbose=0)).max() < 1e-5
+
+
+def test_a_variance_is_not_negative(data):
+    clf = ScratchCNNClassifier(LAYERS, random_state=0).initialize(*data)
+    before, state, arrays = clf.weights_.copy(), clf.to_state_dict(), clf.get_weights()
+    state["1.running_var"][2] = -0.5
+    arrays[1]["running_variance"][2] = -0.5
+    for bad, what in ((state, "1.running_var"), (arrays, "running_variance")):
+        with pytest.raises(ValueError, match=f"{what}'] is a variance .* its minimum is -0.5"):
+            clf.set_weights(bad)
+        assert np.array_equal(clf.weights_, before)
+
+
+def test_the_cure_for_an_unfitted_one_is_named():
+    with pytest.raises(NotFittedError, match=r"ScratchCNNClassifier .*initialize\(X, y\)"):
+        ScratchCNNClassifier().set_weights([])

@@ -207,7 +207,9 @@ class BaseScratchCNN(
             training; nothing has changed then.
         """
         if not isinstance(path, (str, os.PathLike)):
-            raise TypeError(f"{type(self).__name__}: path must be a path, got {path!r}.")
+            raise TypeError(
+                f"{type(self).__name__}: path must be a path, got {type(path).__name__}."
+            )
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, path)
 
     def _begin(

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import secrets
+import time
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,14 @@ FORMAT = 1
 ROWS = 32
 """Images that are digested at a time."""
 
-DIGESTS = ("data", "validation data")
+DIGESTS = ("sample_weight", "y", "X")
 """What is told by a digest, which says nothing to anybody."""
 
 BESIDE = r"(\.\d+)?\.[0-9a-f]{16}\.new"
 """How the name goes on of what is being written, behind a dot and the file's own."""
+
+LEFT = 3600.0
+"""Seconds after which nobody is writing it any more."""
 
 SCALARS = ("seed", "epoch", "step", "averaged", "first_loss", "best", "no_improvement", "finely",
            "begun", "begun_step", "history")  # fmt: skip
@@ -53,10 +58,11 @@ class Checkpointed:
         for name, now in belongs.items():
             then = self.belongs.get(name)
             if then != now:
-                told = "" if name in DIGESTS else f": {then} there, {now} here"
+                told = "" if name.startswith(DIGESTS) else f": {then} there, {now} here"
                 raise ValueError(
-                    f"{path}: the training in this checkpoint had another {name}{told}. Pass the "
-                    "same X, y and parameters to resume it."
+                    f"{path}: the training in this checkpoint had a different {name}{told}. Pass "
+                    "the same X, y and parameters to resume it; what shall change on purpose "
+                    "takes a training with warm_start."
                 )
 
 
@@ -66,7 +72,8 @@ def belongings(
     """What decides about the bits of a training, in words and digests."""
     network = model.network
     told = {
-        "network": f"{network.layers} for {network.input_shape} in {network.dtype}",
+        "dtype": str(network.dtype),
+        "image shape": str(network.input_shape),
         "loss": f"{type(model.loss).__name__} {vars(model.loss)}",
         "early_stopping": "None" if judge is None else judge[0],
         "scoring": "None" if judge is None else _named(judge[1]),
@@ -74,11 +81,12 @@ def belongings(
     for each in fields(settings):
         if each.name != "max_bytes":  # which may follow the machine
             told[each.name] = repr(getattr(settings, each.name))
-    return {
-        **told,
-        "data": _digest(model, data),
-        "validation data": "None" if held_out is None else _digest(model, held_out),
-    }
+    told |= {"number of rows": str(len(data)), **_digests(model, data)}
+    if held_out is not None:
+        told["number of rows to validate on"] = str(len(held_out))
+        told |= {f"{name} to validate on": each for name, each in _digests(model, held_out).items()}
+    # last, since the number of classes is in it, and the list of all layers is long
+    return {**told, "network": str(network.layers)}
 
 
 def _named(scoring: Any) -> str:
@@ -89,14 +97,17 @@ def _named(scoring: Any) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def _digest(model: Model, data: Data) -> str:
+def _digests(model: Model, data: Data) -> dict[str, str]:
     """Of all that a network is given: every image as it is read, its target and its weight.
 
     And of what targets mean: the same numbers may stand for other classes.
     """
     meaning = {name: np.asarray(each).tolist() for name, each in model.answers.attributes().items()}
-    digest = hashlib.sha256(f"{len(data)} {data.targets.dtype} {meaning}".encode())
-    for array in (model.scaling.mean, model.scaling.deviation, data.targets, data.weights.total):
+    targets = hashlib.sha256(f"{len(data)} {data.targets.dtype} {meaning}".encode())
+    targets.update(np.ascontiguousarray(data.targets).data)
+    weights = hashlib.sha256(np.ascontiguousarray(data.weights.total).data)
+    digest = hashlib.sha256(str(len(data)).encode())
+    for array in (model.scaling.mean, model.scaling.deviation):
         digest.update(np.ascontiguousarray(array).data)
     scaled = data.input.images.with_scaling(model.scaling)
     for start in range(0, len(data), ROWS):
@@ -104,7 +115,8 @@ def _digest(model: Model, data: Data) -> str:
         images = np.empty((*model.network.input_shape, len(rows)), model.network.dtype)
         scaled.gather(rows, images)
         digest.update(images.data)
-    return digest.hexdigest()
+    found = (weights.hexdigest(), targets.hexdigest(), digest.hexdigest())
+    return dict(zip(DIGESTS, found, strict=True))
 
 
 def write(path: Path, checkpointed: Checkpointed, keep: int) -> None:
@@ -138,10 +150,12 @@ def numbered(path: Path, age: int) -> Path:
 
 
 def clear(path: Path) -> None:
-    """Remove what killed processes have left of files that they were writing."""
+    """Remove what killed processes have left of files that they were writing, an hour ago."""
     for each in path.parent.iterdir():
         if re.fullmatch(re.escape(f".{path.name}") + BESIDE, each.name):
-            each.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # somebody else has removed it
+                if time.time() - each.stat().st_mtime > LEFT:
+                    each.unlink()
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """The weights as arrays with names: those of a fitted estimator, and others in their place."""
 
 from collections.abc import Iterator, Mapping
+from reprlib import repr as short
 from typing import Any, Self
 
 import numpy as np
@@ -15,11 +16,19 @@ __all__ = ["ExchangesWeights"]
 ELSEWHERE = {"running_variance": "running_var"}
 """Names of ours that PyTorch has others for."""
 
+OURS = {theirs: ours for ours, theirs in ELSEWHERE.items()}
+
 COUNTER = "num_batches_tracked"
 """What PyTorch's normalisation counts, and what no prediction needs."""
 
 KINDS = {"weight", "bias", "running_mean", "running_var"}
 """Last parts of names that tell what an array is, so that they have to agree."""
+
+
+UNFITTED = (
+    "This %(name)s has no weights to replace yet: call initialize(X, y), which makes it ready "
+    "without training it, or fit."
+)
 
 
 class ExchangesWeights:
@@ -77,7 +86,7 @@ class ExchangesWeights:
         >>> reg.set_weights(weights).predict([[1.0, 9.0, 9.0, 3.0]])
         array([7.5])
         """
-        check_is_fitted(self)
+        check_is_fitted(self, msg=UNFITTED)
         self.weights_ = _packed(self.network_, arrays)
         self.__dict__.pop("_training_state", None)
         return self
@@ -112,10 +121,15 @@ def _packed(network: Network, arrays: Any) -> np.ndarray:
         pairs = _matched_by_name_or_in_order(_named(network, vector), arrays)
     else:
         pairs = _matched_by_layer(mine, arrays)
-    for array, given, what in pairs:
+    for kind, array, given, what in pairs:
         numbers = as_numbers(given, what, "set_weights")
         with np.errstate(over="ignore"):
             array[...] = numbers
+        if kind == "running_variance" and array.min() < 0:
+            raise ValueError(
+                f"set_weights: {what} is a variance and must not be negative, but its minimum is "
+                f"{array.min():g}."
+            )
     if not np.isfinite(vector).all():
         raise ValueError(
             f"set_weights: arrays must hold numbers that are finite in {network.dtype}."
@@ -123,14 +137,14 @@ def _packed(network: Network, arrays: Any) -> np.ndarray:
     return vector
 
 
-Pairs = list[tuple[np.ndarray, Any, str]]
-"""An array of ours, what is to be written into it, and what errors call that."""
+Pairs = list[tuple[str, np.ndarray, Any, str]]
+"""What an array of ours is, itself, what is to be written into it, and what errors call that."""
 
 
 def _matched_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
     """For a list of one dict a layer, by their names."""
     if not isinstance(arrays, (list, tuple)) or len(arrays) != len(mine):
-        told = f"a list of {len(arrays)}" if isinstance(arrays, (list, tuple)) else repr(arrays)
+        told = f"a list of {len(arrays)}" if isinstance(arrays, (list, tuple)) else short(arrays)
         raise ValueError(
             f"set_weights: arrays must be a list of {len(mine)} dicts, one a layer, or a mapping "
             f"from names to arrays in the network's order, got {told}."
@@ -138,7 +152,7 @@ def _matched_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
     pairs = []
     for i, (params, given) in enumerate(zip(mine, arrays, strict=True)):
         if not isinstance(given, dict):
-            raise ValueError(f"set_weights: arrays[{i}] must be a dict, got {given!r}.")
+            raise ValueError(f"set_weights: arrays[{i}] must be a dict, got {short(given)}.")
         shapes = {
             name: shape_of(array, f"arrays[{i}][{name!r}]", "set_weights")
             for name, array in given.items()
@@ -148,7 +162,10 @@ def _matched_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
             raise ValueError(
                 f"set_weights: arrays[{i}] must have the shapes {expected}, got {shapes}."
             )
-        pairs += [(params[name], array, f"arrays[{i}][{name!r}]") for name, array in given.items()]
+        pairs += [
+            (_kind(name), params[name], array, f"arrays[{i}][{name!r}]")
+            for name, array in given.items()
+        ]
     return pairs
 
 
@@ -174,7 +191,7 @@ def _matched_by_name_or_in_order(ours: dict[str, np.ndarray], arrays: Mapping) -
                 f"set_weights: {what} takes the place of {name!r}, which has the shape "
                 f"{array.shape}, got {shape}."
             )
-        pairs.append((array, other, what))
+        pairs.append((OURS.get(_kind(name), _kind(name)), array, other, what))
     return pairs
 
 
