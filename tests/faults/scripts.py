@@ -10,6 +10,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from skcnn import ScratchCNNClassifier
 
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup would have them ignore
+
 rng = np.random.default_rng(0)
 X = rng.random((512, 1, 16, 16), dtype=np.float32)
 y = rng.integers(0, 3, 512)
