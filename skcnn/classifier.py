@@ -7,11 +7,12 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from skcnn._estimator.arrays import shape_of
+from skcnn._estimator.arrays import same, shape_of
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
 from skcnn._estimator.labels import Classes, check_classes, check_label_set, is_matrix
 from skcnn._estimator.weights import class_weights
 from skcnn._hyperparameters import check_real
+from skcnn.holding import in_own_context
 from skcnn.inference import outputs
 from skcnn.losses import LOSSES, Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 
@@ -401,6 +402,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
     @available_if(_has_partial_fit)
+    @in_own_context
     def partial_fit(
         self,
         X: ArrayLike,
@@ -560,9 +562,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         else:
             known = Classes(check_label_set(classes, owner), False)
-        if classes is not None and not np.array_equal(
-            check_label_set(classes, owner), known.labels
-        ):
+        if classes is not None and not same(check_label_set(classes, owner), known.labels):
             raise ValueError(
                 f"{owner}: classes={classes!r} are not those of "
                 f"{'the matrix y' if first else 'the call before'}: {known.labels}."

@@ -166,8 +166,8 @@ class SoftmaxCrossEntropy:
     def _decided(self, values: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Raise the entry of each prediction to the next number above any that is found first."""
         predicted, first = self.predictions(z), values.argmax(axis=0)
-        if not np.array_equal(predicted, first):
-            (tied,) = np.nonzero(predicted != first)
+        (tied,) = np.nonzero(predicted != first)
+        if len(tied):
             values[predicted[tied], tied] = np.nextafter(
                 values[first[tied], tied], values.dtype.type(np.inf)
             )

@@ -11,6 +11,7 @@ from skcnn._estimator.arrays import as_numbers
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
 from skcnn._estimator.targets import Quantities, bind_loss, check_quantities, n_quantities
 from skcnn.batches import Scaling
+from skcnn.holding import in_own_context
 from skcnn.inference import outputs
 from skcnn.losses import REGRESSION_LOSSES
 
@@ -370,6 +371,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
     @available_if(has_partial_fit)
+    @in_own_context
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Self:
@@ -452,6 +454,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         z = self._infer(outputs, X)
         return self._answers().decoded(z)
 
+    @in_own_context
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """R² of the predictions, by `sklearn.metrics.r2_score`.
 

@@ -56,8 +56,8 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
         "initializers", "interrupts", "layers", "losses", "network", "optimizers", "schedules",
         "settings", "state", "training", "workers",
     },
-    "classifier": {"_estimator", "_hyperparameters", "inference", "losses"},
-    "regressor": {"_estimator", "batches", "inference", "losses"},
+    "classifier": {"_estimator", "_hyperparameters", "holding", "inference", "losses"},
+    "regressor": {"_estimator", "batches", "holding", "inference", "losses"},
     "": {"_summary", "classifier", "regressor"},
     # leaves: nothing imports them
     "callbacks": {"_estimator", "_hyperparameters"},

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import assert_all_finite, check_array
 
-__all__ = ["as_array", "as_numbers", "check_finite", "check_length", "named", "shape_of"]
+__all__ = ["as_array", "as_numbers", "check_finite", "check_length", "named", "same", "shape_of"]
 
 
 def as_array(value: Any, name: str, owner: str, **how: Any) -> Any:
@@ -95,6 +95,14 @@ def check_finite(array: np.ndarray, name: str, owner: str) -> None:
     wide = array.dtype.kind == "f" and array.dtype.itemsize > 8
     if wide and array.size and np.abs(array).max() > np.finfo(np.float64).max:
         raise ValueError(f"{owner}: {name} holds numbers beyond the range of float64.")
+
+
+def same(left: np.ndarray, right: np.ndarray) -> bool:
+    """Whether two arrays have the same shape and entries.
+
+    ``np.array_equal`` takes an exception, also that of a signal's handler, for a no.
+    """
+    return left.shape == right.shape and bool(np.all(left == right))
 
 
 def check_length(array: Any, n_samples: int, name: str, owner: str) -> None:

@@ -254,7 +254,6 @@ class BaseScratchCNN(
             cut_off.check(checkpoint, belongs())
         return Begun(model, data, judged, settings, state, belongs)
 
-    @in_own_context
     def _fit_part(self, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Self:
         """One pass, for ``partial_fit``."""
         check_switches(self)

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.arrays import as_numbers, shape_of
+from skcnn.holding import in_own_context
 from skcnn.layers import Layer, Residual
 from skcnn.network import Network
 
@@ -49,6 +50,7 @@ class ExchangesWeights:
         check_is_fitted(self)
         return self.network_.unpack(self.weights_.copy())
 
+    @in_own_context
     def set_weights(self, arrays: list[dict[str, np.ndarray]] | Mapping[str, Any]) -> Self:
         """Replace the weights, for instance by those of another framework.
 

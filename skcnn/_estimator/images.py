@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from skcnn._estimator.arrays import as_numbers, check_finite, named
+from skcnn._estimator.arrays import as_numbers, check_finite, named, same
 from skcnn._estimator.notices import warn_user
 from skcnn._hyperparameters import check_choice, check_int
 from skcnn.batches import Images
@@ -103,7 +103,7 @@ def read_like(X: Any, first: Input, name: str, owner: str) -> Input:
             f"{prod(first.shape)} features."
         )
     names = feature_names(X, name, owner)
-    if names is not None and first.names is not None and not np.array_equal(names, first.names):
+    if names is not None and first.names is not None and not same(names, first.names):
         raise ValueError(f"{owner}: {name} must have the columns of X, in the same order.")
     return Input(
         X=X, array=array, names=names, data_format=data_format, shape=first.shape, name=name

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from skcnn._estimator.arrays import as_array, check_finite, check_length, named, shape_of
+from skcnn._estimator.arrays import as_array, check_finite, check_length, named, same, shape_of
 from skcnn._estimator.notices import warn_column
 from skcnn.initializers import Glorot, Initializer
 from skcnn.losses import LOSSES, Loss
@@ -55,7 +55,7 @@ class Classes:
 
     def check_same(self, other: "Classes", what: str) -> None:
         """Raise ``ValueError`` unless `other`, those of new data, are these."""
-        if self.several != other.several or not np.array_equal(self.labels, other.labels):
+        if self.several != other.several or not same(self.labels, other.labels):
             raise ValueError(
                 f"{what} can only go on with the same classes: the model was fitted on {self}, "
                 f"y has {other}."
