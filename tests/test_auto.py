@@ -24,6 +24,7 @@ def untouched(**parameters):
     return ScratchCNNClassifier(random_state=0, **parameters)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [ScratchCNNClassifier, ScratchCNNRegressor])
 @pytest.mark.parametrize("data", [X, SIGNALS])
 def test_the_untouched_estimator_is_the_one_with_the_values_it_settled_on(kind, data):

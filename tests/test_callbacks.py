@@ -217,6 +217,7 @@ def test_scoring_monitor():
     assert epochs[0]["accuracy"] == quick(max_iter=1).fit(X, y).score(X, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_scoring_monitor_in_a_pipeline_in_a_search(n_jobs):
     monitor = callback.ScoringMonitor(scoring="accuracy")

@@ -93,6 +93,7 @@ def test_images_whose_differences_leave_float64_diverge_and_say_so():
         clf.predict_proba(images)
 
 
+@pytest.mark.slow
 def test_a_thousand_classes():
     labels = np.repeat(np.arange(1000), 3)
     images = (labels[:, None] >> np.arange(10) & 1).astype(float)

@@ -79,6 +79,7 @@ def ours_in(garbage):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 def test_no_circle_of_references_holds_an_array(call):
     clf = quick(batch_size=600)

@@ -32,6 +32,7 @@ class Tracer:
         return self
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.gettrace() is not None, reason="something else traces")
 @pytest.mark.parametrize("first", [True, False])
 def test_partial_fit(first):

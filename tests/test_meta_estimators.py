@@ -26,6 +26,7 @@ from sklearn.svm import SVC
 from tests.shared import X, X_test, small, y, y_test
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -93,6 +94,7 @@ def test_thresholds():
     assert np.array_equal(fixed.fit(X, rare).predict(X_test), expected)
 
 
+@pytest.mark.slow
 def test_self_training():
     partly = np.where(np.arange(len(y)) < 100, y, -1)
     training = SelfTrainingClassifier(small(max_iter=20), threshold=0.9).fit(X, partly)

@@ -34,6 +34,7 @@ QUALITIES = np.column_stack(
 X, Y = DIGITS[:200], QUALITIES[:200]
 
 
+@pytest.mark.slow
 def test_qualities_of_digits_are_learned():
     train, test, labels, true = train_test_split(DIGITS, QUALITIES, random_state=0)
     clf = ScratchCNNClassifier(filters=(8, 16), max_iter=30, random_state=0)

@@ -313,6 +313,7 @@ HALVES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [False, True])
 def test_two_halves_in_two_processes_are_one_training(tmp_path, given):
     """All settings in one process, which costs a second to start."""

@@ -250,6 +250,7 @@ def where_they_may_start(_):
     return processes.may_start()
 
 
+@pytest.mark.slow
 def test_workers_of_others_start_none():
     assert processes.may_start()
     with joblib.parallel_config("loky"):
@@ -351,6 +352,7 @@ def leaves_nothing(pid, workers):
     wait_until(lambda: not list(Path("/dev/shm").glob(f"*-{pid}-*")), 10)
 
 
+@pytest.mark.slow
 def test_layers_of_a_script_without_a_main_guard():
     process = start(
         "alone, both = fit(1, 100), fit(2, 100)\nprint((alone.weights_ == both.weights_).all())"
@@ -359,6 +361,7 @@ def test_layers_of_a_script_without_a_main_guard():
     assert (out, err, process.returncode) == ("True\n", "", 0)
 
 
+@pytest.mark.slow
 def test_when_the_parent_is_killed_the_workers_end():
     process = start("fit(3, 10**6)")
     workers = children(process.pid)

@@ -207,6 +207,7 @@ def test_an_estimator_trains_resumes_pickles_and_transforms(dtype):
     assert whole.summary().parameters == whole.network_.n_parameters
 
 
+@pytest.mark.slow
 def test_a_small_residual_network_learns_the_digits():
     clf = ScratchCNNClassifier(
         resnet((1, 1), (8, 16)), random_state=0, max_iter=8, lr=1e-2, n_iter_no_change=99,

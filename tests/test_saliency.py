@@ -213,6 +213,7 @@ def test_numbers_of_the_baseline_have_no_share():
     assert found[:, :, 1].any()
 
 
+@pytest.mark.slow
 def test_smoothgrad_is_the_mean_gradient_over_noisy_copies():
     X, y = data((2, 5, 6))
     clf = fitted(X, y, data_format="channels_first")

@@ -167,6 +167,7 @@ def boxes(seen):
     return tuple(largest)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(case=image_networks())
 def test_receptive_fields_are_what_changing_single_pixels_shows(case):

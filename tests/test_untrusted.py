@@ -35,6 +35,7 @@ def mutated(content, rng):
     return bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_mutations_of_valid_files(tmp_path, seed):
     rng = np.random.default_rng(seed)
@@ -49,6 +50,7 @@ def test_mutations_of_valid_files(tmp_path, seed):
     assert 0 < accepted < 500  # most damage is seen; an element's value is not
 
 
+@pytest.mark.slow
 def test_mutations_of_two_files_that_belong_together(tmp_path):
     rng = np.random.default_rng(0)
     images, labels = as_idx(np.zeros((2, 3, 4), "u1")), as_idx(np.zeros(2, "u1"))

@@ -28,6 +28,7 @@ def test_more_bad_input(start):
     assert not failures("bad", range(start, start + 1000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 100, 25))
 def test_what_must_hold_for_valid_settings(start):
     assert not failures("valid", range(start, start + 25))
