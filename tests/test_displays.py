@@ -1,5 +1,6 @@
 """What the displays of `skcnn.inspection` draw, read off their artists."""
 
+import re
 import subprocess
 import sys
 
@@ -338,6 +339,31 @@ def test_mistakes_are_the_largest_losses(fitted):
         assert ax.get_title() == f"true {y_test[row]}\npredicted {found}, {p.max():.2f}"
         assert (ax.title.get_color() == "#D55E00") == (found != y_test[row])
     assert no_text_overlaps(display.figure_)
+
+
+def test_mistakes_are_told_in_names_of_classes_labels_and_outputs(fitted):
+    words = [f"digit {i}" for i in range(10)]
+    named = MistakesDisplay.from_estimator(fitted, X_test, y_test, display_labels=words)
+    plain = MistakesDisplay.from_estimator(fitted, X_test, y_test)
+    proba = fitted.predict_proba(X_test)
+    given = MistakesDisplay.from_predictions(y_test, proba, X_test, display_labels=words)
+    for name, number, same in zip(named.names, plain.names, given.names, strict=True):
+        assert name == same == re.sub("(true|predicted) ", r"\1 digit ", number)
+    labels = np.column_stack([y > 4, y % 2]).astype(int)
+    display = MistakesDisplay.from_estimator(
+        quick().fit(X, labels), X, labels, n_mistakes=30, display_labels=["large", "odd"]
+    )
+    told = {word for name in display.names for word in re.split("[ ,\n]+", name)}
+    assert told <= {"missed", "wrongly", "none", "large", "odd"}
+    assert told >= {"missed", "wrongly", "large"} or told >= {"missed", "wrongly", "odd"}
+    reg = ScratchCNNRegressor(filters=4, max_iter=2, random_state=0).fit(X, np.c_[y, -y])
+    display = MistakesDisplay.from_estimator(
+        reg, X, np.c_[y, -y], n_mistakes=1, display_labels=["a", "b"]
+    )
+    row = display.rows[0]
+    assert display.names[0].startswith(f"true a {y[row]:.3g}, b {-y[row]:.3g}\npredicted a ")
+    with pytest.raises(ValueError, match=r"display_labels must be 10 names, .* got \['a'\]"):
+        MistakesDisplay.from_estimator(fitted, X_test, y_test, display_labels=["a"])
 
 
 def test_wrong_labels_show_up_in_predictions_of_others():

@@ -217,6 +217,8 @@ class LossCurveDisplay:
 
         for ax, panel in zip(self.axes_, panels, strict=True):
             ax.set_ylabel(panel)
+            if panel == "learning rate":
+                ax.set_ylim(bottom=0)  # a constant one would have ticks of nothing but offsets
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             if not ax.get_shared_x_axes().joined(ax, self.axes_[0]):
                 ax.sharex(self.axes_[0])

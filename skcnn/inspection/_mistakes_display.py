@@ -70,8 +70,9 @@ class MistakesDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: ArrayLike, y: Any, *, n_mistakes: int = 12, ax: Any = None
-    ) -> Self:
+        cls, estimator: Any, X: ArrayLike, y: Any, *, display_labels: ArrayLike | None = None,
+        n_mistakes: int = 12, ax: Any = None,
+    ) -> Self:  # fmt: skip
         """Draw what a fitted estimator is most wrong about.
 
         Parameters
@@ -81,6 +82,10 @@ class MistakesDisplay:
             Images in any of the forms that its ``fit`` takes.
         y : array-like of shape (n,), (n, n_labels) or (n, n_outputs)
             What is true of them, as ``fit`` takes it.
+        display_labels : array-like of str or None, default=None
+            Names for the titles, one for each of ``classes_``, of several
+            labels or of several outputs, in their order; None is the classes
+            themselves, the numbers of the labels, and no names for outputs.
         n_mistakes : int, default=12
             How many to draw, at most as many as there are.
         ax : Axes, array-like of Axes or None, default=None
@@ -103,19 +108,21 @@ class MistakesDisplay:
         if isinstance(answers, Classes):
             probabilities, logs = estimator.predict_proba(X), estimator.predict_log_proba(X)
             truth = answers.read(y, len(probabilities), "y", "fit", owner)
-            found = _of_classes(truth, probabilities, logs, answers)
+            names = _names(owner, display_labels, answers.n_outputs, answers.labels)
+            found = _of_classes(truth, probabilities, logs, answers, names)
         else:
             predicted = estimator.predict(X)
             truth = answers.read(y, len(predicted), "y", "fit", owner)
-            found = _of_quantities(truth, predicted, estimator.target_scale_)
+            names = _names(owner, display_labels, truth.shape[1], None)
+            found = _of_quantities(truth, predicted, estimator.target_scale_, names)
         rows = _largest(found, n_mistakes)
         return cls._of_rows(pixels(estimator, X, rows), rows, found).plot(ax=ax)
 
     @classmethod
     def from_predictions(
         cls, y_true: ArrayLike, y_proba: ArrayLike, X: ArrayLike, *,
-        classes: ArrayLike | None = None, image_shape: Any = None, data_format: str = "auto",
-        n_mistakes: int = 12, ax: Any = None,
+        classes: ArrayLike | None = None, display_labels: ArrayLike | None = None,
+        image_shape: Any = None, data_format: str = "auto", n_mistakes: int = 12, ax: Any = None,
     ) -> Self:  # fmt: skip
         """Draw what given probabilities are most wrong about.
 
@@ -133,6 +140,9 @@ class MistakesDisplay:
         classes : array-like of shape (n_classes,) or None, default=None
             The classes of the columns, sorted as in ``classes_`` of an
             estimator; None is those in `y_true`.
+        display_labels : array-like of str or None, default=None
+            Names of the classes for the titles, in the order of `classes`; None
+            is the classes themselves.
         image_shape, data_format
             How to read `X`, as in `ScratchCNNClassifier`.
         n_mistakes : int, default=12
@@ -165,7 +175,8 @@ class MistakesDisplay:
                 f"{known.n_outputs} classes, got an array of shape {probabilities.shape}."
             )
         with np.errstate(divide="ignore"):
-            found = _of_classes(truth, probabilities, np.log(probabilities), known)
+            names = _names(owner, display_labels, known.n_outputs, known.labels)
+            found = _of_classes(truth, probabilities, np.log(probabilities), known, names)
         rows = _largest(found, n_mistakes)
         return cls._of_rows(gathered(given, rows), rows, found).plot(ax=ax)
 
@@ -225,48 +236,68 @@ def _largest(found: Found, n: int) -> np.ndarray:
     return np.argsort(-losses, kind="stable")[:n]
 
 
+def _names(owner: str, given: Any, n_outputs: int, labels: np.ndarray | None) -> list[str] | None:
+    """Names of classes, labels or outputs as they stand in titles."""
+    if given is None:
+        return None if labels is None else [shortened(label) for label in labels]
+    names = np.asarray(given)
+    if names.shape != (n_outputs,):
+        raise ValueError(
+            f"{owner}: display_labels must be {n_outputs} names, one for each class, label or "
+            f"output, got {given!r}."
+        )
+    return [shortened(name) for name in names]
+
+
 def _of_classes(
-    truth: np.ndarray, probabilities: np.ndarray, logs: np.ndarray, known: Classes
+    truth: np.ndarray,
+    probabilities: np.ndarray,
+    logs: np.ndarray,
+    known: Classes,
+    names: list[str] | None,
 ) -> Found:
     """Cross-entropies, of classes or summed over labels."""
+    assert names is not None
     if known.several:
-        return _of_labels(truth, probabilities)
+        return _of_labels(truth, probabilities, names)
     rows, predicted = np.arange(len(truth)), probabilities.argmax(axis=1)
-    names = [
-        f"true {shortened(known.labels[true])}\n"
-        f"predicted {shortened(known.labels[found])}, {probability:.2f}"
+    titles = [
+        f"true {names[true]}\npredicted {names[found]}, {probability:.2f}"
         for true, found, probability in zip(
             truth, predicted, probabilities[rows, predicted], strict=True
         )
     ]
-    return -logs[rows, truth].astype(float), predicted != truth, names
+    return -logs[rows, truth].astype(float), predicted != truth, titles
 
 
-def _of_labels(truth: np.ndarray, probabilities: np.ndarray) -> Found:
+def _of_labels(truth: np.ndarray, probabilities: np.ndarray, names: list[str]) -> Found:
     predicted = probabilities > 0.5
     right = np.where(truth, probabilities, 1 - probabilities).astype(float)
     losses = -np.log(np.maximum(right, np.finfo(float).tiny)).sum(axis=1)
-    names = [
-        f"missed {_listed(true & ~found)}\nwrongly {_listed(found & ~true)}"
+    titles = [
+        f"missed {_listed(true & ~found, names)}\nwrongly {_listed(found & ~true, names)}"
         for true, found in zip(truth, predicted, strict=True)
     ]
-    return losses, (predicted != truth).any(axis=1), names
+    return losses, (predicted != truth).any(axis=1), titles
 
 
-def _of_quantities(truth: np.ndarray, predicted: np.ndarray, unit: np.ndarray) -> Found:
+def _of_quantities(
+    truth: np.ndarray, predicted: np.ndarray, unit: np.ndarray, names: list[str] | None
+) -> Found:
     """Squared errors; none is right or wrong."""
     predicted = predicted.reshape(truth.shape)
     losses = (((truth - predicted) / unit) ** 2).sum(axis=1)
-    names = [
-        f"true {_numbers(true)}\npredicted {_numbers(found)}"
+    titles = [
+        f"true {_numbers(true, names)}\npredicted {_numbers(found, names)}"
         for true, found in zip(truth, predicted, strict=True)
     ]
-    return losses, np.zeros(len(truth), bool), names
+    return losses, np.zeros(len(truth), bool), titles
 
 
-def _listed(labels: np.ndarray) -> str:
-    return ", ".join(map(str, np.flatnonzero(labels))) or "none"
+def _listed(labels: np.ndarray, names: list[str]) -> str:
+    return ", ".join(names[i] for i in np.flatnonzero(labels)) or "none"
 
 
-def _numbers(values: np.ndarray) -> str:
-    return ", ".join(f"{value:.3g}" for value in values)
+def _numbers(values: np.ndarray, names: list[str] | None) -> str:
+    before = [""] * len(values) if names is None else [f"{name} " for name in names]
+    return ", ".join(f"{name}{value:.3g}" for name, value in zip(before, values, strict=True))
