@@ -177,9 +177,11 @@ class MaxPool2d(_Pool2d):
         winners are kept. The earlier one wins a tie, so that the winner is the
         first maximum of the window in row-major order. Padding is ``-∞``.
         """
+        scratch = taps.scratch
+        rival = scratch.row_share if scratch.column_wins is not None else None
         taps.pad(x, -np.inf)
-        _tournament(taps.x, taps.rows.inside, taps.scratch.column_wins)  # (C, H, OW, n)
-        _tournament(taps.y, y, taps.scratch.row_wins)
+        _tournament(taps.x, taps.rows.inside, scratch.column_wins, rival)  # (C, H, OW, n)
+        _tournament(taps.y, y, scratch.row_wins)
 
     def backward(self, dx, dy, x, y, params, grads, taps):
         """``dx[p·stride + (i, j)] += dy[p]`` where ``(i, j)`` won window ``p``."""
@@ -195,15 +197,26 @@ class MaxPool2d(_Pool2d):
             np.copyto(dx, taps.columns.inside)
 
 
-def _tournament(taps: list, champion: np.ndarray, wins: np.ndarray | None) -> None:
-    """``champion = max(taps)``; ``wins[k - 1]`` is where tap `k` did not beat it."""
+def _tournament(
+    taps: list, champion: np.ndarray, wins: np.ndarray | None, rival: np.ndarray | None = None
+) -> None:
+    """``champion = max(taps)``; ``wins[k - 1]`` is where tap `k` did not beat it.
+
+    Taps along the width are runs as short as a batch; with a `rival`, they are
+    copied there before they are compared twice, which is faster.
+    """
     best = taps[0]
-    for k in range(1, len(taps)):
-        if wins is not None:
-            np.greater_equal(best, taps[k], out=wins[k - 1])
-        best = np.maximum(best, taps[k], out=champion)
-    if len(taps) == 1:
+    if rival is not None or len(taps) == 1:
         np.copyto(champion, best)
+        best = champion
+    for k in range(1, len(taps)):
+        tap = taps[k]
+        if rival is not None:
+            np.copyto(rival, tap)
+            tap = rival
+        if wins is not None:
+            np.greater_equal(best, tap, out=wins[k - 1])
+        best = np.maximum(best, tap, out=champion)
 
 
 def _award(
