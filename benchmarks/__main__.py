@@ -134,6 +134,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="three rounds, no long fits, no search"
     )
+    parser.add_argument("--long", action="store_true", help="nothing but the long fits")
     parser.add_argument("--rounds", type=int, default=7, help="rounds that are measured")
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"), help="folder")
     options = parser.parse_args()
@@ -142,6 +143,10 @@ def main() -> None:
     rounds = 3 if options.quick else options.rounds
     about = machine()
     print(json.dumps(about), "\n")
+
+    if options.long:
+        measure_long_fits(rounds)
+        return
 
     trained = measure_fits(rounds)
     results = trained + measure_predictions(rounds)

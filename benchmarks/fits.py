@@ -41,7 +41,7 @@ def skcnn_fit(case: Case, X: np.ndarray, y: np.ndarray, batch_size: int, epochs:
     """``fit`` of the classifier, with its validation and its moments of the data."""
     clf = ScratchCNNClassifier(
         layers=list(case.layers), batch_size=batch_size, weight_decay=0.0, max_iter=epochs,
-        warm_start=True, random_state=0, tol=0.0,
+        warm_start=True, random_state=0, n_iter_no_change=None,
     )  # fmt: skip
     return lambda: clf.fit(X, y)
 
