@@ -362,10 +362,13 @@ class Network:
             return size
         n, together = max(1, n_samples), self.samples_together
         parts = ceil(n / size)
-        work = self.multiply_adds * self.dtype.itemsize / 4 * n / (parts + 1)
-        if parts % 2 and work >= WORTH_A_THREAD:
+        if parts % 2 and self.worth_a_thread(n / (parts + 1)):
             parts += 1
         return min(ceil(n / parts / together) * together, n)
+
+    def worth_a_thread(self, n_samples: float) -> bool:
+        """Whether so many samples are enough for a thread of their own."""
+        return self.multiply_adds * self.dtype.itemsize / 4 * n_samples >= WORTH_A_THREAD
 
     def worth_sharing(self, n_samples: int) -> bool:
         """Whether an epoch over so many samples takes about half a second, on one core.

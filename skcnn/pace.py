@@ -1,12 +1,17 @@
 """Whether help is worth it, by the clock; no bit depends on it."""
 
+from math import inf
+
 __all__ = ["Pace"]
 
 WINDOW = 0.1
 """Seconds over which paces are compared."""
 
+GLANCE, HOPELESS = 0.02, 1.25
+"""Seconds in which it shows that mini-batches take so many times as long as alone."""
+
 SHORTEST, LONGEST = 0.4, 6.4
-"""Seconds for which a crew rests after it was of no help, doubled each time."""
+"""Seconds for which a crew rests after it was of no help again, doubled each time."""
 
 GAIN = 0.97
 """A mini-batch must take at most this share of the time that it takes alone."""
@@ -16,14 +21,19 @@ class Pace:
     """Compares the time of mini-batches alone and together.
 
     On a machine that has other things to do, processes that wait for each other
-    can be slower than one. Where they were for a while, they rest, and are
-    tried again later. They begin with a rest, to know the time alone (that while
-    they were started says little).
+    can be slower than one. Where they were for a while, the next mini-batches
+    are done alone, since the machine may have become slower for whoever works on
+    it. If these are no slower than those together, and that twice in a row, the
+    others rest, and are tried again later. They begin with a rest, to know the
+    time alone (that while they were started says little), and their first
+    mini-batches do not count.
     """
 
     def __init__(self) -> None:
-        self._alone = 0.0  # seconds of a mini-batch; 0 is unknown
-        self._rest, self._next_rest = WINDOW, SHORTEST
+        self._alone = inf  # seconds of a mini-batch
+        self._slow = 0.0  # the same together, when that seemed slow; 0 is not
+        self._rest, self._next_rest = inf, 0.0  # inf is until the time alone is known
+        self._tried = False
         self._seconds, self._count, self._together = 0.0, 0, False
 
     @property
@@ -39,15 +49,31 @@ class Pace:
         self._count += 1
         if not together:
             self._rest -= seconds
-        if self._seconds < WINDOW:
-            return
         mean = self._seconds / self._count
+        hopeless = together and self._tried and mean > HOPELESS * self._alone
+        if self._seconds < (GLANCE if hopeless else WINDOW):
+            return
         self._seconds, self._count = 0.0, 0
-        if not together:
-            self._alone = mean
-        elif self._alone:
-            if mean > GAIN * self._alone:
-                self._rest = self._next_rest
-                self._next_rest = min(2 * self._next_rest, LONGEST)
-            else:
-                self._next_rest = SHORTEST
+        if together:
+            self._judge_together(mean)
+        else:
+            self._judge_alone(mean)
+
+    def _judge_together(self, mean: float) -> None:
+        if not self._tried:
+            self._tried = True
+        elif mean > GAIN * self._alone:
+            self._slow, self._rest = mean, inf
+        else:
+            self._next_rest = 0.0
+
+    def _judge_alone(self, mean: float) -> None:
+        self._alone = mean
+        if self._rest < inf:  # they rest, and it is known why
+            return
+        if self._slow > GAIN * mean:
+            self._rest = self._next_rest
+            self._next_rest = min(max(2 * self._next_rest, SHORTEST), LONGEST)
+        else:
+            self._rest = 0.0
+        self._slow = 0.0

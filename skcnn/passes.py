@@ -1,6 +1,7 @@
 """One pass over the samples: mini-batches, micro-batches, and the steps of the weights."""
 
 import time
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class Passes:
     Every thread has a workspace and a gradient of its own; the first
     micro-batch of a mini-batch writes its gradient straight into the total.
     Where others are there to help, a `Crew` does the work of a mini-batch.
+    Micro-batches that are as small as they are for the sake of processes, which do
+    not wait for the interpreter's lock, are not worth a thread.
 
     Parameters
     ----------
@@ -64,9 +67,11 @@ class Passes:
         self.schedule_start = schedule_start
         self.draws = network.chain.draws
         batch_size = min(settings.batch_size, len(samples))
-        self.size = network.micro_batch_size(batch_size, settings.max_bytes)
+        self.size = coarse = network.micro_batch_size(batch_size, settings.max_bytes)
         if finely:
-            self.size = network.finer(batch_size, self.size)
+            self.size = network.finer(batch_size, coarse)
+        few = self.size < coarse and not network.worth_a_thread(self.size)
+        self.n_threads = ceil(batch_size / coarse) if few else workers.n_workers
         joined = network.samples_together > 1  # a single sample may join a batch
         self.capacity = self.size + joined
         self.cuts = network.micro_batches(len(samples), batch_size)
@@ -195,7 +200,7 @@ class Passes:
                 with np.errstate(all="ignore"):
                     self.total += self.parts[worker]
 
-        self.workers.run(len(parts), task, in_order)
+        self.workers.run(len(parts), task, in_order, self.n_threads)
         return sums[0], sums[1]
 
     def _memory(self, worker: int, i: int) -> tuple[Gradient, list[Any]]:

@@ -80,6 +80,7 @@ class Workers:
         n_tasks: int,
         task: Callable[[int, int], Any],
         in_order: Callable[[int, Any], None] | None = None,
+        n_threads: int | None = None,
     ) -> None:
         """Call ``task(worker, i)`` for all `i`, then ``in_order(i, result)`` one by one.
 
@@ -92,13 +93,15 @@ class Workers:
             two running tasks share, until ``in_order`` has returned too.
         in_order : callable or None, default=None
             Called in the order of the tasks, never twice at a time.
+        n_threads : int or None, default=None
+            Take no more threads than these; None is all of them.
 
         Raises
         ------
         BaseException
             The first that a call raised, when no call is running any more.
         """
-        n_threads = min(n_tasks, self.n_workers)
+        n_threads = min(n_tasks, n_threads or self.n_workers, self.n_workers)
         if n_threads < 2:
             self._run_alone(n_tasks, task, in_order)
             return

@@ -28,6 +28,28 @@ def test_help_is_taken_again_when_the_machine_has_room():
     pace = Pace()
     run(pace, 0.01, 0.02, 30)
     assert run(pace, 0.01, 0.006, 100) > 100 - LONGEST - 1
-    run(pace, 0.01, 0.02, 2 * WINDOW + 0.05)  # and given up at once when there is none
+    run(pace, 0.01, 0.02, 3 * WINDOW)  # and given up at once when there is none
     assert not pace.together
     assert run(pace, 0.01, 0.02, SHORTEST / 2) == 0
+
+
+def test_a_machine_that_becomes_slower_for_all_is_no_reason_to_rest():
+    pace = Pace()
+    run(pace, 0.01, 0.006, 10)
+    assert run(pace, 0.03, 0.018, 100) > 100 - 4 * WINDOW
+    assert run(pace, 0.01, 0.006, 100) > 100 - 4 * WINDOW
+
+
+def test_a_slow_moment_is_no_reason_to_rest():
+    pace = Pace()
+    run(pace, 0.01, 0.006, 10)
+    for _ in range(5):
+        run(pace, 0.01, 0.02, WINDOW)
+        assert run(pace, 0.01, 0.006, 2) > 2 - 4 * WINDOW
+
+
+def test_the_first_mini_batches_together_do_not_count():
+    pace = Pace()
+    run(pace, 0.01, 0.006, WINDOW + 0.01)
+    run(pace, 0.01, 0.1, WINDOW)
+    assert run(pace, 0.01, 0.006, 10) > 10 - WINDOW
