@@ -8,7 +8,7 @@ WINDOW = 0.1
 """Seconds over which paces are compared."""
 
 GLANCE, HOPELESS = 0.02, 1.25
-"""Seconds in which it shows that mini-batches take so many times as long as alone."""
+"""Seconds in which it shows that mini-batches take more than so many times as long as alone."""
 
 SHORTEST, LONGEST = 0.4, 6.4
 """Seconds for which a crew rests after it was of no help again, doubled each time."""
@@ -24,15 +24,18 @@ class Pace:
     can be slower than one. Where they were for a while, the next mini-batches
     are done alone, since the machine may have become slower for whoever works on
     it. If these are no slower than those together, and that twice in a row, the
-    others rest, and are tried again later. They begin with a rest, to know the
-    time alone (that while they were started says little), and their first
-    mini-batches do not count.
+    others rest, and are tried again later. Their first mini-batches do not count.
+
+    Parameters
+    ----------
+    alone : float
+        Seconds of a mini-batch before others were asked for.
     """
 
-    def __init__(self) -> None:
-        self._alone = inf  # seconds of a mini-batch
+    def __init__(self, alone: float) -> None:
+        self._alone = alone
         self._slow = 0.0  # the same together, when that seemed slow; 0 is not
-        self._rest, self._next_rest = inf, 0.0  # inf is until the time alone is known
+        self._rest = self._next_rest = 0.0  # inf is until the time alone is known again
         self._tried = False
         self._seconds, self._count, self._together = 0.0, 0, False
 
@@ -50,8 +53,8 @@ class Pace:
         if not together:
             self._rest -= seconds
         mean = self._seconds / self._count
-        hopeless = together and self._tried and mean > HOPELESS * self._alone
-        if self._seconds < (GLANCE if hopeless else WINDOW):
+        glance = together and (not self._tried or mean > HOPELESS * self._alone)
+        if self._seconds < (GLANCE if glance else WINDOW):
             return
         self._seconds, self._count = 0.0, 0
         if together:

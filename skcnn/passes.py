@@ -82,7 +82,7 @@ class Passes:
         self.parts: dict[int, np.ndarray] = {}
         self.part_grads: dict[int, list[Any]] = {}
         self.crew: Crew | None = None
-        self.pace = Pace()
+        self.pace = Pace(0.0)
         self.n_batches, self.n_done = epochs * len(self.cuts), 0
         self.seconds = self.began = 0.0
         if workers.hire is not None and workers.n_workers > 1 and self.size < batch_size:
@@ -178,6 +178,7 @@ class Passes:
         if self.n_done and seconds >= MEASURED:
             left = seconds / self.n_done * (self.n_batches - self.n_done)
             if left > (WORTH_ASKING if self.workers.at_hand() else WORTH_STARTING):
+                self.pace = Pace(seconds / self.n_done)
                 crew.start(state)
         return False
 
