@@ -6,8 +6,10 @@ data set is distributed in, such as Debian's package ``dataset-fashion-mnist``
 installs them. Published: a multi-layer perceptron 0.871, a support vector
 machine 0.897, two convolutions with pooling and batch normalisation 0.934 (the
 benchmark table of the data set). The network here adds to the untouched one
-what an expert would: mirrored images, dropout, twice the arithmetic, and less
-weight decay, since there are many rows.
+what an expert would: images mirrored and moved by a pixel, more convolutions,
+dropout, and less weight decay, since there are many rows; and what it predicts
+is the mean over an image and its mirror image. That reached 0.942 (0.938 without
+the mirror images), in thirteen minutes on two cores.
 
 Run ``python examples/fashion_mnist.py [--data DIR]`` (needs the extra ``[plot]``);
 with ``--untouched`` it is ``ScratchCNNClassifier()`` that learns.
@@ -24,7 +26,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, classification_report
 from skcnn import ScratchCNNClassifier
 from skcnn.architectures import cnn
 from skcnn.datasets import load_mnist
-from skcnn.layers import RandomFlip
+from skcnn.layers import RandomCrop, RandomFlip
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -34,13 +36,17 @@ NAMES = np.array(
 )
 
 # %%
-# The network: blocks as in the untouched one, wider, with mirrored images before
-# them and dropout behind the hidden layer.
+# The network: blocks as in the untouched one, of up to two convolutions, with
+# images mirrored and moved before them and dropout behind the hidden layer.
 
 LAYERS = [
     RandomFlip(),
-    *cnn((32, 64, 128), hidden_layer_sizes=256, dropout=0.3, normalization="batch"),
-]
+    RandomCrop(1),
+    *cnn(
+        (32, 48, 48, 96, 96), pool_size=[(2, 2), (1, 1), (2, 2), (1, 1), (2, 2)],
+        hidden_layer_sizes=256, dropout=0.3, normalization="batch",
+    ),
+]  # fmt: skip
 
 # %%
 # A picture of the training.
@@ -63,7 +69,7 @@ def main() -> None:
     """Train, judge, and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="/usr/share/datasets/fashion-mnist", help="folder")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=19)
     parser.add_argument("--untouched", action="store_true", help="the classifier as it comes")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the pictures")
     options = parser.parse_args()
@@ -77,7 +83,12 @@ def main() -> None:
     start = time.perf_counter()
     clf.fit(X_train, y_train)
     print(f"\nTrained in {(time.perf_counter() - start) / 60:.1f} minutes.")
-    predicted = clf.predict(X_test)
+    probabilities = clf.predict_proba(X_test)
+    if not options.untouched:
+        predicted = clf.classes_[probabilities.argmax(axis=1)]
+        print(f"Test accuracy without the mirrored images: {np.mean(predicted == y_test):.4f}")
+        probabilities += clf.predict_proba(X_test[:, :, ::-1])
+    predicted = clf.classes_[probabilities.argmax(axis=1)]
     print(classification_report(y_test, predicted, digits=3))
     print(f"Test accuracy: {np.mean(predicted == y_test):.4f}")
 
