@@ -238,6 +238,15 @@ def test_a_helper_that_cannot_begin_is_done_without():
     assert done == [0] * 20
 
 
+def test_no_more_threads_than_asked_for():
+    seen = []
+    with Workers(4) as workers:
+        workers.run(30, lambda worker, i: seen.append((worker, threading.get_ident())), None, 1)
+        assert set(seen) == {(0, threading.get_ident())}
+        workers.run(30, lambda worker, i: seen.append((worker, time.sleep(0.002))), None, 2)
+    assert {worker for worker, _ in seen} == {0, 1}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="limits address space")
 def test_no_thread_at_all_can_be_started():
     resource = pytest.importorskip("resource")
