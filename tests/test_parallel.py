@@ -244,7 +244,7 @@ def test_no_more_threads_than_asked_for():
         workers.run(30, lambda worker, i: seen.append((worker, threading.get_ident())), None, 1)
         assert set(seen) == {(0, threading.get_ident())}
         workers.run(30, lambda worker, i: seen.append((worker, time.sleep(0.002))), None, 2)
-    assert {worker for worker, _ in seen} == {0, 1}
+    assert {worker for worker, _ in seen} <= {0, 1}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits address space")
