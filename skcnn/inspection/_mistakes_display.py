@@ -105,15 +105,14 @@ class MistakesDisplay:
         estimator = check_fitted(estimator, cls.__name__)
         n_mistakes = check_int(cls.__name__, "n_mistakes", n_mistakes, 1)
         answers, owner = estimator._answers(), cls.__name__
+        names = _names(owner, display_labels, answers.n_outputs, getattr(answers, "labels", None))
         if isinstance(answers, Classes):
             probabilities, logs = estimator.predict_proba(X), estimator.predict_log_proba(X)
             truth = answers.read(y, len(probabilities), "y", "fit", owner)
-            names = _names(owner, display_labels, answers.n_outputs, answers.labels)
             found = _of_classes(truth, probabilities, logs, answers, names)
         else:
             predicted = estimator.predict(X)
             truth = answers.read(y, len(predicted), "y", "fit", owner)
-            names = _names(owner, display_labels, truth.shape[1], None)
             found = _of_quantities(truth, predicted, estimator.target_scale_, names)
         rows = _largest(found, n_mistakes)
         return cls._of_rows(pixels(estimator, X, rows), rows, found).plot(ax=ax)
@@ -236,11 +235,11 @@ def _largest(found: Found, n: int) -> np.ndarray:
     return np.argsort(-losses, kind="stable")[:n]
 
 
-def _names(owner: str, given: Any, n_outputs: int, labels: np.ndarray | None) -> list[str] | None:
-    """Names of classes, labels or outputs as they stand in titles."""
+def _names(owner: str, given: Any, n_outputs: int, labels: np.ndarray | None) -> list[str]:
+    """Names of classes, labels or outputs as they stand in titles; outputs may have none."""
     if given is None:
-        return None if labels is None else [shortened(label) for label in labels]
-    names = np.asarray(given)
+        return [""] * n_outputs if labels is None else [shortened(label) for label in labels]
+    names = np.asarray(given, dtype=object)
     if names.shape != (n_outputs,):
         raise ValueError(
             f"{owner}: display_labels must be {n_outputs} names, one for each class, label or "
@@ -254,10 +253,9 @@ def _of_classes(
     probabilities: np.ndarray,
     logs: np.ndarray,
     known: Classes,
-    names: list[str] | None,
+    names: list[str],
 ) -> Found:
     """Cross-entropies, of classes or summed over labels."""
-    assert names is not None
     if known.several:
         return _of_labels(truth, probabilities, names)
     rows, predicted = np.arange(len(truth)), probabilities.argmax(axis=1)
@@ -282,7 +280,7 @@ def _of_labels(truth: np.ndarray, probabilities: np.ndarray, names: list[str]) -
 
 
 def _of_quantities(
-    truth: np.ndarray, predicted: np.ndarray, unit: np.ndarray, names: list[str] | None
+    truth: np.ndarray, predicted: np.ndarray, unit: np.ndarray, names: list[str]
 ) -> Found:
     """Squared errors; none is right or wrong."""
     predicted = predicted.reshape(truth.shape)
@@ -298,6 +296,7 @@ def _listed(labels: np.ndarray, names: list[str]) -> str:
     return ", ".join(names[i] for i in np.flatnonzero(labels)) or "none"
 
 
-def _numbers(values: np.ndarray, names: list[str] | None) -> str:
-    before = [""] * len(values) if names is None else [f"{name} " for name in names]
-    return ", ".join(f"{name}{value:.3g}" for name, value in zip(before, values, strict=True))
+def _numbers(values: np.ndarray, names: list[str]) -> str:
+    return ", ".join(
+        f"{name} {value:.3g}".strip() for name, value in zip(names, values, strict=True)
+    )
