@@ -166,7 +166,7 @@ WAKING = 2e-4
 """Seconds that it takes to sleep and to wake, about; the least that is worth spinning for."""
 
 LONGEST_SPIN = 5e-4
-"""Twice the mean of the waits from which on somebody else must have the core."""
+"""Where waits take half of that on average, somebody else must have the core."""
 
 SHORTEST_SPIN, LONGEST_SLEEP = 2e-5, 5e-3
 
@@ -176,9 +176,8 @@ class Patience:
 
     Sleeping and waking takes a tenth of a millisecond or two, spinning takes a
     core that others may have use for. So it spins for as long as that, or twice
-    the mean of the last waits, letting others go on, and then sleeps, longer and
-    longer.
-    Where waits are so long that somebody else must have the core of whom it
+    the mean of the last waits, letting others go on, and then sleeps, longer
+    and longer. Where waits are so long that somebody else must have the core of whom it
     waits for, it sleeps at once: who has slept is let in again first, while
     who gives a turn away (``sched_yield``) waits for all the others' turns.
     """

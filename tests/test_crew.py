@@ -470,3 +470,24 @@ def test_mini_batches_are_cut_for_two_four_or_eight(n, size, expected):
 def test_a_finer_cut_holds_whole_ghost_batches(n, expected):
     network = network_of([Flatten(), BatchNorm(32)])
     assert network.finer(n, 64) == expected
+
+
+def test_a_short_wait_gives_turns_away_without_sleeping(monkeypatch):
+    def sleep(seconds):
+        raise AssertionError(f"slept for {seconds} seconds")
+
+    monkeypatch.setattr(board.time, "sleep", sleep)
+    monkeypatch.setattr(board.time, "perf_counter", lambda: 0.0)
+    answers = iter([False] * 50 + [True])
+    assert board.Patience().until(lambda: next(answers))
+
+
+@pytest.mark.parametrize(("filters", "n_threads"), [(8, 1), (128, 2)])
+def test_pieces_that_are_cut_for_processes_are_threads_work_if_they_are_large(filters, n_threads):
+    images = Images(np.zeros((64, 1, 16, 16), np.float32), False)
+    samples = Samples(images, np.zeros(64, int), np.ones(64, np.float32))
+    network = Network([*cnn((filters, filters)), Dense(3)], (1, 16, 16))
+    settings = Settings(**DEFAULTS | {"batch_size": 32})
+    with Workers(2) as workers, passes.Passes(network, samples, settings, workers, 0, True) as cut:
+        assert len(network.micro_batches(32, cut.size)) == 2
+        assert cut.n_threads == n_threads

@@ -20,8 +20,13 @@ def test_help_that_helps_is_taken_all_the_time():
 
 
 def test_help_that_does_not_help_is_hardly_taken():
-    helped = run(Pace(0.01), 0.01, 0.02, 100)
+    helped = run(Pace(0.01), 0.01, 0.0105, 100)  # which takes a whole window to see
     assert 0 < helped < 100 * 2 * WINDOW / LONGEST + 1
+
+
+def test_help_that_is_hopeless_is_given_up_at_a_glance():
+    helped = run(Pace(0.01), 0.01, 0.02, 100)
+    assert 0 < helped < 100 * 2 * GLANCE / LONGEST + 0.5
 
 
 def test_help_is_taken_again_when_the_machine_has_room():

@@ -158,7 +158,7 @@ class MaxPool2d(_Pool2d):
     def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
         wanted = super().scratch(input_shape, dtype, backward)
         if not backward:
-            return {**wanted, "column_wins": None, "row_wins": None}
+            return {**wanted, "column_wins": None, "row_wins": None, "row_share": None}
         height, width = self._axes(input_shape)
         C, OH, OW = self.output_shape(input_shape)
         rows = C, height.size, OW
@@ -178,9 +178,9 @@ class MaxPool2d(_Pool2d):
         first maximum of the window in row-major order. Padding is ``-∞``.
         """
         scratch = taps.scratch
-        rival = scratch.row_share if scratch.column_wins is not None else None
         taps.pad(x, -np.inf)
-        _tournament(taps.x, taps.rows.inside, scratch.column_wins, rival)  # (C, H, OW, n)
+        # (C, H, OW, n)
+        _tournament(taps.x, taps.rows.inside, scratch.column_wins, scratch.row_share)
         _tournament(taps.y, y, scratch.row_wins)
 
     def backward(self, dx, dy, x, y, params, grads, taps):
