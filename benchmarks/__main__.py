@@ -131,10 +131,9 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="three rounds, no long fits, no search"
-    )
-    parser.add_argument("--long", action="store_true", help="nothing but the long fits")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--quick", action="store_true", help="three rounds, no long fits, no search")
+    part.add_argument("--long", action="store_true", help="of all timings only the long fits")
     parser.add_argument("--rounds", type=int, default=7, help="rounds that are measured")
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"), help="folder")
     options = parser.parse_args()
@@ -144,14 +143,11 @@ def main() -> None:
     about = machine()
     print(json.dumps(about), "\n")
 
-    if options.long:
-        measure_long_fits(rounds)
-        return
-
-    trained = measure_fits(rounds)
-    results = trained + measure_predictions(rounds)
+    trained = [] if options.long else measure_fits(rounds)
+    results = trained + ([] if options.long else measure_predictions(rounds))
     if not options.quick:
         results += measure_long_fits(max(3, rounds // 2))
+    if not (options.quick or options.long):
         results.append(measure_search(max(3, rounds // 2)))
     shares = show_floor(trained)
     memory = footprint.memory_of_fit()
