@@ -1,6 +1,6 @@
 """The estimator of quantities: parameters in, fitted attributes out."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -97,10 +97,11 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         with each ``fit``. Any other instance counts all epochs of the model, so
         that training in parts with `warm_start` uses the same rates as training
         at once.
-    weight_decay : float, default=3e-3
+    weight_decay : "auto" or float, default="auto"
         Strength of the L2 penalty: this multiple of the weights (not of the
         biases) is added to their gradients. With "adamw" the weights are
-        multiplied by ``1 - lr * weight_decay`` in each step instead.
+        multiplied by ``1 - lr * weight_decay`` in each step instead. "auto" is
+        3e-3.
     max_grad_norm : float or None, default=None
         Maximum Euclidean norm of the gradient of a mini-batch (the mean over
         its rows, before weight decay); larger gradients are scaled down to it.
@@ -245,6 +246,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
 
     n_outputs_: int
     _auto_tol = 1e-4
+    _auto_weight_decay: ClassVar = {0: 3e-3}
 
     out_activation_: str
     target_mean_: np.ndarray
@@ -270,7 +272,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         optimizer="adam",
         lr="auto",
         lr_schedule="auto",
-        weight_decay=3e-3,
+        weight_decay="auto",
         max_grad_norm=None,
         batch_size="auto",
         max_iter="auto",

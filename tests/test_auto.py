@@ -12,7 +12,9 @@ from skcnn.layers import BatchNorm, Conv2d, GlobalAvgPool2d
 from skcnn.schedules import Cosine
 from tests.shared import DIGITS, LABELS
 
-TRAINING = {"lr", "lr_schedule", "batch_size", "max_iter", "tol", "n_iter_no_change"}
+TRAINING = {
+    "lr", "lr_schedule", "weight_decay", "batch_size", "max_iter", "tol", "n_iter_no_change",
+}  # fmt: skip
 NETWORK = {
     "filters", "kernel_size", "pool_size", "hidden_layer_sizes", "normalization", "global_pool",
 }  # fmt: skip
@@ -74,6 +76,24 @@ def test_the_more_rows_the_fewer_epochs(repeats, epochs):
     assert clf.auto_params_["max_iter"] == clf.n_iter_ == epochs
 
 
+@pytest.mark.parametrize(
+    ("kind", "data", "rows", "expected"),
+    [
+        (ScratchCNNClassifier, X, 9_999, 6e-3),
+        (ScratchCNNClassifier, X, 10_000, 3e-3),
+        (ScratchCNNClassifier, SIGNALS, 80, 3e-3),
+        (ScratchCNNRegressor, X, 80, 3e-3),
+    ],
+)
+def test_few_images_decay_more(kind, data, rows, expected):
+    images, labels = np.resize(data, (rows, *data.shape[1:])), np.resize(y, rows)
+    fast = {"layers": [], "max_iter": 1, "random_state": 0}
+    decayed = kind(**fast).fit(images, labels)
+    assert decayed.auto_params_["weight_decay"] == expected
+    explicit = kind(**fast, weight_decay=expected).fit(images, labels)
+    assert np.array_equal(decayed.weights_, explicit.weights_)
+
+
 def test_held_out_rows_do_not_count():
     clf = untouched(filters=2, early_stopping=True, n_iter_no_change=1000).fit(X, y)
     steps = ceil((80 - 10) / clf.auto_params_["batch_size"])
@@ -83,8 +103,8 @@ def test_held_out_rows_do_not_count():
 def test_values_that_are_given_stay():
     clf = untouched(
         filters=4, kernel_size=5, pool_size=1, hidden_layer_sizes=(), normalization=None,
-        global_pool=False, lr=1e-3, lr_schedule="cosine", batch_size=50, max_iter=3, tol=0.1,
-        n_iter_no_change=2,
+        global_pool=False, lr=1e-3, lr_schedule="cosine", weight_decay=0, batch_size=50,
+        max_iter=3, tol=0.1, n_iter_no_change=2,
     )  # fmt: skip
     assert clf.fit(X, y).auto_params_ == {}
     assert clf.layers_[0] == Conv2d(4, 5, padding="same", clip=True)

@@ -22,10 +22,13 @@ ANNEALED, CONSTANT = 8e-3, 2e-3
 BATCH_SIZES = {10_000: 128, 3_000: 64, 0: 32}
 """Samples in a mini-batch from so many rows on."""
 
+WEIGHT_DECAY = 3e-3
+"""Of signals; that of images differs between the estimators."""
+
 PATIENCE = 5
 """Epochs without improvement that a training is given at least."""
 
-KEPT = ("batch_size", "max_iter")
+KEPT = ("batch_size", "max_iter", "weight_decay")
 """What stays as the first call of a training has settled it, whatever the later rows are."""
 
 
@@ -86,6 +89,9 @@ def settle(
     schedule = value("lr_schedule", "one_cycle" if to_its_end else "constant")
     constant = isinstance(schedule, str) and schedule == "constant"
     value("lr", CONSTANT if constant else ANNEALED)
+    is_signal = min(image_shape[1:]) == 1
+    of_images = _by_rows(estimator._auto_weight_decay, n_rows)
+    value("weight_decay", WEIGHT_DECAY if is_signal else of_images)
     owner = type(estimator).__name__
     given = value("batch_size", _by_rows(BATCH_SIZES, n_rows))
     batch_size = or_auto(check_int, owner, "batch_size", given, 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -102,6 +102,7 @@ class BaseScratchCNN(
     _doc_link_template = "#{estimator_name}"
 
     _auto_tol: float  # what tol="auto" means
+    _auto_weight_decay: ClassVar[dict[int, float]]  # and weight_decay, from so many images on
 
     early_stopping: bool
     validation_fraction: float

@@ -108,7 +108,7 @@ def bind_settings(estimator: Any, settled: Mapping[str, Any], in_parts: bool = F
         lr=value("lr", check_real, 0, bounds="()"),
         lr_schedule=schedule,
         restart_schedule=starts_anew and not in_parts,
-        weight_decay=check_real(owner, "weight_decay", estimator.weight_decay, 0),
+        weight_decay=value("weight_decay", check_real, 0),
         max_grad_norm=(
             None if norm is None else check_real(owner, "max_grad_norm", norm, 0, bounds="()")
         ),

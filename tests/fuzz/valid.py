@@ -52,7 +52,7 @@ CHOICES = {
     "lr": ["auto", 1e-3, 1e-2],
     "lr_schedule": ["auto", "constant", "step", "cosine", "one_cycle", "reduce_on_plateau",
                     "warm up", "cosine of 5"],
-    "weight_decay": [0.0, 3e-3, 0.1],
+    "weight_decay": ["auto", 0.0, 0.1],
     "max_grad_norm": [None, 0.5],
     "batch_size": ["auto", 1, 5, 8, 100],
     "max_iter": [1, 2, 3],
