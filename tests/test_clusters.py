@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
@@ -28,11 +28,12 @@ PAGE = "clusters.md"
 RATES = {"scratchcnnclassifier__lr": [1e-3, 5e-3]}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client():
-    """Two worker processes of one thread each."""
-    distributed = pytest.importorskip("distributed")
+    """Two worker processes of one thread each; second copies of data are dropped at once."""
+    dask, distributed = pytest.importorskip("dask"), pytest.importorskip("distributed")
     with (
+        dask.config.set({"distributed.scheduler.active-memory-manager.interval": "50ms"}),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
@@ -52,20 +53,20 @@ def assert_same_search(search, other):
 
 
 SEARCHES = {
-    "grid": lambda model: GridSearchCV(model, RATES, cv=2),
-    "halving": lambda model: HalvingGridSearchCV(
-        model, RATES, cv=2, random_state=0, min_resources=150, factor=2
+    "grid": lambda model, **cv: GridSearchCV(model, RATES, **cv),
+    "halving": lambda model, **cv: HalvingGridSearchCV(
+        model, RATES, random_state=0, min_resources=300, factor=2, **cv
     ),
-    "halving over epochs": lambda model: HalvingGridSearchCV(
-        model, RATES, cv=2, factor=2, resource="scratchcnnclassifier__max_iter", max_resources=4
+    "halving over epochs": lambda model, **cv: HalvingGridSearchCV(
+        model, RATES, factor=2, resource="scratchcnnclassifier__max_iter", max_resources=100, **cv
     ),
 }
 
 
 @pytest.mark.parametrize("make", SEARCHES.values(), ids=SEARCHES)
 def test_a_search_on_dask_gives_the_serial_scores(client, make):
-    search = make(make_pipeline(MinMaxScaler(), small()))
-    serial = make(make_pipeline(MinMaxScaler(), small())).fit(X, y)
+    search = make(make_pipeline(MinMaxScaler(), small()), cv=2)
+    serial = make(make_pipeline(MinMaxScaler(), small()), cv=2).fit(X, y)
     with joblib.parallel_config("dask", scatter=[X, y]):
         assert_same_search(search.fit(X, y), serial)
 
@@ -94,20 +95,23 @@ class Fatal(ReLU):
 
 @pytest.mark.parametrize("make", SEARCHES.values(), ids=SEARCHES)
 def test_a_worker_that_is_killed_changes_no_score(client, tmp_path, make):
+    folds = [(train.tolist(), test.tolist()) for train, test in StratifiedKFold(2).split(X, y)]
+
     def search(folder, when):
         fatal = Fatal(folder=str(folder), when=when, parent=os.getpid())
         layers = [Conv2d(4, 3), fatal, Flatten()]
-        return make(make_pipeline(MinMaxScaler(), quick(layers=layers, max_iter=4)))
+        model = quick(layers=layers, max_iter=300, n_iter_no_change=None)
+        return make(make_pipeline(MinMaxScaler(), model), cv=folds)
 
     (tmp_path / "serial").mkdir()
     serial = search(tmp_path / "serial", 1).fit(X, y)
     n_passes = os.path.getsize(tmp_path / "serial" / "passes")
 
-    client.wait_for_workers(2)
     before = set(client.run(os.getpid).values())
     (tmp_path / "dask").mkdir()
-    with joblib.parallel_config("dask"):  # what is scattered would die with the worker
-        # early, since the last fit, of all rows, is the parent's
+    client.amm.stop()
+    with joblib.parallel_config("dask", scatter=[X, y]):
+        # not late, since the last fit, of all rows, is the parent's
         found = search(tmp_path / "dask", n_passes // 4).fit(X, y)
     assert int((tmp_path / "dask" / "killed").read_text()) in before
     assert_same_search(found, serial)
@@ -118,12 +122,14 @@ def test_ray_gives_the_serial_scores():
     from ray.util.joblib import register_ray
 
     make = SEARCHES["grid"]
-    serial = make(make_pipeline(MinMaxScaler(), small())).fit(X, y)
+    serial = make(make_pipeline(MinMaxScaler(), small()), cv=2).fit(X, y)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         register_ray()
         with joblib.parallel_config("ray"):
-            found = make(make_pipeline(MinMaxScaler(), small())).set_params(n_jobs=2).fit(X, y)
+            found = (
+                make(make_pipeline(MinMaxScaler(), small()), cv=2).set_params(n_jobs=2).fit(X, y)
+            )
     finally:
         ray.shutdown()
     assert_same_search(found, serial)
