@@ -10,7 +10,7 @@ from skcnn.layers._layer import Shape
 
 __all__ = ["is_auto", "or_auto", "settle"]
 
-EPOCHS = {10_000: 10, 3_000: 12, 0: 14}
+EPOCHS = {10_000: 10, 1_000: 12, 0: 14}
 """Epochs that a training takes at least, from so many rows on."""
 
 STEPS = 150
