@@ -94,6 +94,16 @@ def test_few_images_decay_more(kind, data, rows, expected):
     assert np.array_equal(decayed.weights_, explicit.weights_)
 
 
+def test_decay_is_kept_when_more_rows_come():
+    many, labels = np.resize(X, (10_000, 64)), np.resize(y, 10_000)
+    fast = {"layers": [], "max_iter": 1}
+    warm = untouched(**fast, warm_start=True).fit(X, y).fit(many, labels)
+    parts = untouched(**fast).partial_fit(X, y, classes=range(10)).partial_fit(many, labels)
+    anew = untouched(**fast).fit(X, y).fit(many, labels)
+    decays = [clf.auto_params_["weight_decay"] for clf in (warm, parts, anew)]
+    assert decays == [6e-3, 6e-3, 3e-3]
+
+
 def test_held_out_rows_do_not_count():
     clf = untouched(filters=2, early_stopping=True, n_iter_no_change=1000).fit(X, y)
     steps = ceil((80 - 10) / clf.auto_params_["batch_size"])
