@@ -6,6 +6,7 @@ from typing import Any
 
 from skcnn._hyperparameters import check_int
 from skcnn.architectures import recipe
+from skcnn.architectures.blocks import is_signal
 from skcnn.layers._layer import Shape
 
 __all__ = ["is_auto", "or_auto", "settle"]
@@ -89,9 +90,8 @@ def settle(
     schedule = value("lr_schedule", "one_cycle" if to_its_end else "constant")
     constant = isinstance(schedule, str) and schedule == "constant"
     value("lr", CONSTANT if constant else ANNEALED)
-    is_signal = min(image_shape[1:]) == 1
-    of_images = _by_rows(estimator._auto_weight_decay, n_rows)
-    value("weight_decay", WEIGHT_DECAY if is_signal else of_images)
+    decay_of_images = _by_rows(estimator._auto_weight_decay, n_rows)
+    value("weight_decay", WEIGHT_DECAY if is_signal(image_shape) else decay_of_images)
     owner = type(estimator).__name__
     given = value("batch_size", _by_rows(BATCH_SIZES, n_rows))
     batch_size = or_auto(check_int, owner, "batch_size", given, 1)

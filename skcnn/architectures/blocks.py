@@ -24,7 +24,7 @@ from skcnn.layers import (
 )
 from skcnn.layers._layer import Shape
 
-__all__ = ["cnn", "recipe", "with_output"]
+__all__ = ["cnn", "is_signal", "recipe", "with_output"]
 
 
 SMALL = 16
@@ -139,6 +139,11 @@ def cnn(
     return layers
 
 
+def is_signal(image_shape: Shape) -> bool:
+    """Whether (channels, height, width) have a height or width of 1."""
+    return min(image_shape[1:]) == 1
+
+
 def recipe(image_shape: Shape) -> dict[str, Any]:
     """What the estimators give to `cnn` where a parameter is "auto".
 
@@ -170,9 +175,8 @@ def recipe(image_shape: Shape) -> dict[str, Any]:
     >>> layers[-1]
     GlobalAvgPool2d()
     """
-    _, height, width = image_shape
-    size = max(height, width)
-    if min(height, width) == 1:
+    size = max(image_shape[1:])
+    if is_signal(image_shape):
         return {
             "filters": (16, 32, 64),
             "kernel_size": 7,
