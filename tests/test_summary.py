@@ -86,7 +86,7 @@ def test_memory_is_that_of_the_workspace():
         for layer in LENET[1:2]
     ]
     assert scratch == [{(6, 14, 14)}]
-    assert table.rows[1].memory == 6 * 14 * 14
+    assert table.rows[1].memory == (1 + 4) * 6 * 14 * 14
     assert table.rows[2].memory > 6 * 14 * 14 * 4
 
 
@@ -97,9 +97,9 @@ def test_layers_that_are_the_same_object_keep_their_rows():
     again = summary([ReLU(), MaxPool2d(2), ReLU(), ReLU(), MaxPool2d(2), MaxPool2d(2), ReLU()],
                     (16, 24), 2)  # fmt: skip
     assert sizes == [row.memory for row in again.rows[:7]]
-    # each has one bool a pixel of the size at which it runs; behind another rectifier, which
-    # reads its own output again, it has an output too
-    assert [sizes[i] for i in (0, 2, 3, 6)] == [8 * 12, (1 + 4) * 8 * 12, 2 * 3, (1 + 4) * 2 * 3]
+    # each has a bool and a zero a pixel of the size at which it runs; behind another rectifier,
+    # which reads its own output again, it has an output too
+    assert [sizes[i] for i in (0, 2, 3, 6)] == [5 * 8 * 12, 9 * 8 * 12, 5 * 2 * 3, 9 * 2 * 3]
 
 
 @st.composite

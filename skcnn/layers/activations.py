@@ -26,11 +26,15 @@ class ReLU(_Activation):
     rectifies: ClassVar[bool] = True
 
     def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
-        return {"positive": Scratch(input_shape, bool, kept=False)}
+        return {
+            "zeros": Scratch(input_shape, dtype, kept=False),
+            "positive": Scratch(input_shape, bool, kept=False) if backward else None,
+        }
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = max(x, 0)``."""
-        np.maximum(x, 0, out=y)
+        scratch.zeros[...] = 0  # `maximum` takes three times as long with a number
+        np.maximum(x, scratch.zeros, out=y)
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dx = dy`` where ``y > 0``, else 0."""

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from skcnn._hyperparameters import check_bool, check_pair
 from skcnn.layers._layer import Layer, Scratch, Shape, Wanted, image_shape
-from skcnn.layers.windows import Frame, Windows
+from skcnn.layers.windows import Frame, Windows, as_runs
 
 
 class _Taps:
@@ -21,9 +22,9 @@ class _Taps:
 
     Attributes
     ----------
-    x, dx : list of ndarray
-        Taps along the width, each (C, H, OW, n). Where there is padding both
-        lie in the same padded image.
+    x, dx : ndarray of shape (KW, C, H, OW, n)
+        Taps along the width. Where there is padding both lie in the same
+        padded image.
     y : list of ndarray
         Taps along the height, of what the first step made, each (C, OH, OW, n).
     rows : Frame
@@ -31,29 +32,27 @@ class _Taps:
     columns : Frame or None
         The image between its margins, (C, H, W padded, n); None where there is
         no padding along the width.
+    d_image : ndarray or None
+        The image, padded or not, that takes the gradient.
     size : int
         Numbers in a window.
-    gapless_rows, gapless_columns : bool
-        Whether every pixel, padding included, lies in exactly one window.
-    disjoint_rows, disjoint_columns : bool
-        Whether every pixel lies in at most one window.
+    height, width : Windows
     scratch : object
         The scratch arrays as attributes.
     """
 
     def __init__(self, height: Windows, width: Windows, x: Any, dx: Any, scratch: Any) -> None:
-        self.scratch, self.size = scratch, height.kernel * width.kernel
-        self.gapless_rows, self.gapless_columns = height.gapless, width.gapless
-        self.disjoint_rows, self.disjoint_columns = height.disjoint, width.disjoint
+        self.height, self.width, self.scratch = height, width, scratch
+        self.size = height.kernel * width.kernel
         self.rows = Frame(scratch.rows, height.inside, slice(0, width.positions))
-        self.y = [scratch.rows[:, taps] for taps in _taps(height)]
-        self.columns = None
+        reach = height.stride * (height.positions - 1) + 1
+        self.y = [scratch.rows[:, k : k + reach : height.stride] for k in range(height.kernel)]
+        self.columns: Frame | None = None
         if scratch.padded is not None:
             self.columns = Frame(scratch.padded, slice(0, height.size), width.inside)
-        self.d_image = dx if self.columns is None else scratch.padded  # that takes the gradient
-        image = x if self.columns is None else scratch.padded
-        self.x = [image[:, :, taps] for taps in _taps(width)]
-        self.dx = None if dx is None else [self.d_image[:, :, taps] for taps in _taps(width)]
+        image, self.d_image = (x, dx) if self.columns is None else 2 * (scratch.padded,)
+        self.x = _along_width(image, width)
+        self.dx: Any = None if dx is None else _along_width(self.d_image, width)
 
     def pad(self, x: np.ndarray, value: float) -> None:
         """Write `value` wherever there is padding."""
@@ -62,10 +61,53 @@ class _Taps:
             self.columns.write(x, around=value)
 
 
-def _taps(windows: Windows) -> list[slice]:
-    """Where the first, second, … pixels of all windows lie, in the padded axis."""
-    reach = windows.stride * (windows.positions - 1) + 1
-    return [slice(k, k + reach, windows.stride) for k in range(windows.kernel)]
+def _along_width(image: np.ndarray, width: Windows) -> np.ndarray:
+    """The taps along the width, (C, H, W, n) as (KW, C, H, OW, n), without a copy."""
+    taps = sliding_window_view(image, width.kernel, axis=2, writeable=True)
+    return taps[:, :, :: width.stride].transpose(4, 0, 1, 2, 3)
+
+
+class _Tournament(_Taps):
+    """The windows of a max-pooling: who has won where, and what it gets.
+
+    Along the width taps are many runs as short as the batch. They are copied
+    side by side, run by run, before they are compared; and so are their
+    gradients, where windows do not overlap, before they go back.
+    """
+
+    def __init__(self, height: Windows, width: Windows, x: Any, dx: Any, scratch: Any) -> None:
+        super().__init__(height, width, x, dx, scratch)
+        self.beside = list(scratch.beside)  # KW times (C, H, OW, n)
+        self._beside, self._x = as_runs(scratch.beside), as_runs(self.x)
+        if dx is not None:
+            self._dx = as_runs(self.dx)
+            # gradients of the taps along the height; the taps themselves, if these are all
+            self.shares = self.y if scratch.shares is None else list(scratch.shares)
+            self._gapless, self._disjoint = width.gapless, width.disjoint
+
+    def read(self, x: np.ndarray) -> None:
+        """Get the taps along the width."""
+        self.pad(x, -np.inf)
+        np.copyto(self._beside, self._x)
+
+    def to_rows(self) -> None:
+        """Sum up in `rows` what is in `shares`."""
+        if self.shares is not self.y:
+            self.rows.array[...] = 0
+            for tap, share in zip(self.y, self.shares, strict=True):
+                tap += share
+
+    def to_image(self, dx: np.ndarray) -> None:
+        """Sum up in the image what lies `beside`."""
+        if not self._gapless:
+            self.d_image[...] = 0
+        if self._disjoint:
+            np.copyto(self._dx, self._beside)
+        else:
+            for tap, share in zip(self.dx, self.beside, strict=True):
+                tap += share
+        if self.columns is not None:
+            np.copyto(dx, self.columns.inside)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -156,19 +198,23 @@ class MaxPool2d(_Pool2d):
     takes_maximum: ClassVar[bool] = True
 
     def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
-        wanted = super().scratch(input_shape, dtype, backward)
-        if not backward:
-            return {**wanted, "column_wins": None, "row_wins": None, "row_share": None}
         height, width = self._axes(input_shape)
         C, OH, OW = self.output_shape(input_shape)
-        rows = C, height.size, OW
+        beside, won = (width.kernel, C, height.size, OW), (C, OH, OW)
+        wanted = super().scratch(input_shape, dtype, backward)
+        wanted = {**wanted, "beside": Scratch(beside, dtype, kept=False)}
+        if not backward:
+            return {**wanted, "column_wins": None, "row_wins": None}
+        shares = None if height.gapless else Scratch((height.kernel, *won), dtype, kept=False)
         return {
             **wanted,
-            "column_wins": Scratch((width.kernel - 1, *rows), bool),
-            "row_wins": Scratch((height.kernel - 1, C, OH, OW), bool),
-            "row_share": Scratch(rows, dtype, kept=False),
-            "share": Scratch((C, OH, OW), dtype, kept=False),
+            "column_wins": Scratch((width.kernel - 1, *beside[1:]), bool),
+            "row_wins": Scratch((height.kernel - 1, *won), bool),
+            "shares": shares,
         }
+
+    def bind(self, x, y, dx, dy, weights, scratch):
+        return _Tournament(*self._axes(x.shape[:-1]), x, dx, scratch)
 
     def forward(self, x, y, params, taps, training, rng):
         """``y[p] = max x[p·stride + (i, j)]`` over the window's ``(i, j)``.
@@ -177,64 +223,37 @@ class MaxPool2d(_Pool2d):
         winners are kept. The earlier one wins a tie, so that the winner is the
         first maximum of the window in row-major order. Padding is ``-∞``.
         """
-        scratch = taps.scratch
-        taps.pad(x, -np.inf)
-        # (C, H, OW, n)
-        _tournament(taps.x, taps.rows.inside, scratch.column_wins, scratch.row_share)
-        _tournament(taps.y, y, scratch.row_wins)
+        taps.read(x)
+        _compare(taps.beside, taps.rows.inside, taps.scratch.column_wins)  # (C, H, OW, n)
+        _compare(taps.y, y, taps.scratch.row_wins)
 
     def backward(self, dx, dy, x, y, params, grads, taps):
         """``dx[p·stride + (i, j)] += dy[p]`` where ``(i, j)`` won window ``p``."""
-        scratch = taps.scratch
-        if not taps.gapless_rows:
-            taps.rows.array[...] = 0  # now for the gradient of the rows' maxima
-        _award(taps.y, dy, scratch.row_wins, scratch.share, taps.disjoint_rows)
-        if not taps.gapless_columns:
-            taps.d_image[...] = 0
-        drows = taps.rows.inside
-        _award(taps.dx, drows, scratch.column_wins, scratch.row_share, taps.disjoint_columns)
-        if taps.columns is not None:
-            np.copyto(dx, taps.columns.inside)
+        _award(taps.shares, dy, taps.scratch.row_wins)
+        taps.to_rows()
+        _award(taps.beside, taps.rows.inside, taps.scratch.column_wins)
+        taps.to_image(dx)
 
 
-def _tournament(
-    taps: list, champion: np.ndarray, wins: np.ndarray | None, rival: np.ndarray | None = None
-) -> None:
-    """``champion = max(taps)``; ``wins[k - 1]`` is where tap `k` did not beat it.
-
-    Taps along the width are runs as short as a batch; with a `rival`, they are
-    copied there before they are compared twice, which is faster.
-    """
+def _compare(taps: list, champion: np.ndarray, wins: np.ndarray | None) -> None:
+    """``champion = max(taps)``; ``wins[k - 1]`` is where tap `k` did not beat it."""
     best = taps[0]
-    if rival is not None or len(taps) == 1:
+    if len(taps) == 1:
         np.copyto(champion, best)
-        best = champion
     for k in range(1, len(taps)):
-        tap = taps[k]
-        if rival is not None:
-            np.copyto(rival, tap)
-            tap = rival
         if wins is not None:
-            np.greater_equal(best, tap, out=wins[k - 1])
-        best = np.maximum(best, tap, out=champion)
+            np.greater_equal(best, taps[k], out=wins[k - 1])
+        best = np.maximum(best, taps[k], out=champion)
 
 
-def _award(
-    dtaps: list, dy: np.ndarray, wins: np.ndarray, share: np.ndarray, disjoint: bool
-) -> None:
-    """The tournament backwards: each `dy` goes to the tap that won."""
-    for k in range(len(dtaps) - 1, 0, -1):
-        kept = np.multiply(dy, wins[k - 1], out=share)  # what the taps before k share
-        if disjoint:
-            np.subtract(dy, kept, out=dtaps[k])
-        else:
-            dy -= kept
-            dtaps[k] += dy
-        dy, share = kept, dy
-    if disjoint:
+def _award(dtaps: list, dy: np.ndarray, wins: np.ndarray) -> None:
+    """The tournament backwards: each `dy` goes to the tap that won, and the others get 0."""
+    if len(dtaps) == 1:
         np.copyto(dtaps[0], dy)
-    else:
-        dtaps[0] += dy
+    for k in range(len(dtaps) - 1, 0, -1):
+        kept = np.multiply(dy, wins[k - 1], out=dtaps[k - 1])  # what the taps before k share
+        np.subtract(dy, kept, out=dtaps[k])
+        dy = kept
 
 
 @dataclass(frozen=True, repr=False, eq=False)

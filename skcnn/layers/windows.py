@@ -4,6 +4,7 @@ Everything that slides over an image is based on these: convolution and pooling,
 their memory, and the receptive fields of a summary.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -177,3 +178,17 @@ class Frame:
         """Put an image inside, and one number all around it."""
         self.surround(around)
         np.copyto(self.inside, image)
+
+
+def as_runs(array: np.ndarray) -> np.ndarray:
+    """Each run along the last axis as one item, shape ``(..., 1)``, to be copied.
+
+    NumPy copies one item of many bytes up to twice as fast as as many numbers,
+    if there are gaps between the runs.
+    """
+    return array.view(_item(array.shape[-1] * array.itemsize))
+
+
+@lru_cache(maxsize=256)
+def _item(nbytes: int) -> np.dtype:
+    return np.dtype((np.void, nbytes))
