@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skcnn.layers import Conv2d, ConvTranspose2d
+from skcnn.layers import Conv2d, ConvTranspose2d, correlation
 from skcnn.layers.definition import convolve, convolve_backward
 from skcnn.network import Network
 from tests.oracles import numerical_gradient
@@ -53,6 +53,34 @@ def test_the_definition_has_the_right_gradients(setting):
     for array, gradient in zip((X, W, b), found, strict=True):
         by_steps = numerical_gradient(lambda _: np.sum(convolve(X, W, b, **how) * dY), array)
         np.testing.assert_allclose(gradient, by_steps, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [
+    Conv2d(2, 3), Conv2d(6, (5, 2), padding=2), Conv2d(12, (3, 2), (1, 2), "same", groups=2),
+    Conv2d(6, 3, padding=1, dilation=(1, 2), bias=False), ConvTranspose2d(8, 3, groups=2),
+    ConvTranspose2d(3, (3, 4), (1, 3), padding=1, bias=False),
+], ids=repr)  # fmt: skip
+def test_a_product_for_two_rows_gives_what_two_products_give(layer, monkeypatch):
+    def results():
+        network = Network([layer], (4, 10, 9), np.float64)
+        rng = np.random.default_rng(0)
+        vector, X = rng.normal(size=network.vector_size), rng.normal(size=(3, 4, 10, 9))
+        return network.vjp(X, vector, rng.normal(size=(3, *network.output_shape)))
+
+    assert layer._kernels((4, 10, 9)).rows_at_once == 2
+    at_once = results()
+    monkeypatch.setattr(correlation, "FEW_FILTERS", range(0))
+    assert layer._kernels((4, 10, 9)).rows_at_once == 1
+    for two, one in zip(at_once, results(), strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("layer", "height"), [
+    (Conv2d(4, 3), 11), (Conv2d(4, 3, stride=2), 10), (Conv2d(4, 3, dilation=2), 10),
+    (Conv2d(4, 1), 10), (Conv2d(7, 3), 10), (Conv2d(2, 3, groups=2), 10),
+], ids=["odd", "strided", "dilated", "1 x 1", "many", "one each"])  # fmt: skip
+def test_other_rows_are_made_one_by_one(layer, height):
+    assert layer._kernels((4, height, 9)).rows_at_once == 1
 
 
 @pytest.mark.parametrize("groups", [1, 2])

@@ -135,9 +135,7 @@ class Conv2d(Layer):
         The image is padded first.
         """
         correlation.unfold()
-        correlation.forward(params["weight"])
-        if self.bias:
-            y += params["bias"][:, np.newaxis, np.newaxis, np.newaxis]
+        correlation.forward(params["weight"], params.get("bias"))
 
     def backward(self, dx, dy, x, y, params, grads, correlation):
         """``dW = Σ dy[p] x[p·stride + (i, j)·dilation]``, ``db = Σ dy``, ``dx = Wᵀ ⋆ dy``."""

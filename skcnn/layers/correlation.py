@@ -9,19 +9,24 @@ im2col would have written for a row of the output: neighbouring rows of the
 output share them, so that KH times less is written.
 """
 
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from skcnn.layers._layer import Scratch, Shape, Wanted
-from skcnn.layers.windows import Frame, Windows
+from skcnn.layers.windows import Frame, Windows, as_runs
 
 SMALL_PRODUCT = 2**20
 """Multiply-adds up to which OpenBLAS uses its kernels for small matrices."""
 
 MIN_PIECE = 64
 """Columns below which a product is not worth its call."""
+
+FEW_FILTERS = range(2, 7)
+"""So few that one product is made for two rows of the output."""
 
 SUM_BYTES = 8 * 2**20
 """Bytes that the products that sum up to one gradient may take at a time."""
@@ -68,12 +73,16 @@ class Kernels(NamedTuple):
         return self.pads or h.kernel * w.kernel * w.stride > 1 or w.left_out > 0
 
     @property
-    def margins(self) -> tuple[int, int]:
-        """Rows of zeros before and after ``dy``, so that every row of ``x`` has a full window."""
+    def rows_at_once(self) -> int:
+        """Rows of the output that one product makes.
+
+        BLAS computes some eight rows of a product together. Where there are
+        fewer filters, two rows of the output fill these, although their windows
+        are one row higher.
+        """
         h = self.height
-        before = -(-h.extent // h.stride) - 1
-        last = (h.before + h.size - 1) // h.stride  # the window that the last row is first in
-        return before, max(0, last - h.positions + 1)
+        pairs = self.unfolds and h.stride == h.dilation == 1 and h.positions % 2 == 0
+        return 2 if pairs and self.filters in FEW_FILTERS else 1
 
     def scratch(self, dtype: np.dtype, image: bool, kept: bool, transpose: bool) -> Wanted:
         """What a `Correlation` needs besides the images.
@@ -89,7 +98,6 @@ class Kernels(NamedTuple):
             Whether the transpose is applied.
         """
         G, F, C, h, w = self
-        before, after = self.margins
         return {
             "padded": (
                 Scratch((G, C, h.padded, w.padded), dtype, kept=False)
@@ -101,21 +109,23 @@ class Kernels(NamedTuple):
                 if self.unfolds
                 else None
             ),
-            "dy_rows": (
-                Scratch((G, before + h.positions + after, F, w.positions), dtype, kept=False)
-                if transpose and before + after
+            "rows": (
+                Scratch((G, h.positions, F, w.positions), dtype, kept=False)
+                if self.rows_at_once > 1 or (transpose and h.extent > h.stride)
                 else None
             ),
         }
 
 
 class Phase(NamedTuple):
-    """Every ``stride``-th row of the image, from one of the first on.
+    """Rows of the image, every ``stride``-th, that the same rows of the kernel meet.
+
+    Those near its upper and lower edge meet fewer.
 
     Parameters
     ----------
-    kernel_rows : slice
-        The rows of the kernel that meet them.
+    columns : slice
+        These rows of the kernel, in the matrix that `Correlation.transpose` makes.
     dy : ndarray of shape (G, rows, pieces, rows of the kernel · F, OW·n / pieces) or None
         For each row, the rows of ``dy`` that it took part in; None where no
         row of the kernel meets them.
@@ -124,7 +134,7 @@ class Phase(NamedTuple):
         shape.)
     """
 
-    kernel_rows: slice
+    columns: slice
     dy: np.ndarray | None
     dx: np.ndarray
 
@@ -161,25 +171,21 @@ class Correlation:
         scratch: Any,
     ) -> None:
         self.kernels = kernels
-        G, F, C, h, w = kernels
+        _, F, C, h, w = kernels
         some = next(array for array in (x, y, dx, dy) if array is not None)
-        n = some.shape[-1]
-        self.pieces = _pieces(F * C * h.extent * w.kernel, w.positions, n)
-        # kernels with rows of zeros where dilation leaves rows of the image out
-        self.spaced = (
-            np.zeros((G, F, C, h.extent, w.kernel), some.dtype) if h.extent > h.kernel else None
-        )
+        self.at_once = kernels.rows_at_once  # R
+        self.pieces = _pieces(F * C * h.extent * w.kernel, w.positions, some.shape[-1])
         self.stripes = scratch.stripes  # (G, H padded, C, KW, OW, n) or None
+        self.rows = scratch.rows  # of y or dy, each in one piece: (G, OH, F, OW, n) or None
         self.frame: Frame | None = None  # x within its padding
         if x is not None:
             self._bind_image(x, scratch.padded)
         if y is not None:
-            # one matrix per row of y: (G, OH, pieces, F, OW·n / pieces)
-            self.y = _windows(_by_rows(y, G), range(h.positions), 1, self.pieces)
+            self._bind_output(y)
         if dy is not None and x is not None:
             self._bind_gradient(dy)
         if dy is not None and dx is not None:
-            self._bind_transpose(dx, dy, scratch.dy_rows)
+            self._bind_transpose(dx, dy)
 
     def _bind_image(self, x: np.ndarray, padded: np.ndarray | None) -> None:
         G, _, C, h, w = self.kernels
@@ -197,36 +203,60 @@ class Correlation:
             rows = self.stripes.reshape(G, h.padded, C * w.kernel, L)
         else:
             rows = _by_rows(x, G)
-        starts = range(0, h.positions * h.stride, h.stride)
-        # what the kernels see for one row of y: (G, OH, pieces, KH·C·KW, OW·n / pieces)
-        self.windows = _windows(rows, starts, h.extent, self.pieces)
-        # the same in one piece: (G, OH, KH·C·KW, OW·n)
-        self.whole_windows = _windows(rows, starts, h.extent, 1)[:, :, 0]
+        R = self.at_once
+        starts, height = range(0, h.positions * h.stride, R * h.stride), h.extent + R - 1
+        # what the kernels see for R rows of y: (G, OH/R, pieces, (KH+R-1)·C·KW, OW·n / pieces)
+        self.windows = _windows(rows, starts, height, self.pieces)
+        # the same in one piece: (G, OH/R, (KH+R-1)·C·KW, OW·n)
+        self.whole_windows = _windows(rows, starts, height, 1)[:, :, 0]
+
+    def _bind_output(self, y: np.ndarray) -> None:
+        G, F, C, h, w = self.kernels
+        R = self.at_once
+        self.y = _in_groups(y, G)  # (G, F, OH, OW, n)
+        self.made = self.y if R == 1 else self.rows.swapaxes(1, 2)
+        # the same, one matrix for R rows: (G, OH/R, pieces, R·F, OW·n / pieces)
+        rows = self._rows_together(y)
+        self.products = _windows(rows, range(h.positions // R), 1, self.pieces)
+        # the kernels for R rows, each one row lower than those before, and 0 elsewhere (also
+        # where dilation leaves rows of the image out): (G, R, F, KH+R-1, C, KW)
+        lowered = np.zeros((G, R, F, h.extent + R - 1, C, w.kernel), y.dtype)
+        self.lowered = [as_runs(lowered[:, i, :, i : i + h.extent : h.dilation]) for i in range(R)]
+        self.W = lowered.reshape(G, 1, 1, R * F, -1)
 
     def _bind_gradient(self, dy: np.ndarray) -> None:
         G, F, C, h, w = self.kernels
-        self.dyT = _by_rows(dy, G).swapaxes(2, 3)  # one matrix per row: (G, OH, OW·n, F)
-        at_once = max(1, SUM_BYTES // (dy.itemsize * G * F * C * h.extent * w.kernel))
-        self.parts = [slice(i, i + at_once) for i in range(0, h.positions, at_once)]  # of OH
+        self.dy = _in_groups(dy, G)  # (G, F, OH, OW, n)
+        # one matrix for R rows: (G, OH/R, OW·n, R·F)
+        self.dyT = self._rows_together(dy).swapaxes(2, 3)
+        together = max(1, SUM_BYTES // (dy.itemsize * G * F * C * h.extent * w.kernel))
+        self.parts = [slice(i, i + together) for i in range(0, self.dyT.shape[1], together)]
 
-    def _bind_transpose(self, dx: np.ndarray, dy: np.ndarray, framed: np.ndarray | None) -> None:
+    def _rows_together(self, y: np.ndarray) -> np.ndarray:
+        """The rows of `y`, or of the array that its rows are copied to: (G, OH/R, R·F, OW·n)."""
+        G, F, _, h, _ = self.kernels
+        if self.at_once == 1:
+            return _by_rows(y, G)
+        return self.rows.reshape(G, h.positions // self.at_once, self.at_once * F, -1)
+
+    def _bind_transpose(self, dx: np.ndarray, dy: np.ndarray) -> None:
         G, F, C, h, w = self.kernels
         L = w.positions * dy.shape[-1]
-        before, _ = self.kernels.margins
-        self.dy_frame: Frame | None = None  # dy between rows of zeros
-        self.dy_rows = rows = _by_rows(dy, G)  # (G, OH, F, OW·n)
-        if framed is not None:
-            # as an array of rows, (G, rows, F, OW·n), seen as (1, rows, ...)
-            rows = framed.reshape(G, -1, F, L)
-            inside = slice(before, before + h.positions)
-            self.dy_frame = Frame(rows, inside, slice(0, F))
-        self.dx = dx
+        self.dx, self.dy = dx, _in_groups(dy, G)
+        dy_rows = _by_rows(dy, G) if self.rows is None else self.rows.reshape(G, -1, F, L)
         if self.stripes is not None:
             drows = self.stripes.reshape(G, h.padded, C * w.kernel, L)[:, h.inside]
             self.taps, self.first_covers = self._taps()
         else:
             drows = _by_rows(dx, G)
-        self.phases = [self._phase(i, drows, rows, before) for i in range(h.stride)]
+        # kernels with rows of zeros where dilation leaves rows of the image out
+        self.spaced = (
+            np.zeros((G, F, C, h.extent, w.kernel), dx.dtype) if h.extent > h.kernel else None
+        )
+        # the rows of the kernel: those that meet the same row of the image together, last first
+        order = [i for first in range(h.stride) for i in range(first, h.extent, h.stride)[::-1]]
+        self.kernel_rows = slice(None, None, -1) if h.stride == 1 else order
+        self.phases = list(self._phases(drows, dy_rows, order))
 
     def _taps(self) -> tuple[list[tuple[np.ndarray, np.ndarray]], bool]:
         """Pixels that a column of the kernel meets, and their stripes, each (G, C, H, some, n).
@@ -242,18 +272,29 @@ class Correlation:
         taps.sort(key=lambda tap: -tap[0].size)
         return taps, taps[0][0].size == self.dx.size
 
-    def _phase(self, i: int, drows: np.ndarray, dy_rows: np.ndarray, before: int) -> Phase:
-        """The `i`-th phase of the rows of ``dx``; `dy_rows` has `before` rows of zeros first."""
-        h = self.kernels.height
-        dx = drows[:, (i - h.before) % h.stride :: h.stride]
-        kernel_rows = slice(i, h.extent, h.stride)
-        height = len(range(i, h.extent, h.stride))
-        if not height or not dx.size:
-            return Phase(kernel_rows, None, dx)
-        first = -((i - h.before) // h.stride)  # window of the first of them
-        start = before + first - (height - 1)
-        dy = _windows(dy_rows, range(start, start + dx.shape[1]), height, self.pieces)
-        return Phase(kernel_rows, dy, _windows(dx, range(dx.shape[1]), 1, self.pieces))
+    def _phases(self, drows: np.ndarray, dy_rows: np.ndarray, order: list[int]) -> Iterator[Phase]:
+        """The rows of ``dx`` by those of the kernel that meet them; `order` is that of these."""
+        F, h = self.kernels.filters, self.kernels.height
+
+        def meeting(row: int) -> tuple[int, int]:
+            """The kernel's first and last row that meet it; the last comes first if none does."""
+            row += h.before
+            first_window = max(0, -((h.extent - 1 - row) // h.stride))
+            last_window = min(row // h.stride, h.positions - 1)
+            return row - last_window * h.stride, row - first_window * h.stride
+
+        for start in range(min(h.stride, h.size)):
+            for (first, last), group in groupby(range(start, h.size, h.stride), meeting):
+                rows = list(group)
+                dx = drows[:, rows[0] : rows[-1] + 1 : h.stride]
+                if last < first:
+                    yield Phase(slice(0), None, dx)
+                    continue
+                columns = slice(order.index(last) * F, (order.index(first) + 1) * F)
+                window = (rows[0] + h.before - last) // h.stride
+                height = (last - first) // h.stride + 1
+                dy = _windows(dy_rows, range(window, window + len(rows)), height, self.pieces)
+                yield Phase(columns, dy, _windows(dx, range(len(rows)), 1, self.pieces))
 
     def unfold(self) -> None:
         """Write the stripes of ``x``, which `forward` and `gradient` read."""
@@ -262,25 +303,35 @@ class Correlation:
                 self.frame.write(self.x)
             np.copyto(self.stripes, self.shifts)
 
-    def forward(self, W: np.ndarray) -> None:
-        """``y[f, p] = Σ W[f, c, i, j] x[c, p·stride + (i, j)·dilation]``, one product per row."""
-        W = self._by_group(W).transpose(0, 1, 3, 2, 4)  # (G, F, KH, C, KW)
-        W = W.reshape(self.kernels.groups, 1, 1, self.kernels.filters, -1)
-        np.matmul(W, self.windows, out=self.y)  # (F, KH·C·KW) @ (KH·C·KW, OW·n)
+    def forward(self, W: np.ndarray, b: np.ndarray | None = None) -> None:
+        """``y[f, p] = Σ W[f, c, i, j] x[c, p·stride + (i, j)·dilation] + b[f]``, row by row."""
+        G, F, *_ = self.kernels
+        W = as_runs(W.reshape(G, F, *W.shape[1:])).transpose(0, 1, 3, 2, 4)  # (G, F, KH, C, KW)
+        for lowered in self.lowered:
+            np.copyto(lowered, W)
+        np.matmul(self.W, self.windows, out=self.products)  # (F, KH·C·KW) @ (KH·C·KW, OW·n)
+        if b is not None:
+            np.add(self.made, b.reshape(G, F, 1, 1, 1), out=self.y)
+        elif self.made is not self.y:
+            np.copyto(self.y, self.made)
 
     def gradient(self, dW: np.ndarray) -> None:
         """``dW[f, c, i, j] = Σ dy[f, p] x[c, p·stride + (i, j)·dilation]``, row by row."""
         G, F, C, h, w = self.kernels
+        R = self.at_once
+        if R > 1:
+            np.copyto(self.rows, self.dy.swapaxes(1, 2))
         dW = dW.reshape(G, F, C, h.kernel, w.kernel).transpose(0, 3, 2, 4, 1)  # (G, KH, C, KW, F)
-        for i, rows in enumerate(self.parts):
-            # for every row: (KH·C·KW, OW·n) @ (OW·n, F)
-            products = np.matmul(self.whole_windows[:, rows], self.dyT[:, rows])
-            products = products.reshape(G, -1, h.extent, C, w.kernel, F)[:, :, :: h.dilation]
-            total = np.add.reduce(products, axis=1)  # `out=dW`, which is not in this order, is slow
-            if i == 0:
-                np.copyto(dW, total)
-            else:
-                dW += total
+        for part in self.parts:
+            # for R rows at once: ((KH+R-1)·C·KW, OW·n) @ (OW·n, R·F)
+            products = np.matmul(self.whole_windows[:, part], self.dyT[:, part])
+            total = np.add.reduce(products, axis=1).reshape(G, -1, C, w.kernel, R, F)
+            for i in range(R):
+                own = total[:, i : i + h.extent : h.dilation, :, :, i]
+                if part.start == i == 0:
+                    np.copyto(dW, own)
+                else:
+                    dW += own
 
     def transpose(self, W: np.ndarray) -> None:
         """``dx[c, q] = Σ W[f, c, i, j] dy[f, p]`` over all ``p·stride + (i, j)·dilation = q``.
@@ -288,19 +339,22 @@ class Correlation:
         First the stripes get their gradients, the sum over the rows of the
         kernel as one product with the KH rows of ``dy`` that a row took part
         in. (With stride ``s``, only every ``s``-th row of the kernel meets a
-        given row.) Then each pixel collects those of its KW stripes.
+        given row, and near the edges some of them would meet padding.) Then
+        each pixel collects those of its KW stripes.
         """
-        W = self._by_group(W)  # (G, F, C, KH, KW)
-        G, _, C, _, KW = W.shape
-        if self.dy_frame is not None:
-            self.dy_frame.write(self.dy_rows)
-        for kernel_rows, dy, dx in self.phases:
+        G, F, C, h, w = self.kernels
+        W = W.reshape(G, F, C, h.kernel, w.kernel)
+        if self.spaced is not None:
+            self.spaced[:, :, :, :: h.dilation] = W
+            W = self.spaced
+        W = W[:, :, :, self.kernel_rows].transpose(0, 2, 4, 3, 1).reshape(G, 1, 1, C * w.kernel, -1)
+        if self.rows is not None:
+            np.copyto(self.rows, self.dy.swapaxes(1, 2))
+        for columns, dy, dx in self.phases:
             if dy is None:
                 dx[...] = 0
-                continue
-            taken = W[:, :, :, kernel_rows][:, :, :, ::-1]  # rows last to first
-            taken = taken.transpose(0, 2, 4, 3, 1).reshape(G, 1, 1, C * KW, -1)
-            np.matmul(taken, dy, out=dx)  # (C·KW, KH·F) @ (KH·F, OW·n)
+            else:
+                np.matmul(W[..., columns], dy, out=dx)  # (C·KW, KH·F) @ (KH·F, OW·n)
         if self.stripes is not None:
             taps = self.taps
             if self.first_covers:
@@ -310,14 +364,6 @@ class Correlation:
                 self.dx[...] = 0
             for pixels, stripes in taps:
                 pixels += stripes
-
-    def _by_group(self, W: np.ndarray) -> np.ndarray:
-        """The kernels as (G, F, C, KH, KW), with dilation's gaps in KH."""
-        W = W.reshape(self.kernels.groups, self.kernels.filters, *W.shape[1:])
-        if self.spaced is None:
-            return W
-        self.spaced[:, :, :, :: self.kernels.height.dilation] = W
-        return self.spaced
 
 
 def _in_groups(image: np.ndarray, groups: int) -> np.ndarray:
