@@ -276,7 +276,8 @@ class Crew:
         n_parts, n_slots = len(share.parts(task)), len(share.slots)
         summed = share.update.clips or n_parts > n_slots
         for first in range(0, n_parts, n_slots):
-            task = task._replace(kind=GRADIENTS, first=first)
+            if first:
+                task = task._replace(kind=GRADIENTS, first=first)
             self._post(task)
             share.gradients(task, 0, self._check)
             if self._lost():
@@ -315,6 +316,8 @@ class Crew:
         assert board is not None
         seconds = max(OVERDUE, OVERDUE_SHARES * (time.perf_counter() - self._posted))
         for hand in self._members:
+            if board.has_done(hand, self._task_number):
+                continue
             done = partial(board.has_done, hand, self._task_number)
             if not self._patience.until(done, _Deadline(self._hands[hand], seconds).is_gone):
                 lost.append(hand)

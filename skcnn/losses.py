@@ -200,9 +200,9 @@ class SoftmaxCrossEntropy:
         """
         columns = np.arange(z.shape[1])
         correct = np.dot(weights, z.argmax(axis=0) == targets)
-        z -= z.max(axis=0)
+        z -= np.maximum.reduce(z)
         p = np.exp(z, out=dz)
-        total = p.sum(axis=0)
+        total = np.add.reduce(p)
         loss = np.dot(weights, np.log(total) - z[targets, columns])
         dz *= weights / total
         if self.label_smoothing:

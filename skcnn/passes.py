@@ -109,15 +109,13 @@ class Passes:
         order = self._order(state)
         if self.crew is not None:
             self.crew.new_order(order)
-        rates = self._rates(state)
+        rates, totals = self._rates(state), self._totals(order)
         self.began = time.perf_counter() - self.seconds
-        for batch, (part, lr) in enumerate(zip(self.cuts, rates, strict=True)):
-            rows = order[part]
-            total = float(self.samples.weights[rows].sum(dtype=np.float64))
+        for batch, (part, lr, total) in enumerate(zip(self.cuts, rates, totals, strict=True)):
             if total != 0:  # otherwise nothing to learn here, not even to forget
                 state.step += 1
                 state.averaged += 1
-                step = Step(state.step, lr, 1 / len(rows), total, state.averaged)
+                step = Step(state.step, lr, 1 / (part.stop - part.start), total, state.averaged)
                 batch_loss, batch_correct = self._learn(state, batch, part, order, step)
                 if state.first_loss is None:
                     state.first_loss = batch_loss / total
@@ -133,6 +131,11 @@ class Passes:
         history = {name: values[start:] for name, values in state.history.items()}
         multiplier, max_iter = settings.lr_schedule.multiplier, settings.max_iter
         return [settings.lr * float(multiplier(epoch + i / n, max_iter, history)) for i in range(n)]
+
+    def _totals(self, order: np.ndarray) -> list[float]:
+        """Weight of the samples of each mini-batch."""
+        starts = [part.start for part in self.cuts]
+        return np.add.reduceat(self.samples.weights[order], starts, dtype=np.float64).tolist()
 
     def _order(self, state: TrainingState) -> np.ndarray:
         """The rows in the order of this epoch."""
