@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -28,6 +28,24 @@ class Scaling(NamedTuple):
 
     mean: np.ndarray
     deviation: np.ndarray
+
+    def constants(self, given: np.dtype, wanted: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+        """What to subtract and to multiply by, in a dtype that rounds nothing before that."""
+        return _constants(self.mean.tobytes(), self.deviation.tobytes(), given, wanted)
+
+
+@lru_cache(maxsize=64)
+def _constants(
+    mean: bytes, deviation: bytes, given: np.dtype, wanted: np.dtype
+) -> tuple[np.ndarray, np.ndarray]:
+    """The constants of a `Scaling`, which predictions of single rows would make again each time."""
+    means, deviations = np.frombuffer(mean), np.frombuffer(deviation)
+    exact = np.result_type(given, wanted)
+    if deviations.min() < np.finfo(exact).tiny:
+        exact = np.result_type(exact, np.float64)
+    with np.errstate(over="ignore"):  # deviations below the normal numbers
+        factors = np.minimum(1 / deviations, np.finfo(np.float64).max)
+    return means.astype(exact).reshape(-1, 1, 1, 1), factors.astype(exact).reshape(-1, 1, 1, 1)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -90,7 +108,7 @@ class Images:
         if self.scaling is None:
             np.copyto(out, part, casting="same_kind")
         else:
-            mean, factor = self._constants(out.dtype)
+            mean, factor = self.scaling.constants(self.X.dtype, out.dtype)
             if mean.dtype == out.dtype:
                 np.subtract(part, mean, out=out, dtype=out.dtype)
                 out *= factor
@@ -98,24 +116,6 @@ class Images:
                 part = np.subtract(part, mean, dtype=mean.dtype)
                 part *= factor
                 np.copyto(out, part, casting="same_kind")
-
-    def _constants(self, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-        """What to subtract and to multiply by, in a dtype that rounds nothing before that."""
-        if dtype not in self._constants_by_dtype:
-            assert self.scaling is not None
-            exact = np.result_type(self.X.dtype, dtype)
-            if self.scaling.deviation.min() < np.finfo(exact).tiny:
-                exact = np.result_type(exact, np.float64)
-            mean = self.scaling.mean.astype(exact).reshape(-1, 1, 1, 1)
-            with np.errstate(over="ignore"):  # deviations below the normal numbers
-                factor = np.minimum(1 / self.scaling.deviation, np.finfo(np.float64).max)
-            factor = factor.astype(exact).reshape(-1, 1, 1, 1)
-            self._constants_by_dtype[dtype] = mean, factor
-        return self._constants_by_dtype[dtype]
-
-    @cached_property
-    def _constants_by_dtype(self) -> dict[np.dtype, tuple[np.ndarray, np.ndarray]]:
-        return {}
 
     def measure(self, weights: np.ndarray) -> Scaling:
         """Weighted mean and standard deviation of every channel.

@@ -90,9 +90,11 @@ def as_numbers(value: Any, name: str, owner: str) -> np.ndarray:
 
 def check_finite(array: np.ndarray, name: str, owner: str) -> None:
     """Raise ``ValueError`` for numbers that are missing, infinite or beyond float64."""
-    with np.errstate(over="ignore", invalid="ignore"):  # it adds numbers up first
-        assert_all_finite(array, estimator_name=owner, input_name=name)
-    wide = array.dtype.kind == "f" and array.dtype.itemsize > 8
+    kind = array.dtype.kind
+    with np.errstate(over="ignore", invalid="ignore"):
+        if kind != "f" or not np.isfinite(np.add.reduce(array, axis=None)):  # it may overflow
+            assert_all_finite(array, estimator_name=owner, input_name=name)
+    wide = kind == "f" and array.dtype.itemsize > 8
     if wide and array.size and np.abs(array).max() > np.finfo(np.float64).max:
         raise ValueError(f"{owner}: {name} holds numbers beyond the range of float64.")
 

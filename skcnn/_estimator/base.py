@@ -487,7 +487,8 @@ class BaseScratchCNN(
     @in_own_context
     def _infer(self, run: Callable[..., np.ndarray], X: Any) -> np.ndarray:
         """What `run`, one of the functions in `skcnn.inference`, finds for `X`."""
-        check_is_fitted(self)
+        if "weights_" not in vars(self):  # all there is to ask, in no time
+            check_is_fitted(self)
         scaling = Scaling(self.input_mean_, self.input_scale_)
         images = read_fitted(X, self).images.with_scaling(scaling)
         return at_safe_places(
