@@ -8,6 +8,7 @@ import numpy as np
 
 from skcnn.batches import Samples
 from skcnn.board import GRADIENTS, Task
+from skcnn.cores import Cores
 from skcnn.crew import Crew
 from skcnn.gradients import Gradient
 from skcnn.network import Network
@@ -25,8 +26,14 @@ WORTH_STARTING = 2.0
 WORTH_ASKING = 0.25
 """The same where processes are there already."""
 
-MEASURED = 0.05
-"""Seconds of training from which that is estimated."""
+MEASURED = 0.1
+"""Seconds of training from which that is estimated, and what the machine has left."""
+
+LOOK_AGAIN = 1.0
+"""Seconds after which that is looked at again where it was not enough."""
+
+IDLE = 0.5
+"""How much of a core must have been idle, or used by this process, for each that is started."""
 
 
 class Passes:
@@ -82,7 +89,7 @@ class Passes:
         self.parts: dict[int, np.ndarray] = {}
         self.part_grads: dict[int, list[Any]] = {}
         self.crew: Crew | None = None
-        self.pace = Pace(0.0)
+        self.pace, self.cores, self.look_after = Pace(0.0), Cores(), MEASURED
         self.n_batches, self.n_done = epochs * len(self.cuts), 0
         self.seconds = self.began = 0.0
         if workers.hire is not None and workers.n_workers > 1 and self.size < batch_size:
@@ -180,10 +187,18 @@ class Passes:
         seconds = time.perf_counter() - self.began
         if self.n_done and seconds >= MEASURED:
             left = seconds / self.n_done * (self.n_batches - self.n_done)
-            if left > (WORTH_ASKING if self.workers.at_hand() else WORTH_STARTING):
+            worth = WORTH_ASKING if self.workers.at_hand() else WORTH_STARTING
+            if left > worth and self._has_room():
                 self.pace = Pace(seconds / self.n_done)
                 crew.start(state)
         return False
+
+    def _has_room(self) -> bool:
+        """Whether the machine has cores for others; looked at from time to time."""
+        if self.cores.seconds < self.look_after:
+            return False
+        self.look_after = LOOK_AGAIN
+        return self.cores.available() - 1 >= IDLE * (self.workers.n_workers - 1)
 
     def _gradient(self, state: TrainingState, batch: int, rows: np.ndarray) -> tuple[float, float]:
         """Sum the gradient over a mini-batch into `total`, in micro-batch order."""

@@ -42,10 +42,11 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
         "batches", "board", "network", "presence", "schedules", "segments", "settings", "shares",
         "state", "updates",
     },
+    "cores": set(),
     "pace": set(),
     "passes": {
-        "batches", "board", "crew", "gradients", "network", "pace", "settings", "state", "updates",
-        "workers",
+        "batches", "board", "cores", "crew", "gradients", "network", "pace", "settings", "state",
+        "updates", "workers",
     },
     "training": {
         "batches", "holding", "inference", "losses", "network", "passes", "settings", "state",

@@ -25,6 +25,7 @@ from skcnn import crew, passes
 
 passes.WORTH_STARTING = passes.WORTH_ASKING = -1.0
 passes.MEASURED = 0.0
+passes.IDLE = -float("inf")
 passes.Pace.together = True
 learn, told = crew.Crew.learn, []
 

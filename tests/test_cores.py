@@ -1,0 +1,75 @@
+"""Processes are not started where there is no core for them."""
+
+import multiprocessing
+import time
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from skcnn import ScratchCNNClassifier, cores, passes
+from skcnn.architectures import cnn
+from skcnn.cores import Cores
+
+
+def work(seconds):
+    """Use a core for so long."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+@pytest.fixture
+def idle(monkeypatch):
+    """What the system says; a list whose last entry is the idle time until now."""
+    said = [0.0]
+    monkeypatch.setattr(cores, "_idle", lambda: said[-1])
+    return said
+
+
+def test_own_work_and_idle_time_are_added(idle):
+    looking = Cores()
+    work(0.2)
+    seconds = looking.seconds
+    idle.append(3 * seconds)
+    assert looking.available() == pytest.approx(3 + 0.2 / seconds, rel=0.1)
+    assert looking.seconds < seconds  # it has begun anew
+
+
+def test_a_machine_without_idle_time_has_what_this_process_uses(idle):
+    looking = Cores()
+    work(0.1)
+    time.sleep(0.1)
+    assert looking.available() < 0.75
+
+
+def test_a_system_that_does_not_tell_has_room(monkeypatch):
+    monkeypatch.setattr(cores, "_IDLE", slice(0, 2))  # begins with "cpu", which is no number
+    assert cores._idle() is None
+    looking = Cores()
+    assert looking.available() == np.inf
+
+
+@pytest.mark.skipif(cores._idle() is None, reason="needs a system that tells")
+def test_the_idle_time_of_the_system_grows_with_every_core():
+    before, start = cores._idle(), time.perf_counter()
+    time.sleep(0.2)
+    grown = cores._idle() - before
+    assert 0 <= grown <= (time.perf_counter() - start + 0.1) * multiprocessing.cpu_count()
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_a_training_asks_for_processes_where_there_is_room(has_room, idle, monkeypatch):
+    monkeypatch.setattr(passes, "WORTH_STARTING", -1.0)
+    monkeypatch.setattr(passes, "WORTH_ASKING", -1.0)
+    monkeypatch.setattr(passes, "MEASURED", 0.0)
+    asked = []
+    monkeypatch.setattr(passes.Crew, "start", lambda self, state: asked.append(True))
+    monkeypatch.setattr(cores, "_idle", lambda: has_room * time.perf_counter())
+    monkeypatch.setattr("skcnn.network.WORTH_SHARING", 0)
+    rng = np.random.default_rng(0)
+    X, y = rng.random((256, 64), dtype=np.float32), rng.integers(0, 2, 256)
+    clf = ScratchCNNClassifier(layers=cnn((4,)), batch_size=32, max_iter=2, random_state=0)
+    with threadpool_limits(2):
+        clf.fit(X, y)
+    assert bool(asked) == has_room
