@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="rounds that are measured")
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"), help="folder")
     options = parser.parse_args()
-    # the labels are random, so that there is nothing to be learned
+    # a single epoch need not converge
     warnings.simplefilter("ignore", ConvergenceWarning)
     rounds = 3 if options.quick else options.rounds
     about = machine()
