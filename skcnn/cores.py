@@ -6,8 +6,8 @@ from math import inf
 
 __all__ = ["Cores"]
 
-_IDLE = slice(4, 6)
-"""Words of the first line of ``/proc/stat``: idle, and waiting for a disk."""
+_ALL, _IDLE = slice(1, 9), slice(4, 6)
+"""Words of the first line of ``/proc/stat``; idle, and waiting for a disk."""
 
 
 class Cores:
@@ -17,7 +17,7 @@ class Cores:
         self._look()
 
     def _look(self) -> None:
-        self._then, self._used, self._idle = time.perf_counter(), time.process_time(), _idle()
+        self._then, self._used, self._times = time.perf_counter(), time.process_time(), _times()
 
     @property
     def seconds(self) -> float:
@@ -27,20 +27,23 @@ class Cores:
     def available(self) -> float:
         """Cores that this process has used or that were idle, on average; then look on anew.
 
-        Infinite where the system does not tell. It does on Linux.
+        Infinite where the system does not tell, or its clocks stand still, as in
+        some containers. Linux tells.
         """
-        seconds, used, idle = self.seconds, self._used, self._idle
+        seconds, used, times = self.seconds, self._used, self._times
         self._look()
-        if idle is None or self._idle is None:
+        if times is None or self._times is None:
             return inf
-        return (self._used - used + self._idle - idle) / seconds
+        idle, every = (now - then for now, then in zip(self._times, times, strict=True))
+        return inf if every < seconds / 2 else (self._used - used + idle) / seconds
 
 
-def _idle() -> float | None:
-    """Seconds for which cores have been idle, all together, if the system tells."""
+def _times() -> tuple[float, float] | None:
+    """Seconds for which all cores together have been idle, and have been, if the system tells."""
     try:
         with open("/proc/stat", encoding="ascii") as file:
-            words = file.readline().split()[_IDLE]
-        return sum(map(int, words)) / os.sysconf("SC_CLK_TCK")
+            words = file.readline().split()
+        idle, every = (sum(map(int, words[part])) for part in (_IDLE, _ALL))
+        return idle / os.sysconf("SC_CLK_TCK"), every / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, AttributeError):
         return None

@@ -20,52 +20,61 @@ def work(seconds):
 
 
 @pytest.fixture
-def idle(monkeypatch):
-    """What the system says; a list whose last entry is the idle time until now."""
-    said = [0.0]
-    monkeypatch.setattr(cores, "_idle", lambda: said[-1])
+def says(monkeypatch):
+    """What the system says: idle time and all time of all cores; the last entry is that of now."""
+    said = [(0.0, 0.0)]
+    monkeypatch.setattr(cores, "_times", lambda: said[-1])
     return said
 
 
-def test_own_work_and_idle_time_are_added(idle):
+def test_own_work_and_idle_time_are_added(says):
     looking = Cores()
     work(0.2)
     seconds = looking.seconds
-    idle.append(3 * seconds)
+    says.append((3 * seconds, 4 * seconds))
     assert looking.available() == pytest.approx(3 + 0.2 / seconds, rel=0.1)
     assert looking.seconds < seconds  # it has begun anew
 
 
-def test_a_machine_without_idle_time_has_what_this_process_uses(idle):
+def test_a_machine_without_idle_time_has_what_this_process_uses(says):
     looking = Cores()
     work(0.1)
     time.sleep(0.1)
+    says.append((0, 4 * looking.seconds))
     assert looking.available() < 0.75
+
+
+def test_a_system_whose_clocks_stand_still_has_room(says):
+    looking = Cores()
+    work(0.01)
+    assert looking.available() == np.inf
 
 
 def test_a_system_that_does_not_tell_has_room(monkeypatch):
     monkeypatch.setattr(cores, "_IDLE", slice(0, 2))  # begins with "cpu", which is no number
-    assert cores._idle() is None
+    assert cores._times() is None
     looking = Cores()
     assert looking.available() == np.inf
 
 
-@pytest.mark.skipif(cores._idle() is None, reason="needs a system that tells")
-def test_the_idle_time_of_the_system_grows_with_every_core():
-    before, start = cores._idle(), time.perf_counter()
+@pytest.mark.skipif(cores._times() is None, reason="needs a system that tells")
+def test_the_times_of_the_system_grow_with_every_core():
+    before, start = cores._times(), time.perf_counter()
     time.sleep(0.2)
-    grown = cores._idle() - before
-    assert 0 <= grown <= (time.perf_counter() - start + 0.1) * multiprocessing.cpu_count()
+    idle, every = np.subtract(cores._times(), before)
+    assert 0 <= idle <= every + 1e-6
+    assert every <= (time.perf_counter() - start + 0.1) * multiprocessing.cpu_count()
 
 
 @pytest.mark.parametrize("has_room", [True, False])
-def test_a_training_asks_for_processes_where_there_is_room(has_room, idle, monkeypatch):
+def test_a_training_asks_for_processes_where_there_is_room(has_room, monkeypatch):
     monkeypatch.setattr(passes, "WORTH_STARTING", -1.0)
     monkeypatch.setattr(passes, "WORTH_ASKING", -1.0)
     monkeypatch.setattr(passes, "MEASURED", 0.0)
     asked = []
     monkeypatch.setattr(passes.Crew, "start", lambda self, state: asked.append(True))
-    monkeypatch.setattr(cores, "_idle", lambda: has_room * time.perf_counter())
+    clock = time.perf_counter
+    monkeypatch.setattr(cores, "_times", lambda: (has_room * clock(), 2 * clock()))
     monkeypatch.setattr("skcnn.network.WORTH_SHARING", 0)
     rng = np.random.default_rng(0)
     X, y = rng.random((256, 64), dtype=np.float32), rng.integers(0, 2, 256)
