@@ -44,7 +44,7 @@ class _Version:
 
     def __init__(self, folder: Path, batch_size: int) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _FITS, str(batch_size)],
+            [sys.executable, "-W", "ignore", "-c", _FITS, str(batch_size)],
             cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
