@@ -6,6 +6,7 @@ import pytest
 from skcnn.layers import Conv2d, ConvTranspose2d, correlation
 from skcnn.layers.definition import convolve, convolve_backward
 from skcnn.network import Network
+from skcnn.workspace import Workspace
 from tests.oracles import numerical_gradient
 
 SETTINGS = [
@@ -73,6 +74,20 @@ def test_a_product_for_two_rows_gives_what_two_products_give(layer, monkeypatch)
     assert layer._kernels((4, 10, 9)).rows_at_once == 1
     for two, one in zip(at_once, results(), strict=True):
         np.testing.assert_allclose(two, one, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [1, 2, 5])
+def test_nothing_is_multiplied_by_rows_that_do_not_exist(kernel, stride, padding):
+    """Every window meets KH rows, less those that are padding."""
+    network = Network([Conv2d(7, kernel, stride, padding)], (2, 14, 9))
+    workspace = Workspace(network, 1, input_gradient=True)
+    phases = workspace.arrays(1)._bound[0].phases
+    made = sum(dy.shape[1] * (columns.stop - columns.start) // 7 for columns, dy, _ in phases
+               if dy is not None)  # fmt: skip
+    starts = range(-padding, 14 + padding - kernel + 1, stride)
+    assert made == sum(0 <= start + i < 14 for start in starts for i in range(kernel))
 
 
 @pytest.mark.parametrize(("layer", "height"), [

@@ -66,19 +66,42 @@ def test_the_times_of_the_system_grow_with_every_core():
     assert every <= (time.perf_counter() - start + 0.1) * multiprocessing.cpu_count()
 
 
-@pytest.mark.parametrize("has_room", [True, False])
-def test_a_training_asks_for_processes_where_there_is_room(has_room, monkeypatch):
+@pytest.fixture
+def asks(monkeypatch):
+    """How often a training that would like processes asks for them, with what the system says."""
     monkeypatch.setattr(passes, "WORTH_STARTING", -1.0)
     monkeypatch.setattr(passes, "WORTH_ASKING", -1.0)
     monkeypatch.setattr(passes, "MEASURED", 0.0)
+    monkeypatch.setattr("skcnn.network.WORTH_SHARING", 0)
     asked = []
     monkeypatch.setattr(passes.Crew, "start", lambda self, state: asked.append(True))
+
+    def fit(times):
+        monkeypatch.setattr(cores, "_times", times)
+        rng = np.random.default_rng(0)
+        X, y = rng.random((256, 64), dtype=np.float32), rng.integers(0, 2, 256)
+        clf = ScratchCNNClassifier(layers=cnn((4,)), batch_size=32, max_iter=2, random_state=0)
+        with threadpool_limits(2):
+            clf.fit(X, y)
+        return bool(asked)
+
+    return fit
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_a_training_asks_for_processes_where_there_is_room(has_room, asks):
     clock = time.perf_counter
-    monkeypatch.setattr(cores, "_times", lambda: (has_room * clock(), 2 * clock()))
-    monkeypatch.setattr("skcnn.network.WORTH_SHARING", 0)
-    rng = np.random.default_rng(0)
-    X, y = rng.random((256, 64), dtype=np.float32), rng.integers(0, 2, 256)
-    clf = ScratchCNNClassifier(layers=cnn((4,)), batch_size=32, max_iter=2, random_state=0)
-    with threadpool_limits(2):
-        clf.fit(X, y)
-    assert bool(asked) == has_room
+    assert asks(lambda: (has_room * clock(), 2 * clock())) == has_room
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1000.0])
+def test_it_looks_again_after_a_while(seconds, asks, monkeypatch):
+    """The core becomes idle after the third look."""
+    monkeypatch.setattr(passes, "LOOK_AGAIN", seconds)
+    looks, clock = [], time.perf_counter
+
+    def times():
+        looks.append(True)
+        return (len(looks) > 3) * 1000 * clock(), 2000 * clock()
+
+    assert asks(times) == (seconds == 0)

@@ -225,12 +225,13 @@ class Correlation:
         self.W = lowered.reshape(G, 1, 1, R * F, -1)
 
     def _bind_gradient(self, dy: np.ndarray) -> None:
-        G, F, C, h, w = self.kernels
+        G, F, *_ = self.kernels
         self.dy = _in_groups(dy, G)  # (G, F, OH, OW, n)
         # one matrix for R rows: (G, OH/R, OW·n, R·F)
         self.dyT = self._rows_together(dy).swapaxes(2, 3)
-        together = max(1, SUM_BYTES // (dy.itemsize * G * F * C * h.extent * w.kernel))
-        self.parts = [slice(i, i + together) for i in range(0, self.dyT.shape[1], together)]
+        _, products, inputs, _ = self.whole_windows.shape
+        at_a_time = max(1, SUM_BYTES // (dy.itemsize * G * inputs * self.at_once * F))
+        self.parts = [slice(i, i + at_a_time) for i in range(0, products, at_a_time)]
 
     def _rows_together(self, y: np.ndarray) -> np.ndarray:
         """The rows of `y`, or of the array that its rows are copied to: (G, OH/R, R·F, OW·n)."""

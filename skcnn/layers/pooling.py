@@ -36,14 +36,12 @@ class _Taps:
         The image, padded or not, that takes the gradient.
     size : int
         Numbers in a window.
-    height, width : Windows
     scratch : object
         The scratch arrays as attributes.
     """
 
     def __init__(self, height: Windows, width: Windows, x: Any, dx: Any, scratch: Any) -> None:
-        self.height, self.width, self.scratch = height, width, scratch
-        self.size = height.kernel * width.kernel
+        self.scratch, self.size = scratch, height.kernel * width.kernel
         self.rows = Frame(scratch.rows, height.inside, slice(0, width.positions))
         reach = height.stride * (height.positions - 1) + 1
         self.y = [scratch.rows[:, k : k + reach : height.stride] for k in range(height.kernel)]
