@@ -5,9 +5,9 @@ vectors are moved element by element, so that no bit depends on who has which
 share.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,6 +90,32 @@ def wanted_arrays(
     }
 
 
+class Piece(NamedTuple):
+    """As many parameters as are moved at a time: where they lie, and views of all that belongs to them.
+
+    Parameters
+    ----------
+    part : slice
+    weights : ndarray
+    moments : dict of ndarray
+    slots : list of ndarray
+    total, gradient : ndarray
+        The sum of the slots, where it is kept, and where it is scratch.
+    """
+
+    part: slice
+    weights: np.ndarray
+    moments: dict[str, np.ndarray]
+    slots: list[np.ndarray]
+    total: np.ndarray
+    gradient: np.ndarray
+
+    @property
+    def moved(self) -> list[np.ndarray]:
+        """What a step changes."""
+        return [self.weights, *self.moments.values()]
+
+
 class Share:
     """One process's share of the tasks.
 
@@ -122,6 +148,7 @@ class Share:
         self.grads = [network.unpack(slot) for slot in self.slots]
         self.chunks = cut(0, network.n_parameters)
         self._cuts: dict[int, list[slice]] = {}
+        self._shares: dict[tuple[int, int], list[Piece]] = {}
         self.scratch = np.empty(min(CHUNK, network.vector_size), network.dtype)
 
     def parts(self, task: Task) -> list[slice]:
@@ -157,61 +184,62 @@ class Share:
                 self._sum(task, slice(self.network.n_parameters, self.network.vector_size))
 
     def _sum(self, task: Task, part: slice) -> None:
-        total, filled = self.total[part], self.filled(task)
+        slots = [slot[part] for slot in self.slots[: self.filled(task)]]
         if task.first == 0:
-            self._add_slots(part, filled, total)
+            _add(slots, self.total[part])
         else:
-            for slot in self.slots[:filled]:
-                total += slot[part]
-
-    def _add_slots(self, part: slice, filled: int, out: np.ndarray) -> None:
-        if filled == 1:
-            np.copyto(out, self.slots[0, part])
-        else:
-            np.add(self.slots[0, part], self.slots[1, part], out=out)
-            for slot in self.slots[2:filled]:
-                out += slot[part]
+            for slot in slots:
+                self.total[part] += slot
 
     def step(self, task: Task, rank: int, hand: int | None = None) -> None:
         """Move this share of the parameters; a `hand` writes down how they were before."""
-        for i, part in enumerate(self._pieces(task, rank)):
-            self._move(task, part, i, hand)
-        if rank == 0:
-            self._move_untrained(task)
+        with np.errstate(all="ignore"):
+            for i, piece in enumerate(self._pieces(task.members, rank)):
+                self._move(task, piece, i, hand)
+            if rank == 0:
+                self._move_untrained(task)
 
     def finish(self, task: Task, rank: int, hand: int) -> None:
         """Move the rest of the share of a hand that was lost, as if it had done it."""
         progress = self.board.progress(hand)
-        for i, part in enumerate(self._pieces(task, rank)):
-            if i == progress // 2 and progress % 2:
-                for old, new in zip(self.arrays["before"][hand], self._vectors(part), strict=True):
-                    np.copyto(new, old[: len(new)])
-            if i >= progress // 2:
-                self._move(task, part, i, None)
+        with np.errstate(all="ignore"):
+            for i, piece in enumerate(self._pieces(task.members, rank)):
+                if i == progress // 2 and progress % 2:
+                    for old, new in zip(self.arrays["before"][hand], piece.moved, strict=True):
+                        np.copyto(new, old[: len(new)])
+                if i >= progress // 2:
+                    self._move(task, piece, i, None)
 
-    def _pieces(self, task: Task, rank: int) -> Iterator[slice]:
-        n, members = self.network.n_parameters, task.members
-        ends = [n * i // members // ALIGNED * ALIGNED for i in range(members)] + [n]
-        yield from cut(ends[rank], ends[rank + 1])
+    def _pieces(self, members: int, rank: int) -> list[Piece]:
+        """The share of one of so many processes; kept, since it is the same for a long time."""
+        if (members, rank) not in self._shares:
+            n = self.network.n_parameters
+            ends = [n * i // members // ALIGNED * ALIGNED for i in range(members)] + [n]
+            self._shares[members, rank] = [
+                Piece(
+                    part,
+                    self.weights[part],
+                    {name: moment[part] for name, moment in self.moments.items()},
+                    [slot[part] for slot in self.slots],
+                    self.total[part],
+                    self.scratch[: part.stop - part.start],
+                )
+                for part in cut(ends[rank], ends[rank + 1])
+            ]
+        return self._shares[members, rank]
 
-    def _vectors(self, part: slice) -> list[np.ndarray]:
-        return [self.weights[part], *(moment[part] for moment in self.moments.values())]
-
-    def _move(self, task: Task, part: slice, i: int, hand: int | None) -> None:
-        weights, *moments = self._vectors(part)
-        gradient = self.scratch[: len(weights)]
+    def _move(self, task: Task, piece: Piece, i: int, hand: int | None) -> None:
         if task.summed:
-            np.copyto(gradient, self.total[part])
+            np.copyto(piece.gradient, piece.total)
         else:
-            with np.errstate(all="ignore"):
-                self._add_slots(part, self.filled(task), gradient)
+            _add(piece.slots[: self.filled(task)], piece.gradient)
         if hand is not None:
-            for old, new in zip(self.arrays["before"][hand], (weights, *moments), strict=True):
+            for old, new in zip(self.arrays["before"][hand], piece.moved, strict=True):
                 np.copyto(old[: len(new)], new)
             self.board.note(hand, 2 * i + 1)
-        named = dict(zip(self.moments, moments, strict=True))
-        with np.errstate(all="ignore"):
-            self.update.move(part, weights, named, gradient, self._step(task))
+        self.update.move(
+            piece.part, piece.weights, piece.moments, piece.gradient, self._step(task)
+        )
         if hand is not None:
             self.board.note(hand, 2 * i + 2)
 
@@ -219,11 +247,20 @@ class Share:
         part = slice(self.network.n_parameters, self.network.vector_size)
         if part.start == part.stop:
             return
-        with np.errstate(all="ignore"):
-            if not task.summed:
-                self._add_slots(part, self.filled(task), self.total[part])
-            self.update.move_untrained(self.weights[part], self.total[part], self._step(task))
+        if not task.summed:
+            _add([slot[part] for slot in self.slots[: self.filled(task)]], self.total[part])
+        self.update.move_untrained(self.weights[part], self.total[part], self._step(task))
 
     @staticmethod
     def _step(task: Task) -> Step:
         return Step(task.t, task.lr, task.scale, task.weight, task.averaged)
+
+
+def _add(slots: Sequence[np.ndarray], out: np.ndarray) -> None:
+    """Add gradients in their order."""
+    if len(slots) == 1:
+        np.copyto(out, slots[0])
+    else:
+        np.add(slots[0], slots[1], out=out)
+        for slot in slots[2:]:
+            out += slot
