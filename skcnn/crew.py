@@ -369,6 +369,7 @@ class _Deadline:
 
 def serve(job: Job, number: int) -> None:
     """Do a share of every task, until there are none any more; for other processes."""
+    gc.freeze()  # so that there is little to look through at the end
     try:
         _serve(job, number)
     finally:
