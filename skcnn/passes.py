@@ -20,13 +20,13 @@ from skcnn.workers import Workers
 
 __all__ = ["Passes"]
 
-WORTH_STARTING = 2.0
+WORTH_STARTING = 1.2
 """Seconds that a training must still take for processes to be started."""
 
 WORTH_ASKING = 0.25
 """The same where processes are there already."""
 
-MEASURED = 0.1
+MEASURED = 0.05
 """Seconds of training from which that is estimated, and what the machine has left."""
 
 LOOK_AGAIN = 1.0
