@@ -387,6 +387,39 @@ def test_ctrl_c_keeps_the_last_epoch_and_is_not_heard_by_workers():
     leaves_nothing(process.pid, workers)
 
 
+def test_the_end_of_the_interpreter_leaves_no_semaphores_to_threads():
+    """Such a thread would be stopped between removing one and telling loky's tracker of it."""
+    code = """
+import importlib
+from multiprocessing.connection import Connection
+
+synchronize = importlib.import_module("joblib.externals.loky.backend.synchronize")
+unlink, close = synchronize.sem_unlink, Connection.close
+
+
+def unlink_slowly(name):
+    if threading.current_thread() is threading.main_thread():
+        time.sleep(0.2)
+    unlink(name)
+    if threading.current_thread().name == "QueueFeederThread":
+        time.sleep(5)
+
+
+def close_late(connection):
+    if threading.current_thread().name == "QueueFeederThread":
+        time.sleep(0.2)  # so that it ends after the others
+    close(connection)
+
+
+Connection.close = close_late
+synchronize.sem_unlink = unlink_slowly
+print(fit(2, 20).n_iter_)
+"""
+    process = start(code)
+    out, err = process.communicate(timeout=60)
+    assert (out, err, process.returncode) == ("20\n", "", 0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("daemon", [True, False])
 def test_the_interpreter_may_end_during_training(daemon):

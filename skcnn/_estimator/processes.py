@@ -90,6 +90,7 @@ class Processes:
         self._lock = threading.Lock()
         self._staff: list[Hired] = []
         self._of_parent: list[Hired] = []
+        self._kept: list[Any] = []
         self._ends_at_exit = self._over = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
@@ -139,6 +140,10 @@ class Processes:
     def _end(self) -> None:
         self._over = True
         for hired in self._staff:
+            # the thread that feeds this queue is waited for by nobody: if it was the last to hold
+            # the queue's semaphores, it could end between removing one and saying so, and loky
+            # would warn of a leak; so they are kept for the main thread to remove
+            self._kept.append(getattr(hired.executor, "_call_queue", None))
             hired.executor.shutdown(wait=False, kill_workers=True)
 
 
