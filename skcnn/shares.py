@@ -26,6 +26,9 @@ __all__ = ["Job", "Share", "wanted_arrays"]
 ALIGNED = 32
 """Parameters that the shares of the flat vector are multiples of: whole cache lines."""
 
+LEADER, HAND = 5, 4
+"""Sizes of their shares of the flat vector: a hand also writes down how everything was before."""
+
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
 class Job:
@@ -213,8 +216,9 @@ class Share:
     def _pieces(self, members: int, rank: int) -> list[Piece]:
         """The share of one of so many processes; kept, since it is the same for a long time."""
         if (members, rank) not in self._shares:
-            n = self.network.n_parameters
-            ends = [n * i // members // ALIGNED * ALIGNED for i in range(members)] + [n]
+            n, total = self.network.n_parameters, LEADER + HAND * (members - 1)
+            befores = [0, *(LEADER + HAND * i for i in range(members - 1))]
+            ends = [n * before // total // ALIGNED * ALIGNED for before in befores] + [n]
             self._shares[members, rank] = [
                 Piece(
                     part,
