@@ -120,6 +120,7 @@ class Crew:
         self._vacant: list[int] = []
         self._replacements = REPLACEMENTS * n_hands
         self._task_number = 0
+        self._step: tuple[Task, list[int]] | None = None  # that others may still be busy with
         self._patience = Patience()
         self._posted = 0.0
         self._pid = os.getpid()
@@ -201,6 +202,7 @@ class Crew:
         With the first, weights and moments of the training move to where all
         see them.
         """
+        self.settle()
         if self._starter.busy or self._board is None or self._segment is None:
             return bool(self._members)
         if len(self._members) < len(self._hands) or self._vacant:
@@ -246,7 +248,7 @@ class Crew:
             np.copyto(self._share.order, order)
 
     def learn(self, task: Task, n_rows: int) -> tuple[float, float] | None:
-        """Gradient and step of a mini-batch, together.
+        """Gradient and step of a mini-batch, together; others may still be busy with the step.
 
         Parameters
         ----------
@@ -296,12 +298,22 @@ class Crew:
             size = norm(share.total[:n], self._arrays["squares"].tolist())
         scale = share.update.scale(n_rows, size)
         task = task._replace(kind=STEP, summed=int(summed), scale=scale)
-        members = list(self._members)
+        self._step = task, list(self._members)
         self._post(task)
         share.step(task, 0)
-        for hand in self._lost():
-            share.finish(task, 1 + members.index(hand), hand)
         return loss, correct
+
+    def settle(self) -> None:
+        """Wait until the last step is complete: before that, nobody may read or move the weights.
+
+        What is to be done between two mini-batches can be done before.
+        """
+        if self._step is None:
+            return
+        (task, members), self._step = self._step, None
+        for hand in self._lost():
+            assert self._share is not None
+            self._share.finish(task, 1 + members.index(hand), hand)
 
     def _post(self, task: Task) -> None:
         """Give everybody a task."""

@@ -128,6 +128,8 @@ class Passes:
                     state.first_loss = batch_loss / total
                 loss, correct, weight = loss + batch_loss, correct + batch_correct, weight + total
             self.n_done += 1
+        if self.crew is not None:
+            self.crew.settle()
         self.seconds = time.perf_counter() - self.began
         return (loss / weight, correct / weight, lr) if weight else (0.0, 0.0, lr)
 
