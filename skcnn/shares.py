@@ -94,7 +94,7 @@ def wanted_arrays(
 
 
 class Piece(NamedTuple):
-    """As many parameters as are moved at a time: where they lie, and views of all that belongs to them.
+    """Parameters that are moved at a time: where they lie, and views of what belongs to them.
 
     Parameters
     ----------
@@ -241,9 +241,7 @@ class Share:
             for old, new in zip(self.arrays["before"][hand], piece.moved, strict=True):
                 np.copyto(old[: len(new)], new)
             self.board.note(hand, 2 * i + 1)
-        self.update.move(
-            piece.part, piece.weights, piece.moments, piece.gradient, self._step(task)
-        )
+        self.update.move(piece.part, piece.weights, piece.moments, piece.gradient, self._step(task))
         if hand is not None:
             self.board.note(hand, 2 * i + 2)
 

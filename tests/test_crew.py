@@ -187,6 +187,24 @@ def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
 
 
 @pytest.mark.usefixtures("at_once")
+def test_a_step_that_takes_long_is_waited_for(monkeypatch):
+    """Before the next mini-batch, and at the end of an epoch: there the weights are read."""
+    network, settings = network_of(CNN), {"optimizer": SGD(), "weight_decay": 0.01}
+    expected = alone(network, settings)
+    step = shares.Share.step
+
+    def step_late(share, task, rank, hand=None):
+        if hand is not None:
+            time.sleep(0.01)
+        step(share, task, rank, hand)
+
+    monkeypatch.setattr(shares.Share, "step", step_late)
+    joins = JoinAt(monkeypatch, 1)
+    assert_same(train_with(network, 1, settings), expected)
+    assert joins.helped > 0
+
+
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("clip", [None, 0.05])
 def test_gradients_that_do_not_fit_are_summed_in_rounds(clip, monkeypatch):
     monkeypatch.setattr(crew, "SLOT_BYTES", 0)  # as many as there are processes
