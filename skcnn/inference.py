@@ -1,10 +1,11 @@
 """The forward pass over any number of rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from skcnn.batches import Images
+from skcnn.layers._layer import Params
 from skcnn.network import Network, even_parts
 from skcnn.workers import Workers
 from skcnn.workspace import Workspace
@@ -94,7 +95,7 @@ def _run(
     Z: np.ndarray,
 ) -> np.ndarray:
     """Fill `Z`, batch last, with what comes out of the steps before `stop`."""
-    params = network.unpack(weights)
+    params = _params(network, weights)
     size = network.micro_batch_size(max_bytes=max_bytes)
     filled = len(images) >= LANES or network.multiply_adds <= LITTLE_WORK
     parts, capacity = even_parts(len(images), size, LANES if filled and size >= LANES else 1)
@@ -139,6 +140,17 @@ def _check_range(images: Images, network: Network) -> None:
                 "the network sees them, after any scaling by scale_input, they are beyond "
                 f"{largest:.0e}, and its outputs leave the range of {network.dtype}."
             )
+
+
+def _params(network: Network, weights: np.ndarray) -> Sequence[Params]:
+    """The layers' arrays; kept where the vector is small, and no view of something larger."""
+    last = network.spare_params
+    if last is not None and last[0] is weights:
+        return last[1]
+    params = network.unpack(weights)
+    if weights.flags.owndata and weights.nbytes <= SPARE_BYTES:
+        network.spare_params = weights, params
+    return params
 
 
 def _take_spare(network: Network, capacity: int) -> Workspace | None:

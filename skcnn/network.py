@@ -93,6 +93,9 @@ class Network:
     (3, 10)
     """
 
+    # a vector and the arrays in it, of predictions as well; models of earlier versions have none
+    spare_params: tuple[np.ndarray, list[Params]] | None = None
+
     def __init__(
         self, layers: Sequence[Layer], input_shape: Shape, dtype: Any = np.float32
     ) -> None:
@@ -113,7 +116,7 @@ class Network:
         self.spare_workspaces: list[Workspace] = []  # of small predictions, for the next one
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_plans": {}, "spare_workspaces": []}
+        return {**self.__dict__, "_plans": {}, "spare_workspaces": [], "spare_params": None}
 
     def __repr__(self) -> str:
         return f"Network({list(self.layers)!r}, {self.input_shape!r}, {self.dtype.name!r})"

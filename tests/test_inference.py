@@ -1,5 +1,6 @@
 """Outputs, and the features before the last layer."""
 
+import pickle
 import threading
 
 import numpy as np
@@ -153,6 +154,27 @@ def test_micro_batches_are_filled_up_where_it_costs_little(units, n, cache, capa
         Z = outputs(network, network.init(np.random.default_rng(0)), images, alone)
     assert Z.shape == (units, n)
     assert {workspace.capacity for workspace in network.spare_workspaces} == {capacity}
+
+
+def test_the_weights_may_change_between_predictions():
+    """In their place or by others: nothing that an earlier prediction has left may be used then."""
+    network = Network([Flatten(), Dense(3)], (1, 8, 8))
+    rng = np.random.default_rng(0)
+    images = rng.random((5, 1, 8, 8), dtype=np.float32)
+    vector = network.init(rng)
+    with Workers(1) as alone:
+        for change in (None, "in place", "another", "a view"):
+            if change == "in place":
+                vector *= 2
+            elif change == "another":
+                vector = network.init(rng)
+            elif change == "a view":
+                vector = np.tile(vector, 2)[: len(vector)]
+            Z = outputs(network, vector, Images(images, False), alone)
+            np.testing.assert_allclose(Z.T, network.forward(images, vector), rtol=1e-5)
+    kept, _ = network.spare_params
+    assert kept is not vector  # nor what it is a view of
+    assert pickle.loads(pickle.dumps(network)).spare_params is None
 
 
 def test_outputs_that_overflow_come_out_finite():
