@@ -1,11 +1,10 @@
 """The forward pass over any number of rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from skcnn.batches import Images
-from skcnn.layers._layer import Params
 from skcnn.network import Network, even_parts
 from skcnn.workers import Workers
 from skcnn.workspace import Workspace
@@ -142,7 +141,7 @@ def _check_range(images: Images, network: Network) -> None:
             )
 
 
-def _params(network: Network, weights: np.ndarray) -> Sequence[Params]:
+def _params(network: Network, weights: np.ndarray) -> list[dict[str, np.ndarray]]:
     """The layers' arrays; kept where the vector is small, and no view of something larger."""
     last = network.spare_params
     if last is not None and last[0] is weights:
