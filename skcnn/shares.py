@@ -187,12 +187,15 @@ class Share:
                 self._sum(task, slice(self.network.n_parameters, self.network.vector_size))
 
     def _sum(self, task: Task, part: slice) -> None:
-        slots = [slot[part] for slot in self.slots[: self.filled(task)]]
         if task.first == 0:
-            _add(slots, self.total[part])
+            _add(self._kept(task, part), self.total[part])
         else:
-            for slot in slots:
+            for slot in self._kept(task, part):
                 self.total[part] += slot
+
+    def _kept(self, task: Task, part: slice) -> list[np.ndarray]:
+        """That part of the gradients that are kept."""
+        return [slot[part] for slot in self.slots[: self.filled(task)]]
 
     def step(self, task: Task, rank: int, hand: int | None = None) -> None:
         """Move this share of the parameters; a `hand` writes down how they were before."""
@@ -250,7 +253,7 @@ class Share:
         if part.start == part.stop:
             return
         if not task.summed:
-            _add([slot[part] for slot in self.slots[: self.filled(task)]], self.total[part])
+            _add(self._kept(task, part), self.total[part])
         self.update.move_untrained(self.weights[part], self.total[part], self._step(task))
 
     @staticmethod
