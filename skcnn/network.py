@@ -93,7 +93,8 @@ class Network:
     (3, 10)
     """
 
-    # a vector and the arrays in it, of predictions as well; models of earlier versions have none
+    # what the last small prediction has left: a vector, and the layers' arrays in it (a default of
+    # the class, since models that earlier versions have saved lack it)
     spare_params: tuple[np.ndarray, list[Params]] | None = None
 
     def __init__(

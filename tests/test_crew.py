@@ -186,6 +186,22 @@ def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
     assert joins.helped > 0
 
 
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_a_short_training_asks_for_those_only_who_wait_already(at_hand, monkeypatch):
+    """It would end before others had been started."""
+    asked = []
+    monkeypatch.setattr(passes, "MEASURED", 0.0)
+    monkeypatch.setattr(passes, "IDLE", -np.inf)
+    monkeypatch.setattr(passes, "WORTH_ASKING", 0.0)
+    monkeypatch.setattr(crew.Crew, "start", lambda self, state: asked.append(self))
+    network, settings = network_of(CNN), Settings(**DEFAULTS)
+    state = new_state(network, settings.optimizer, 0)
+    state.finely = True
+    with Workers(2, hire=Threads(), at_hand=lambda: at_hand) as workers:
+        train(network, SAMPLES, settings, state, workers)
+    assert bool(asked) == at_hand
+
+
 @pytest.mark.usefixtures("at_once")
 def test_a_step_that_takes_long_is_waited_for(monkeypatch):
     """Before the next mini-batch, and at the end of an epoch: there the weights are read."""

@@ -177,6 +177,15 @@ def test_the_weights_may_change_between_predictions():
     assert pickle.loads(pickle.dumps(network)).spare_params is None
 
 
+def test_large_weights_are_not_kept_after_a_prediction(monkeypatch):
+    monkeypatch.setattr("skcnn.inference.SPARE_BYTES", 100)
+    network = Network([Flatten(), Dense(3)], (1, 8, 8))
+    images = Images(np.ones((5, 1, 8, 8), np.float32), False)
+    with Workers(1) as alone:
+        outputs(network, network.init(np.random.default_rng(0)), images, alone)
+    assert network.spare_params is None
+
+
 def test_outputs_that_overflow_come_out_finite():
     network = Network([Flatten(), Dense(3)], (1, 2, 2))
     vector = np.full(network.vector_size, 1e38, np.float32)
