@@ -233,7 +233,7 @@ ODD = {
     "void": lambda a: np.zeros(a.shape, "V4"),
     "structured": lambda a: np.zeros(len(a), [("a", float), ("b", int)]),
     "dates": lambda a: a.astype(int).astype("M8[D]"),
-    "no dates": lambda a: np.full(a.shape, np.datetime64("NaT")),
+    "no dates": lambda a: np.full(a.shape, np.datetime64("NaT", "D")),
     "durations": lambda a: a.astype(int).astype("m8[s]"),
     "mixed objects": lambda a: np.array([None, "a", 1.5, 2] * a.size, object)[: a.size].reshape(
         a.shape
