@@ -2,27 +2,58 @@
 
 import os
 import time
+from collections.abc import Callable
 from math import inf
 
 __all__ = ["Cores"]
 
+STAT = "/proc/stat"
+"""File in which Linux counts the time of all cores."""
+
 _ALL, _IDLE = slice(1, 9), slice(4, 6)
-"""Words of the first line of ``/proc/stat``; idle, and waiting for a disk."""
+"""Words of its first line; idle, and waiting for a disk."""
+
+
+def machine_times(path: str = STAT) -> tuple[float, float] | None:
+    """Seconds for which all cores together have been idle, and have been, if the system tells."""
+    try:
+        with open(path, encoding="ascii") as file:
+            words = file.readline().split()
+        idle, every = (sum(map(int, words[part])) for part in (_IDLE, _ALL))
+        return idle / os.sysconf("SC_CLK_TCK"), every / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 class Cores:
-    """How many cores there are for this process, by what it and the machine have done."""
+    """Cores that this process can use, judged by what it and the machine have done.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    clock : callable, default=time.perf_counter
+        Seconds that have passed since any moment.
+    used : callable, default=time.process_time
+        Seconds for which this process has used a core.
+    times : callable, default=machine_times
+        Idle seconds and all seconds of all cores together, or None.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.perf_counter,
+        used: Callable[[], float] = time.process_time,
+        times: Callable[[], tuple[float, float] | None] = machine_times,
+    ) -> None:
+        self._clock, self._read_used, self._read_times = clock, used, times
         self._look()
 
     def _look(self) -> None:
-        self._then, self._used, self._times = time.perf_counter(), time.process_time(), _times()
+        self._then, self._used, self._times = self._clock(), self._read_used(), self._read_times()
 
     @property
     def seconds(self) -> float:
         """How long it has looked on. (The system counts hundredths of a second.)"""
-        return time.perf_counter() - self._then
+        return self._clock() - self._then
 
     def available(self) -> float:
         """Cores that this process has used or that were idle, on average; then look on anew.
@@ -30,20 +61,10 @@ class Cores:
         Infinite where the system does not tell, or its clocks stand still, as in
         some containers. Linux tells.
         """
-        seconds, used, times = self.seconds, self._used, self._times
+        then, used, times = self._then, self._used, self._times
         self._look()
         if times is None or self._times is None:
             return inf
-        idle, every = (now - then for now, then in zip(self._times, times, strict=True))
+        seconds = self._then - then
+        idle, every = (now - before for now, before in zip(self._times, times, strict=True))
         return inf if every < seconds / 2 else (self._used - used + idle) / seconds
-
-
-def _times() -> tuple[float, float] | None:
-    """Seconds for which all cores together have been idle, and have been, if the system tells."""
-    try:
-        with open("/proc/stat", encoding="ascii") as file:
-            words = file.readline().split()
-        idle, every = (sum(map(int, words[part])) for part in (_IDLE, _ALL))
-        return idle / os.sysconf("SC_CLK_TCK"), every / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, AttributeError):
-        return None

@@ -1,7 +1,4 @@
-"""Processes are not started where there is no core for them."""
-
-import multiprocessing
-import time
+"""Processes are not started where there is no core for them; all clocks are made up."""
 
 import numpy as np
 import pytest
@@ -9,66 +6,81 @@ from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier, cores, passes
 from skcnn.architectures import cnn
-from skcnn.cores import Cores
+from skcnn.cores import Cores, machine_times
 
 
-def work(seconds):
-    """Use a core for so long."""
-    end = time.process_time() + seconds
-    while time.process_time() < end:
-        pass
+class Machine:
+    """Clocks of a machine with four cores, which advance when they are told to."""
+
+    def __init__(self):
+        self.now = self.used = self.idle = self.every = 0.0
+
+    def advance(self, seconds, used=0.0, idle=0.0, cores=4):
+        """Let so many seconds pass; `used` and `idle` are shares of them."""
+        self.now += seconds
+        self.used += used * seconds
+        self.idle += idle * seconds
+        self.every += cores * seconds
+
+    def watched(self):
+        return Cores(lambda: self.now, lambda: self.used, lambda: (self.idle, self.every))
 
 
 @pytest.fixture
-def says(monkeypatch):
-    """What the system says: idle time and all time of all cores; the last entry is that of now."""
-    said = [(0.0, 0.0)]
-    monkeypatch.setattr(cores, "_times", lambda: said[-1])
-    return said
+def machine():
+    return Machine()
 
 
-def test_own_work_and_idle_time_are_added(says):
-    looking = Cores()
-    work(0.2)
-    seconds = looking.seconds
-    says.append((3 * seconds, 4 * seconds))
-    assert looking.available() == pytest.approx(3 + 0.2 / seconds, rel=0.1)
-    assert looking.seconds < seconds  # it has begun anew
+def test_own_work_and_idle_time_are_added(machine):
+    looking = machine.watched()
+    machine.advance(0.5, used=0.75, idle=3)
+    assert looking.seconds == 0.5
+    assert looking.available() == 3.75
+    assert looking.seconds == 0  # it has begun anew
+    machine.advance(2.0, used=0.25, idle=1)
+    assert looking.available() == 1.25
 
 
-def test_a_machine_without_idle_time_has_what_this_process_uses(says):
-    looking = Cores()
-    work(0.1)
-    time.sleep(0.1)
-    says.append((0, 4 * looking.seconds))
-    assert looking.available() < 0.75
+def test_a_machine_without_idle_time_has_what_this_process_uses(machine):
+    looking = machine.watched()
+    machine.advance(0.5, used=0.5)
+    assert looking.available() == 0.5
 
 
-def test_a_system_whose_clocks_stand_still_has_room(says):
-    looking = Cores()
-    work(0.01)
+def test_a_system_whose_clocks_stand_still_has_room(machine):
+    looking = machine.watched()
+    machine.advance(1.0, used=1.0, cores=0)
     assert looking.available() == np.inf
 
 
-def test_a_system_that_does_not_tell_has_room(monkeypatch):
-    monkeypatch.setattr(cores, "_IDLE", slice(0, 2))  # begins with "cpu", which is no number
-    assert cores._times() is None
-    looking = Cores()
+def test_a_system_that_does_not_tell_has_room(machine):
+    looking = Cores(lambda: machine.now, lambda: machine.used, lambda: None)
+    machine.advance(1.0)
     assert looking.available() == np.inf
 
 
-@pytest.mark.skipif(cores._times() is None, reason="needs a system that tells")
-def test_the_times_of_the_system_grow_with_every_core():
-    before, start = cores._times(), time.perf_counter()
-    time.sleep(0.2)
-    idle, every = np.subtract(cores._times(), before)
-    assert 0 <= idle <= every + 1e-6
-    assert every <= (time.perf_counter() - start + 0.1) * multiprocessing.cpu_count()
+def test_the_first_line_of_the_systems_file_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(cores.os, "sysconf", lambda name: 100, raising=False)
+    file = tmp_path / "stat"
+    file.write_text("cpu  100 20 30 400 50 6 7 8 9 10\ncpu0 1 1 1 1 1 1 1 1 1 1\n")
+    assert machine_times(str(file)) == (4.5, 6.21)  # guests are among users already
+    for text in ("", "cpu\n", "intr many\n"):
+        file.write_text(text)
+        assert machine_times(str(file)) in (None, (0, 0))
+    assert machine_times(str(tmp_path / "none")) is None
+
+
+@pytest.mark.skipif(machine_times() is None, reason="needs a system that tells")
+def test_the_times_of_the_system_do_not_fall():
+    before = machine_times()
+    after = machine_times()
+    assert 0 <= before[0] <= before[1]
+    assert before[1] <= after[1]
 
 
 @pytest.fixture
 def asks(monkeypatch):
-    """How often a training that would like processes asks for them, with what the system says."""
+    """Whether a training that would like processes asks for them; a look takes a second."""
     monkeypatch.setattr(passes, "WORTH_STARTING", -1.0)
     monkeypatch.setattr(passes, "WORTH_ASKING", -1.0)
     monkeypatch.setattr(passes, "MEASURED", 0.0)
@@ -76,8 +88,14 @@ def asks(monkeypatch):
     asked = []
     monkeypatch.setattr(passes.Crew, "start", lambda self, state: asked.append(True))
 
-    def fit(times):
-        monkeypatch.setattr(cores, "_times", times)
+    def fit(machine, idle):
+        def times():
+            machine.advance(1.0, used=1.0, idle=idle(), cores=2)
+            return machine.idle, machine.every
+
+        monkeypatch.setattr(
+            passes, "Cores", lambda: Cores(lambda: machine.now, lambda: machine.used, times)
+        )
         rng = np.random.default_rng(0)
         X, y = rng.random((256, 64), dtype=np.float32), rng.integers(0, 2, 256)
         clf = ScratchCNNClassifier(layers=cnn((4,)), batch_size=32, max_iter=2, random_state=0)
@@ -89,19 +107,18 @@ def asks(monkeypatch):
 
 
 @pytest.mark.parametrize("has_room", [True, False])
-def test_a_training_asks_for_processes_where_there_is_room(has_room, asks):
-    clock = time.perf_counter
-    assert asks(lambda: (has_room * clock(), 2 * clock())) == has_room
+def test_a_training_asks_for_processes_where_there_is_room(has_room, asks, machine):
+    assert asks(machine, lambda: float(has_room)) == has_room
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1000.0])
-def test_it_looks_again_after_a_while(seconds, asks, monkeypatch):
+def test_it_looks_again_after_a_while(seconds, asks, machine, monkeypatch):
     """The core becomes idle after the third look."""
     monkeypatch.setattr(passes, "LOOK_AGAIN", seconds)
-    looks, clock = [], time.perf_counter
+    looks = []
 
-    def times():
+    def idle():
         looks.append(True)
-        return (len(looks) > 3) * 1000 * clock(), 2000 * clock()
+        return float(len(looks) > 3)
 
-    assert asks(times) == (seconds == 0)
+    assert asks(machine, idle) == (seconds == 0)
