@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import time
 
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
@@ -17,6 +16,7 @@ from skcnn.blas import BlasGuard
 from skcnn.holding import holding
 from skcnn.interrupts import at_safe_places
 from skcnn.workers import Workers
+from tests.waiting import wait_until
 
 CONTROLLER = ThreadpoolController()
 ROOMS = ("blas.py", "holding.py", "interrupts.py", "presence.py", "workers.py")
@@ -74,12 +74,6 @@ def test_an_exception_at_every_step_leaves_nothing_behind():
             len(os.listdir("/proc/self/task")),
         )
 
-    def settled(before):
-        end = time.monotonic() + 20  # for a thread that was told to end
-        while state() != before and time.monotonic() < end:
-            time.sleep(1e-4)
-        return state()
-
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with threadpool_limits(2, "blas"):
@@ -87,6 +81,8 @@ def test_an_exception_at_every_step_leaves_nothing_behind():
             while found is None:
                 n += 1
                 tracer = Tracer(n)
+                # Python 3.12 looks for this, in any frame, when the function is set, not later
+                sys._getframe().f_trace_opcodes = True
                 sys.settrace(tracer)
                 try:
                     found = compute()
@@ -94,7 +90,7 @@ def test_an_exception_at_every_step_leaves_nothing_behind():
                     pass
                 finally:
                     sys.settrace(None)
-                assert settled(before) == before, n
+                wait_until(lambda: state() == before)  # for a thread that was told to end
     finally:
         signal.signal(signal.SIGINT, handler)
     assert found == [0, 1, 2, 3]

@@ -10,6 +10,7 @@ from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limi
 
 from skcnn.blas import BlasGuard
 from skcnn.workers import Workers
+from tests.waiting import PATIENCE, wait_until
 
 
 def blas_threads():
@@ -56,13 +57,13 @@ def test_overlapping_uses_leave_nothing_behind(guard):
             with guard.limited() as n_threads:
                 seen.append(n_threads)
                 entered.set()
-                left.wait(10)
+                left.wait(PATIENCE)
                 seen.append(numpy_threads())
 
         thread = threading.Thread(target=second)
         with guard.limited():
             thread.start()
-            assert entered.wait(10)
+            assert entered.wait(PATIENCE)
         left.set()
         thread.join()
         assert seen == [1, 1]  # the first: two share two
@@ -221,9 +222,7 @@ def test_no_thread_stays_behind():
         workers.run(10, lambda worker, i: None)
         helpers = threads() - before
         assert len(helpers) == 3
-    end = time.monotonic() + 10
-    while helpers & threads():
-        assert time.monotonic() < end
+    wait_until(lambda: not helpers & threads())
 
 
 def test_a_helper_that_cannot_begin_is_done_without():
@@ -267,15 +266,23 @@ def test_no_thread_at_all_can_be_started():
 
 @pytest.mark.parametrize(("n_workers", "n_tasks"), [(1, 5), (2, 5), (2, 1)])
 def test_the_check_comes_before_each_task_of_the_calling_thread(n_workers, n_tasks):
-    done = []
+    done, checks, over = [], [], threading.Event()
 
     def check():
-        if done:
+        checks.append(True)
+        if len(checks) == 2:
+            over.set()
             raise KeyboardInterrupt
+
+    def task(worker, i):
+        if worker:  # it leaves tasks for the calling thread, however late that comes
+            over.wait(PATIENCE)
+        done.append(i)
 
     with Workers(n_workers, check=check) as workers:
         if n_tasks == 1:
-            workers.run(n_tasks, lambda worker, i: done.append(i))
+            workers.run(n_tasks, task)
         with pytest.raises(KeyboardInterrupt):
-            workers.run(n_tasks, lambda worker, i: time.sleep(0.02) or done.append(i))
+            workers.run(n_tasks, task)
+    assert len(checks) == 2
     assert len(done) < 5
