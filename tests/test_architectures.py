@@ -96,7 +96,7 @@ def test_global_pooling_takes_the_place_of_the_last_pooling():
     assert layers[-4:] == [GlobalAvgPool2d(), Dense(5), ReLU(), Dropout(0.5)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)),
     blocks=st.integers(1, 4),

@@ -121,7 +121,7 @@ class Fixed(np.random.Generator):
         return np.full(size, self.number)
 
 
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=25)
 shapes = st.tuples(st.integers(1, 2), st.integers(1, 6), st.integers(1, 6))
 
 

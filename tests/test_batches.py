@@ -44,7 +44,7 @@ def test_a_large_offset_is_taken_away_before_rounding():
     assert out.std() == pytest.approx(1, abs=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3)),
     channels_last=st.booleans(),

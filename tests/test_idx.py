@@ -56,7 +56,7 @@ def assert_refused(path, content, *patterns):
         assert pattern in str(caught.value)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(array=some_arrays, compressed=st.booleans())
 def test_what_was_written_is_read(path, array, compressed):
     content = as_idx(array)
@@ -70,7 +70,7 @@ def test_what_was_written_is_read(path, array, compressed):
     assert found.flags.c_contiguous
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(array=some_arrays, compressed=st.booleans(), data=st.data())
 def test_every_truncation_is_refused(path, array, compressed, data):
     content = as_idx(array)
@@ -80,20 +80,20 @@ def test_every_truncation_is_refused(path, array, compressed, data):
     assert_refused(path, shorter)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(array=some_arrays, compressed=st.booleans(), more=st.binary(min_size=1, max_size=40))
 def test_trailing_bytes_are_refused(path, array, compressed, more):
     content = as_idx(array) + more
     assert_refused(path, gzip.compress(content) if compressed else content, "trailing bytes")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(array=some_arrays, more=st.binary(min_size=1, max_size=40))
 def test_bytes_behind_the_compressed_ones_are_refused(path, array, more):
     assert_refused(path, gzip.compress(as_idx(array)) + more)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     content=st.builds(
         bytes.__add__, st.sampled_from([b"", b"\0\0\x08", b"\x1f\x8b"]), st.binary(max_size=60)
@@ -107,7 +107,7 @@ def test_junk_is_an_array_of_the_same_bytes_or_a_value_error(path, content):
     assert found is None or as_idx(found) == content
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_a_changed_byte_in_a_compressed_file_is_noticed_or_means_nothing(path, data):
     """Behind gzip's own header only the bits that fill up the last byte mean nothing."""

@@ -233,7 +233,7 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
 }
 
 every_layer = pytest.mark.parametrize("kind", TABLE)
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=25)
 
 
 def network_of(layers, shape, seed=0, dtype=np.float64):

@@ -146,7 +146,7 @@ def test_bad_labels(bad, message):
     labels=st.tuples(st.integers(1, 9), st.integers(2, 4)).flatmap(lambda s: arrays(bool, s)),
     early_stopping=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_labels_that_differ_somewhere_are_learned(labels, early_stopping):
     rows = np.random.default_rng(0).random((len(labels), 4))
     clf = quick(early_stopping=early_stopping)

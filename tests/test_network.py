@@ -36,7 +36,7 @@ def test_unpack_refuses_another_length(network):
         network.unpack(np.zeros(3))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(n=st.integers(1, 40), size=st.integers(1, 40))
 def test_micro_batches_change_nothing(n, size):
     network = Network(LAYERS, SHAPE, np.float64)

@@ -168,7 +168,7 @@ def boxes(seen):
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(case=image_networks())
 def test_receptive_fields_are_what_changing_single_pixels_shows(case):
     layers, shape = case
@@ -180,7 +180,7 @@ def test_receptive_fields_are_what_changing_single_pixels_shows(case):
         assert (field if all(field) else (0, 0)) == boxes(seen), layers[: i + 1]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), size=st.tuples(st.integers(1, 12), st.integers(1, 12)))
 def test_unused_rows_and_columns_are_those_that_change_nothing(data, size):
     layer, shape = data.draw(image_layers(size)), (1, *size)

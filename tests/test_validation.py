@@ -240,7 +240,7 @@ junk = st.one_of(
 NAMES = sorted(ScratchCNNClassifier().get_params(deep=False))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(name=st.sampled_from(NAMES), value=junk)
 @example(name="lr", value=1e153)  # outputs as large as float64 has numbers
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -264,7 +264,7 @@ def test_junk_is_stored_and_either_fits_or_is_named(name, value):
     counts=st.lists(st.integers(1, 30), min_size=2, max_size=6),
     fraction=st.floats(0.01, 0.6),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_held_out_rows_are_as_many_as_promised_and_stratified(counts, fraction):
     targets = np.repeat(np.arange(len(counts)), counts)
     data = read_data(classifier(), np.zeros((len(targets), 4)), targets, None)
