@@ -4,6 +4,8 @@ import subprocess
 import sys
 from collections import Counter
 
+from tests.waiting import PATIENCE
+
 BEGIN = """
 import os, signal, sys, threading, time
 import numpy as np
@@ -27,11 +29,11 @@ def fit(n, epochs=2, **parameters):
 """
 
 
-def run(code, seconds=120):
+def run(code):
     """Output, errors and exit code; None in the place of the last is that it hangs."""
     process = begin(code)
     try:
-        out, err = process.communicate(timeout=seconds)
+        out, err = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()

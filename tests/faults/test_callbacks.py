@@ -13,6 +13,7 @@ from skcnn import ScratchCNNClassifier, segments
 from tests.faults.scripts import begin, tell
 from tests.faults.traces import assert_as_before, traces
 from tests.shared import X, quick, y
+from tests.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.slow,
@@ -91,7 +92,7 @@ def test_several_interpreters_read_one_file(tmp_path):
         "print(fit(2).weights_.tobytes().hex())"
     )
     running = [begin(code) for _ in range(4)]
-    outputs = {process.communicate(timeout=170)[0].strip() for process in running}
+    outputs = {process.communicate(timeout=PATIENCE)[0].strip() for process in running}
     expected = ScratchCNNClassifier(
         filters=(8, 16), hidden_layer_sizes=16, batch_size=128, max_iter=2, random_state=0
     ).fit(images, labels)

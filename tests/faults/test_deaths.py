@@ -13,6 +13,7 @@ import pytest
 
 from tests.faults.scripts import begin, tell
 from tests.faults.traces import children
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -49,13 +50,6 @@ def alive(pid):
         return False
 
 
-def wait_until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def family(pid):
     found = children(pid)
     return found + [grandchild for child in found for grandchild in family(child)]
@@ -85,7 +79,7 @@ def test_the_parent_dies_and_all_with_it(training, signum, seed):
     time.sleep(np.random.default_rng(seed).uniform(0, 0.3))
     those = family(training.pid)
     training.send_signal(signum)
-    training.wait(60)
+    training.wait(PATIENCE)
     leave_nothing(training, those)
 
 
@@ -125,14 +119,15 @@ def test_workers_are_killed_and_the_bits_stay():
 @pytest.mark.parametrize("how", ["sys.exit()", "raise SystemExit(0)", "os._exit(0)"])
 def test_the_interpreter_ends_during_training(how, daemon):
     code = TOGETHER + (
-        f"thread = threading.Thread(target=fit, args=(2, {10**6 if daemon else 30}), "
-        f"daemon={daemon})\nthread.start()\n"
+        "def train():\n"
+        f"    while {daemon} or not told: fit(2, 30)\n"
+        f"thread = threading.Thread(target=train, daemon={daemon})\nthread.start()\n"
         f"while not told: time.sleep(0.01)\n{how}\n"
     )
     process = begin(code)
     assert process.stdout.readline() == "together\n"
     those = family(process.pid)
-    process.communicate(timeout=120)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     leave_nothing(process, those)
 
@@ -151,7 +146,7 @@ def test_exit_of_a_handler_of_sigterm(n):
         time.sleep(np.random.default_rng(seed).uniform(0, 1))
         those = family(process.pid)
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
         outcomes[process.returncode] += 1
         leave_nothing(process, those)
     tell(f"SIGTERM, {n} at work", outcomes)
@@ -160,7 +155,9 @@ def test_exit_of_a_handler_of_sigterm(n):
 
 def test_forks_while_threads_train():
     """Children of a callback compute on their own, and the training goes on."""
-    code = """
+    code = (
+        f"PATIENCE = {PATIENCE}\n"
+        + """
 codes = []
 
 
@@ -168,7 +165,7 @@ def fork(estimator, X, y):
     for _ in range(5):
         child = os.fork()
         if child == 0:
-            signal.alarm(60)
+            signal.alarm(PATIENCE)
             estimator.predict(X)
             fine = np.array_equal(fit(2).weights_, expected)
             os._exit(0 if fine else 1)
@@ -183,8 +180,9 @@ warnings.simplefilter("ignore")
 same = np.array_equal(fit(2, 4, early_stopping=True, scoring=fork).weights_, whole)
 print(json.dumps([codes, same]))
 """
+    )
     process = begin(code)
-    out, err = process.communicate(timeout=170)
+    out, err = process.communicate(timeout=PATIENCE)
     codes, same = json.loads(out)
     tell("forks, by exit code", Counter(codes))
     assert codes == [0] * 20, err

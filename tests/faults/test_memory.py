@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from tests.faults.scripts import run, tell
+from tests.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import skcnn._estimator.base
 
-CHILD_SECONDS, SEED, TRIALS = 60, {seed}, {trials}
+CHILD_SECONDS, SEED, TRIALS = {seconds}, {seed}, {trials}
 clf = ScratchCNNClassifier(filters=(8, 16), batch_size=128, max_iter=1, random_state=0)
 draw, outcomes = np.random.default_rng(SEED), Counter()
 
@@ -62,7 +63,7 @@ print(repr(outcomes))
 
 @pytest.mark.parametrize(("seed", "most"), [(0, 80), (1, 400)])
 def test_out_of_address_space(seed, most):
-    out, err, code = run(CODE.format(seed=seed, trials=60, most=most), 300)
+    out, err, code = run(CODE.format(seed=seed, trials=60, most=most, seconds=PATIENCE // 2))
     assert code == 0, err
     outcomes = eval(out, {"Counter": Counter})
     tell(f"at most {most} MiB more, seed {seed}", outcomes)

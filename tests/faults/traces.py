@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from skcnn._estimator.resources import _blas
+from tests.waiting import PATIENCE
 
 CONTROLLER = ThreadpoolController()
 
@@ -61,9 +62,9 @@ def traces():
     }
 
 
-def assert_as_before(before, seconds=20):
+def assert_as_before(before):
     """A thread that was told to end may need a moment for it, also one that was there before."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while different := {
         name: (before[name], found)
         for name, found in traces().items()
