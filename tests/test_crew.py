@@ -193,6 +193,7 @@ def test_a_short_training_asks_for_those_only_who_wait_already(at_hand, monkeypa
     monkeypatch.setattr(passes, "MEASURED", 0.0)
     monkeypatch.setattr(passes, "IDLE", -np.inf)
     monkeypatch.setattr(passes, "WORTH_ASKING", 0.0)
+    monkeypatch.setattr(passes, "WORTH_STARTING", np.inf)  # however slow the machine is
     monkeypatch.setattr(crew.Crew, "start", lambda self, state: asked.append(self))
     network, settings = network_of(CNN), Settings(**DEFAULTS)
     state = new_state(network, settings.optimizer, 0)

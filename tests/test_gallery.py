@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 FOLDER = Path(__file__).parents[1] / "examples"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 LONG = {"cluster", "fashion_mnist", "reference_networks"}
@@ -72,7 +74,7 @@ def test_runs(script, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", script],
         cwd=tmp_path, env=environment | {"MPLBACKEND": "agg"},
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
