@@ -11,6 +11,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
+from skcnn import ScratchCNNRegressor
 from tests.shared import NAMES, X, X_test, since, small, y, y_test
 
 
@@ -127,3 +128,173 @@ def test_early_stopping_in_a_pipeline_keeps_the_best_weights_not_the_last():
     last.fit(pipeline[0].transform(X), y)
     assert not np.array_equal(last._training_state.weights, clf.weights_)
     assert pipeline.score(X_test, y_test) > 0.85
+
+
+ROWS = {
+    "one axis": lambda X: pl.Series("rows", X),
+    "two axes": lambda X: pl.Series("rows", X.reshape(-1, 8, 8)),
+    "three axes": lambda X: pl.Series("rows", X.reshape(-1, 1, 8, 8)),
+}
+
+
+@pytest.mark.parametrize("axes", ROWS)
+def test_a_polars_series_of_arrays(fitted, axes):
+    make = ROWS[axes]
+    clf = small().fit(make(X), y)
+    assert np.array_equal(clf.weights_, fitted.weights_)
+    expected = fitted.predict_proba(X_test)
+    assert np.array_equal(clf.predict_proba(make(X_test)), expected)
+    assert np.array_equal(clf.predict_proba(X_test), expected)
+    assert np.array_equal(fitted.predict_proba(make(X_test)), expected)
+    part = small().partial_fit(make(X), y, classes=np.unique(y)).partial_fit(make(X), y)
+    part.transform(make(X_test))
+    with pytest.raises(ValueError, match="X has 63 features"):
+        clf.predict(pl.Series("rows", X_test[:, 1:]))
+    judged = small(early_stopping=True).fit(make(X), y, X_val=make(X_test), y_val=y_test)
+    assert judged.score(make(X_test), y_test) > 0.8
+    assert cross_val_score(small(), make(X), y, cv=2).min() > 0.85
+
+
+MISSING = {
+    "None": None,
+    "NaN": float("nan"),
+    "NumPy's NaN": np.float32("nan"),
+    "NA": pd.NA,
+    "NaT": pd.NaT,
+    "NumPy's NaT": np.datetime64("NaT"),
+}
+HOLDERS = {
+    "list": list,
+    "column": lambda labels: [[label] for label in labels],
+    "array": lambda labels: np.array(labels, dtype=object),
+    "series": lambda labels: pd.Series(labels, dtype=object),
+    "inferred": pd.Series,
+    "string": lambda labels: pd.Series(labels, dtype="string"),
+    "category": lambda labels: pd.Series(labels, dtype="category"),
+    "frame": lambda labels: pd.DataFrame({"y": labels}),
+}
+TEXTS = ["no", "yes"] * 10
+FEW = X[:20]
+
+
+def type_of_first(labels):
+    return type(labels[0]).__name__
+
+
+@pytest.mark.filterwarnings("ignore:A column-vector")
+@pytest.mark.parametrize("holder", HOLDERS)
+@pytest.mark.parametrize("missing", MISSING)
+@pytest.mark.parametrize("labels", [TEXTS, [True, False] * 10, [3, 5] * 10], ids=type_of_first)
+def test_missing_labels_are_refused_wherever_they_are(labels, missing, holder):
+    if holder == "string" and labels is not TEXTS:
+        return
+    labels = [MISSING[missing] if i in (3, 7) else label for i, label in enumerate(labels)]
+    present = [label for i, label in enumerate(labels) if i not in (3, 7)]
+    given = HOLDERS[holder](labels)
+    told = "must hold a label for every sample, but 2 are missing, the first in row 3"
+    told = rf"\b{{}}\b ({told}|contains NaN)"  # the latter of what NumPy takes for numbers
+    clf = small(early_stopping=True)
+    before = dict(vars(clf))
+    with pytest.raises(ValueError, match=told.format("y")):
+        clf.fit(FEW, given)
+    with pytest.raises(ValueError, match=told.format("y_val")):
+        clf.fit(FEW[:18], present, X_val=FEW, y_val=given)
+    with pytest.raises(ValueError, match=told.format("classes")):
+        small().partial_fit(FEW[:18], present, classes=given)
+    assert vars(clf) == before
+    fitted = small(max_iter=1).fit(FEW[:18], present)
+    with pytest.raises(ValueError, match=told.format("y")):
+        fitted.partial_fit(FEW, given)
+
+
+def test_texts_that_look_like_missing_ones_are_labels():
+    for labels in (["nan", "None", "NaT", "<NA>"] * 5, np.array(["nan", "None"] * 10)):
+        clf = small(max_iter=1).fit(FEW, labels)
+        assert clf.classes_.tolist() == sorted(set(labels))
+
+
+def test_missing_entries_of_an_indicator_matrix_are_named_by_row():
+    matrix = np.array([[0, 1], [1, 0]] * 10, dtype=object)
+    for missing in (None, pd.NA, float("nan")):
+        matrix[4, 1] = missing
+        with pytest.raises(ValueError, match=r"y must hold .*1 are missing, the first in row 4"):
+            small().fit(FEW, matrix)
+        with pytest.raises(ValueError, match=r"y must hold .*first in row 4|y contains NaN"):
+            small().fit(FEW, matrix.tolist())
+
+
+def of_objects(entries):
+    array = np.empty(len(entries), dtype=object)
+    array[:] = entries
+    return array
+
+
+NESTED = {
+    "array": of_objects,
+    "series": lambda entries: pd.Series(of_objects(entries)),
+    "series of lists": lambda entries: pd.Series([entry.tolist() for entry in entries]),
+    "polars": lambda entries: pl.Series([entry.ravel().tolist() for entry in entries]),
+    "polars objects": lambda entries: pl.Series(list(entries), dtype=pl.Object),
+    "frame": lambda entries: pd.DataFrame({"image": of_objects(entries)}),
+    "polars frame": lambda entries: pl.DataFrame(
+        {"image": pl.Series([e.ravel() for e in entries])}
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:A column-vector")
+@pytest.mark.parametrize("kind", NESTED)
+def test_entries_that_are_arrays_are_to_be_stacked(fitted, kind):
+    entries = list(FEW.reshape(-1, 8, 8))
+    column = "frame" in kind
+    cure = "np.stack of each column" if column else r"np.stack\({}\)"
+    given = NESTED[kind](entries)
+    told = r"{} is an array of shape \(20,( 1)?\) whose entries are arrays of shape \((8, 8|64,)\)"
+    for call in (lambda: small().fit(given, y[:20]), lambda: fitted.predict(given)):
+        with pytest.raises(ValueError, match=(told + ".*" + cure).format(*["X"] * 2)):
+            call()
+    stacked = np.stack(given["image"] if column else given)
+    assert np.array_equal(fitted.predict(stacked), fitted.predict(FEW))
+    for estimator in (small(), ScratchCNNRegressor()):
+        with pytest.raises(ValueError, match=(told + ".*" + cure).format(*["y"] * 2)):
+            estimator.fit(FEW, given)
+    entries[3] = np.ones((8, 9))
+    uneven = NESTED[kind](entries)
+    found = r"that of entry 0 is \((8, 8|64,)\) and that of entry 3 is \((8, 9|72,)\).*np.stack"
+    for call in (lambda: small().fit(uneven, y[:20]), lambda: fitted.predict(uneven)):
+        with pytest.raises(ValueError, match=rf"\bX\b.*{found}"):
+            call()
+
+
+class WithGradient:
+    """What PyTorch's tensors do that require a gradient."""
+
+    def __init__(self, *shape):
+        self.shape = shape
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
+
+
+def test_tensors_with_a_gradient_are_named(fitted):
+    images, numbers = WithGradient(20, 64), WithGradient(20)
+    regressor = ScratchCNNRegressor(early_stopping=True)
+    for name, call in {
+        "X": lambda: small().fit(images, y[:20]),
+        "X ": lambda: fitted.predict(images),
+        "X  ": lambda: small().fit([WithGradient(64)] * 20, y[:20]),
+        "y": lambda: small().fit(FEW, numbers),
+        "y ": lambda: regressor.fit(FEW, numbers),
+        "y  ": lambda: regressor.fit(FEW, [WithGradient()] * 20),
+        "sample_weight": lambda: small().fit(FEW, y[:20], numbers),
+        "X_val": lambda: regressor.fit(FEW, y[:20], X_val=images, y_val=y[:20]),
+        "y_val": lambda: regressor.fit(FEW, y[:20], X_val=FEW, y_val=numbers),
+        "classes": lambda: small().partial_fit(FEW, y[:20], classes=numbers),
+    }.items():
+        with pytest.raises(ValueError, match=rf": {name.strip()}: .*requires grad.*detach\(\)"):
+            call()

@@ -187,8 +187,8 @@ def test_a_single_sample_gets_the_standard_message():
 
 
 def test_labels_of_several_types_are_named():
-    with pytest.raises(TypeError, match=r"labels of one type, got \['NoneType', 'str'\]"):
-        classifier().fit(X, np.array(["a", None] * 10, dtype=object))
+    with pytest.raises(TypeError, match=r"labels of one type, got \['int', 'str'\]"):
+        classifier().fit(X, np.array(["a", 1] * 10, dtype=object))
 
 
 def test_early_stopping_leaves_two_classes_to_train_on():

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils import assert_all_finite, check_array
 
-__all__ = ["as_array", "as_numbers", "check_finite", "check_length", "named", "same", "shape_of"]
+__all__ = [
+    "as_array", "as_numbers", "check_finite", "check_length", "check_scalars", "named", "same",
+    "shape_of",
+]  # fmt: skip
 
 
 def as_array(value: Any, name: str, owner: str, **how: Any) -> Any:
@@ -52,7 +55,7 @@ def as_array(value: Any, name: str, owner: str, **how: Any) -> Any:
             input_name=name,
             **default | how,
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last of tensors with a gradient
         raise named(error, name, owner) from None
 
 
@@ -71,6 +74,7 @@ def as_numbers(value: Any, name: str, owner: str) -> np.ndarray:
             try:
                 array = array.astype(np.float64)
             except (TypeError, ValueError, OverflowError) as error:
+                check_scalars(array, name, owner)
                 kind = TypeError if isinstance(error, TypeError) else ValueError
                 raise kind(f"{owner}: {name} must hold real numbers: {error}.") from None
     elif array.dtype.kind in "SU" and array.size:
@@ -86,6 +90,29 @@ def as_numbers(value: Any, name: str, owner: str) -> np.ndarray:
         raise ValueError(f"{owner}: {name} must hold real numbers, got dtype {array.dtype}.")
     check_finite(array, name, owner)
     return array
+
+
+def check_scalars(array: np.ndarray, name: str, owner: str) -> None:
+    """Raise ``ValueError`` for an array of objects whose entries are arrays themselves."""
+    if array.dtype.kind != "O":
+        return
+    one_of_each = {type(entry): entry for entry in array.flat}
+    if not any(map(_inner_shape, one_of_each.values())):
+        return
+    shapes = {place: _inner_shape(entry) for place, entry in np.ndenumerate(array)}
+    (first, shape), *others = shapes.items()
+    cure = f"np.stack({name})" if array.ndim == 1 else "np.stack of each column"
+    for place, other in others:
+        if other != shape:
+            raise ValueError(
+                f"{owner}: {name} is an array of shape {array.shape} whose entries must be arrays "
+                f"of the same shape, but that of entry {_spelt(first)} is {shape} and that of "
+                f"entry {_spelt(place)} is {other}. Bring them to one shape and pass {cure}."
+            )
+    raise ValueError(
+        f"{owner}: {name} is an array of shape {array.shape} whose entries are arrays of shape "
+        f"{shape}. Pass {cure}, one array of numbers."
+    )
 
 
 def check_finite(array: np.ndarray, name: str, owner: str) -> None:
@@ -127,6 +154,8 @@ def shape_of(value: Any, name: str, owner: str) -> tuple[int, ...]:
             raise ValueError(
                 f"{owner}: {name} must have entries of the same shape{_uneven(value, error)}."
             ) from None
+        except (TypeError, RuntimeError) as error:  # of tensors with a gradient
+            raise named(error, name, owner) from None
     if shape == ():
         raise ValueError(f"{owner}: {name} must be an array-like, got {shortened(value)}.")
     return shape
@@ -152,3 +181,16 @@ def _uneven(value: Any, error: ValueError) -> str:
         if shape != shapes[0]:
             return f", but that of entry 0 is {shapes[0]} and that of entry {i} is {shape}"
     return f" ({error})"
+
+
+def _inner_shape(entry: Any) -> tuple[int, ...]:
+    """Shape of an entry, of what it shows of it where it is uneven itself."""
+    try:
+        return np.shape(entry)
+    except ValueError:
+        return (len(entry),)
+
+
+def _spelt(place: tuple[int, ...]) -> str:
+    """The place of an entry, as few words as it takes."""
+    return str(place[0] if len(place) == 1 or not any(place[1:]) else list(place))

@@ -1,5 +1,6 @@
 """From `y` to classes, of which a sample has one, or to labels, of which it has several."""
 
+import numbers
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from skcnn._estimator.arrays import as_array, check_finite, check_length, named, same, shape_of
+from skcnn._estimator.arrays import (
+    as_array,
+    check_finite,
+    check_length,
+    check_scalars,
+    named,
+    same,
+    shape_of,
+)
 from skcnn._estimator.notices import warn_column
 from skcnn.initializers import Glorot, Initializer
 from skcnn.losses import LOSSES, Loss
@@ -221,7 +230,10 @@ def _unique_labels(
 
     There may be any number of them where `n_samples` is None.
     """
-    y = as_array(y, name, owner)
+    given, y = y, as_array(y, name, owner)
+    check_scalars(y, name, owner)
+    if y.dtype.kind == "U" and not hasattr(given, "dtype"):
+        _check_present(np.array(given, dtype=object), name, owner)  # NumPy writes "nan" and "None"
     if y.ndim == 2 and y.shape[1] == 1:
         warn_column(name)
         y = y[:, 0]
@@ -256,18 +268,29 @@ def _check_discrete(y: np.ndarray, name: str, owner: str) -> None:
 
 def _check_present(y: np.ndarray, name: str, owner: str) -> None:
     """Raise ``ValueError`` unless there is a label, not a NaN or the like, for every sample."""
-    if y.dtype.kind == "O":  # pandas.NA is neither equal nor unequal to itself
-        missing = [i for i, label in enumerate(y) if type(label).__name__ == "NAType"]
+    if y.dtype.kind == "O":
+        missing = np.frompyfunc(_is_missing, 1, 1)(y).astype(bool)
     elif y.dtype.kind in "mM":
-        missing = np.flatnonzero(np.isnat(y)).tolist()
+        missing = np.isnat(y)
     else:
-        missing = []
-    if missing:
+        missing = np.zeros(y.shape, dtype=bool)
+    if missing.any():
+        rows = np.argwhere(missing)[:, 0]
+        first = y[missing][0]
         raise ValueError(
-            f"{owner}: {name} must hold a label for every sample, but {len(missing)} are missing, "
-            f"the first in row {missing[0]}."
+            f"{owner}: {name} must hold a label for every sample, but {len(rows)} are missing, "
+            f"the first in row {rows[0]} ({name} contains "
+            f"{'NaN' if isinstance(first, numbers.Number) else first})."
         )
     check_finite(y, name, owner)
+
+
+def _is_missing(label: Any) -> bool:
+    """Whether an object stands for no label: None, NaN, or the like of pandas."""
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):  # without importing pandas
+        return True
+    may_be = isinstance(label, (numbers.Number, np.datetime64, np.timedelta64))
+    return may_be and bool(label != label)
 
 
 def _check_labels(y: Any, n_samples: int, name: str, owner: str) -> np.ndarray:
@@ -280,7 +303,8 @@ def _check_labels(y: Any, n_samples: int, name: str, owner: str) -> np.ndarray:
             f"shape {y.shape}; use {name}.toarray().ravel() for two classes."
         )
     y = y.toarray() if hasattr(y, "toarray") else y
-    _check_present(y.ravel(), name, owner)
+    check_scalars(y, name, owner)
+    _check_present(y, name, owner)
     if y.dtype.kind == "O":  # such as a dataframe with columns of booleans and of integers
         with suppress(TypeError, ValueError, OverflowError):
             y = y.astype(np.float64)
