@@ -1,5 +1,6 @@
 """What shapes of `X` mean: the order of the axes, signals, readings by `image_shape`."""
 
+import re
 import warnings
 
 import numpy as np
@@ -31,10 +32,15 @@ y = np.arange(12) % 2
         # everything else channels first
         ((1, 28, 28), (1, 28, 28)),
         ((3, 9, 7), (3, 9, 7)),
-        ((4, 9, 2), (4, 9, 2)),
+        ((2, 9, 7), (2, 9, 7)),
         ((6, 1, 20), (6, 1, 20)),
-        ((9, 7, 2), (9, 7, 2)),
+        ((6, 1, 100), (6, 1, 100)),
+        ((64, 1, 50), (64, 1, 50)),
+        ((12, 5, 5), (12, 5, 5)),
         ((16, 5, 5), (16, 5, 5)),
+        # the same signal in either order
+        ((1, 100, 1), (1, 100, 1)),
+        ((1, 1, 100), (1, 1, 100)),
     ],
 )
 def test_the_order_of_four_axes(axes, shape):
@@ -44,8 +50,13 @@ def test_the_order_of_four_axes(axes, shape):
 
 
 @pytest.mark.parametrize(
-    "axes", [(3, 9, 3), (1, 9, 4), (3, 5, 1), (9, 3, 3), (16, 1, 1), (4, 4, 4)]
-)
+    "axes",
+    [
+        (3, 9, 3), (1, 9, 4), (3, 5, 1), (9, 3, 3), (16, 1, 1), (4, 4, 4),
+        # the last axis is smaller than the two before it, or far smaller than the first of a signal
+        (18, 18, 6), (4, 9, 2), (9, 7, 2), (7, 8, 5), (32, 32, 13), (100, 1, 6),
+    ],
+)  # fmt: skip
 def test_doubt_is_said_and_channels_are_first(axes):
     with pytest.warns(UserWarning, match=r"Pass data_format='channels_first' if .*channels_last'"):
         clf = quick().fit(images(*axes), y)
@@ -149,6 +160,101 @@ def test_a_single_image_is_named(axes):
     with pytest.raises(ValueError, match=r"shape of a single image|single image.*np.newaxis"):
         clf.predict(images(*axes)[0])
     assert clf.predict(images(*axes)[0][np.newaxis]).shape == (1,)
+
+
+def cure(warned):
+    """The parameters that a warning names for signals, as the user would pass them."""
+    shape, order = re.search(
+        r"or image_shape=\((.*?)\) and data_format='(\w+)' if they are signals", str(warned.message)
+    ).groups()
+    return {"image_shape": tuple(map(int, shape.split(", "))), "data_format": order}
+
+
+@pytest.mark.parametrize("before", [(), (1,)])
+@pytest.mark.parametrize("after", [(), (1,)])
+@pytest.mark.parametrize("axes", [(6, 100), (6, 48), (100, 6)])
+def test_narrow_images_may_be_signals_of_several_channels(axes, before, after):
+    if before and after:
+        return  # five axes
+    X, (height, width) = images(*before, *axes, *after), axes
+    with pytest.warns(
+        UserWarning, match=rf"one channel of {height} x {width} pixels.*image_shape="
+    ) as caught:
+        clf = quick().fit(X, y)
+    assert clf.image_shape_ == (1, *axes)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf.predict(X)
+        grey = quick(image_shape=axes).fit(X, y)
+        assert_same_model(clf, grey)
+        assert np.array_equal(grey.predict_proba(X), clf.predict_proba(X))
+        signals = quick(**cure(caught[0])).fit(X, y)
+        time_last = X.reshape(12, *axes)
+        if height > width:
+            time_last = np.ascontiguousarray(time_last.transpose(0, 2, 1))
+        shape = (6, 1, max(axes))
+        assert signals.image_shape_ == shape
+        expected = quick(image_shape=shape, data_format="channels_first").fit(time_last, y)
+        np.testing.assert_array_equal(signals.predict_proba(X), expected.predict_proba(time_last))
+        if before or after:  # four axes, whose order is told
+            order = "channels_first" if before else "channels_last"
+            assert quick(data_format=order).fit(X, y).image_shape_ == (1, *axes)
+
+
+@pytest.mark.parametrize(
+    "axes", [(6, 47), (28, 28), (28, 28, 1), (1, 28, 28), (1, 128), (128, 1), (30, 100, 1)]
+)
+def test_images_of_usual_sides_are_quiet(axes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quick().fit(images(*axes), y)
+
+
+def test_three_axes_have_no_channels_whatever_data_format_is():
+    for order in ("channels_first", "channels_last"):
+        with pytest.warns(UserWarning, match="one channel of 6 x 128 pixels") as caught:
+            quick(data_format=order).fit(images(6, 128), y)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            clf = quick(**cure(caught[0])).fit(images(6, 128), y)
+        assert clf.image_shape_ == (6, 1, 128)
+
+
+@pytest.mark.parametrize(
+    ("given", "doubtful"),
+    [
+        ((1, 100, 6), True),  # signals, as the cure of a warning names them without data_format
+        ((6, 100, 1), True),
+        ((1, 6, 100), False),  # nobody has 100 channels of 6 points
+        ((100, 6, 1), False),
+        ((6, 100), False),
+        ((600,), False),
+    ],
+)
+def test_an_image_shape_that_may_be_signals(given, doubtful):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        quick(image_shape=given).fit(images(600), y)
+    assert len(caught) == doubtful
+    if doubtful:
+        assert f"image_shape={given} is taken as one channel of" in str(caught[0].message)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert quick(**cure(caught[0])).fit(images(600), y).image_shape_ == (6, 1, 100)
+            for order in ("channels_first", "channels_last"):
+                quick(image_shape=given, data_format=order).fit(images(600), y)
+
+
+def test_signals_may_stand():
+    X = images(6, 100)
+    clf = quick(image_shape=(6, 1, 100)).fit(X[..., np.newaxis], y)
+    assert clf.image_shape_ == (6, 1, 100)
+    expected = clf.predict_proba(X)
+    for form in (X[..., np.newaxis], X[:, :, np.newaxis], X[:, np.newaxis], X.reshape(12, -1)):
+        assert np.array_equal(clf.predict_proba(form), expected)
+    with pytest.raises(ValueError, match=r"shape \(100, 6, 1\)"):
+        clf.predict(images(100, 6, 1))
 
 
 def test_colour_rows_may_be_signals():

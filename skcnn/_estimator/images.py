@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from skcnn._estimator.arrays import as_numbers, check_finite, named, same
+from skcnn._estimator.colour import count_channels, likely_sides
 from skcnn._estimator.notices import warn_user
 from skcnn._hyperparameters import check_choice, check_int
 from skcnn.batches import Images
@@ -24,6 +25,9 @@ AXES = {
 ORDERS = list(AXES)
 CHANNELS = (1, 3, 4)
 """How many channels an image usually has."""
+
+NARROW = 8
+"""Ratio of sides from which an image may be signals of several channels."""
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
@@ -96,7 +100,7 @@ def read_images(X: Any, image_shape: Any, data_format: str, owner: str) -> Input
 def read_like(X: Any, first: Input, name: str, owner: str) -> Input:
     """Check other images of the same shape and columns; errors call them `name`."""
     array, data_format = check_X(X, owner, name), first.data_format
-    if array.shape[1:] not in forms(first.shape, data_format):
+    if not _fits(array.shape[1:], first.shape, data_format):
         raise ValueError(
             f"{owner}: {name} holds {_described(array, data_format)}, but X images of shape "
             f"{_in_order(first.shape, data_format)} ({AXES[data_format]}), which are "
@@ -117,7 +121,7 @@ def read_fitted(X: Any, estimator: Any) -> Input:
     """
     owner, data_format = type(estimator).__name__, estimator._data_format
     array, shape = check_X(X, owner), estimator.image_shape_
-    if array.shape[1:] not in forms(shape, data_format):
+    if not _fits(array.shape[1:], shape, data_format):
         if array.shape in forms(shape, data_format)[1:]:
             raise ValueError(
                 f"X has the shape {array.shape} of a single image, but {owner} takes an array of "
@@ -129,7 +133,8 @@ def read_fitted(X: Any, estimator: Any) -> Input:
                 f"shape {_in_order(shape, data_format)}."
             )
     if array.ndim == 2:
-        known = X if hasattr(X, "shape") else array  # what only NumPy can read has no names
+        has_columns = len(getattr(X, "shape", ())) == 2  # a polars series of arrays has none
+        known = X if has_columns else array
         validate_data(estimator, known, reset=False, skip_check_array=True)
     return Input(
         X=X,
@@ -209,49 +214,115 @@ def settle_shape(
     Warns
     -----
     UserWarning
-        Where the axes could as well be in the other order, or rows look like
-        flattened colour images.
+        Where another common reading contradicts the one that is taken: another
+        order of the axes, signals of several channels, flattened colour images.
     """
     check_choice(owner, "data_format", data_format, ["auto", *ORDERS])
     if image_shape is not None:
         return _given_shape(array, image_shape, data_format, owner)
     if array.ndim == 4:
-        axes, order = array.shape[1:], data_format
-        if order == "auto":
-            order, doubtful = _order(axes)
-            if doubtful:
-                last = " x ".join(map(str, axes[:2]))
-                warn_user(
-                    f"X has shape {array.shape}, which is taken as {axes[0]} channels of {axes[1]} "
-                    f"x {axes[2]} pixels. Pass data_format='channels_first' if that is right, or "
-                    f"data_format='channels_last' if they are {axes[2]} channels of {last} pixels."
-                )
-        return _channels_first(axes, order), order
+        return _four_axes(array.shape, data_format)
     order = "channels_first" if data_format == "auto" else data_format
     if array.ndim == 3:
-        return (1, *array.shape[1:]), order
+        _, height, width = array.shape
+        if _is_narrow(height, width):
+            _warn_of_signals(f"X has shape {array.shape}, which", height, width)
+        return (1, height, width), order
     features = array.shape[1]
     side = isqrt(features)
-    if side * side == features:
-        return (1, side, side), order
-    side = isqrt(features // 3)
-    if side >= 8 and features == 3 * side * side:
-        shape = (side, side, 3) if order == "channels_last" else (3, side, side)
+    shape = (1, side, side) if side * side == features else (1, 1, features)
+    _warn_of_colour(array, shape, order)
+    return shape, order
+
+
+def _four_axes(found: Shape, data_format: str) -> tuple[Shape, str]:
+    """The shape of images in an array of the shape `found`, and the order of their axes."""
+    axes, order = found[1:], data_format
+    if order == "auto":
+        order, doubt = _order(axes)
+        if doubt == "order":
+            last = " x ".join(map(str, axes[:2]))
+            warn_user(
+                f"X has shape {found}, which is taken as {axes[0]} channels of {axes[1]} "
+                f"x {axes[2]} pixels. Pass data_format='channels_first' if that is right, or "
+                f"data_format='channels_last' if they are {axes[2]} channels of {last} pixels."
+            )
+        elif doubt == "signals":
+            _, height, width = _channels_first(axes, order)
+            _warn_of_signals(f"X has shape {found}, which", height, width)
+    return _channels_first(axes, order), order
+
+
+def _order(axes: Shape) -> tuple[str, str | None]:
+    """Order that "auto" takes three axes for, and what speaks for another reading.
+
+    Returns
+    -------
+    order : {"channels_first", "channels_last"}
+    doubt : {"order", "signals", None}
+        "order" where the other order is as likely, "signals" where one channel
+        is assumed and may be several signals.
+    """
+    first, middle, last = axes
+    if last in CHANNELS and first not in CHANNELS and middle != last:
+        order, others = "channels_last", (first, middle)
+    else:
+        order, others = "channels_first", (middle, last)
+        if first == last == 1:  # both orders are the same image
+            return order, None
+        few = last < min(first, middle) or (middle == 1 and NARROW * last <= first)
+        if last in CHANNELS or few:
+            return order, "order"
+    one = (first if order == "channels_first" else last) == 1
+    return order, "signals" if one and _is_narrow(*others) else None
+
+
+def _is_narrow(height: int, width: int) -> bool:
+    """Whether images of this size may as well be signals of several channels."""
+    small, large = sorted((height, width))
+    return small > 1 and NARROW * small <= large
+
+
+def _warn_of_signals(what: str, height: int, width: int) -> None:
+    """Warn that `what` is taken as one channel, though it may be several signals."""
+    channels, length = sorted((height, width))
+    cure = (
+        f"image_shape=({channels}, 1, {length}) and data_format='channels_first'"
+        if height < width
+        else f"image_shape=(1, {length}, {channels}) and data_format='channels_last'"
+    )
+    warn_user(
+        f"{what} is taken as one channel of {height} x {width} pixels. Pass image_shape=({height}, "
+        f"{width}) if that is right, or {cure} if they are signals of {channels} channels and "
+        f"{length} points."
+    )
+
+
+def _warn_of_colour(rows: np.ndarray, shape: Shape, order: str) -> None:
+    """Warn of flat rows that are taken as `shape`, but may be colour images."""
+    features, channels, is_signal = rows.shape[1], count_channels(rows), shape[1] == 1
+    if is_signal:
+        taken, kept = "signals of that length", f"image_shape=(1, {features}) if they are signals"
+    else:
+        taken = f"grey images of {shape[1]} x {shape[2]} pixels"
+        kept = f"image_shape={shape[1:]} if they are grey images"
+    if channels is not None:
+        sides = likely_sides(features // channels)
+        height, width = ("height", "width") if sides is None else sides
         warn_user(
-            f"X has {features} features, which looks like flattened colour images, but is taken "
-            f"as signals of that length. Pass image_shape={shape} if they are images, or "
-            f"image_shape=(1, {features}) if they are signals."
+            f"X has {features} features, which are taken as {taken}, but values {channels} apart "
+            f"are more alike than neighbours, as in pixels of {channels} channels. Pass "
+            f"image_shape=({height}, {width}, {channels}) and data_format='channels_last' if they "
+            f"are colour images{'' if sides is None else ' of that size'}, image_shape=(1, "
+            f"{features // channels}, {channels}) and data_format='channels_last' if they are "
+            f"signals of {channels} channels, or {kept}."
         )
-    return (1, 1, features), order
-
-
-def _order(axes: Shape) -> tuple[str, bool]:
-    """What "auto" takes three axes for, and whether they could as well be the other order."""
-    first, last = axes[0] in CHANNELS, axes[2] in CHANNELS
-    equal = axes[1] == axes[2]
-    if last and not first and not equal:
-        return "channels_last", False
-    return "channels_first", last
+    elif is_signal and (side := isqrt(features // 3)) >= 8 and features == 3 * side * side:
+        colour = _in_order((3, side, side), order)
+        warn_user(
+            f"X has {features} features, which looks like flattened colour images, but is taken as "
+            f"{taken}. Pass image_shape={colour} if they are images, or {kept}."
+        )
 
 
 def _given_shape(
@@ -270,30 +341,54 @@ def _given_shape(
     sizes = tuple(
         check_int(owner, f"image_shape[{i}]", size, 1) for i, size in enumerate(image_shape)
     )
-    readings = []
-    for order in ORDERS if data_format == "auto" else [data_format]:
+    doubt = None
+    if data_format != "auto":
+        orders = [data_format]
+    elif len(sizes) < 3:
+        orders = ORDERS
+    else:
+        order, doubt = _order(sizes)
+        orders = [order]
+    for order in orders:
         shape = _channels_first(sizes, order) if len(sizes) == 3 else (1, 1, *sizes)[-3:]
-        if array.shape[1:] in forms(shape, order):
-            readings.append((shape, order))
-    if not readings:
+        if _fits(array.shape[1:], shape, order):
+            break
+    else:
         raise ValueError(
             f"{owner}: image_shape={image_shape!r} with data_format={data_format!r} does not "
             f"match X, whose shape is {array.shape}."
         )
-    if len(readings) == 1 or len(sizes) < 3:
-        return readings[0]
-    order, doubtful = _order(sizes)
-    if doubtful:
+    if doubt == "order":
         warn_user(
             f"image_shape={image_shape!r} is taken as {sizes[0]} channels of {sizes[1]} x "
             f"{sizes[2]} pixels. Pass data_format='channels_first' if that is right, or "
             "data_format='channels_last' if the channels are last."
         )
-    return _channels_first(sizes, order), order
+    elif doubt == "signals":
+        _, height, width = shape
+        other = sizes[2] if order == "channels_first" else sizes[0]  # channels, read the other way
+        if other == min(height, width):
+            _warn_of_signals(f"image_shape={image_shape!r}", height, width)
+    return shape, order
 
 
 def _channels_first(sizes: Shape, data_format: str) -> Shape:
     return (sizes[2], *sizes[:2]) if data_format == "channels_last" else sizes
+
+
+def _fits(found: Shape, shape: Shape, data_format: str) -> bool:
+    """Whether images of the given shape may be stored as `found`.
+
+    Axes of size 1 have any place in signals, which stand or lie.
+    """
+    if found in forms(shape, data_format):
+        return True
+    return min(shape[1:]) == 1 and _longer(found) == _longer(_in_order(shape, data_format))
+
+
+def _longer(axes: Shape) -> Shape:
+    """Axes of more than one entry."""
+    return tuple(size for size in axes if size > 1)
 
 
 def forms(shape: Shape, data_format: str) -> list[Shape]:
