@@ -217,7 +217,7 @@ def is_matrix(y: Any, name: str, owner: str) -> bool:
     except ValueError:  # perhaps rows of several lengths
         try:
             type_of_target(y, input_name=name)  # knows those that name the labels of each sample
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RuntimeError) as error:
             raise named(error, name, owner) from None
         raise
     return len(shape) == 2 and (shape[1] != 1 or hasattr(y, "toarray"))

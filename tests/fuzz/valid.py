@@ -17,7 +17,7 @@ from tests.fuzz.values import made_in
 
 FORMS = {
     "flat": (16,), "grey": (5, 6), "first": (3, 5, 6), "last": (5, 6, 3), "signal": (13,),
-    "signals": (2, 1, 9),
+    "signals": (2, 1, 9), "standing": (2, 9, 1), "bands": (6, 7, 5), "narrow": (2, 16),
 }  # fmt: skip
 CLASSES = {"classifier": ScratchCNNClassifier, "regressor": ScratchCNNRegressor}
 N = 26

@@ -147,6 +147,25 @@ class Duck:
         return len(self.values)
 
 
+class WithGradient(Duck):
+    """A tensor that refuses to become an array, as PyTorch's do that require a gradient."""
+
+    @property
+    def shape(self):
+        return self.values.shape
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
+def _objects(values, make):
+    """An array of objects, one for each of the values."""
+    made = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        made[i] = make(i, value)
+    return made
+
+
 def _mapped(values):
     with tempfile.NamedTemporaryFile(delete=False) as file:
         file.write(values.tobytes())
@@ -212,6 +231,7 @@ SAME_1D = {
 SAME_2D = {
     "dataframe": lambda a: pd.DataFrame(a, columns=[f"x{i}" for i in range(a.shape[1])]),
     "unnamed dataframe": pd.DataFrame,
+    "polars series of arrays": pl.Series,
     "polars": lambda a: pl.DataFrame(a, schema=[f"x{i}" for i in range(a.shape[1])]),
     "arrow": lambda a: pd.DataFrame(a, columns=[f"x{i}" for i in range(a.shape[1])]).convert_dtypes(
         dtype_backend="pyarrow"
@@ -310,6 +330,16 @@ ODD = {
     ),
     "sparse frame": lambda a: pd.DataFrame(a.reshape(len(a), -1)).astype(pd.SparseDtype(float)),
     "oddly named frame": lambda a: pd.DataFrame(a.reshape(len(a), -1)).rename(columns={0: "a"}),
+    "series of arrays": lambda a: pd.Series(list(a)),
+    "objects of arrays": lambda a: _objects(a, lambda i, row: np.atleast_1d(row)),
+    "objects of uneven arrays": lambda a: _objects(a, lambda i, row: np.zeros((2, 2 + i % 2))),
+    "objects of lists": lambda a: _objects(a, lambda i, row: [1] * (1 + i % 2)),
+    "frame of arrays": lambda a: pd.DataFrame({"a": _objects(a, lambda i, row: np.ones((2, 2)))}),
+    "missing texts": lambda a: [None if i == 1 else "x" for i in range(len(a))],
+    "texts with nan": lambda a: [np.nan if i == 1 else "x" for i in range(len(a))],
+    "missing text objects": lambda a: _objects(a, lambda i, row: None if i == 1 else "x"),
+    "gradients": lambda a: WithGradient(a),
+    "list of gradients": lambda a: [WithGradient(row) for row in a],
     "polars text": lambda a: pl.DataFrame({"a": ["x"] * len(a)}),
     "polars missing": lambda a: pl.DataFrame({"a": [None] * len(a)}),
     "polars lazy": lambda a: pl.DataFrame({"a": [1.0] * len(a)}).lazy(),
