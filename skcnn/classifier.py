@@ -68,12 +68,13 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         height of 1 it also reads signals of several channels, (n, channels,
         length): six channels of 128 are ``image_shape=(6, 1, 128)``. None takes
         a square number of features as one square channel and any other as a
-        signal.
+        signal; it warns where the values look like those of colour images, and
+        where an image is so narrow that it may be signals of several channels.
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
         Order of the axes in 4-D `X`, in flat rows and in `image_shape`. "auto"
         takes the last of the axes for the channels where it has 1, 3 or 4
         entries, the first one has not, and the last two differ; it warns where
-        both orders are likely. What the first fit settled is kept for
+        the other order is as likely. What the first fit settled is kept for
         everything that follows.
     scale_input : bool, default=True
         Whether to standardise each channel by its mean and standard deviation
