@@ -161,7 +161,7 @@ MISSING = {
     "NumPy's NaN": np.float32("nan"),
     "NA": pd.NA,
     "NaT": pd.NaT,
-    "NumPy's NaT": np.datetime64("NaT"),
+    "NumPy's NaT": np.datetime64("NaT", "D"),
 }
 HOLDERS = {
     "list": list,
