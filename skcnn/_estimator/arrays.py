@@ -1,6 +1,8 @@
 """From whatever is passed for an array to an array, with errors that name the argument."""
 
+import operator
 import re
+import sys
 from collections.abc import Iterable
 from os import PathLike
 from reprlib import repr as shortened
@@ -42,6 +44,7 @@ def as_array(value: Any, name: str, owner: str, **how: Any) -> Any:
             f"{owner}: {name} is a masked array with masked entries, which are not supported; "
             "pass filled() or leave out such rows."
         )
+    value = _without_palettes(value)
     shape_of(value, name, owner)
     default = {"ensure_min_samples": 0, "ensure_min_features": 0}
     try:
@@ -167,6 +170,23 @@ def named(error: Exception, name: str, owner: str) -> Exception:
         return error
     kind = TypeError if isinstance(error, TypeError) else ValueError
     return kind(f"{owner}: {name}: {error}")
+
+
+def _without_palettes(value: Any) -> Any:
+    """A list of Pillow's images with the colours of their palettes; other values as they are.
+
+    NumPy takes the places in a palette for the pixels.
+    """
+    kind = getattr(sys.modules.get("PIL.Image"), "Image", ())  # who has images has imported it
+    if not isinstance(value, (list, tuple)):
+        return value
+    colours = [
+        entry.convert("RGBA" if entry.has_transparency_data else "RGB")
+        if isinstance(entry, kind) and entry.mode in ("P", "PA")
+        else entry
+        for entry in value
+    ]
+    return value if all(map(operator.is_, colours, value)) else colours
 
 
 def _uneven(value: Any, error: ValueError) -> str:
