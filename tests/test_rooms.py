@@ -62,7 +62,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "": {"_summary", "classifier", "regressor"},
     # leaves: nothing imports them
     "callbacks": {"_estimator", "_hyperparameters"},
-    "datasets": {"_hyperparameters"},
+    "datasets": {"_estimator", "_hyperparameters"},
     "inspection": {"_estimator", "_hyperparameters", "batches", "layers", "network", "workers"},
     "onnx": {"_estimator", "_hyperparameters", "classifier", "layers", "regressor"},
     "persistence": {

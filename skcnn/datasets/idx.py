@@ -10,11 +10,12 @@ import zlib
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
 from skcnn._hyperparameters import check_choice
+from skcnn.datasets.paths import PathLike, check_path
 
 ELEMENTS = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 """Types of elements by their code."""
@@ -38,7 +39,7 @@ PREFIXES = {"train": "train", "test": "t10k"}
 """What the names of MNIST's files begin with, for each subset."""
 
 
-def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
+def load_idx(path: PathLike) -> np.ndarray:
     """Load an IDX file, the format of MNIST, Fashion-MNIST, KMNIST and EMNIST.
 
     The file may be compressed with gzip, which is detected from its content,
@@ -80,7 +81,7 @@ def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
     array([[  1,   2,   3],
            [256, 512,  -1]], dtype=int16)
     """
-    path = _path("load_idx", "path", path)
+    path = check_path("load_idx", "path", path)
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         compressed = file.read(len(GZIP)) == GZIP
@@ -93,17 +94,6 @@ def load_idx(path: str | os.PathLike[str]) -> np.ndarray:
             raise ValueError(f"{path}: damaged gzip file ({error}).") from None
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-
-
-def _path(owner: str, name: str, value: Any) -> Path:
-    """What a path means, if it is one."""
-    try:
-        path = Path(value)
-    except TypeError:
-        raise TypeError(f"{owner}: {name} must be a path, got {value!r}.") from None
-    if "\0" in str(path):
-        raise ValueError(f"{owner}: {name} must be a path, got {value!r}.")
-    return path
 
 
 def _parse(read: Read, most: int) -> np.ndarray:
@@ -193,9 +183,7 @@ class _Inflater:
                     raise ValueError("damaged gzip file (it ends before its checksum).")
 
 
-def load_mnist(
-    folder: str | os.PathLike[str], *, subset: str = "train"
-) -> tuple[np.ndarray, np.ndarray]:
+def load_mnist(folder: PathLike, *, subset: str = "train") -> tuple[np.ndarray, np.ndarray]:
     """Load images and labels of MNIST, or of a data set with the same file names.
 
     Parameters
@@ -237,7 +225,7 @@ def load_mnist(
     ((2, 1, 3), [7, 9])
     """
     prefix = PREFIXES[check_choice("load_mnist", "subset", subset, PREFIXES)]
-    folder = _path("load_mnist", "folder", folder)
+    folder = check_path("load_mnist", "folder", folder)
     images, X = _load_part(folder, f"{prefix}-images", 3, "(images, rows, columns)")
     labels, y = _load_part(folder, f"{prefix}-labels", 1, "(labels,)")
     if len(X) != len(y):

@@ -2,32 +2,32 @@
 
 Every folder in a folder is a class. What becomes of one file is told in
 `image_file.py`, which needs Pillow and is therefore imported when it is used.
+Models pickled with a reader in front know `load_images` by the path of this file.
 """
 
 import os
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.utils import Bunch
 
+from skcnn._estimator.notices import warn_user
 from skcnn._hyperparameters import check_choice, check_int, check_pair
+from skcnn.datasets.class_folders import check_names, concerns_file, described, find_classes
+from skcnn.datasets.file_reading import check_jobs, read_files, stack_rows
+from skcnn.datasets.file_warnings import NAMED
 from skcnn.datasets.npy_file import write_npy
+from skcnn.datasets.paths import PathLike, check_path
 
 if TYPE_CHECKING:
     from skcnn.datasets.image_file import Frame
 
-PathLike: TypeAlias = str | os.PathLike[str]
-
 COLORS = ("rgb", "grey")
 RESIZES = ("crop", "pad")
 ERRORS = ("raise", "skip")
-
-NAMED = 5
-"""Most files that a warning names."""
 
 
 def load_images(
@@ -91,8 +91,8 @@ def load_images(
     Images are turned upright as their EXIF orientation says. Of animations and
     documents of several pages, the first image is taken. Grey of 16 bits is
     scaled to 8; pixels that do not say what black and white are (floating-point
-    numbers, integers beyond 16 bits) are refused. Colour profiles are not
-    applied. Large JPEG files are decoded at a fraction of their size, at least
+    numbers, integers beyond 16 bits) are refused. Colour profiles are
+    not applied. Large JPEG files are decoded at a fraction of their size, at least
     twice what is asked for, which takes a fraction of the time.
 
     Damage is noticed where Pillow notices it: a changed byte inside JPEG data
@@ -120,8 +120,9 @@ def load_images(
     frame = _frame("load_images", shape, color, resize, background)
     paths = _paths(files)
     check_int("load_images", "verbose", verbose, 0)
-    _check_jobs("load_images", n_jobs)
-    return _stack(_read(paths, frame.read, n_jobs, verbose), len(paths), frame.shape)
+    check_jobs("load_images", n_jobs)
+    with closing(read_files(paths, frame.read, n_jobs, verbose)) as images:
+        return stack_rows(images, len(paths), frame.shape)
 
 
 def load_image_folder(
@@ -131,6 +132,7 @@ def load_image_folder(
     *,
     resize: str = "crop",
     background: int | tuple[int, int, int] = 255,
+    target_names: Iterable[str] | None = None,
     errors: str = "raise",
     memmap: PathLike | None = None,
     n_jobs: int | None = None,
@@ -149,7 +151,7 @@ def load_image_folder(
 
     The classes are the names of the folders, in sorted order. All files in them
     and in their own folders are images, also in sorted order. Hidden ones,
-    whose names begin with a dot, are left out, and so is what lies in `path`
+    whose names begin with a dot, are left out, and so are files in `path`
     beside the folders.
 
     Parameters
@@ -165,10 +167,16 @@ def load_image_folder(
     background : int or (int, int, int), default=255
         What is behind transparent pixels and beside padded images, from 0,
         black, to 255, white; three numbers are red, green and blue.
+    target_names : iterable of str or None, default=None
+        The names of the classes in the order of their numbers, such as
+        ``bunch.target_names`` of another folder, which then has the same numbers.
+        A class without a folder has no images here; a folder of another name is
+        an error. None takes the folders that there are.
     errors : {"raise", "skip"}, default="raise"
-        What happens when a file is damaged or not an image: an error, or it is
-        left out and a warning names it. In a class, one at least must be
-        readable.
+        What happens when a file is damaged or not an image, when a file, folder
+        or link cannot be opened, and when a class has no files: an error, or it
+        is left out and a warning names it. If a class has files, one at least
+        must be readable.
     memmap : path or None, default=None
         File for the images, in NumPy's format, when they may be more than memory
         holds: they are written there one by one, and the result is mapped from
@@ -194,7 +202,8 @@ def load_image_folder(
         filenames : ndarray of str of shape (n,)
             The file of each image.
         skipped : ndarray of str
-            The files that were left out because they could not be read.
+            The files and folders that were left out because they could not be
+            read, or held no files.
         DESCR : str
             What was loaded, in words.
 
@@ -214,6 +223,15 @@ def load_image_folder(
     load_images : Load files, for instance those to predict. Its notes tell what
         becomes of an image.
 
+    Notes
+    -----
+    Links are followed. A class reads each folder once, even if several links
+    lead to it, and none that `path` lies in: links may form loops. A file with
+    several links is several images.
+
+    Names that differ only in how Unicode composes them (a letter and its accent
+    as one character or as two) are one class, in the composed form (NFC).
+
     Examples
     --------
     >>> import shutil, tempfile
@@ -232,49 +250,48 @@ def load_image_folder(
     """
     owner = "load_image_folder"
     frame = _frame(owner, shape, color, resize, background)
-    check_choice(owner, "errors", errors, ERRORS)
+    names = check_names(owner, target_names)
+    skip = check_choice(owner, "errors", errors, ERRORS) == "skip"
     check_int(owner, "verbose", verbose, 0)
-    _check_jobs(owner, n_jobs)
+    check_jobs(owner, n_jobs)
+    path = check_path(owner, "path", path)
     if memmap is not None:
         memmap = _writable(owner, memmap)
-    path = Path(path)
-    names, paths, target = _classes(path)
+    found = find_classes(path, names, skip, owner)
+    names, paths, target = found.names, found.paths, found.target
 
-    failed: dict[int, ValueError] = {}
-    left = np.bincount(target)
+    failed: dict[int, str] = {}
+    left = np.bincount(target, minlength=len(names))
 
-    def attempt(file: Path) -> np.ndarray | ValueError:
+    def attempt(file: Path) -> np.ndarray | Exception:
         try:
             return frame.read(file)
-        except ValueError as error:
-            if errors == "skip":
+        except (ValueError, OSError) as error:
+            if skip and concerns_file(error):
                 return error
+            if isinstance(error, OSError):
+                raise
             raise ValueError(f'{error} With errors="skip", such files are left out.') from error
 
-    def readable() -> Iterator[np.ndarray]:
-        for place, result in enumerate(_read(paths, attempt, n_jobs, verbose)):
-            if not isinstance(result, ValueError):
+    def readable(results: Iterable[Any]) -> Iterator[np.ndarray]:
+        for place, result in enumerate(results):
+            if not isinstance(result, Exception):
                 yield result
                 continue
-            failed[place] = result
+            failed[place] = described(paths[place], result)
             left[target[place]] -= 1
             if not left[target[place]]:
                 raise ValueError(
                     f"{path / names[target[place]]}: none of its files can be read; the last: "
-                    f"{result}"
+                    f"{failed[place]}"
                 )
+        _warn_of_skipped(list(failed.values()), len(paths), list(found.left_out.values()))
 
-    if memmap is None:
-        images = _stack(readable(), len(paths), frame.shape)
-    else:
-        images = write_npy(memmap, readable(), len(paths), frame.shape)
-    if failed:
-        named = [str(error) for error in list(failed.values())[:NAMED]]
-        if len(failed) > NAMED:
-            named.append(f"and {len(failed) - NAMED} more, see `skipped`")
-        warnings.warn(
-            f"{len(failed)} of {len(paths)} files were left out: {' '.join(named)}", stacklevel=2
-        )
+    with closing(read_files(paths, attempt, n_jobs, verbose)) as results:
+        if memmap is None:
+            images = stack_rows(readable(results), len(paths), frame.shape)
+        else:
+            images = write_npy(memmap, readable(results), len(paths), frame.shape)
     filenames = np.array([str(file) for file in paths])
     kept = np.ones(len(paths), bool)
     kept[list(failed)] = False
@@ -284,13 +301,29 @@ def load_image_folder(
         target=target[kept],
         target_names=np.array(names),
         filenames=filenames[kept],
-        skipped=filenames[~kept],
+        skipped=np.array([*filenames[~kept], *map(str, found.left_out)], dtype=str),
         DESCR=(
             f"{len(images)} images of {len(names)} classes from {path}: {counts}.\n"
             f"Height {frame.height}, width {frame.width}, color {color!r}, resize {resize!r}, "
-            f"background {background}; {len(failed)} files were left out."
+            f"background {background}; {len(failed)} files and "
+            f"{len(found.left_out)} folders were left out."
         ),
     )
+
+
+def _warn_of_skipped(files: list[str], of: int, folders: list[str]) -> None:
+    """Warn of files, out of so many, and folders that were left out, each with its reason."""
+    if not files and not folders:
+        return
+    counts = [f"{len(files)} of {of} files"] if files else []
+    if folders:
+        counts.append("1 folder" if len(folders) == 1 else f"{len(folders)} folders")
+    reasons = [*folders, *files]
+    named = reasons[:NAMED]
+    if len(reasons) > NAMED:
+        named.append(f"and {len(reasons) - NAMED} more, see `skipped`")
+    verb = "was" if counts == ["1 folder"] else "were"
+    warn_user(f"{' and '.join(counts)} {verb} left out: {' '.join(named)}")
 
 
 def _frame(owner: str, shape: Any, color: Any, resize: Any, background: Any) -> "Frame":
@@ -316,90 +349,34 @@ def _frame(owner: str, shape: Any, color: Any, resize: Any, background: Any) -> 
 
 
 def _paths(files: Any) -> list[Path]:
+    must = "load_images: files must be"
     if isinstance(files, (str, os.PathLike)):
-        return [Path(files)]
+        return [check_path("load_images", "files", files)]
+    shape = getattr(files, "shape", None)
+    if isinstance(shape, tuple) and len(shape) != 1:  # a table would give the names of its columns
+        hint = ' Pass one column of a table, such as frame["file"].' if len(shape) == 2 else ""
+        raise ValueError(f"{must} a path or a list of paths, got the shape {shape}.{hint}")
     try:
-        several = list(files)
+        several = None if isinstance(files, Mapping) else list(files)
     except TypeError:
-        raise ValueError(f"load_images: files must be a path or several, got {files!r}.") from None
+        several = None
+    if several is None:
+        raise ValueError(f"{must} a path or several, got {files!r}.")
     for place, file in enumerate(several):
         if not isinstance(file, (str, os.PathLike)):
-            raise ValueError(f"load_images: files must be paths, got files[{place}] = {file!r}.")
-    return [Path(file) for file in several]
+            raise ValueError(f"{must} paths, got files[{place}] = {file!r}.")
+    return [
+        check_path("load_images", f"files[{place}]", file) for place, file in enumerate(several)
+    ]
 
 
 def _writable(owner: str, memmap: Any) -> Path:
     """Path of a file that can be written, as far as can be told beforehand."""
     if not isinstance(memmap, (str, os.PathLike)):
         raise ValueError(f"{owner}: memmap must be None or a path, got {memmap!r}.")
-    memmap = Path(memmap)
+    memmap = check_path(owner, "memmap", memmap)
     if memmap.is_dir():
         raise IsADirectoryError(f"{owner}: memmap must be a file, but {memmap} is a folder.")
     if not memmap.parent.is_dir():
         raise FileNotFoundError(f"{owner}: memmap={str(memmap)!r} is in a folder that is missing.")
     return memmap
-
-
-def _classes(path: Path) -> tuple[list[str], list[Path], np.ndarray]:
-    """Names of the classes, their files, and the class of each of these."""
-    names = [name for name in _visible(os.listdir(path)) if (path / name).is_dir()]
-    if not names:
-        raise ValueError(
-            f"{path} holds no folders, but must hold one for each class. load_images loads files "
-            "without classes."
-        )
-    paths: list[Path] = []
-    target: list[int] = []
-    for k, name in enumerate(names):
-        found = _files(path / name)
-        if not found:
-            raise ValueError(
-                f"{path / name} holds no files, but every folder in {path} is a class."
-            )
-        paths += found
-        target += [k] * len(found)
-    return names, paths, np.array(target)
-
-
-def _files(folder: Path) -> list[Path]:
-    """The visible files in a folder and in those inside."""
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    found = []
-    for here, folders, names in os.walk(folder, onerror=fail, followlinks=True):
-        folders[:] = _visible(folders)
-        found += [Path(here, name) for name in _visible(names)]
-    return found
-
-
-def _visible(names: Iterable[str]) -> list[str]:
-    return sorted(name for name in names if not name.startswith("."))
-
-
-def _check_jobs(owner: str, n_jobs: Any) -> None:
-    """As joblib means it; its oldest versions say nothing of 0 and of text."""
-    whole = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
-    if n_jobs is not None and not (whole and n_jobs):
-        raise ValueError(f"{owner}: n_jobs must be None or an int other than 0, got {n_jobs!r}.")
-
-
-def _read(
-    paths: list[Path], read: Callable[[Path], Any], n_jobs: int | None, verbose: int
-) -> Iterable[Any]:
-    """What `read` returns for each path, in order, and no more of it at a time than is in work.
-
-    Threads, since Pillow decodes and resizes without the interpreter's lock.
-    """
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator", verbose=verbose)
-    return parallel(delayed(read)(path) for path in paths)
-
-
-def _stack(rows: Iterable[np.ndarray], most: int, shape: tuple[int, ...]) -> np.ndarray:
-    """At most `most` rows of one shape as one array, without a second copy of all."""
-    images = np.empty((most, *shape), np.uint8)
-    found = 0
-    for found, row in enumerate(rows, 1):
-        images[found - 1] = row
-    return images[:found]
