@@ -48,6 +48,7 @@ VALID = {
     "tiff": written(Image.fromarray(PIXELS), "TIFF"),
     "tiff, compressed": written(Image.fromarray(ALPHA), "TIFF", compression="tiff_lzw"),
     "tiff, jpeg": written(Image.fromarray(PIXELS), "TIFF", compression="jpeg"),
+    "tiff, floating point": written(Image.fromarray(PIXELS[..., 0].astype("f4")), "TIFF"),
     "webp": written(Image.fromarray(ALPHA), "WEBP", exif=exif()),
     "ppm": written(Image.fromarray(PIXELS), "PPM"),
 }
@@ -83,7 +84,8 @@ def outcomes(kind, seeds, path):
     for seed in seeds:
         path.write_bytes(damaged(VALID[kind], np.random.default_rng([seed, len(kind)])))
         try:
-            (image,) = load_images(path, (8, 9), resize="pad" if seed % 2 else "crop")
+            resize, levels = ("pad", (0, 255)) if seed % 2 else ("crop", (200, 0))
+            (image,) = load_images(path, (8, 9), resize=resize, value_range=levels)
             read += image.shape == (8, 9, 3)
         except ValueError as error:
             refused += str(error).startswith(f"{path}: ")
@@ -120,4 +122,5 @@ def test_the_undamaged_ones_are_read(tmp_path):
     for kind, content in VALID.items():
         path = tmp_path / kind
         path.write_bytes(content)
-        assert load_images(path, (8, 9)).std() > 5, kind
+        levels = (0, 255) if kind == "tiff, floating point" else None
+        assert load_images(path, (8, 9), value_range=levels).std() > 5, kind

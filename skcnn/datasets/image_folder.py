@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skcnn._estimator.notices import warn_user
-from skcnn._hyperparameters import check_choice, check_int, check_pair
+from skcnn._hyperparameters import check_choice, check_int, check_pair, check_real
 from skcnn.datasets.class_folders import check_names, concerns_file, described, find_classes
 from skcnn.datasets.file_reading import check_jobs, read_files, stack_rows
 from skcnn.datasets.file_warnings import NAMED
@@ -37,6 +37,7 @@ def load_images(
     *,
     resize: str = "crop",
     background: int | tuple[int, int, int] = 255,
+    value_range: tuple[float, float] | None = None,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> np.ndarray:
@@ -61,6 +62,12 @@ def load_images(
     background : int or (int, int, int), default=255
         What is behind transparent pixels and beside padded images, from 0,
         black, to 255, white; three numbers are red, green and blue.
+    value_range : (number, number) or None, default=None
+        The values that mean black and white in grey images of more than 8 bits,
+        for instance (0, 4095) for a camera of 12 bits, or (0, 1); what is
+        beyond them becomes black or white. None takes 0 and 65535, and refuses
+        floating-point numbers and values beyond these. Images of 8 bits are not
+        concerned.
     n_jobs : int or None, default=None
         Number of threads that read, as joblib understands it: None is one, -1
         one for each core. The result is the same.
@@ -89,11 +96,14 @@ def load_images(
     Notes
     -----
     Images are turned upright as their EXIF orientation says. Of animations and
-    documents of several pages, the first image is taken. Grey of 16 bits is
-    scaled to 8; pixels that do not say what black and white are (floating-point
-    numbers, integers beyond 16 bits) are refused. Colour profiles are
+    documents of several pages, the first image is taken. Colour profiles are
     not applied. Large JPEG files are decoded at a fraction of their size, at least
     twice what is asked for, which takes a fraction of the time.
+
+    Grey of more than 8 bits (PNG, TIFF, JPEG 2000, PGM) is scaled to 8 from black
+    to white, which `value_range` says. A warning names images that fill less
+    than a sixteenth of that range: few grey values are left of them, or only
+    black. Of colour of 16 bits, Pillow keeps the upper eight.
 
     Damage is noticed where Pillow notices it: a changed byte inside JPEG data
     gives a different image, not an error.
@@ -117,7 +127,7 @@ def load_images(
     >>> reader = FunctionTransformer(load_images, kw_args={"shape": (32, 32)})
     >>> model = make_pipeline(reader, ScratchCNNClassifier())
     """
-    frame = _frame("load_images", shape, color, resize, background)
+    frame = _frame("load_images", shape, color, resize, background, value_range)
     paths = _paths(files)
     check_int("load_images", "verbose", verbose, 0)
     check_jobs("load_images", n_jobs)
@@ -132,6 +142,7 @@ def load_image_folder(
     *,
     resize: str = "crop",
     background: int | tuple[int, int, int] = 255,
+    value_range: tuple[float, float] | None = None,
     target_names: Iterable[str] | None = None,
     errors: str = "raise",
     memmap: PathLike | None = None,
@@ -167,6 +178,12 @@ def load_image_folder(
     background : int or (int, int, int), default=255
         What is behind transparent pixels and beside padded images, from 0,
         black, to 255, white; three numbers are red, green and blue.
+    value_range : (number, number) or None, default=None
+        The values that mean black and white in grey images of more than 8 bits,
+        for instance (0, 4095) for a camera of 12 bits, or (0, 1); what is
+        beyond them becomes black or white. None takes 0 and 65535, and refuses
+        floating-point numbers and values beyond these. Images of 8 bits are not
+        concerned.
     target_names : iterable of str or None, default=None
         The names of the classes in the order of their numbers, such as
         ``bunch.target_names`` of another folder, which then has the same numbers.
@@ -249,7 +266,7 @@ def load_image_folder(
     ((2, 32, 48, 3), array([0, 1]), ['china', 'flower'])
     """
     owner = "load_image_folder"
-    frame = _frame(owner, shape, color, resize, background)
+    frame = _frame(owner, shape, color, resize, background, value_range)
     names = check_names(owner, target_names)
     skip = check_choice(owner, "errors", errors, ERRORS) == "skip"
     check_int(owner, "verbose", verbose, 0)
@@ -305,7 +322,7 @@ def load_image_folder(
         DESCR=(
             f"{len(images)} images of {len(names)} classes from {path}: {counts}.\n"
             f"Height {frame.height}, width {frame.width}, color {color!r}, resize {resize!r}, "
-            f"background {background}; {len(failed)} files and "
+            f"background {background}, value_range {value_range}; {len(failed)} files and "
             f"{len(found.left_out)} folders were left out."
         ),
     )
@@ -326,7 +343,9 @@ def _warn_of_skipped(files: list[str], of: int, folders: list[str]) -> None:
     warn_user(f"{' and '.join(counts)} {verb} left out: {' '.join(named)}")
 
 
-def _frame(owner: str, shape: Any, color: Any, resize: Any, background: Any) -> "Frame":
+def _frame(
+    owner: str, shape: Any, color: Any, resize: Any, background: Any, value_range: Any
+) -> "Frame":
     from skcnn.datasets.image_file import Frame
 
     height, width = check_pair(owner, "shape", shape, 1)
@@ -345,7 +364,24 @@ def _frame(owner: str, shape: Any, color: Any, resize: Any, background: Any) -> 
         raise ValueError(
             f"{owner}: background must be {allowed} with color={color!r}, got {background!r}."
         ) from None
-    return Frame(height, width, color, resize, (red, green, blue))
+    levels = None if value_range is None else _check_range(owner, value_range)
+    return Frame(height, width, color, resize, (red, green, blue), levels)
+
+
+def _check_range(owner: str, value: Any) -> tuple[float, float]:
+    try:
+        black, white = (
+            check_real(owner, "value_range", number, -np.inf, np.inf, bounds="()")
+            for number in value
+        )
+        if black == white or not np.isfinite(white - black):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{owner}: value_range must be None or two different numbers, the values of black and "
+            f"of white, got {value!r}."
+        ) from None
+    return black, white
 
 
 def _paths(files: Any) -> list[Path]:

@@ -27,6 +27,7 @@ def valid_images():
         (pixels.quantize(8), "PNG", {"transparency": 1}),
         (pixels.convert("RGBA"), "PNG", {}),
         (pixels.convert("I;16"), "PNG", {}),
+        (pixels.convert("F"), "TIFF", {}),
         (pixels, "JPEG", {"exif": turned}),
         (pixels, "JPEG", {"progressive": True}),
         (pixels.quantize(8), "GIF", {}),
@@ -48,7 +49,7 @@ def examine_image(path, content):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of what it repaired
-            found = load_images([path], (4, 5), color="rgb")
+            found = load_images([path], (4, 5), color="rgb", value_range=(0, 255))
     except ValueError as error:
         found = error
     finally:
