@@ -68,11 +68,12 @@ for name in ("china", "flower"):
 # ----------------------
 #
 # Every image gets the same height and width. What is said about ``shape`` and
-# ``color`` must be the same for training and for what is predicted later.
+# ``color`` must be the same for training and for what is predicted later, and
+# ``target_names`` gives the classes of both folders the same numbers.
 
 how = {"shape": (32, 32), "color": "rgb"}
 train = load_image_folder(photographs / "train", **how)
-test = load_image_folder(photographs / "test", **how)
+test = load_image_folder(photographs / "test", target_names=train.target_names, **how)
 print(f"{len(train.images)} images of shape {train.images.shape[1:]}, {train.images.dtype}")
 print(f"Classes: {', '.join(train.target_names)}")
 

@@ -268,3 +268,8 @@ def test_from_files_to_predictions(tmp_path):
     model.fit(bunch.filenames, bunch.target)
     copied = pickle.loads(pickle.dumps(model))
     assert np.array_equal(copied.predict_proba(bunch.filenames), clf.predict_proba(bunch.images))
+
+
+def test_older_pickles_find_the_reader():
+    """By the path of its file, which is therefore part of the format."""
+    assert pickle.loads(b"cskcnn.datasets.image_folder\nload_images\n.") is load_images
