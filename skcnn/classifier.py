@@ -400,7 +400,8 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         ConvergenceWarning
             When training diverged, or has taken at least 100 steps and is no
             better on the training rows than the best prediction that is the
-            same for all of them.
+            same for all of them. If warnings are errors, nothing has changed
+            then.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
@@ -451,7 +452,8 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         Warns
         -----
         ConvergenceWarning
-            When training diverged.
+            When training diverged. If warnings are errors, nothing has changed
+            then.
 
         Notes
         -----

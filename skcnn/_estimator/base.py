@@ -20,7 +20,11 @@ from skcnn._estimator.exchange import ExchangesWeights
 from skcnn._estimator.images import read_fitted
 from skcnn._estimator.learning import Standstill, Start, standstill
 from skcnn._estimator.nested import NestedParameters
-from skcnn._estimator.notices import warn_of_end, warn_of_standstill
+from skcnn._estimator.notices import (
+    warn_of_divergence,
+    warn_of_interruption,
+    warn_of_standstill,
+)
 from skcnn._estimator.parameters import (
     bind_dtype,
     bind_layers,
@@ -158,15 +162,16 @@ class BaseScratchCNN(
         resumed = checkpoint is not None
         begun = self._begin(X, y, sample_weight, X_val, y_val, sample_weight_val, checkpoint)
 
-        def train_and_commit(interrupts: Interrupts) -> tuple[str, int, Standstill | None]:
+        def train_and_commit(interrupts: Interrupts) -> tuple[str, int]:
             trained, reason, learned_nothing = self._train(begun, interrupts, resumed)
+            # where warnings are errors, these leave the estimator as it was
+            warn_of_divergence(reason, trained.epoch)
+            if learned_nothing is not None:
+                warn_of_standstill(*learned_nothing)
             self._commit(begun.model, trained, reason, keep_state=self.warm_start)
-            return reason, trained.epoch, learned_nothing
+            return reason, trained.epoch
 
-        reason, epoch, learned_nothing = at_safe_places(train_and_commit)
-        warn_of_end(reason, epoch)
-        if learned_nothing is not None:
-            warn_of_standstill(*learned_nothing)
+        warn_of_interruption(*at_safe_places(train_and_commit))
         return self
 
     def resume(
@@ -280,11 +285,12 @@ class BaseScratchCNN(
             )
             trained.forget_best()  # the loss of a part is no measure of the next
             trained.first_loss = max(first_loss or 0.0, trained.first_loss or 0.0) or None
+            warn_of_divergence(reason, trained.epoch)
             bad = reason if reason == "diverged" else None  # a part is not to end by itself
             self._commit(model, trained, bad, keep_state=True)
             return reason, trained.epoch
 
-        warn_of_end(*at_safe_places(train_and_commit))
+        warn_of_interruption(*at_safe_places(train_and_commit))
         return self
 
     def _settle(

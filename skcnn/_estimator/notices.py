@@ -9,7 +9,9 @@ import joblib
 import sklearn
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
-__all__ = ["warn_column", "warn_of_end", "warn_of_standstill", "warn_user"]
+__all__ = [
+    "warn_column", "warn_of_divergence", "warn_of_interruption", "warn_of_standstill", "warn_user",
+]  # fmt: skip
 
 INSIDE = (
     str(Path(__file__).parents[1]) + os.sep,
@@ -35,8 +37,8 @@ def warn_column(name: str) -> None:
     )
 
 
-def warn_of_end(reason: str, epochs: int) -> None:
-    """Warn of a training that ended for a bad reason after so many complete epochs."""
+def warn_of_divergence(reason: str, epochs: int) -> None:
+    """Warn if this is the reason why a training ended, after so many complete epochs."""
     if reason == "diverged":
         warn_user(
             f"Training diverged in epoch {epochs + 1}: its loss was not finite or more than 1000 "
@@ -45,7 +47,11 @@ def warn_of_end(reason: str, epochs: int) -> None:
             "weights.",
             ConvergenceWarning,
         )
-    elif reason == "interrupted":
+
+
+def warn_of_interruption(reason: str, epochs: int) -> None:
+    """Warn if this is the reason why a training ended, after so many complete epochs."""
+    if reason == "interrupted":
         warn_user(f"Training was interrupted; the model of epoch {epochs} is kept.")
 
 
