@@ -475,6 +475,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         """
         return self._fit_part(X, y, sample_weight, self._known_classes(y, classes))
 
+    @in_own_context
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Predict the class of each sample, or its labels.
 
@@ -489,12 +490,13 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
             Classes; after a fit with an indicator matrix, 1 for every label
             whose probability is above 1/2 and 0 for the others.
         """
-        z = self._infer(outputs, X)
-        predictions = LOSSES[self.out_activation_].predictions(z)
-        if self.out_activation_ == "logistic":
+        fitted = self._snapshot()
+        predictions = LOSSES[fitted.out_activation_].predictions(fitted._infer(outputs, X))
+        if fitted.out_activation_ == "logistic":
             return predictions.astype(int, order="C")
-        return self.classes_[predictions]
+        return fitted.classes_[predictions]
 
+    @in_own_context
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Predict the probability of each class, or of each label.
 
@@ -510,9 +512,11 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
             to 1 for classes, not for labels. The first of the largest is the
             class that `predict` returns; labels that it returns are above 1/2.
         """
-        z = self._infer(outputs, X)
-        return np.ascontiguousarray(LOSSES[self.out_activation_].rounded_probabilities(z).T)
+        fitted = self._snapshot()
+        z = fitted._infer(outputs, X)
+        return np.ascontiguousarray(LOSSES[fitted.out_activation_].rounded_probabilities(z).T)
 
+    @in_own_context
     def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
         """Predict the logarithm of the probability of each class, or of each label.
 
@@ -530,8 +534,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
             In the order of ``classes_`` and the dtype of ``weights_``. The first
             of the largest is the class that `predict` returns.
         """
-        z = self._infer(outputs, X)
-        return np.ascontiguousarray(LOSSES[self.out_activation_].rounded_log_probabilities(z).T)
+        fitted = self._snapshot()
+        z = fitted._infer(outputs, X)
+        return np.ascontiguousarray(LOSSES[fitted.out_activation_].rounded_log_probabilities(z).T)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skcnn._hyperparameters import check_int
+from skcnn.holding import in_own_context
 from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
 from skcnn.layers.chain import LARGEST, Chain
@@ -164,6 +165,7 @@ class Network:
         self.state_rates = np.concatenate([np.empty(0), *rates]).astype(self.dtype)
         return slots
 
+    @in_own_context
     def init(self, rng: np.random.Generator) -> np.ndarray:
         """Return a new flat vector with the layers' initial parameters.
 
@@ -204,6 +206,7 @@ class Network:
             for slot in self._slots
         ]
 
+    @in_own_context
     def forward(
         self,
         X: np.ndarray,
@@ -246,6 +249,7 @@ class Network:
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
         return Y
 
+    @in_own_context
     def vjp(
         self,
         X: np.ndarray,

@@ -442,6 +442,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         answers = Quantities(loss=bind_loss(self), n_outputs=n_outputs, flat=flat)
         return self._fit_part(X, y, sample_weight, answers)
 
+    @in_own_context
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Predict target values.
 
@@ -456,8 +457,8 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
             In the unit of the targets; of one axis where they had one, or a
             single column.
         """
-        z = self._infer(outputs, X)
-        return self._answers().decoded(z)
+        fitted = self._snapshot()
+        return fitted._answers().decoded(fitted._infer(outputs, X))
 
     @in_own_context
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

@@ -19,9 +19,9 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "layers": {"_hyperparameters", "initializers"},
     "architectures": {"_hyperparameters", "initializers", "layers"},
     "workspace": {"layers"},
-    "network": {"_hyperparameters", "layers", "workspace"},
-    "_summary": {"_hyperparameters", "architectures", "layers", "network", "workspace"},
     "holding": set(),
+    "network": {"_hyperparameters", "holding", "layers", "workspace"},
+    "_summary": {"_hyperparameters", "architectures", "layers", "network", "workspace"},
     "interrupts": {"holding"},
     "blas": set(),
     "presence": set(),
@@ -63,8 +63,10 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     # leaves: nothing imports them
     "callbacks": {"_estimator", "_hyperparameters"},
     "datasets": {"_estimator", "_hyperparameters"},
-    "inspection": {"_estimator", "_hyperparameters", "batches", "layers", "network", "workers"},
-    "onnx": {"_estimator", "_hyperparameters", "classifier", "layers", "regressor"},
+    "inspection": {
+        "_estimator", "_hyperparameters", "batches", "holding", "layers", "network", "workers",
+    },
+    "onnx": {"_estimator", "_hyperparameters", "classifier", "holding", "layers", "regressor"},
     "persistence": {
         "_estimator", "initializers", "layers", "network", "optimizers", "schedules",
     },
@@ -72,7 +74,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
 KNOW_SCIKIT_LEARN = {"_estimator", "classifier", "regressor"}
 LEAVES = {  # what a leaf may import besides
     "datasets": {"joblib", "sklearn", "PIL"},
-    "inspection": {"matplotlib", "sklearn"},
+    "inspection": {"matplotlib"},
     "onnx": {"onnx", "skl2onnx", "sklearn"},
 }
 

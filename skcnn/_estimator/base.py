@@ -490,11 +490,23 @@ class BaseScratchCNN(
         }
         self.__dict__ = kept | fitted
 
+    def _snapshot(self) -> Self:
+        """A shallow copy of this fitted estimator, whose attributes belong together.
+
+        They are read in one step: another thread may call ``fit`` at any time.
+        """
+        taken = object.__new__(type(self))
+        taken.__dict__ |= self.__dict__
+        if "weights_" not in vars(taken):  # all there is to ask, in no time
+            check_is_fitted(taken)
+        return taken
+
     @in_own_context
     def _infer(self, run: Callable[..., np.ndarray], X: Any) -> np.ndarray:
-        """What `run`, one of the functions in `skcnn.inference`, finds for `X`."""
-        if "weights_" not in vars(self):  # all there is to ask, in no time
-            check_is_fitted(self)
+        """What `run`, one of the functions in `skcnn.inference`, finds for `X`.
+
+        Whatever else is read from the estimator, too, must come from the same `_snapshot`.
+        """
         scaling = Scaling(self.input_mean_, self.input_scale_)
         images = read_fitted(X, self).images.with_scaling(scaling)
         return at_safe_places(
@@ -506,6 +518,7 @@ class BaseScratchCNN(
             )
         )
 
+    @in_own_context
     def transform(self, X: ArrayLike) -> Any:
         """Compute the features that the output layer sees: the input of ``layers_[-1]``.
 
@@ -536,7 +549,7 @@ class BaseScratchCNN(
         >>> svc.score(X[1000:], y[1000:]) > 0.9
         True
         """
-        return self._infer(features, X)
+        return self._snapshot()._infer(features, X)
 
     @property
     def _n_features_out(self) -> int:
@@ -623,8 +636,7 @@ class BaseScratchCNN(
             For every layer its shape, parameters, multiply-adds, memory and
             receptive field, as `skcnn.summary` gives them before a fit.
         """
-        check_is_fitted(self)
-        return Summary.of(self.network_)
+        return Summary.of(self._snapshot().network_)
 
     # What notebooks show: scikit-learn's form, and the fitted network below it
 

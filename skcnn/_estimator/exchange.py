@@ -1,5 +1,6 @@
 """The weights as arrays with names: those of a fitted estimator, and others in their place."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from reprlib import repr as short
 from typing import Any, Self
@@ -38,6 +39,10 @@ class ExchangesWeights:
     weights_: np.ndarray
     network_: Network
 
+    @abstractmethod
+    def _snapshot(self) -> Self:
+        """A shallow copy of this fitted estimator, whose attributes belong together."""
+
     def get_weights(self) -> list[dict[str, np.ndarray]]:
         """Copies of all arrays: what `set_weights` takes.
 
@@ -47,8 +52,8 @@ class ExchangesWeights:
             For every layer of ``layers_`` its arrays by name ("weight", "bias",
             "running_mean", "running_variance"); ``{}`` where it has none.
         """
-        check_is_fitted(self)
-        return self.network_.unpack(self.weights_.copy())
+        fitted = self._snapshot()
+        return fitted.network_.unpack(fitted.weights_.copy())
 
     @in_own_context
     def set_weights(self, arrays: list[dict[str, np.ndarray]] | Mapping[str, Any]) -> Self:
@@ -104,8 +109,8 @@ class ExchangesWeights:
             "1.running_var", and so on, counted by the layers in ``layers_``,
             also those without arrays.
         """
-        check_is_fitted(self)
-        named = _named(self.network_, self.weights_)
+        fitted = self._snapshot()
+        named = _named(fitted.network_, fitted.weights_)
         return {name: array.copy() for name, array in named.items()}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcnn.batches import Images
-from skcnn.inspection._asking import check_estimator, in_parts
+from skcnn.inspection._asking import check_fitted, in_parts
 from skcnn.inspection._parts import bound, path_to
 from skcnn.network import Network
 from skcnn.workers import Workers
@@ -52,7 +52,7 @@ def activations(estimator: Any, X: ArrayLike, layer: int | str) -> np.ndarray:
     >>> activations(clf, X[:5], layer=0).shape
     (5, 8, 8, 8)
     """
-    estimator = check_estimator(estimator, "activations")
+    estimator = check_fitted(estimator, "activations")
 
     def run(
         network: Network, weights: np.ndarray, images: Images, workers: Workers, max_bytes: float

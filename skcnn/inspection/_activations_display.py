@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skcnn.holding import in_own_context
 from skcnn.inspection._activations import activations
 from skcnn.inspection._asking import check_fitted
 from skcnn.inspection._drawing import GAIN_AND_LOSS, grid, is_signal, mosaic, pyplot
@@ -65,6 +66,7 @@ class ActivationsDisplay:
         self.layer_name = layer_name
 
     @classmethod
+    @in_own_context
     def from_estimator(
         cls, estimator: Any, X: ArrayLike, layer: int | str = 0, *,
         names: Sequence[str] | None = None, cmap: Any = None, colorbar: bool = True,
@@ -98,6 +100,7 @@ class ActivationsDisplay:
         )
         return display.plot(cmap=cmap, colorbar=colorbar, im_kw=im_kw, ax=ax)
 
+    @in_own_context
     def plot(
         self, *, cmap: Any = None, colorbar: bool = True, im_kw: dict[str, Any] | None = None,
         ax: Any = None,

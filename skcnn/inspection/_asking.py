@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.base import BaseScratchCNN
 from skcnn.batches import Images
@@ -12,7 +11,7 @@ from skcnn.network import Network, micro_batches
 from skcnn.workers import Workers
 
 __all__ = [
-    "arranged", "check_estimator", "check_fitted", "gathered", "in_parts", "output_labels",
+    "arranged", "check_fitted", "gathered", "in_parts", "output_labels",
     "output_names", "output_numbers", "output_units", "pixels", "shortened",
 ]  # fmt: skip
 
@@ -37,10 +36,8 @@ def check_estimator(estimator: Any, owner: str) -> BaseScratchCNN:
 
 
 def check_fitted(estimator: Any, owner: str) -> BaseScratchCNN:
-    """Return `estimator` if it is fitted too, or raise ``NotFittedError``."""
-    estimator = check_estimator(estimator, owner)
-    check_is_fitted(estimator)
-    return estimator
+    """Return a snapshot of `estimator` if it is fitted too, or raise ``NotFittedError``."""
+    return check_estimator(estimator, owner)._snapshot()
 
 
 def pixels(estimator: BaseScratchCNN, X: Any, rows: np.ndarray | slice = ALL) -> np.ndarray:

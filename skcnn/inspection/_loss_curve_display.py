@@ -110,8 +110,7 @@ class LossCurveDisplay:
         estimators = list(estimator) if several else [estimator]
         if not estimators:
             raise ValueError(f"{cls.__name__}: estimator must not be an empty list.")
-        for each in estimators:
-            check_fitted(each, cls.__name__)
+        estimators = [check_fitted(each, cls.__name__) for each in estimators]
         if name is None:
             name = [type(each).__name__ for each in estimators]
             if several:

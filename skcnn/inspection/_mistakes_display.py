@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from skcnn._estimator.images import read_images
 from skcnn._estimator.labels import Classes, check_classes, check_label_set
 from skcnn._hyperparameters import check_int
+from skcnn.holding import in_own_context
 from skcnn.inspection._asking import check_fitted, gathered, pixels, shortened
 from skcnn.inspection._drawing import PALETTE, grid, is_signal, pyplot, sample
 
@@ -69,6 +70,7 @@ class MistakesDisplay:
         self.losses = losses
 
     @classmethod
+    @in_own_context
     def from_estimator(
         cls, estimator: Any, X: ArrayLike, y: Any, *, display_labels: ArrayLike | None = None,
         n_mistakes: int = 12, ax: Any = None,
@@ -118,6 +120,7 @@ class MistakesDisplay:
         return cls._of_rows(pixels(estimator, X, rows), rows, found).plot(ax=ax)
 
     @classmethod
+    @in_own_context
     def from_predictions(
         cls, y_true: ArrayLike, y_proba: ArrayLike, X: ArrayLike, *,
         classes: ArrayLike | None = None, display_labels: ArrayLike | None = None,
@@ -190,6 +193,7 @@ class MistakesDisplay:
             losses=losses[rows],
         )
 
+    @in_own_context
     def plot(self, *, ax: Any = None) -> Self:
         """Draw the samples.
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from skcnn._estimator.seeds import draw_seed
 from skcnn.batches import Images
-from skcnn.inspection._asking import check_estimator, in_parts, output_numbers, output_units
+from skcnn.inspection._asking import check_fitted, in_parts, output_numbers, output_units
 from skcnn.inspection._methods import Method, Scores, Subject, bind_method
 from skcnn.network import Network
 from skcnn.workers import Workers
@@ -85,7 +85,7 @@ def saliency(
     True
     """
     owner = "saliency"
-    estimator = check_estimator(estimator, owner)
+    estimator = check_fitted(estimator, owner)
     method = bind_method(method, owner)
 
     def run(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcnn._hyperparameters import check_choice
+from skcnn.holding import in_own_context
 from skcnn.inspection._asking import arranged, check_fitted, output_labels, pixels
 from skcnn.inspection._drawing import (
     GAIN_AND_LOSS,
@@ -77,6 +78,7 @@ class SaliencyDisplay:
         self.names = names
 
     @classmethod
+    @in_own_context
     def from_estimator(
         cls, estimator: Any, X: ArrayLike, target: Any = None, *,
         method: str | Method = "gradient", random_state: Any = None,
@@ -111,6 +113,7 @@ class SaliencyDisplay:
         display = cls(pixels(estimator, X), arranged(estimator, found), names=names)
         return display.plot(kind=kind, cmap=cmap, colorbar=colorbar, ax=ax)
 
+    @in_own_context
     def plot(
         self, *, kind: str = "beside", cmap: Any = None, colorbar: bool = True, ax: Any = None
     ) -> Self:

@@ -4,12 +4,12 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.base import BaseScratchCNN
 from skcnn._estimator.images import read_fitted
 from skcnn._hyperparameters import check_choice
 from skcnn.classifier import ScratchCNNClassifier
+from skcnn.holding import in_own_context
 from skcnn.layers._layer import Shape
 from skcnn.onnx.graph import Graph, element_type
 from skcnn.onnx.layers import add_layers
@@ -29,6 +29,7 @@ OPSET = 18
 """The version of ONNX' operators that models are written for."""
 
 
+@in_own_context
 def to_onnx(
     estimator: ScratchCNNClassifier | ScratchCNNRegressor, X: Any = None, *, method: str = "predict"
 ) -> Any:
@@ -93,7 +94,7 @@ def to_onnx(
             "skcnn.onnx.register() and then skl2onnx.to_onnx."
         )
     check_choice("to_onnx", "method", method, ["predict", "transform"])
-    check_is_fitted(estimator)
+    estimator = estimator._snapshot()
     graph, weights = Graph(estimator.network_.dtype), estimator.weights_.dtype
     if X is None:
         form, dtype = (estimator.n_features_in_,), weights
