@@ -9,13 +9,16 @@ is left is left once more if that did not come to its end.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import copy_context
-from functools import partial, wraps
-from typing import Any, TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import numpy as np
 
 __all__ = ["holding", "in_own_context"]
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 
 
 def holding(
@@ -43,15 +46,20 @@ def holding(
             context.__exit__(None, None, None)
 
 
-def in_own_context(method: Callable[..., Result]) -> Callable[..., Result]:
-    """Have a method run in a copy of the caller's context.
+def in_own_context(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Have a function run in a copy of the caller's context, with NumPy's default error settings.
 
-    NumPy's settings of errors are such a context's (from NumPy 2 on), and
-    ``np.errstate`` can be interrupted before it has set them back.
+    A program's own ``np.seterr`` therefore changes nothing in it. The settings
+    are such a context's (from NumPy 2 on), and ``np.errstate`` can be
+    interrupted before it has set them back.
     """
 
-    @wraps(method)
-    def called(*args: Any, **kwargs: Any) -> Result:
-        return copy_context().run(partial(method, *args, **kwargs))
+    @wraps(function)
+    def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        return copy_context().run(with_defaults, *args, **kwargs)
+
+    def with_defaults(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
+            return function(*args, **kwargs)
 
     return called

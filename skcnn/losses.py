@@ -89,9 +89,10 @@ class SoftmaxCrossEntropy:
         ndarray of shape (classes, n)
             Each column sums to 1.
         """
-        with np.errstate(over="ignore"):  # of differences from 0, whose exponential is 0
+        # differences from 0 may overflow; their exponential is 0
+        with np.errstate(over="ignore", under="ignore"):
             p = np.exp(z - z.max(axis=0))
-        p /= p.sum(axis=0)
+            p /= p.sum(axis=0)
         return p
 
     def log_probabilities(self, z: np.ndarray) -> np.ndarray:
@@ -105,9 +106,9 @@ class SoftmaxCrossEntropy:
         -------
         ndarray of shape (classes, n)
         """
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             z = z - z.max(axis=0)
-        z -= np.log(np.exp(z).sum(axis=0))
+            z -= np.log(np.exp(z).sum(axis=0))
         return z
 
     def constant(self, targets: np.ndarray, weights: np.ndarray, n_outputs: int) -> float:
@@ -268,8 +269,9 @@ class SigmoidCrossEntropy:
         -------
         ndarray of shape (labels, n)
         """
-        e = np.exp(-np.abs(z))
-        return np.maximum(e, z > 0) / (1 + e)
+        with np.errstate(under="ignore"):
+            e = np.exp(-np.abs(z))
+            return np.maximum(e, z > 0) / (1 + e)
 
     def log_probabilities(self, z: np.ndarray) -> np.ndarray:
         """Logarithm of the sigmoid, ``min(z, 0) - log(1 + exp(-|z|))``, without underflow.
@@ -282,7 +284,8 @@ class SigmoidCrossEntropy:
         -------
         ndarray of shape (labels, n)
         """
-        return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
+        with np.errstate(under="ignore"):
+            return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
 
     def constant(self, targets: np.ndarray, weights: np.ndarray, n_outputs: int) -> float:
         """Least mean loss of outputs that are the same for all samples.
