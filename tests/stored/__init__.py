@@ -1,0 +1,1 @@
+"""Models, checkpoints and predictions that released versions have written."""
