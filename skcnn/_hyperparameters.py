@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from skcnn._migration import migrate
+
 MOST = 2**63 - 1
 """Largest int of NumPy, whatever is counted."""
 
@@ -34,6 +36,9 @@ class Hyperparameters:
                 object.__setattr__(self, name, float(value))
             elif isinstance(value, np.integer) and _is_int(value):
                 object.__setattr__(self, name, int(value))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(migrate(type(self), state))
 
     def hyperparameters(self) -> dict[str, Any]:
         """Hyperparameters that are not at their default, by name."""
@@ -62,6 +67,13 @@ class Hyperparameters:
 
     def __hash__(self) -> int:
         return hash((type(self), self._values()))
+
+
+def as_tuples(value: Any) -> Any:
+    """Return lists and arrays as tuples, at any depth, and anything else as it is."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return tuple(map(as_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _is_int(value: Any) -> bool:

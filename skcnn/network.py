@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skcnn._hyperparameters import check_int
+from skcnn._migration import FORMAT, refuse_newer
 from skcnn.holding import in_own_context
 from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
@@ -94,10 +95,6 @@ class Network:
     (3, 10)
     """
 
-    # what the last small prediction has left: a vector, and the layers' arrays in it (a default of
-    # the class, since models that earlier versions have saved lack it)
-    spare_params: tuple[np.ndarray, list[Params]] | None = None
-
     def __init__(
         self, layers: Sequence[Layer], input_shape: Shape, dtype: Any = np.float32
     ) -> None:
@@ -115,10 +112,24 @@ class Network:
         self.samples_together = self.chain.samples_together
         self._slots = self._lay_out()
         self._plans: dict[tuple[bool, bool], Plan] = {}  # made on demand
-        self.spare_workspaces: list[Workspace] = []  # of small predictions, for the next one
+        # what small predictions leave for the next one: workspaces; a vector, and the layers'
+        # arrays in it
+        self.spare_workspaces: list[Workspace] = []
+        self.spare_params: tuple[np.ndarray, list[Params]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_plans": {}, "spare_workspaces": [], "spare_params": None}
+        """Return the arguments of the constructor, from which all the rest follows."""
+        return {
+            "layers": self.layers,
+            "input_shape": self.input_shape,
+            "dtype": self.dtype,
+            "_pickle_format": FORMAT,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the network anew, also from what earlier versions have stored besides."""
+        refuse_newer(state.get("_pickle_format", FORMAT), "network")
+        Network.__init__(self, state["layers"], state["input_shape"], state["dtype"])
 
     def __repr__(self) -> str:
         return f"Network({list(self.layers)!r}, {self.input_shape!r}, {self.dtype.name!r})"

@@ -58,10 +58,11 @@ def trusted_types() -> list[str]:
 MODEL = {
     "numpy.dtype",
     "skcnn.classifier.ScratchCNNClassifier",
-    "skcnn.layers.chain.Chain",
+    "skcnn.layers.chain.Chain",  # in the networks of 0.2.0
     "skcnn.network.Network",
     "skcnn.regressor.ScratchCNNRegressor",
     "skcnn.state.TrainingState",
+    "skcnn.training.TrainingState",  # its path in 0.1.0
 }
 """What is in a fitted estimator besides the values that users choose."""
 

@@ -1,9 +1,11 @@
 """What training changes, and where its random numbers come from."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
+from skcnn._migration import migrate
 from skcnn.network import Network
 from skcnn.optimizers import Optimizer
 
@@ -83,6 +85,9 @@ class TrainingState:
     finely: bool | None = None
     begun: int = 0
     begun_step: int = 0
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(migrate(type(self), state))
 
     def copy(self) -> "TrainingState":
         """An independent copy, to go back to."""

@@ -14,10 +14,10 @@ from skcnn.losses import BatchLoss
 from skcnn.network import Network
 from skcnn.passes import Passes
 from skcnn.settings import Settings
-from skcnn.state import TrainingState
+from skcnn.state import TrainingState  # which pickles of 0.1.0 know under this module
 from skcnn.workers import Workers
 
-__all__ = ["Progress", "Validation", "mean_loss", "train"]
+__all__ = ["Progress", "TrainingState", "Validation", "mean_loss", "train"]
 
 DIVERGED = 1000.0
 """Loss of an epoch, relative to the first batch's, from which training has diverged."""

@@ -13,7 +13,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skcnn import ScratchCNNClassifier
-from skcnn._estimator import base
 from skcnn.initializers import Gaussian
 from skcnn.layers import BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
 from skcnn.network import Network
@@ -121,15 +120,6 @@ def test_predictions_are_those_of_the_public_network():
 
 
 # Persistence
-
-
-def test_a_newer_format_is_refused_clearly(monkeypatch):
-    clf = quick().fit(X, y)
-    monkeypatch.setattr(base, "PICKLE_FORMAT", 2)
-    saved = pickle.dumps(clf)
-    monkeypatch.setattr(base, "PICKLE_FORMAT", 1)
-    with pytest.raises(ValueError, match="newer version of skcnn"):
-        pickle.loads(saved)
 
 
 def test_state_for_resumption_is_kept_only_when_asked_for():

@@ -11,7 +11,8 @@ import skcnn
 PACKAGE = Path(skcnn.__file__).parent
 
 IMPORTS = {  # a room, and the rooms it imports, which stand above it
-    "_hyperparameters": set(),
+    "_migration": set(),
+    "_hyperparameters": {"_migration"},
     "initializers": {"_hyperparameters"},
     "losses": set(),
     "optimizers": {"_hyperparameters"},
@@ -20,7 +21,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "architectures": {"_hyperparameters", "initializers", "layers"},
     "workspace": {"layers"},
     "holding": set(),
-    "network": {"_hyperparameters", "holding", "layers", "workspace"},
+    "network": {"_hyperparameters", "_migration", "holding", "layers", "workspace"},
     "_summary": {"_hyperparameters", "architectures", "layers", "network", "workspace"},
     "interrupts": {"holding"},
     "blas": set(),
@@ -29,7 +30,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "batches": {"layers", "losses"},
     "inference": {"batches", "network", "workers", "workspace"},
     "settings": {"optimizers", "schedules"},
-    "state": {"network", "optimizers"},
+    "state": {"_migration", "network", "optimizers"},
     "updates": {"network", "settings"},
     "gradients": {"batches", "layers", "losses", "network", "workspace"},
     "segments": set(),
@@ -53,9 +54,9 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
         "workers",
     },
     "_estimator": {
-        "_hyperparameters", "_summary", "architectures", "batches", "blas", "holding", "inference",
-        "initializers", "interrupts", "layers", "losses", "network", "optimizers", "schedules",
-        "settings", "state", "training", "workers",
+        "_hyperparameters", "_migration", "_summary", "architectures", "batches", "blas", "holding",
+        "inference", "initializers", "interrupts", "layers", "losses", "network", "optimizers",
+        "schedules", "settings", "state", "training", "workers",
     },
     "classifier": {"_estimator", "_hyperparameters", "holding", "inference", "losses"},
     "regressor": {"_estimator", "batches", "holding", "inference", "losses"},

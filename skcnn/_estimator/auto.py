@@ -9,7 +9,12 @@ from skcnn.architectures import recipe
 from skcnn.architectures.blocks import is_signal
 from skcnn.layers._layer import Shape
 
-__all__ = ["is_auto", "or_auto", "settle"]
+__all__ = ["NETWORK", "is_auto", "or_auto", "recipe_for", "settle"]
+
+NETWORK = (
+    "filters", "kernel_size", "pool_size", "hidden_layer_sizes", "normalization", "global_pool",
+)  # fmt: skip
+"""Parameters of the network that may be "auto"."""
 
 EPOCHS = {10_000: 10, 1_000: 12, 0: 14}
 """Epochs that a training takes at least, from so many rows on."""
@@ -29,9 +34,6 @@ WEIGHT_DECAY = 3e-3
 PATIENCE = 5
 """Epochs without improvement that a training is given at least."""
 
-KEPT = ("batch_size", "max_iter", "weight_decay")
-"""What stays as the first call of a training has settled it, whatever the later rows are."""
-
 
 def is_auto(value: Any) -> bool:
     """Only the string means it."""
@@ -46,15 +48,13 @@ def or_auto(check: Callable, owner: str, name: str, value: Any, *limits: Any, **
         raise ValueError(f"{error} (Or 'auto'.)") from None
 
 
-def settle(
-    estimator: Any,
-    image_shape: Shape,
-    n_rows: int,
-    *,
-    to_its_end: bool,
-    earlier: Mapping[str, Any],
+def recipe_for(
+    estimator: Any, image_shape: Shape, n_rows: int, own: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What the parameters that are "auto" mean.
+    """Return all that "auto" can mean in a training.
+
+    It is stored with the model, whose training goes on by it, whatever the recipe of a later
+    version is, and whatever the later rows are.
 
     Parameters
     ----------
@@ -63,11 +63,41 @@ def settle(
         (Channels, height, width).
     n_rows : int
         Number of rows to train on.
+    own : mapping
+        Values that a model or a checkpoint has already; they win.
+    """
+    values = {
+        **recipe(image_shape),
+        "lr_schedule": "one_cycle",
+        "lr": ANNEALED,
+        "constant_lr": CONSTANT,
+        "weight_decay": (
+            WEIGHT_DECAY
+            if is_signal(image_shape)
+            else _by_rows(estimator._auto_weight_decay, n_rows)
+        ),
+        "batch_size": _by_rows(BATCH_SIZES, n_rows),
+        "patience": PATIENCE,
+        "tol": estimator._auto_tol,
+    }
+    values |= {name: own[name] for name in values if name in own}
+    given = values["batch_size"] if is_auto(estimator.batch_size) else estimator.batch_size
+    batch_size = or_auto(check_int, type(estimator).__name__, "batch_size", given, 1)
+    values["max_iter"] = own.get("max_iter", _epochs(n_rows, ceil(n_rows / batch_size)))
+    return values
+
+
+def settle(estimator: Any, automatic: Mapping[str, Any], *, to_its_end: bool) -> dict[str, Any]:
+    """What the parameters that are "auto" mean.
+
+    Parameters
+    ----------
+    estimator : estimator
+    automatic : mapping
+        As `recipe_for` returns it.
     to_its_end : bool
         Whether this call trains to the end: not under ``warm_start``, and not
         in ``partial_fit``.
-    earlier : mapping
-        What earlier calls of the same training have settled.
 
     Returns
     -------
@@ -76,31 +106,30 @@ def settle(
     """
     settled: dict[str, Any] = {}
 
-    def value(name: str, automatic: Any) -> Any:
+    def value(name: str, meaning: Any) -> Any:
         """The parameter, or what it means."""
         given = getattr(estimator, name)
         if not is_auto(given):
             return given
-        settled[name] = earlier[name] if name in KEPT and name in earlier else automatic
-        return settled[name]
+        settled[name] = meaning
+        return meaning
 
     if estimator.layers is None:
-        for name, automatic in recipe(image_shape).items():
-            value(name, automatic)
-    schedule = value("lr_schedule", "one_cycle" if to_its_end else "constant")
+        for name in NETWORK:
+            value(name, automatic[name])
+    schedule = value("lr_schedule", automatic["lr_schedule"] if to_its_end else "constant")
     constant = isinstance(schedule, str) and schedule == "constant"
-    value("lr", CONSTANT if constant else ANNEALED)
-    decay_of_images = _by_rows(estimator._auto_weight_decay, n_rows)
-    value("weight_decay", WEIGHT_DECAY if is_signal(image_shape) else decay_of_images)
+    value("lr", automatic["constant_lr"] if constant else automatic["lr"])
+    value("weight_decay", automatic["weight_decay"])
+    value("batch_size", automatic["batch_size"])
     owner = type(estimator).__name__
-    given = value("batch_size", _by_rows(BATCH_SIZES, n_rows))
-    batch_size = or_auto(check_int, owner, "batch_size", given, 1)
-    steps = ceil(n_rows / batch_size)  # an epoch
-    max_iter = or_auto(check_int, owner, "max_iter", value("max_iter", _epochs(n_rows, steps)), 1)
+    max_iter = or_auto(check_int, owner, "max_iter", value("max_iter", automatic["max_iter"]), 1)
     stops = constant or estimator.early_stopping or not is_auto(estimator.tol)
-    patience = PATIENCE if constant else max(PATIENCE, max_iter // 10)
+    patience = automatic["patience"]
+    if not constant:
+        patience = max(patience, max_iter // 10)
     value("n_iter_no_change", patience if stops else None)
-    value("tol", estimator._auto_tol)
+    value("tol", automatic["tol"])
     return settled
 
 

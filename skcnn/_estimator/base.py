@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn._estimator.auto import settle
+from skcnn._estimator.auto import recipe_for, settle
 from skcnn._estimator.checkpoint import Checkpointed, belongings, read
 from skcnn._estimator.data import Answers, Data, Model, held_out_size, split
 from skcnn._estimator.exchange import ExchangesWeights
@@ -29,6 +29,7 @@ from skcnn._estimator.parameters import (
     bind_dtype,
     bind_layers,
     bind_settings,
+    built_from,
     check_switches,
 )
 from skcnn._estimator.progress import CallbackSupportMixin, FitProgress, Lines, with_callbacks
@@ -36,6 +37,7 @@ from skcnn._estimator.reading import read_data, read_part, read_validation
 from skcnn._estimator.resources import with_workers, working_memory
 from skcnn._estimator.scoring import EpochScore, bind_scoring
 from skcnn._estimator.seeds import draw_seed
+from skcnn._migration import ALWAYS_AVERAGED, FORMAT, migrate_model, refuse_newer
 from skcnn._summary import Summary
 from skcnn.batches import Scaling
 from skcnn.holding import in_own_context
@@ -49,10 +51,6 @@ from skcnn.training import Progress, Validation, train
 from skcnn.workers import Workers
 
 __all__ = ["BaseScratchCNN", "has_partial_fit"]
-
-PICKLE_FORMAT = 1
-LONG_AVERAGED = 2**31
-"""Mini-batches that running moments are taken for the average of where nobody has counted."""
 
 VALIDATION_HISTORY = ["validation_loss", "validation_score"]
 
@@ -125,6 +123,8 @@ class BaseScratchCNN(
     input_scale_: np.ndarray
     history_: dict[str, list[float]]
     auto_params_: dict[str, Any]
+    _recipe: dict[str, Any]
+    _built_from: dict[str, Any]
     n_iter_: int
 
     @abstractmethod
@@ -243,7 +243,8 @@ class BaseScratchCNN(
             size = held_out_size(data, self.validation_fraction, owner)
         if self.warm_start and hasattr(self, "weights_") and not anew:
             goes_on = "warm_start"
-        settled = self._settle(data, len(data) - size, goes_on, to_its_end=not self.warm_start)
+        recipe = self._recipe_for(data, len(data) - size, goes_on, cut_off)
+        settled = settle(self, recipe, to_its_end=not self.warm_start)
         settings = bind_settings(self, settled)
         network, state = self._start(data, settled, settings, goes_on)
         if cut_off is None:
@@ -253,7 +254,7 @@ class BaseScratchCNN(
             state.criterion = judge
         if size:
             data, held_out = split(data, size, state.seed, owner)
-        model = self._model(network, data, settled, goes_on)
+        model = self._model(network, data, settled, recipe, goes_on)
         judged = None if held_out is None else self._judged(model, held_out, scorer, given=not size)
         belongs = cache(partial(belongings, model, data, held_out, settings, judge))
         if cut_off is not None:
@@ -266,14 +267,15 @@ class BaseScratchCNN(
         bind_scoring(self)
         data = read_part(self, X, y, sample_weight, answers)
         goes_on = "partial_fit" if hasattr(self, "weights_") else None
-        settled = self._settle(data, len(data), goes_on, to_its_end=False)
+        recipe = self._recipe_for(data, len(data), goes_on)
+        settled = settle(self, recipe, to_its_end=False)
         settings = bind_settings(self, settled, in_parts=True)
         network, state = self._start(data, settled, settings, goes_on)
         if not data.weights.total.any():
             return self
         state.judge_by(None)
         first_loss, state.first_loss = state.first_loss, None  # each part is measured by its own
-        model = self._model(network, data, settled, goes_on)
+        model = self._model(network, data, settled, recipe, goes_on)
         samples = data.samples(model, model.loss)
 
         def train_and_commit(interrupts: Interrupts) -> tuple[str, int]:
@@ -293,19 +295,26 @@ class BaseScratchCNN(
         warn_of_interruption(*at_safe_places(train_and_commit))
         return self
 
-    def _settle(
-        self, data: Data, n_rows: int, goes_on: str | None, to_its_end: bool
+    def _recipe_for(
+        self, data: Data, n_rows: int, goes_on: str | None, cut_off: Checkpointed | None = None
     ) -> dict[str, Any]:
-        """What the parameters that are "auto" mean."""
-        earlier = self.auto_params_ if goes_on else {}
-        return settle(self, data.input.shape, n_rows, to_its_end=to_its_end, earlier=earlier)
+        """All that "auto" can mean: the recipe, or what the model or checkpoint was trained by."""
+        own: dict[str, Any] = {}
+        if goes_on is not None:
+            own = self._recipe | self._built_from
+        elif cut_off is not None:
+            own = cut_off.recipe
+        return recipe_for(self, data.input.shape, n_rows, own)
 
     def _start(
         self, data: Data, settled: dict[str, Any], settings: Settings, goes_on: str | None
     ) -> tuple[Network, TrainingState]:
         """A new training, or the last one to go on with because of `goes_on`, in its dtype."""
         shape = data.input.shape
-        layers = bind_layers(self, settled, shape, data.answers)
+        if goes_on is not None and built_from(settled, vars(self)) == self._built_from:
+            layers = self.layers_
+        else:
+            layers = bind_layers(self, settled, shape, data.answers)
         if self.dtype is None and goes_on is not None:
             dtype = self.network_.dtype
         else:
@@ -324,7 +333,7 @@ class BaseScratchCNN(
         else:  # fitted without warm_start: the weights are all there is
             state = self._new_state(network, settings)
             state.weights[...] = self.weights_
-            state.epoch, state.averaged = self.n_iter_, LONG_AVERAGED
+            state.epoch, state.averaged = self.n_iter_, ALWAYS_AVERAGED
             state.history = {
                 name: list(values)
                 for name, values in self.history_.items()
@@ -341,7 +350,12 @@ class BaseScratchCNN(
         )
 
     def _model(
-        self, network: Network, data: Data, settled: dict[str, Any], goes_on: str | None
+        self,
+        network: Network,
+        data: Data,
+        settled: dict[str, Any],
+        recipe: dict[str, Any],
+        goes_on: str | None,
     ) -> Model:
         """Measure the training rows; going on, what the first ones measured stays."""
         channels = data.input.shape[0]
@@ -362,6 +376,8 @@ class BaseScratchCNN(
             data_format=data.input.data_format,
             loss=self._training_loss(answers),
             settled=settled,
+            recipe=recipe,
+            built_from=built_from(settled, vars(self)),
         )
 
     def _judged(
@@ -407,7 +423,7 @@ class BaseScratchCNN(
                 **self._fitted(model, state),
                 "stop_reason_": reason,
                 "_training_state": state,
-                "_checkpointed": lambda: Checkpointed(state, belongs()),
+                "_checkpointed": lambda: Checkpointed(state, belongs(), model.recipe),
             }
 
         lines = self._lines(start.epoch + settings.max_iter)
@@ -471,6 +487,8 @@ class BaseScratchCNN(
             "history_": history,
             "auto_params_": dict(model.settled),
             "_data_format": model.data_format,
+            "_recipe": dict(model.recipe),
+            "_built_from": dict(model.built_from),
         }
         if model.names is not None:
             fitted["feature_names_in_"] = model.names
@@ -669,21 +687,11 @@ class BaseScratchCNN(
         return tags
 
     def __getstate__(self):
-        state = {**super().__getstate__(), "_pickle_format": PICKLE_FORMAT}
+        state = {**super().__getstate__(), "_pickle_format": FORMAT}
         state.pop("_checkpointed", None)  # it holds the data, and is of use while training only
         return state
 
     def __setstate__(self, state):
         state = dict(state)
-        found = state.pop("_pickle_format", PICKLE_FORMAT)
-        if not isinstance(found, int):
-            raise ValueError(
-                f"This is no model of skcnn, or a damaged one: its _pickle_format is {found!r}, "
-                "not a number."
-            )
-        if found > PICKLE_FORMAT:
-            raise ValueError(
-                f"This model was saved by a newer version of skcnn (format {found}); this "
-                f"version reads formats up to {PICKLE_FORMAT}. Please update skcnn."
-            )
-        super().__setstate__(state)
+        refuse_newer(state.pop("_pickle_format", FORMAT))
+        super().__setstate__(migrate_model(type(self), state, built_from))

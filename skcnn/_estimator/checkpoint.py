@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from skcnn._estimator.data import Data, Model
+from skcnn._hyperparameters import as_tuples
+from skcnn._migration import migrate_checkpoint
 from skcnn.settings import Settings
 from skcnn.state import TrainingState
 
@@ -39,6 +41,10 @@ SCALARS = ("seed", "epoch", "step", "averaged", "first_loss", "best", "no_improv
 """What of a `TrainingState` is written as text; the rest are arrays, and the criterion."""
 
 
+NUMBERS = ("lr", "constant_lr", "patience", "tol", "weight_decay", "batch_size", "max_iter")
+"""What of the meaning of "auto" is a number."""
+
+
 @dataclass(frozen=True)
 class Checkpointed:
     """A training after some epoch.
@@ -48,10 +54,13 @@ class Checkpointed:
     state : TrainingState
     belongs : dict of str
         What it was trained with, by name, as `belongings` tells it.
+    recipe : dict
+        All that "auto" meant in it, as `recipe_for` returns it.
     """
 
     state: TrainingState
     belongs: dict[str, str]
+    recipe: dict[str, Any]
 
     def check(self, path: Any, belongs: dict[str, str]) -> None:
         """Raise where something differs from what the training began with."""
@@ -125,6 +134,7 @@ def write(path: Path, checkpointed: Checkpointed, keep: int) -> None:
     about = {
         "state": {name: getattr(state, name) for name in SCALARS},
         "belongs": checkpointed.belongs,
+        "recipe": checkpointed.recipe,
     }
     arrays = {f"moment {name}": moment for name, moment in state.moments.items()}
     arrays["weights"] = state.weights
@@ -228,4 +238,16 @@ def read(path: Any) -> Checkpointed:
             best_weights=arrays["best_weights"] if "best_weights" in arrays.files else None,
             **about["state"],
         )
-    return Checkpointed(state, about["belongs"])
+    return Checkpointed(state, about["belongs"], _read_recipe(path, about))
+
+
+def _read_recipe(path: Any, about: dict[str, Any]) -> dict[str, Any]:
+    """All that "auto" meant, which checkpoints of 0.2.0 tell in other words."""
+    if "recipe" not in about:
+        return migrate_checkpoint(about["belongs"])
+    recipe = about["recipe"]
+    if not isinstance(recipe, dict) or any(
+        not isinstance(recipe.get(name, 1), (int, float)) for name in NUMBERS
+    ):
+        raise ValueError(f"{path}: this checkpoint is damaged: its recipe is {recipe!r}.")
+    return {name: as_tuples(value) for name, value in recipe.items()}

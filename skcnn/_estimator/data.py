@@ -39,6 +39,10 @@ class Model:
         What training makes small.
     settled : dict
         What the parameters that are "auto" mean.
+    recipe : dict
+        All that "auto" can mean when the training goes on.
+    built_from : dict
+        Parameters that the network was built from.
     """
 
     network: Network
@@ -48,6 +52,8 @@ class Model:
     data_format: str
     loss: Loss
     settled: dict[str, Any]
+    recipe: dict[str, Any]
+    built_from: dict[str, Any]
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)

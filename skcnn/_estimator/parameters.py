@@ -6,10 +6,17 @@ from typing import Any, cast
 
 import numpy as np
 
-from skcnn._estimator.auto import or_auto
+from skcnn._estimator.auto import NETWORK, or_auto
 from skcnn._estimator.data import Answers
 from skcnn._estimator.resources import working_memory
-from skcnn._hyperparameters import check_bool, check_choice, check_int, check_part, check_real
+from skcnn._hyperparameters import (
+    as_tuples,
+    check_bool,
+    check_choice,
+    check_int,
+    check_part,
+    check_real,
+)
 from skcnn.architectures import cnn, with_output
 from skcnn.layers import Dense, Layer
 from skcnn.layers._layer import Shape
@@ -29,10 +36,12 @@ from skcnn.settings import Settings
 
 __all__ = [
     "OPTIMIZERS",
+    "OF_CNN",
     "SCHEDULES",
     "bind_dtype",
     "bind_layers",
     "bind_settings",
+    "built_from",
     "check_switches",
 ]
 
@@ -45,16 +54,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
 }
 """Optimizers that have a name."""
 
-OF_CNN = (
-    "filters",
-    "kernel_size",
-    "pool_size",
-    "hidden_layer_sizes",
-    "activation",
-    "dropout",
-    "normalization",
-    "global_pool",
-)
+OF_CNN = (*NETWORK, "activation", "dropout")
 """Parameters that build the network where there are no `layers`."""
 
 SCHEDULES: dict[str, Schedule] = {
@@ -172,8 +172,7 @@ def bind_layers(
         except ValueError as error:
             told = str(error).replace("cnn:", f"{owner}:", 1)
             parameter = told.split()[1].partition("[")[0]
-            may_be_auto = parameter in OF_CNN and parameter not in ("activation", "dropout")
-            raise ValueError(f"{told} (Or 'auto'.)" if may_be_auto else told) from None
+            raise ValueError(f"{told} (Or 'auto'.)" if parameter in NETWORK else told) from None
     elif isinstance(estimator.layers, (list, tuple)):
         layers = list(estimator.layers)
     else:
@@ -187,6 +186,16 @@ def bind_layers(
         raise ValueError(f"{owner}: with {chosen}: {error}" if chosen else str(error)) from None
     *hidden, output = with_output(layers, output_shape, answers.n_outputs)
     return [*hidden, replace(cast(Dense, output), initializer=answers.initializer)]
+
+
+def built_from(settled: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that the network is built from, with what "auto" means.
+
+    Lists and arrays become tuples, which are equal wherever their contents are, and stay.
+    """
+    if parameters["layers"] is not None:
+        return {"layers": as_tuples(parameters["layers"])}
+    return {name: as_tuples(settled.get(name, parameters[name])) for name in OF_CNN}
 
 
 def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:
