@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from skcnn._hyperparameters import Hyperparameters, check_bool, check_real
+from skcnn.denormals import flush, flush_vanishing
 
 __all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
@@ -25,9 +26,12 @@ class Optimizer(Hyperparameters, ABC):
         before the step; otherwise ``weight_decay`` times the weights is added
         to the gradient. Either is left to the caller, who knows which weights
         decay.
+    squares : tuple of str
+        Names of the moments that are made of squared gradients.
     """
 
     decoupled: ClassVar[bool] = False
+    squares: ClassVar[tuple[str, ...]] = ()
 
     def check(self) -> None:
         """Raise ``ValueError`` if a hyperparameter is out of range."""
@@ -60,6 +64,17 @@ class Optimizer(Hyperparameters, ABC):
         t : int
             Number of this step, counted from 1.
         """
+
+    def flush(self, weights: np.ndarray, moments: dict[str, np.ndarray]) -> None:
+        """Set weights and moments to 0, in place, where they have decayed to almost nothing.
+
+        Elements are flushed independently, as in `step`. Squares are left
+        alone unless they are denormal: a gradient of 1e-16, which has a square
+        of 1e-32, may still be divided by their root.
+        """
+        flush_vanishing(weights)
+        for name, moment in moments.items():
+            (flush if name in self.squares else flush_vanishing)(moment)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -121,6 +136,8 @@ class Adam(Optimizer):
     epsilon : float, default=1e-8
         Added to the root of the second moment, positive.
     """
+
+    squares: ClassVar[tuple[str, ...]] = ("second",)
 
     beta_1: float = 0.9
     beta_2: float = 0.999
@@ -200,6 +217,8 @@ class RMSprop(Optimizer):
         Fraction of the previous step that is added to the next, in [0, 1).
     """
 
+    squares: ClassVar[tuple[str, ...]] = ("mean_square",)
+
     rho: float = 0.9
     epsilon: float = 1e-8
     momentum: float = 0.0
@@ -255,6 +274,8 @@ class AdaGrad(Optimizer):
     epsilon : float, default=1e-8
         Added to the root, positive.
     """
+
+    squares: ClassVar[tuple[str, ...]] = ("sum_of_squares",)
 
     epsilon: float = 1e-8
 

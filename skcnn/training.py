@@ -132,6 +132,7 @@ def _epochs(
             loss, accuracy, lr = passes.epoch(state)
             if _diverged(loss, state):
                 return good, "diverged"
+            settings.optimizer.flush(state.weights, state.moments)  # nothing denormal is kept
             state.epoch += 1
             state.record(loss=loss)
             if passes.samples.loss.counts:

@@ -17,6 +17,9 @@ __all__ = ["Step", "Update", "cut", "norm", "squares"]
 CHUNK = 2**16
 """Parameters that the optimizer moves at a time."""
 
+FLUSH_EVERY = 64
+"""Steps from one flush of vanishing parameters and moments to the next."""
+
 LARGE_UNIT = 2.0**600
 """What gradients are measured in whose squares leave float64."""
 
@@ -130,6 +133,8 @@ class Update:
             else:
                 gradient[decayed] += self.weight_decay * weights[decayed]
         self.optimizer.step(weights, gradient, moments, step.lr, step.t)
+        if step.t % FLUSH_EVERY == 0:
+            self.optimizer.flush(weights, moments)
 
     def move_untrained(self, state: np.ndarray, gradient: np.ndarray, step: Step) -> None:
         """Move the untrained state towards what the layers have written for it.

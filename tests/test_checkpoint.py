@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn._estimator.checkpoint import FORMAT, MAGIC, read
 from skcnn.layers import BatchNorm, Conv2d, Dropout, Flatten, RandomCrop, ReLU
+from skcnn.optimizers import SGD
 from skcnn.training import train
 from tests.shared import InterruptedWorkers, assert_same_model, quick
 
@@ -397,3 +398,17 @@ def test_a_path_that_is_none_is_no_new_training():
         with pytest.raises(TypeError, match="ScratchCNNClassifier: path must be a path, got"):
             clf.resume(path, X, y)
         assert not hasattr(clf, "weights_")
+
+
+def test_resumption_in_the_middle_of_a_decay_is_exact(tmp_path):
+    """The weights of black pixels shrink tenfold in each step until they are flushed."""
+    images = np.where(np.arange(64) < 32, X, 0).astype("f4")
+    model = ScratchCNNClassifier(
+        [Flatten()], image_shape=(8, 8), optimizer=SGD(0), lr=0.5, weight_decay=1.8, batch_size=50,
+        max_iter=14, lr_schedule="constant", random_state=0, scale_input=False, n_iter_no_change=20,
+    )  # fmt: skip
+    whole = clone(model).set_callbacks(Checkpoint(tmp_path / "last", keep=14))
+    whole.fit(images / 16, y)
+    for age in range(1, 14):
+        resumed = clone(model).resume(tmp_path / f"last.{age}", images / 16, y)
+        assert_same_model(resumed, whole)

@@ -13,9 +13,10 @@ PACKAGE = Path(skcnn.__file__).parent
 IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "_migration": set(),
     "_hyperparameters": {"_migration"},
+    "denormals": set(),
     "initializers": {"_hyperparameters"},
     "losses": set(),
-    "optimizers": {"_hyperparameters"},
+    "optimizers": {"_hyperparameters", "denormals"},
     "schedules": {"_hyperparameters"},
     "layers": {"_hyperparameters", "initializers"},
     "architectures": {"_hyperparameters", "initializers", "layers"},
@@ -54,7 +55,8 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
         "workers",
     },
     "_estimator": {
-        "_hyperparameters", "_migration", "_summary", "architectures", "batches", "blas", "holding",
+        "_hyperparameters", "_migration", "_summary", "architectures", "batches", "blas",
+        "denormals", "holding",
         "inference", "initializers", "interrupts", "layers", "losses", "network", "optimizers",
         "schedules", "settings", "state", "training", "workers",
     },

@@ -40,6 +40,7 @@ from skcnn._estimator.seeds import draw_seed
 from skcnn._migration import ALWAYS_AVERAGED, FORMAT, migrate_model, refuse_newer
 from skcnn._summary import Summary
 from skcnn.batches import Scaling
+from skcnn.denormals import without_denormals
 from skcnn.holding import in_own_context
 from skcnn.inference import features
 from skcnn.interrupts import Interrupts, at_safe_places
@@ -694,4 +695,6 @@ class BaseScratchCNN(
     def __setstate__(self, state):
         state = dict(state)
         refuse_newer(state.pop("_pickle_format", FORMAT))
+        if isinstance(state.get("weights_"), np.ndarray):  # 0.2.0 kept denormal numbers
+            state["weights_"] = without_denormals(state["weights_"])
         super().__setstate__(migrate_model(type(self), state, built_from))

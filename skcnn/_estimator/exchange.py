@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.arrays import as_numbers, shape_of
+from skcnn.denormals import flush
 from skcnn.holding import in_own_context
 from skcnn.layers import Layer, Residual
 from skcnn.network import Network
@@ -141,6 +142,7 @@ def _packed(network: Network, arrays: Any) -> np.ndarray:
         raise ValueError(
             f"set_weights: arrays must hold numbers that are finite in {network.dtype}."
         )
+    flush(vector)
     return vector
 
 
