@@ -140,11 +140,11 @@ def test_parts_of_the_vectors_are_flushed_on_their_own(optimizer, monkeypatch):
 @pytest.mark.parametrize("optimizer", [SGD(0), AdamW()], ids=str)
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_a_model_whose_weights_decay_keeps_nothing_denormal(optimizer, early_stopping):
-    """The black pixels' weights shrink tenfold in each of 50 steps."""
+    """The black pixels' weights shrink tenfold in each of 40 steps, to about 1e-40."""
     X, y = images_and_labels("float32")
     clf = ScratchCNNClassifier(
         [Flatten(), Dense(6)], optimizer=optimizer, lr=0.5, weight_decay=1.8, batch_size=8,
-        max_iter=10, lr_schedule=Constant(), early_stopping=early_stopping, n_iter_no_change=10,
+        max_iter=8, lr_schedule=Constant(), early_stopping=early_stopping, n_iter_no_change=10,
         random_state=0, warm_start=True, scale_input=False,
     )  # fmt: skip
     clf.fit(X, y)
