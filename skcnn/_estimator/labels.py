@@ -269,7 +269,7 @@ def _check_discrete(y: np.ndarray, name: str, owner: str) -> None:
 def _check_present(y: np.ndarray, name: str, owner: str) -> None:
     """Raise ``ValueError`` unless there is a label, not a NaN or the like, for every sample."""
     if y.dtype.kind == "O":
-        missing = np.frompyfunc(_is_missing, 1, 1)(y).astype(bool)
+        missing = np.fromiter(map(_is_missing, y.flat), bool, y.size).reshape(y.shape)
     elif y.dtype.kind in "mM":
         missing = np.isnat(y)
     else:
