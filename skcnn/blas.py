@@ -3,11 +3,20 @@
 BLAS on several threads of its own gives other rounding errors than on one,
 so that results would depend on how many there are; and it leaves all
 elementwise work to a single core.
+
+Most libraries have one limit for the whole process, and threadpoolctl saves and
+restores it without asking who else does. A limit that was taken before ours and
+given back in its midst would let BLAS loose, and one that was taken in its midst
+and given back later would leave BLAS at one thread for good. So while somebody
+is inside, other threads do not see and set BLAS's limit, but the one that holds
+outside.
 """
 
 import os
 import threading
 from collections.abc import Callable
+from copy import copy
+from functools import wraps
 from pathlib import PurePath
 from typing import Any
 
@@ -17,19 +26,30 @@ __all__ = ["BlasGuard"]
 class BlasGuard:
     """Keeps BLAS to one thread, in the whole process, while somebody asks for that.
 
-    The first to ask notes the limits and the last to leave sets them again, so
-    that overlapping uses from several threads leave nothing behind.
+    The first to ask notes the limits outside, and the last to leave sets them.
+    What other threads read and set by threadpoolctl meanwhile is the limit
+    outside, and takes effect then. Threads that compute inside see that BLAS has
+    one thread; a limit that they set and do not take back takes effect when they
+    leave.
 
     Parameters
     ----------
     make_controller : callable
         Returns a ``threadpoolctl.ThreadpoolController``. Called once, when
         the guard is first used.
+
+    Attributes
+    ----------
+    n_intrusions : int
+        How often `keep` has found that BLAS was let loose, which threadpoolctl
+        cannot do.
     """
 
     def __init__(self, make_controller: Callable[[], Any]) -> None:
         self._make_controller = make_controller
-        self._libraries: list[Any] | None = None
+        self._libraries: list[_Library] | None = None
+        self._classes: dict[type, tuple[Callable, Callable]] = {}  # and their own methods
+        self.n_intrusions = 0
         self._reset()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
@@ -37,12 +57,14 @@ class BlasGuard:
     def _reset(self) -> None:
         self._lock = threading.RLock()  # a signal's handler may use the guard, too
         self._inside: dict[_Limited, int] = {}  # the thread of each use
-        self._outside: list[int] | None = None  # threads of each library, if they are to be set
+        self._outside: dict[tuple[str, int], int] = {}  # the limits that are to be set again
+        self._mine = _OfThread()
 
     def _after_fork(self) -> None:
         """The threads that were inside do not exist in a forked child."""
-        for library, n_threads in zip(self._libraries or [], self._outside or [], strict=False):
-            _set_threads(library, n_threads)
+        for library in self._libraries or []:
+            if (n_threads := self._outside.get(library.key())) is not None:
+                library.set_num_threads(n_threads)
         self._reset()
 
     def limited(self) -> "_Limited":
@@ -57,34 +79,106 @@ class BlasGuard:
     def _enter(self, use: "_Limited") -> int:
         with self._lock:
             if self._libraries is None:
-                self._libraries = _numpys_blas(self._make_controller())
+                self._libraries = self._find()
             self._inside[use] = threading.get_ident()
-            if self._outside is None:
-                outside = [library.get_num_threads() for library in self._libraries]
-                if self._outside is None:  # a signal's handler has not been faster
-                    self._outside = outside
             for library in self._libraries:
-                _set_threads(library, 1)
-            n_threads = max(self._outside) if self._outside else os.cpu_count() or 1
+                if library.key() not in self._outside:
+                    n_threads = library.get_num_threads()
+                    self._outside.setdefault(library.key(), n_threads)  # a handler was faster
+                library.set_num_threads(1)
+            outside = [self._outside[library.key()] for library in self._libraries]
+            n_threads = max(outside, default=os.cpu_count() or 1)
             return max(1, n_threads // len(set(self._inside.values())))
 
     def _leave(self, use: "_Limited") -> None:
         with self._lock:
             self._inside.pop(use, None)
-            if self._outside is None or self._libraries is None:
-                return
             here = threading.get_ident() in self._inside.values()
-            for library, n_threads in zip(self._libraries, self._outside, strict=True):
-                if not self._inside or (_limited_per_thread(library) and not here):
-                    _set_threads(library, n_threads)
-            if not self._inside:
-                self._outside = None
+            for library in self._libraries or []:
+                key = library.key()
+                if key not in self._outside or here:
+                    continue
+                if (mine := self._mine.limits.get(library.path, 1)) != 1:
+                    self._outside[key] = mine
+                if library.per_thread or not self._inside:
+                    library.set_num_threads(self._outside[key])
+                    del self._outside[key]
+            if not here:
+                self._mine.limits = {}
+
+    def keep(self) -> None:
+        """Look whether BLAS is still kept to one thread, and see to it.
+
+        Called by threads that are inside. C code can let BLAS loose at any time,
+        as can a copy of threadpoolctl under another name. What it sets is taken
+        for the new limit outside.
+        """
+        for library in self._libraries or []:
+            if library.get_num_threads() != 1:
+                self._tame(library)
+
+    def _tame(self, library: "_Library") -> None:
+        with self._lock:
+            n_threads = library.get_num_threads()
+            if n_threads != 1 and library.key() in self._outside:
+                self._outside[library.key()] = n_threads
+                self.n_intrusions += not library.per_thread  # there, the next product is right
+                library.set_num_threads(1)
 
     def limit_this_thread(self) -> None:
-        """For helper threads: some libraries count the threads of each caller."""
+        """For helper threads, before all else: they count as inside until they end."""
+        self._mine.helps = True
         for library in self._libraries or []:
-            if _limited_per_thread(library):
-                _set_threads(library, 1)
+            if library.per_thread:
+                library.set_num_threads(1)
+
+    def _find(self) -> "list[_Library]":
+        """NumPy's libraries, and from now on others see their limits outside."""
+        controllers = _numpys_blas(self._make_controller())
+        for cls in {type(controller) for controller in controllers}:
+            own = (cls.get_num_threads, cls.set_num_threads)
+            get, set_ = self._classes.setdefault(cls, own)  # it may have been interrupted below
+            cls.get_num_threads, cls.set_num_threads = self._getter(get), self._setter(set_)
+        return [
+            _Library(controller, *self._classes[type(controller)]) for controller in controllers
+        ]
+
+    def _getter(self, get: Callable[[Any], int]) -> Callable[[Any], int]:
+        @wraps(get)
+        def get_num_threads(controller: Any) -> int:
+            with self._lock:
+                outside = self._outside.get((controller.filepath, 0))
+                if outside is None:
+                    return get(controller)
+                if self._is_inside():
+                    return self._mine.limits.get(controller.filepath, 1)
+                self._mine.read.add(controller.filepath)
+                return outside
+
+        return get_num_threads
+
+    def _setter(self, set_: Callable[[Any, int], Any]) -> Callable[[Any, int], Any]:
+        @wraps(set_)
+        def set_num_threads(controller: Any, num_threads: int) -> Any:
+            with self._lock:
+                key = (controller.filepath, 0)
+                if key not in self._outside:
+                    return set_(controller, num_threads)
+                if self._is_inside():
+                    self._mine.limits[controller.filepath] = num_threads
+                    return None
+                # who limits has read before, who gives back has not: that is obeyed, whoever does it
+                limits = controller.filepath in self._mine.read
+                self._mine.read.discard(controller.filepath)
+                if _obeys(controller, set_, num_threads) or not limits:
+                    self._outside[key] = num_threads
+                return None
+
+        return set_num_threads
+
+    def _is_inside(self) -> bool:
+        """Whether this thread computes inside."""
+        return self._mine.helps or threading.get_ident() in self._inside.values()
 
 
 class _Limited:
@@ -100,23 +194,73 @@ class _Limited:
         self._guard._leave(self)
 
 
-def _limited_per_thread(library: Any) -> bool:
-    """OpenBLAS with OpenMP keeps a limit for every thread that calls it."""
-    return library.internal_api == "openblas" and library.threading_layer == "openmp"
+class _OfThread(threading.local):
+    """What the guard knows of each thread."""
+
+    def __init__(self) -> None:
+        self.helps = False
+        self.limits: dict[str, int] = {}  # that it has set while it was inside
+        self.read: set[str] = set()  # libraries whose limit outside it knows, and has not set since
 
 
-def _set_threads(library: Any, n_threads: int) -> None:
-    """Set a limit from whatever thread this is.
+class _Library:
+    """One BLAS, whose limit really is read and set.
 
-    In threadpoolctl 3.8, the first thread that limits OpenBLAS is the only
-    one that can, until it gives that right up; another is ignored silently.
+    From version 3.8 on, threadpoolctl lets one thread at a time limit OpenBLAS
+    and ignores all others. That right stays with whoever has it: the functions
+    behind are called directly.
     """
-    let_all = getattr(library, "clear_controlling_thread", None)
-    if let_all is not None:
-        let_all(force=True)
-    library.set_num_threads(n_threads)
-    if let_all is not None:
-        let_all(force=True)
+
+    def __init__(
+        self, controller: Any, get: Callable[[Any], int], set_: Callable[[Any, int], Any]
+    ) -> None:
+        self.path: str = controller.filepath
+        # OpenBLAS with OpenMP keeps a limit for every thread that calls it
+        self.per_thread = (
+            controller.internal_api == "openblas" and controller.threading_layer == "openmp"
+        )
+        self.get_num_threads: Callable[[], int] = get.__get__(controller)
+        self.set_num_threads: Callable[[int], Any] = set_.__get__(controller)
+        if controller.internal_api == "openblas" and not self.per_thread:
+            self.get_num_threads = _of_openblas(controller, "get") or self.get_num_threads
+            self.set_num_threads = _of_openblas(controller, "set") or self.set_num_threads
+
+    def key(self) -> tuple[str, int]:
+        """What has a limit of its own: the library, or this thread's use of it."""
+        return self.path, threading.get_ident() if self.per_thread else 0
+
+
+def _of_openblas(controller: Any, verb: str) -> Any:
+    """A function of OpenBLAS, by the names that it goes by."""
+    names = (
+        f"{prefix}openblas_{verb}_num_threads{suffix}"
+        for prefix in ("", "scipy_")
+        for suffix in ("", "64_", "_64")
+    )
+    dynlib = getattr(controller, "dynlib", None)  # older versions hide it and ignore nobody
+    return next((getattr(dynlib, name) for name in names if hasattr(dynlib, name)), None)
+
+
+class _Deaf:
+    """Stands in for a loaded library; it notes whether any of its functions is called."""
+
+    heard = False
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return self._hear
+
+    def _hear(self, *args: object) -> None:
+        self.heard = True
+
+
+def _obeys(controller: Any, set_: Callable[[Any, int], Any], n_threads: int) -> bool:
+    """Whether threadpoolctl would set a limit for this thread, which may now be the one it obeys."""
+    if not hasattr(controller, "clear_controlling_thread"):
+        return True
+    twin = copy(controller)
+    twin.dynlib = _Deaf()
+    set_(twin, n_threads)
+    return twin.dynlib.heard
 
 
 def _numpys_blas(controller: Any) -> list[Any]:

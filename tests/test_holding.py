@@ -68,7 +68,7 @@ def test_an_exception_at_every_step_leaves_nothing_behind():
         return (
             [library.get_num_threads() for library in CONTROLLER.lib_controllers],
             len(guard._inside),
-            guard._outside,
+            dict(guard._outside),
             signal.getsignal(signal.SIGINT),
             threading.enumerate(),
             len(os.listdir("/proc/self/task")),

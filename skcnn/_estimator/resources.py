@@ -8,6 +8,7 @@ from sklearn import get_config
 from threadpoolctl import ThreadpoolController
 
 from skcnn._estimator.address_space import reserve_for_blas, room
+from skcnn._estimator.notices import warn_user
 from skcnn._estimator.processes import Processes, may_start
 from skcnn.blas import BlasGuard
 from skcnn.holding import holding
@@ -30,7 +31,18 @@ def with_workers(interrupts: Interrupts, work: Callable[[Workers], Result]) -> R
 
     BLAS is kept to one in each of them meanwhile. Where address space is scarce
     there is only this one, since threads take much of it, and not at once.
+
+    Warns
+    -----
+    RuntimeWarning
+        Where BLAS was let loose meanwhile, so that the result may be rounded
+        otherwise.
     """
+    before = _blas.n_intrusions
+
+    def check() -> None:
+        interrupts.check()
+        _blas.keep()
 
     def limited(n_threads: int) -> Result:
         left, hire = room(), None
@@ -40,12 +52,20 @@ def with_workers(interrupts: Interrupts, work: Callable[[Workers], Result]) -> R
             n_threads = 1
         elif may_start():
             hire = _processes.hire
-        workers = Workers(
-            n_threads, _blas.limit_this_thread, interrupts.check, hire, _processes.at_hand
-        )
-        return holding(workers, work)
+        workers = Workers(n_threads, _blas.limit_this_thread, check, hire, _processes.at_hand)
+        result = holding(workers, work)
+        _blas.keep()
+        return result
 
-    return holding(_blas.limited(), limited)
+    result = holding(_blas.limited(), limited)
+    if _blas.n_intrusions != before:
+        warn_user(
+            "Something other than threadpoolctl has changed how many threads BLAS uses, while skcnn "
+            "was computing with one. That was undone, but the result may differ in its last "
+            "digits. Limit threads by threadpoolctl.threadpool_limits, or before and after.",
+            RuntimeWarning,
+        )
+    return result
 
 
 def working_memory() -> float:

@@ -52,7 +52,7 @@ def traces():
     return {
         "limits": limits(),
         "uses of the guard": len(_blas._inside),
-        "limits to be set again": _blas._outside,
+        "limits to be set again": dict(_blas._outside),
         "threads of Python": sorted(thread.name for thread in threading.enumerate()),
         "threads": n_threads(),
         "files": len(os.listdir("/proc/self/fd")),

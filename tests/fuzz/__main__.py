@@ -1,4 +1,4 @@
-"""Repeat trials: ``python -m tests.fuzz bad 12345``, ``valid 12345``, or ``case '{...}'``.
+"""Repeat trials: ``python -m tests.fuzz bad 12345``, ``valid``, ``overlap``, or ``case '{...}'``.
 
 Two numbers are a range of seeds; all failures of a range are printed.
 """
@@ -6,20 +6,20 @@ Two numbers are a range of seeds; all failures of a range are printed.
 import json
 import sys
 
-from tests.fuzz import bad, valid
+from tests.fuzz import bad, overlaps, valid
 
 
 def main(kind, first, last=None):
     if kind == "case":
         cases = {first: json.loads(first)}
     else:
-        draw = {"bad": bad.draw, "valid": valid.draw}[kind]
+        draw = {"bad": bad.draw, "valid": valid.draw, "overlap": overlaps.draw}[kind]
         seeds = range(int(first), int(last or int(first) + 1))
         cases = {f"{kind} {seed}": None for seed in seeds}
     failures = 0
     for line, case in cases.items():
         case = case or draw(int(line.split()[1]))
-        problem = (valid if kind == "valid" else bad).run(case)
+        problem = {"valid": valid, "overlap": overlaps}.get(kind, bad).run(case)
         failures += problem is not None
         if problem is not None or len(cases) == 1:
             print(f"{line}: {problem or 'holds'}\n    {json.dumps(case)}", flush=True)

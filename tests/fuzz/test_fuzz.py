@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz import bad, valid
+from tests.fuzz import bad, overlaps, valid
 
 CORPUS = json.loads(Path(__file__).with_name("corpus.json").read_text(encoding="utf-8"))
 
 
 def failures(kind, seeds):
     """A line for every failure, which repeats it."""
-    module = {"bad": bad, "valid": valid}[kind]
+    module = {"bad": bad, "valid": valid, "overlap": overlaps}[kind]
     found = [(seed, module.run(module.draw(seed))) for seed in seeds]
     return [f"python -m tests.fuzz {kind} {seed}: {text}" for seed, text in found if text]
 
@@ -40,6 +40,12 @@ def test_what_must_hold_for_more_valid_settings(start):
     assert not failures("valid", range(start, start + 100))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(0, 500, 50))
+def test_others_who_limit_blas_at_the_same_time(start):
+    assert not failures("overlap", range(start, start + 50))
+
+
 @pytest.mark.parametrize("entry", CORPUS, ids=lambda entry: entry["found"])
 def test_the_corpus(entry):
     module = {"bad": bad, "valid": valid}[entry["kind"]]
@@ -47,7 +53,7 @@ def test_the_corpus(entry):
 
 
 def test_a_case_is_no_more_than_its_description():
-    for module in (bad, valid):
+    for module in (bad, valid, overlaps):
         for seed in range(50):
             case = module.draw(seed)
             assert json.loads(json.dumps(case)) == case
