@@ -124,8 +124,6 @@ class BaseScratchCNN(
     input_scale_: np.ndarray
     history_: dict[str, list[float]]
     auto_params_: dict[str, Any]
-    _recipe: dict[str, Any]
-    _built_from: dict[str, Any]
     n_iter_: int
 
     @abstractmethod
@@ -302,18 +300,23 @@ class BaseScratchCNN(
         """All that "auto" can mean: the recipe, or what the model or checkpoint was trained by."""
         own: dict[str, Any] = {}
         if goes_on is not None:
-            own = self._recipe | self._built_from
+            origin = self._origin()
+            own = origin["_recipe"] | origin["_built_from"]
         elif cut_off is not None:
             own = cut_off.recipe
         return recipe_for(self, data.input.shape, n_rows, own)
+
+    def _origin(self) -> dict[str, Any]:
+        """State with all that the model was trained by, also if only public attributes were set."""
+        return migrate_model(type(self), vars(self), built_from)
 
     def _start(
         self, data: Data, settled: dict[str, Any], settings: Settings, goes_on: str | None
     ) -> tuple[Network, TrainingState]:
         """A new training, or the last one to go on with because of `goes_on`, in its dtype."""
         shape = data.input.shape
-        if goes_on is not None and built_from(settled, vars(self)) == self._built_from:
-            layers = self.layers_
+        if goes_on is not None and built_from(settled, vars(self)) == self._origin()["_built_from"]:
+            layers = list(self.network_.layers)
         else:
             layers = bind_layers(self, settled, shape, data.answers)
         if self.dtype is None and goes_on is not None:
