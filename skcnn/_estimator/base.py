@@ -310,12 +310,19 @@ class BaseScratchCNN(
         """State with all that the model was trained by, also if only public attributes were set."""
         return migrate_model(type(self), vars(self), built_from)
 
+    def _is_built_from(self, settled: dict[str, Any]) -> bool:
+        """Whether the network was built from the parameters as they are now."""
+        try:
+            return built_from(settled, vars(self)) == self._origin()["_built_from"]
+        except (TypeError, ValueError):  # arrays and pandas.NA, neither equal nor unequal
+            return False
+
     def _start(
         self, data: Data, settled: dict[str, Any], settings: Settings, goes_on: str | None
     ) -> tuple[Network, TrainingState]:
         """A new training, or the last one to go on with because of `goes_on`, in its dtype."""
         shape = data.input.shape
-        if goes_on is not None and built_from(settled, vars(self)) == self._origin()["_built_from"]:
+        if goes_on is not None and self._is_built_from(settled):
             layers = list(self.network_.layers)
         else:
             layers = bind_layers(self, settled, shape, data.answers)
