@@ -17,7 +17,7 @@ CHUNK = 2**16
 
 def flush(array: np.ndarray) -> None:
     """Set denormal numbers to 0, in place."""
-    _flush(array, np.finfo(array.dtype).tiny)
+    _flush(array, np.finfo(array.dtype).smallest_normal)
 
 
 def flush_vanishing(array: np.ndarray) -> None:
@@ -27,11 +27,11 @@ def flush_vanishing(array: np.ndarray) -> None:
     needs a while to become denormal, so that this is not needed in every step.
     """
     info = np.finfo(array.dtype)
-    _flush(array, info.tiny / info.eps)
+    _flush(array, info.smallest_normal / info.eps)
 
 
 def _flush(array: np.ndarray, limit: float) -> None:
-    np.copyto(array, 0, where=np.abs(array) < limit)
+    array[np.abs(array) < limit] = 0
 
 
 def without_denormals(vector: np.ndarray) -> np.ndarray:
@@ -44,4 +44,4 @@ def without_denormals(vector: np.ndarray) -> np.ndarray:
 
 
 def _any_denormal(array: np.ndarray) -> bool:
-    return bool(((np.abs(array) < np.finfo(array.dtype).tiny) & (array != 0)).any())
+    return bool(((np.abs(array) < np.finfo(array.dtype).smallest_normal) & (array != 0)).any())
