@@ -4,12 +4,12 @@ BLAS on several threads of its own gives other rounding errors than on one,
 so that results would depend on how many there are; and it leaves all
 elementwise work to a single core.
 
-Most libraries have one limit for the whole process, and threadpoolctl saves and
-restores it without asking who else does. A limit that was taken before ours and
-given back in its midst would let BLAS loose, and one that was taken in its midst
-and given back later would leave BLAS at one thread for good. So while somebody
-is inside, other threads do not see and set BLAS's limit, but the one that holds
-outside.
+Most BLAS libraries have one limit for the whole process. threadpoolctl saves and
+restores it without knowing who else does. If another thread restored its limit in
+the middle of a computation, BLAS would get its threads back. If it saved the limit
+in the middle and restored it afterwards, BLAS would keep one thread for good. So
+the guard wraps the two methods by which threadpoolctl reads and sets the limit:
+during a computation, other threads see and set the limit that applies outside.
 """
 
 import os
@@ -26,11 +26,10 @@ __all__ = ["BlasGuard"]
 class BlasGuard:
     """Keeps BLAS to one thread, in the whole process, while somebody asks for that.
 
-    The first to ask notes the limits outside, and the last to leave sets them.
-    What other threads read and set by threadpoolctl meanwhile is the limit
-    outside, and takes effect then. Threads that compute inside see that BLAS has
-    one thread; a limit that they set and do not take back takes effect when they
-    leave.
+    The first to enter saves the outside limits, and the last to leave restores
+    them. Limits that other threads set through threadpoolctl in between replace
+    the saved ones, so that they apply from then on. Threads inside see a limit
+    of one. If they set another, it has no effect until they leave.
 
     Parameters
     ----------
@@ -40,16 +39,16 @@ class BlasGuard:
 
     Attributes
     ----------
-    n_intrusions : int
-        How often `keep` has found that BLAS was let loose, which threadpoolctl
-        cannot do.
+    n_violations : int
+        How often `enforce` has found a process-wide limit other than one, which
+        cannot have been set through threadpoolctl.
     """
 
     def __init__(self, make_controller: Callable[[], Any]) -> None:
         self._make_controller = make_controller
         self._libraries: list[_Library] | None = None
-        self._classes: dict[type, tuple[Callable, Callable]] = {}  # and their own methods
-        self.n_intrusions = 0
+        self._methods: dict[type, tuple[Callable, Callable]] = {}  # of threadpoolctl's classes
+        self.n_violations = 0
         self._reset()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
@@ -57,7 +56,7 @@ class BlasGuard:
     def _reset(self) -> None:
         self._lock = threading.RLock()  # a signal's handler may use the guard, too
         self._inside: dict[_Limited, int] = {}  # the thread of each use
-        self._outside: dict[tuple[str, int], int] = {}  # the limits that are to be set again
+        self._outside: dict[tuple[str, int], int] = {}  # limits to restore
         self._mine = _OfThread()
 
     def _after_fork(self) -> None:
@@ -84,7 +83,8 @@ class BlasGuard:
             for library in self._libraries:
                 if library.key() not in self._outside:
                     n_threads = library.get_num_threads()
-                    self._outside.setdefault(library.key(), n_threads)  # a handler was faster
+                    # a signal's handler may have been faster
+                    self._outside.setdefault(library.key(), n_threads)
                 library.set_num_threads(1)
             outside = [self._outside[library.key()] for library in self._libraries]
             n_threads = max(outside, default=os.cpu_count() or 1)
@@ -106,41 +106,42 @@ class BlasGuard:
             if not here:
                 self._mine.limits = {}
 
-    def keep(self) -> None:
-        """Look whether BLAS is still kept to one thread, and see to it.
+    def enforce(self) -> None:
+        """Set the limit to one again if it was changed without threadpoolctl.
 
-        Called by threads that are inside. C code can let BLAS loose at any time,
-        as can a copy of threadpoolctl under another name. What it sets is taken
-        for the new limit outside.
+        Threads inside call it between two pieces of work. C code can change the
+        limit at any time, and so can a vendored copy of threadpoolctl. What they
+        set is taken for the new outside limit.
         """
         for library in self._libraries or []:
             if library.get_num_threads() != 1:
-                self._tame(library)
+                self._restrict(library)
 
-    def _tame(self, library: "_Library") -> None:
+    def _restrict(self, library: "_Library") -> None:
         with self._lock:
             n_threads = library.get_num_threads()
             if n_threads != 1 and library.key() in self._outside:
                 self._outside[library.key()] = n_threads
-                self.n_intrusions += not library.per_thread  # there, the next product is right
+                self.n_violations += not library.per_thread  # no product has used those yet
                 library.set_num_threads(1)
 
     def limit_this_thread(self) -> None:
-        """For helper threads, before all else: they count as inside until they end."""
+        """Count this helper thread as inside until it ends; some libraries limit each thread."""
         self._mine.helps = True
         for library in self._libraries or []:
             if library.per_thread:
                 library.set_num_threads(1)
 
     def _find(self) -> "list[_Library]":
-        """NumPy's libraries, and from now on others see their limits outside."""
+        """Find NumPy's libraries, and wrap what threadpoolctl reads and sets their limits by."""
         controllers = _numpys_blas(self._make_controller())
         for cls in {type(controller) for controller in controllers}:
             own = (cls.get_num_threads, cls.set_num_threads)
-            get, set_ = self._classes.setdefault(cls, own)  # it may have been interrupted below
+            # a call that was interrupted has left its wrappers, but their methods are known
+            get, set_ = self._methods.setdefault(cls, own)
             cls.get_num_threads, cls.set_num_threads = self._getter(get), self._setter(set_)
         return [
-            _Library(controller, *self._classes[type(controller)]) for controller in controllers
+            _Library(controller, *self._methods[type(controller)]) for controller in controllers
         ]
 
     def _getter(self, get: Callable[[Any], int]) -> Callable[[Any], int]:
@@ -167,10 +168,11 @@ class BlasGuard:
                 if self._is_inside():
                     self._mine.limits[controller.filepath] = num_threads
                     return None
-                # who limits has read before, who gives back has not: that is obeyed, whoever does it
-                limits = controller.filepath in self._mine.read
+                # threadpoolctl reads a limit right before it sets a new one; a limit that is
+                # restored may have been saved by a thread that waits for this computation
+                restores = controller.filepath not in self._mine.read
                 self._mine.read.discard(controller.filepath)
-                if _obeys(controller, set_, num_threads) or not limits:
+                if _has_control(controller, set_, num_threads) or restores:
                     self._outside[key] = num_threads
                 return None
 
@@ -199,16 +201,16 @@ class _OfThread(threading.local):
 
     def __init__(self) -> None:
         self.helps = False
-        self.limits: dict[str, int] = {}  # that it has set while it was inside
-        self.read: set[str] = set()  # libraries whose limit outside it knows, and has not set since
+        self.limits: dict[str, int] = {}  # set while it was inside
+        self.read: set[str] = set()  # libraries whose outside limit it has read and not set since
 
 
 class _Library:
-    """One BLAS, whose limit really is read and set.
+    """A BLAS library and its actual limit.
 
-    From version 3.8 on, threadpoolctl lets one thread at a time limit OpenBLAS
-    and ignores all others. That right stays with whoever has it: the functions
-    behind are called directly.
+    From version 3.8 on, threadpoolctl lets one thread at a time control OpenBLAS
+    and ignores the others. The guard must work in any thread and must not take
+    that control away, so it calls OpenBLAS's functions directly.
     """
 
     def __init__(
@@ -226,41 +228,46 @@ class _Library:
             self.set_num_threads = _of_openblas(controller, "set") or self.set_num_threads
 
     def key(self) -> tuple[str, int]:
-        """What has a limit of its own: the library, or this thread's use of it."""
+        """Identify the limit: the library, and the thread where each thread has its own."""
         return self.path, threading.get_ident() if self.per_thread else 0
 
 
 def _of_openblas(controller: Any, verb: str) -> Any:
-    """A function of OpenBLAS, by the names that it goes by."""
+    """Find a function of OpenBLAS by any of its names; None if there is none."""
     names = (
         f"{prefix}openblas_{verb}_num_threads{suffix}"
         for prefix in ("", "scipy_")
         for suffix in ("", "64_", "_64")
     )
-    dynlib = getattr(controller, "dynlib", None)  # older versions hide it and ignore nobody
+    dynlib = getattr(
+        controller, "dynlib", None
+    )  # not before threadpoolctl 3.5, which ignores no thread
     return next((getattr(dynlib, name) for name in names if hasattr(dynlib, name)), None)
 
 
-class _Deaf:
-    """Stands in for a loaded library; it notes whether any of its functions is called."""
+class _Recorder:
+    """Stands in for a loaded library and notes whether one of its functions is called."""
 
-    heard = False
+    called = False
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        return self._hear
+        return self._call
 
-    def _hear(self, *args: object) -> None:
-        self.heard = True
+    def _call(self, *args: object) -> None:
+        self.called = True
 
 
-def _obeys(controller: Any, set_: Callable[[Any, int], Any], n_threads: int) -> bool:
-    """Whether threadpoolctl would set a limit for this thread, which may now be the one it obeys."""
+def _has_control(controller: Any, set_: Callable[[Any, int], Any], n_threads: int) -> bool:
+    """Whether threadpoolctl would let this thread set a limit.
+
+    Like the call that it stands for, this takes control if no thread has it.
+    """
     if not hasattr(controller, "clear_controlling_thread"):
         return True
-    twin = copy(controller)
-    twin.dynlib = _Deaf()
-    set_(twin, n_threads)
-    return twin.dynlib.heard
+    rehearsal = copy(controller)
+    rehearsal.dynlib = _Recorder()
+    set_(rehearsal, n_threads)
+    return rehearsal.dynlib.called
 
 
 def _numpys_blas(controller: Any) -> list[Any]:

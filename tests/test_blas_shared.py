@@ -173,8 +173,8 @@ def test_a_limit_in_another_thread(compute, other, enters, leaves, n_threads):
 
 
 @pytest.mark.parametrize("enters", ["before", "during"])
-def test_whom_threadpoolctl_obeys_stays_with_it(compute, other, enters):
-    """From 3.8 on, it hears one thread at a time, as before and after the computation."""
+def test_the_thread_that_threadpoolctl_gives_control_keeps_it(compute, other, enters):
+    """From version 3.8 on, it ignores all other threads."""
     found = []
     for run in (compute, nothing):
         with threadpool_limits(2, "blas"):
@@ -255,7 +255,7 @@ def test_as_many_workers_as_others_want_threads_now(other):
 
 def test_what_goes_past_threadpoolctl_is_told_and_undone(compute, other):
     path = numpys(threadpool_info())[0]["filepath"]
-    with pytest.warns(RuntimeWarning, match="Something other than threadpoolctl"):
+    with pytest.warns(RuntimeWarning, match="changed without threadpoolctl"):
         compute(lambda: other(c_function(path, "set"), 3))
     assert limit() == really() == 3  # it has set the limit outside
     c_function(path, "set")(2)
@@ -265,14 +265,14 @@ def test_what_goes_past_threadpoolctl_is_told_and_undone(compute, other):
 def test_it_is_undone_before_the_next_piece_of_work(other):
     path = numpys(threadpool_info())[0]["filepath"]
     with _blas.limited():
-        before = _blas.n_intrusions
-        _blas.keep()
-        assert _blas.n_intrusions == before
+        before = _blas.n_violations
+        _blas.enforce()
+        assert _blas.n_violations == before
         other(c_function(path, "set"), 3)
-        _blas.keep()
-        assert (really(), _blas.n_intrusions) == (1, before + 1)
+        _blas.enforce()
+        assert (really(), _blas.n_violations) == (1, before + 1)
         other(c_function(path, "set"), 2)
-        _blas.keep()
+        _blas.enforce()
     assert limit() == 2
 
 

@@ -35,14 +35,14 @@ def with_workers(interrupts: Interrupts, work: Callable[[Workers], Result]) -> R
     Warns
     -----
     RuntimeWarning
-        Where BLAS was let loose meanwhile, so that the result may be rounded
-        otherwise.
+        Where BLAS was given more threads without threadpoolctl, so that the
+        result may differ in its last digits.
     """
-    before = _blas.n_intrusions
+    before = _blas.n_violations
 
     def check() -> None:
         interrupts.check()
-        _blas.keep()
+        _blas.enforce()
 
     def limited(n_threads: int) -> Result:
         left, hire = room(), None
@@ -54,15 +54,15 @@ def with_workers(interrupts: Interrupts, work: Callable[[Workers], Result]) -> R
             hire = _processes.hire
         workers = Workers(n_threads, _blas.limit_this_thread, check, hire, _processes.at_hand)
         result = holding(workers, work)
-        _blas.keep()
+        _blas.enforce()
         return result
 
     result = holding(_blas.limited(), limited)
-    if _blas.n_intrusions != before:
+    if _blas.n_violations != before:
         warn_user(
-            "Something other than threadpoolctl has changed how many threads BLAS uses, while skcnn "
-            "was computing with one. That was undone, but the result may differ in its last "
-            "digits. Limit threads by threadpoolctl.threadpool_limits, or before and after.",
+            "The number of BLAS threads was changed without threadpoolctl during a computation "
+            "that needs one thread. It was set back, but the result may differ in its last digits. "
+            "Use threadpoolctl.threadpool_limits, or change it before or afterwards.",
             RuntimeWarning,
         )
     return result
