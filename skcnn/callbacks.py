@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from skcnn._estimator.base import BaseScratchCNN
-from skcnn._estimator.checkpoint import clear, write
+from skcnn._estimator.checkpoint import numbered, write
 from skcnn._hyperparameters import check_int
+from skcnn.files import check_replaceable, remove_leftovers
 
 __all__ = ["Checkpoint"]
 
@@ -22,8 +23,9 @@ class Checkpoint:
     Parameters
     ----------
     path : str or path-like
-        The file. One training writes it; the fits of a search would overwrite
-        each other's.
+        The file; symbolic links are followed, and a relative path is that of
+        the current folder when the fit begins. One training writes it; the fits
+        of a search would overwrite each other's.
     every : int, default=1
         Epochs between two files. The last epoch of a training is always
         written.
@@ -61,11 +63,15 @@ class Checkpoint:
         check_int("Checkpoint", "keep", self.keep, 1)
         if not isinstance(self.path, (str, os.PathLike)):
             raise TypeError(f"Checkpoint: path must be a path, got {self.path!r}.")
-        if not Path(self.path).absolute().parent.is_dir():
+        # once for the whole training, whatever becomes of the current folder meanwhile
+        self._absolute = Path(self.path).absolute()
+        if not os.path.isdir(self._absolute.parent):
             raise ValueError(f"Checkpoint: path {str(self.path)!r} lies in no folder that exists.")
-        if Path(self.path).is_dir():
+        if os.path.isdir(self._absolute):
             raise ValueError(f"Checkpoint: path {str(self.path)!r} is a folder; name a file in it.")
-        clear(Path(self.path).absolute())
+        for age in range(self.keep):
+            check_replaceable(numbered(self._absolute, age), "Checkpoint: path")
+            remove_leftovers(numbered(self._absolute, age))
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Nothing is written before an epoch is complete."""
@@ -77,8 +83,7 @@ class Checkpoint:
         is_epoch = context.task_name.startswith("epoch ")
         done = fitted_estimator.n_iter_ % self.every == 0
         if is_epoch == done:  # after the fit, what was not written after its last epoch
-            found = fitted_estimator._checkpointed()
-            write(Path(self.path).absolute(), found, self.keep)
+            write(self._absolute, fitted_estimator._checkpointed(), self.keep)
         return False
 
     def teardown(self, estimator: Any, context: Any) -> None:

@@ -1,5 +1,9 @@
 """An interrupted training ends, resumed, at the bits of one that was not interrupted."""
 
+import errno
+import hashlib
+import io
+import json
 import os
 import pickle
 import random
@@ -7,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +19,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import fbeta_score, make_scorer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -412,3 +418,305 @@ def test_resumption_in_the_middle_of_a_decay_is_exact(tmp_path):
     for age in range(1, 14):
         resumed = clone(model).resume(tmp_path / f"last.{age}", images / 16, y)
         assert_same_model(resumed, whole)
+
+
+def checkpointed(path, **parameters):
+    return quick(max_iter=2).set_callbacks(Checkpoint(path, **parameters))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc, where even root cannot write")
+def test_what_cannot_be_written_is_noticed_before_any_work():
+    clf = checkpointed("/proc/training.checkpoint").set_params(verbose=1)
+    with pytest.raises(OSError, match=r"Checkpoint: path='/proc/training.* cannot be written"):
+        clf.fit(X, y)
+    assert not hasattr(clf, "weights_")
+
+
+def test_a_file_system_that_has_become_read_only_is_noticed_before_any_work(path, monkeypatch):
+    checkpointed(path).fit(X, y)
+    before = path.read_bytes()
+
+    def read_only(*args, **kwargs):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("builtins.open", read_only)
+    monkeypatch.setattr("skcnn._estimator.base.train", None)  # which is not reached
+    with pytest.raises(OSError, match=r"Checkpoint: path=.*: Read-only file system") as caught:
+        checkpointed(path).fit(X, y)
+    assert caught.value.errno == errno.EROFS
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("letter", ["a", "é"])
+def test_names_may_be_as_long_as_the_file_system_allows(tmp_path, letter):
+    longest = os.pathconf(tmp_path, "PC_NAME_MAX")
+    name = letter * (longest // len(letter.encode()))
+    checkpointed(tmp_path / name).fit(X, y)
+    assert os.listdir(tmp_path) == [name]
+    assert_same_model(quick(max_iter=2).resume(tmp_path / name, X, y), quick(max_iter=2).fit(X, y))
+    for too_long, keep in ((name + letter, 1), (name, 2)):
+        with pytest.raises(OSError, match=r"Checkpoint: path=.*: File name too long"):
+            checkpointed(tmp_path / too_long, keep=keep).fit(X, y)
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_a_relative_path_is_resolved_once(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    class Move(Stop):
+        def on_fit_task_end(self, estimator, context):
+            os.chdir(tmp_path / "other")
+
+    clf = quick(max_iter=3).set_callbacks(Checkpoint("a", keep=3), Move(0)).fit(X, y)
+    assert clf.n_iter_ == 3
+    assert sorted(os.listdir(tmp_path)) == ["a", "a.1", "a.2", "other"]
+    assert os.listdir(tmp_path / "other") == []
+
+
+def test_symbolic_links_are_followed(tmp_path):
+    (tmp_path / "disk").mkdir()
+    link, older = tmp_path / "link", tmp_path / "link.1"
+    link.symlink_to(tmp_path / "disk" / "last")
+    older.symlink_to("disk/older")
+    checkpointed(link, keep=2).fit(X, y)
+    assert link.is_symlink()
+    assert older.is_symlink()
+    assert read(tmp_path / "disk" / "last").state.epoch == 2
+    assert read(tmp_path / "disk" / "older").state.epoch == 1
+    assert sorted(os.listdir(tmp_path / "disk")) == ["last", "older"]
+
+
+def make_loop(path):
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, make_loop])
+@pytest.mark.parametrize("name", ["a", "a.1"])
+def test_what_is_no_regular_file_is_not_replaced(tmp_path, make, name):
+    make(tmp_path / name)
+    mode = os.lstat(tmp_path / name).st_mode
+    with pytest.raises(OSError, match=r"Checkpoint: path=.*no regular file"):
+        checkpointed(tmp_path / "a", keep=2).fit(X, y)
+    assert os.lstat(tmp_path / name).st_mode == mode
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_devices_are_neither_replaced_nor_read():
+    before = os.lstat(os.devnull)
+    with pytest.raises(OSError, match="no regular file"):
+        checkpointed(os.devnull).fit(X, y)
+    assert os.lstat(os.devnull).st_mode == before.st_mode
+    with pytest.raises(ValueError, match="no checkpoint of skcnn"):
+        quick().resume("/dev/zero", X, y)
+
+
+def rewritten(content, change):
+    """A checkpoint with other contents and the checksum that belongs to them.
+
+    `change` takes the arrays by name, and what is told as text, and changes them.
+    """
+    start = len(MAGIC) + 4
+    with np.load(io.BytesIO(content[start + 32 :])) as file:
+        arrays = dict(file)
+    about = json.loads(arrays.pop("about").tobytes())
+    change(arrays, about)
+    arrays.setdefault("about", np.frombuffer(json.dumps(about).encode(), np.uint8))
+    payload = io.BytesIO()
+    np.savez(payload, **arrays)
+    return checksummed(payload.getvalue())
+
+
+def checksummed(payload):
+    head = MAGIC + FORMAT.to_bytes(4, "big")
+    return head + hashlib.sha256(head + payload).digest() + payload
+
+
+def put(name, value):
+    """Replace one number of the text, or take it away."""
+
+    def change(arrays, about):
+        if value is None:
+            del about["state"][name]
+        else:
+            about["state"][name] = value
+
+    return change
+
+
+def change_array(name, form):
+    def change(arrays, about):
+        arrays[name] = form(arrays[name])
+
+    return change
+
+
+def with_nan(array):
+    return np.r_[array[:-1], np.array([np.nan], array.dtype)]
+
+
+WRONG = {
+    "weights are missing": (lambda arrays, about: arrays.pop("weights"), "weights"),
+    "weights are too few": (change_array("weights", lambda a: a[1:]), "weights"),
+    "weights are float32": (change_array("weights", lambda a: a.astype("f4")), "weights"),
+    "weights are text": (change_array("weights", lambda a: a.astype(str)), "weights"),
+    "weights are objects": (change_array("weights", lambda a: a.astype(object)), "Object"),
+    "weights are in two axes": (change_array("weights", lambda a: a[np.newaxis]), "weights"),
+    "a weight is NaN": (change_array("weights", with_nan), "weights"),
+    "weights are infinite": (change_array("weights", lambda a: a * np.inf), "weights"),
+    "the best are missing": (lambda arrays, about: arrays.pop("best_weights"), "best_weights"),
+    "the best are too many": (change_array("best_weights", lambda a: np.r_[a, a]), "best_weights"),
+    "one of the best is NaN": (change_array("best_weights", with_nan), "best_weights"),
+    "a moment is missing": (lambda arrays, about: arrays.pop("moment first"), "moment first"),
+    "a moment is too short": (change_array("moment second", lambda a: a[:3]), "moment second"),
+    "a moment holds NaN": (change_array("moment first", with_nan), "moment first"),
+    "a moment is unknown": (
+        lambda arrays, about: arrays.update({"moment third": arrays["weights"]}), "moment third",
+    ),
+    "an array is unknown": (lambda arrays, about: arrays.update(a=np.ones(3)), "'a'"),
+    "no text": (lambda arrays, about: arrays.update(about=np.zeros(3, np.uint8)), "contents"),
+    "text of something else": (
+        lambda arrays, about: arrays.update(about=np.frombuffer(b"[1]", np.uint8)), "about",
+    ),
+    "no state": (lambda arrays, about: about.pop("state"), "state"),
+    "no parameters": (lambda arrays, about: about.pop("belongs"), "belongs"),
+    "parameters as numbers": (
+        lambda arrays, about: about.update(belongs=dict.fromkeys(about["belongs"], 1)), "belongs",
+    ),
+    "a parameter is missing": (lambda arrays, about: about["belongs"].pop("lr"), "lr"),
+    "an unknown part": (put("unknown", 1), "unknown"),
+    "epochs as text": (put("epoch", "2"), "epoch must be"),
+    "negative steps": (put("step", -1), "step must be"),
+    "more epochs": (put("epoch", 5), "history"),
+    "begun later": (put("begun", 3), "begun"),
+    "a fractional seed": (put("seed", 0.5), "seed must be"),
+    "an immense seed": (put("seed", 2**70), "seed must be"),
+    "the best is NaN": (put("best", float("nan")), "best must be"),
+    "the first loss is text": (put("first_loss", "1"), "first_loss must be"),
+    "the cut is text": (put("finely", "yes"), "finely must be"),
+    "history of text": (put("history", {"loss": ["1", "2"]}), "history must be"),
+    "history of nothing": (put("history", {}), "history"),
+    "history of something else": (
+        lambda arrays, about: about["state"]["history"].update(other=[1.0, 2.0]), "other",
+    ),
+} | {
+    f"no {name}": (put(name, None), name)
+    for name in ("seed", "epoch", "step", "averaged", "first_loss", "best", "no_improvement",
+                 "finely", "begun", "begun_step", "history")
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """The content of a checkpoint that has all arrays there can be."""
+    path = tmp_path_factory.mktemp("stopped") / "training.checkpoint"
+    judged().set_callbacks(Checkpoint(path), Stop(2)).fit(X, y)
+    return path.read_bytes()
+
+
+def judged():
+    return quick(max_iter=5, early_stopping=True)
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_contents_with_the_right_checksum_are_checked_by_name(what, stopped, path):
+    change, named = WRONG[what]
+    path.write_bytes(rewritten(stopped, lambda arrays, about: None))
+    expected = judged().resume(path, X, y)
+    assert_same_model(expected, judged().fit(X, y))  # since the way to change it works
+    path.write_bytes(rewritten(stopped, change))
+    before = dict(vars(expected))
+    with pytest.raises(ValueError, match=rf"training\.checkpoint: .*{named}"):
+        expected.resume(path, X, y)
+    assert vars(expected) == before
+
+
+def test_a_payload_that_is_no_archive_is_refused_by_name(path):
+    for payload in (b"", b"something else", pickle.dumps([1])):
+        path.write_bytes(checksummed(payload))
+        with pytest.raises(ValueError, match=r"training\.checkpoint: .*contents"):
+            quick().resume(path, X, y)
+
+
+def weighted_half(estimator, X, y, share=0.5, *, of=None):
+    return float(share * np.mean(estimator.predict(X) == y))
+
+
+class Share:
+    """A scorer that remembers how often it was called."""
+
+    def __init__(self, share):
+        self.share, self.n_calls = share, 0
+
+    def __call__(self, estimator, X, y):
+        self.n_calls += 1
+        return weighted_half(estimator, X, y, self.share)
+
+    def score(self, estimator, X, y):
+        return weighted_half(estimator, X, y, self.share)
+
+
+def of_share(share):
+    def score(estimator, X, y):
+        return weighted_half(estimator, X, y, share)
+
+    return score
+
+
+SCORERS = {
+    "make_scorer": lambda share: make_scorer(fbeta_score, beta=share, average="macro"),
+    "make_scorer of a partial": lambda share: make_scorer(
+        partial(fbeta_score, beta=share, average="macro")
+    ),
+    "partial": lambda share: partial(weighted_half, share=share),
+    "partial of an array": lambda share: partial(weighted_half, of=np.array([share])),
+    "partial of partial": lambda share: partial(partial(weighted_half, share=share), of=set()),
+    "instance": Share,
+    "method": lambda share: Share(share).score,
+    "closure": of_share,
+    "default": lambda share: lambda e, X, y, share=share: weighted_half(e, X, y, share),
+    "sign": lambda share: make_scorer(
+        fbeta_score, beta=1, average="macro", greater_is_better=share < 0.3
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:F-score is ill-defined")
+@pytest.mark.parametrize("scorer", SCORERS.values(), ids=SCORERS)
+def test_scorers_are_compared_with_all_they_hold(scorer, path):
+    model = quick(max_iter=3, early_stopping=True)
+    whole = clone(model).set_params(scoring=scorer(0.25)).fit(X, y)
+    cut = clone(model).set_params(scoring=scorer(0.25))
+    cut.set_callbacks(Checkpoint(path), Stop(1)).fit(X, y)
+    assert_same_model(clone(model).set_params(scoring=scorer(0.25)).resume(path, X, y), whole)
+    with pytest.raises(ValueError, match="a different scorer: "):
+        clone(model).set_params(scoring=scorer(0.5)).resume(path, X, y)
+
+
+def test_lambdas_are_compared_by_their_code(path):
+    model = quick(max_iter=3, early_stopping=True)
+    cut = clone(model).set_params(scoring=lambda e, X, y: 0.5)
+    cut.set_callbacks(Checkpoint(path), Stop(1)).fit(X, y)
+    with pytest.raises(ValueError, match="a different scorer: "):
+        clone(model).set_params(scoring=lambda e, X, y: 0.25).resume(path, X, y)
+    clone(model).set_params(scoring=lambda e, X, y: 0.5).resume(path, X, y)
+
+
+def test_a_description_is_the_same_in_another_process():
+    code = (
+        "from functools import partial; from sklearn.metrics import fbeta_score, make_scorer\n"
+        "import numpy as np; from skcnn._estimator.description import described\n"
+        "held = {'a': {'x', 'y', 'z'}, 'b': object(), 'c': np.random.RandomState(0)}\n"
+        "print(described(make_scorer(partial(fbeta_score, beta=held), pos_label=len)))"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in "12"
+    }  # fmt: skip
+    assert len(told) == 1
+    assert "0x" not in told.pop()

@@ -161,6 +161,18 @@ def test_where_a_memory_map_cannot_be_is_told_before_anything_is_read(folder, tm
         load_image_folder(folder, SHAPE, memmap=tmp_path / "nowhere" / "X.npy")
     with pytest.raises(ValueError, match="memmap must be None or a path, got 3"):
         load_image_folder(folder, SHAPE, memmap=3)
+    (tmp_path / "pipe").symlink_to(os.devnull)
+    for name, why in (("pipe", "no regular file"), ("a" * 256, "File name too long")):
+        with pytest.raises(OSError, match=rf"memmap=.*cannot be written: .*{why}"):
+            load_image_folder(folder, SHAPE, memmap=tmp_path / name)
+
+
+def test_a_memory_map_is_written_where_a_symbolic_link_leads(folder, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "images.npy").symlink_to(tmp_path / "disk" / "X.npy")
+    images = load_image_folder(folder, SHAPE, memmap=tmp_path / "images.npy").images
+    assert np.array_equal(np.load(tmp_path / "disk" / "X.npy"), images)
+    assert (tmp_path / "images.npy").is_symlink()
 
 
 # parameters

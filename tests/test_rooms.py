@@ -14,6 +14,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "_migration": set(),
     "_hyperparameters": {"_migration"},
     "denormals": set(),
+    "files": set(),
     "initializers": {"_hyperparameters"},
     "losses": set(),
     "optimizers": {"_hyperparameters", "denormals"},
@@ -56,7 +57,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     },
     "_estimator": {
         "_hyperparameters", "_migration", "_summary", "architectures", "batches", "blas",
-        "denormals", "holding",
+        "denormals", "files", "holding",
         "inference", "initializers", "interrupts", "layers", "losses", "network", "optimizers",
         "schedules", "settings", "state", "training", "workers",
     },
@@ -64,8 +65,8 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "regressor": {"_estimator", "batches", "holding", "inference", "losses"},
     "": {"_summary", "classifier", "regressor"},
     # leaves: nothing imports them
-    "callbacks": {"_estimator", "_hyperparameters"},
-    "datasets": {"_estimator", "_hyperparameters"},
+    "callbacks": {"_estimator", "_hyperparameters", "files"},
+    "datasets": {"_estimator", "_hyperparameters", "files"},
     "inspection": {
         "_estimator", "_hyperparameters", "batches", "holding", "layers", "network", "workers",
     },

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skcnn._estimator.auto import recipe_for, settle
 from skcnn._estimator.checkpoint import Checkpointed, belongings, read
 from skcnn._estimator.data import Answers, Data, Model, held_out_size, split
+from skcnn._estimator.description import described
 from skcnn._estimator.exchange import ExchangesWeights
 from skcnn._estimator.images import read_fitted
 from skcnn._estimator.learning import Standstill, Start, standstill
@@ -235,9 +236,10 @@ class BaseScratchCNN(
         scorer = bind_scoring(self)
         data = read_data(self, X, y, sample_weight)
         held_out = read_validation(self, data, X_val, y_val, sample_weight_val)
-        judge, size = None, 0
+        judge, told, size = None, None, 0
         if self.early_stopping:
             judge = ("split" if held_out is None else "given", self.scoring)
+            told = described(self.scoring) if callable(self.scoring) else None
         if self.early_stopping and held_out is None:
             size = held_out_size(data, self.validation_fraction, owner)
         if self.warm_start and hasattr(self, "weights_") and not anew:
@@ -249,15 +251,16 @@ class BaseScratchCNN(
         if cut_off is None:
             state.judge_by(judge)
         else:
-            state = cut_off.state
+            fresh, state = state, cut_off.state
             state.criterion = judge
         if size:
             data, held_out = split(data, size, state.seed, owner)
         model = self._model(network, data, settled, recipe, goes_on)
         judged = None if held_out is None else self._judged(model, held_out, scorer, given=not size)
-        belongs = cache(partial(belongings, model, data, held_out, settings, judge))
+        belongs = cache(partial(belongings, model, data, held_out, settings, judge, told))
         if cut_off is not None:
-            cut_off.check(checkpoint, belongs())
+            names = {*model.answers.history, *(VALIDATION_HISTORY if judge else ())}
+            cut_off.check(checkpoint, belongs(), fresh, names)
         return Begun(model, data, judged, settings, state, belongs)
 
     def _fit_part(self, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Self:

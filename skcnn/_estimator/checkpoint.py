@@ -3,24 +3,23 @@
 import hashlib
 import io
 import json
-import os
-import re
-import secrets
-import time
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from math import isnan
 from pathlib import Path
-from typing import Any
+from reprlib import repr as short
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from skcnn._estimator.data import Data, Model
 from skcnn._hyperparameters import as_tuples
 from skcnn._migration import migrate_checkpoint
+from skcnn.files import replace_file
 from skcnn.settings import Settings
 from skcnn.state import TrainingState
 
-__all__ = ["Checkpointed", "belongings", "clear", "read", "write"]
+__all__ = ["Checkpointed", "belongings", "numbered", "read", "write"]
 
 MAGIC = b"skcnn checkpoint\n"
 FORMAT = 1
@@ -30,15 +29,41 @@ ROWS = 32
 DIGESTS = ("sample_weight", "y", "X")
 """What is told by a digest, which says nothing to anybody."""
 
-BESIDE = r"(\.\d+)?\.[0-9a-f]{16}\.new"
-"""How the name goes on of what is being written, behind a dot and the file's own."""
+ADDED = ("scorer",)
+"""What 0.2.0 has not told."""
 
-LEFT = 3600.0
-"""Seconds after which nobody is writing it any more."""
+MOMENT = "moment "
+"""How the names of the optimizer's arrays begin."""
 
-SCALARS = ("seed", "epoch", "step", "averaged", "first_loss", "best", "no_improvement", "finely",
-           "begun", "begun_step", "history")  # fmt: skip
-"""What of a `TrainingState` is written as text; the rest are arrays, and the criterion."""
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and not isnan(value)
+
+
+def _is_history(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(numbers, list) and all(type(number) in (int, float) for number in numbers)
+        for numbers in value.values()
+    )
+
+
+COUNT = _is_count, "an int that is not negative"
+KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("seed", "epoch", "step", "averaged", "no_improvement"), COUNT),
+    **dict.fromkeys(("begun", "begun_step"), COUNT),
+    "first_loss": (lambda value: value is None or _is_number(value), "None or a number"),
+    "best": (_is_number, "a number"),
+    "finely": (lambda value: value is None or isinstance(value, bool), "None, True or False"),
+    "history": (_is_history, "a dict of lists of numbers"),
+}
+"""The parts of a `TrainingState` that are written as text, and what each may be.
+
+The rest are arrays, and the criterion.
+"""
 
 
 NUMBERS = ("lr", "constant_lr", "patience", "tol", "weight_decay", "batch_size", "max_iter")
@@ -62,10 +87,25 @@ class Checkpointed:
     belongs: dict[str, str]
     recipe: dict[str, Any]
 
-    def check(self, path: Any, belongs: dict[str, str]) -> None:
-        """Raise where something differs from what the training began with."""
+    def check(
+        self, path: Any, belongs: dict[str, str], fresh: TrainingState, history: set[str]
+    ) -> None:
+        """Raise ``ValueError`` where something differs from what the training began with.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, for errors.
+        belongs : dict of str
+        fresh : TrainingState
+            A state whose arrays have the shapes and dtypes that there must be.
+        history : set of str
+            The numbers that every epoch leaves.
+        """
         for name, now in belongs.items():
             then = self.belongs.get(name)
+            if then is None and name in ADDED:
+                continue
             if then != now:
                 told = "" if name.startswith(DIGESTS) else f": {then} there, {now} here"
                 raise ValueError(
@@ -73,12 +113,58 @@ class Checkpointed:
                     "the same X, y and parameters to resume it; what shall change on purpose "
                     "takes a training with warm_start."
                 )
+        wanted, found = _forms(fresh), _forms(self.state)
+        wanted.pop("best_weights", None)
+        if "validation_score" in history:
+            wanted["best_weights"] = wanted["weights"]
+        for name in sorted(wanted.keys() | found.keys()):
+            if wanted.get(name) != found.get(name):
+                raise ValueError(
+                    f"{path}: this checkpoint does not fit its network and optimizer: {name} must "
+                    f"be {wanted.get(name, 'missing')}, but is {found.get(name, 'missing')}."
+                )
+        if self.state.history.keys() != history:
+            raise ValueError(
+                f"{path}: this checkpoint must have the history of {sorted(history)}, but has "
+                f"that of {sorted(self.state.history)}."
+            )
+
+
+def _arrays(state: TrainingState) -> dict[str, np.ndarray]:
+    """The arrays of a state, under their names in the file."""
+    arrays = {f"{MOMENT}{name}": moment for name, moment in state.moments.items()}
+    arrays["weights"] = state.weights
+    if state.best_weights is not None:
+        arrays["best_weights"] = state.best_weights
+    return arrays
+
+
+def _forms(state: TrainingState) -> dict[str, str]:
+    """Dtypes and shapes of these arrays."""
+    return {name: f"{array.dtype} {array.shape}" for name, array in _arrays(state).items()}
 
 
 def belongings(
-    model: Model, data: Data, held_out: Data | None, settings: Settings, judge: Any
+    model: Model,
+    data: Data,
+    held_out: Data | None,
+    settings: Settings,
+    judge: tuple[str, Any] | None,
+    scorer: str | None,
 ) -> dict[str, str]:
-    """What decides about the bits of a training, in words and digests."""
+    """What decides about the bits of a training, in words and digests.
+
+    Parameters
+    ----------
+    model : Model
+    data : Data
+    held_out : Data or None
+    settings : Settings
+    judge : tuple or None
+        Kind of the validation part, and `scoring`.
+    scorer : str or None
+        The description of a `scoring` that is a callable, before it was called.
+    """
     network = model.network
     told = {
         "dtype": str(network.dtype),
@@ -87,6 +173,8 @@ def belongings(
         "early_stopping": "None" if judge is None else judge[0],
         "scoring": "None" if judge is None else _named(judge[1]),
     }
+    if scorer is not None:
+        told["scorer"] = scorer
     for each in fields(settings):
         if each.name != "max_bytes":  # which may follow the machine
             told[each.name] = repr(getattr(settings, each.name))
@@ -132,14 +220,11 @@ def write(path: Path, checkpointed: Checkpointed, keep: int) -> None:
     """Write beside the file, flush, and rename; `keep` - 1 older ones are kept beside it."""
     state = checkpointed.state
     about = {
-        "state": {name: getattr(state, name) for name in SCALARS},
+        "state": {name: getattr(state, name) for name in KINDS},
         "belongs": checkpointed.belongs,
         "recipe": checkpointed.recipe,
     }
-    arrays = {f"moment {name}": moment for name, moment in state.moments.items()}
-    arrays["weights"] = state.weights
-    if state.best_weights is not None:
-        arrays["best_weights"] = state.best_weights
+    arrays = _arrays(state)
     text = json.dumps(about, default=_plain).encode()
     content = io.BytesIO()
     arrays["about"] = np.frombuffer(text, np.uint8)
@@ -150,8 +235,15 @@ def write(path: Path, checkpointed: Checkpointed, keep: int) -> None:
     for age in range(keep - 1, 0, -1):
         older = numbered(path, age - 1)
         if older.exists():
-            _replace(numbered(path, age), older.read_bytes())
-    _replace(path, head + checked + payload)
+            _write_bytes(numbered(path, age), older.read_bytes())
+    _write_bytes(path, head + checked + payload)
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    def write(file: BinaryIO) -> None:
+        file.write(content)
+
+    replace_file(path, write)
 
 
 def numbered(path: Path, age: int) -> Path:
@@ -159,43 +251,9 @@ def numbered(path: Path, age: int) -> Path:
     return path if age == 0 else path.with_name(f"{path.name}.{age}")
 
 
-def clear(path: Path) -> None:
-    """Remove what killed processes have left of files that they were writing, an hour ago."""
-    for each in path.parent.iterdir():
-        if re.fullmatch(re.escape(f".{path.name}") + BESIDE, each.name):
-            with suppress(FileNotFoundError):  # somebody else has removed it
-                if time.time() - each.stat().st_mtime > LEFT:
-                    each.unlink()
-
-
 def _plain(value: Any) -> Any:
     """A number of NumPy as one of Python, for JSON."""
     return value.item()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """The file holds the old content or the new, whenever the process ends."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
-    try:
-        with open(beside, "xb") as file:  # who may read it is up to the user's umask
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    """So that the new name is on the disk, too, where folders can be flushed."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def read(path: Any) -> Checkpointed:
@@ -208,7 +266,10 @@ def read(path: Any) -> Checkpointed:
     OSError
         Where it cannot be read.
     """
-    content = Path(path).read_bytes()
+    with open(path, "rb") as file:
+        content = file.read(len(MAGIC))
+        if content == MAGIC:  # a device may have no end
+            content += file.read()
     start = len(MAGIC) + 4
     if not content.startswith(MAGIC) or len(content) < start + 32:
         raise ValueError(f"{path}: no checkpoint of skcnn, or one that was cut.")
@@ -226,28 +287,72 @@ def read(path: Any) -> Checkpointed:
             f"{path}: this checkpoint was written by a newer version of skcnn (format {found}; "
             f"this version reads formats up to {FORMAT}). Please update skcnn."
         )
-    with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
-        about = json.loads(arrays["about"].tobytes())
-        state = TrainingState(
-            weights=arrays["weights"],
-            moments={
-                name.removeprefix("moment "): arrays[name]
-                for name in arrays.files
-                if name.startswith("moment ")
-            },
-            best_weights=arrays["best_weights"] if "best_weights" in arrays.files else None,
-            **about["state"],
-        )
-    return Checkpointed(state, about["belongs"], _read_recipe(path, about))
+    try:
+        return _checkpointed(payload)
+    except Exception as error:  # of NumPy, of the zip format, and of those who check
+        raise ValueError(
+            f"{path}: the checksum of this checkpoint agrees, but its contents are none that skcnn "
+            f"has written: {error}"
+        ) from error
 
 
-def _read_recipe(path: Any, about: dict[str, Any]) -> dict[str, Any]:
-    """All that "auto" meant, which checkpoints of 0.2.0 tell in other words."""
+def _checkpointed(payload: bytes) -> Checkpointed:
+    """Parse the contents and check all that can be checked without the network."""
+    with np.load(io.BytesIO(payload), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    if "about" not in arrays:
+        raise ValueError("there is no array 'about'.")
+    about = json.loads(arrays.pop("about").tobytes())
+    if not isinstance(about, dict) or not about.keys() >= {"state", "belongs"}:
+        raise ValueError("about must hold 'state' and 'belongs'.")
+    told, belongs = about["state"], about["belongs"]
+    if not isinstance(told, dict) or told.keys() != KINDS.keys():
+        found = sorted(told) if isinstance(told, dict) else type(told).__name__
+        raise ValueError(f"state must hold {sorted(KINDS)}, got {found}.")
+    for name, (allowed, what) in KINDS.items():
+        if not allowed(told[name]):
+            raise ValueError(f"{name} must be {what}, got {short(told[name])}.")
+    if told["begun"] > told["epoch"] or told["begun_step"] > told["step"]:
+        raise ValueError("begun and begun_step must not be greater than epoch and step.")
+    for name, values in told["history"].items():
+        if len(values) != told["epoch"]:
+            raise ValueError(
+                f"history[{name!r}] must hold a number for each of {told['epoch']} epochs, got "
+                f"{len(values)}."
+            )
+    if not isinstance(belongs, dict) or not all(isinstance(text, str) for text in belongs.values()):
+        raise ValueError("belongs must be a dict of text.")
+    for name, array in arrays.items():
+        if name not in ("weights", "best_weights") and not name.startswith(MOMENT):
+            raise ValueError(f"there is an unknown array {name!r}.")
+        if array.dtype.kind != "f":
+            raise ValueError(f"{name} must hold floats, got {array.dtype}.")
+        # a square that is too large is inf, which training can go on with
+        if np.isnan(array).any() or ("weights" in name and np.isinf(array).any()):
+            raise ValueError(f"{name} holds numbers that are not finite.")
+    if "weights" not in arrays:
+        raise ValueError("there is no array 'weights'.")
+    state = TrainingState(
+        weights=arrays["weights"],
+        moments={
+            name.removeprefix(MOMENT): array
+            for name, array in arrays.items()
+            if name.startswith(MOMENT)
+        },
+        best_weights=arrays.get("best_weights"),
+        **told,
+    )
+    return Checkpointed(state, belongs, _recipe(about))
+
+
+def _recipe(about: dict[str, Any]) -> dict[str, Any]:
+    """Return all that "auto" meant, which checkpoints of 0.2.0 tell in other words."""
     if "recipe" not in about:
         return migrate_checkpoint(about["belongs"])
     recipe = about["recipe"]
-    if not isinstance(recipe, dict) or any(
-        not isinstance(recipe.get(name, 1), (int, float)) for name in NUMBERS
-    ):
-        raise ValueError(f"{path}: this checkpoint is damaged: its recipe is {recipe!r}.")
+    if not isinstance(recipe, dict):
+        raise ValueError(f"recipe must be a dict, got {short(recipe)}.")
+    for name in NUMBERS:
+        if not _is_number(recipe.get(name, 1)):
+            raise ValueError(f"{name} in recipe must be a number, got {short(recipe[name])}.")
     return {name: as_tuples(value) for name, value in recipe.items()}

@@ -21,6 +21,7 @@ from skcnn.datasets.file_reading import check_jobs, read_files, stack_rows
 from skcnn.datasets.file_warnings import NAMED
 from skcnn.datasets.npy_file import write_npy
 from skcnn.datasets.paths import PathLike, check_path
+from skcnn.files import check_replaceable
 
 if TYPE_CHECKING:
     from skcnn.datasets.image_file import Frame
@@ -407,12 +408,13 @@ def _paths(files: Any) -> list[Path]:
 
 
 def _writable(owner: str, memmap: Any) -> Path:
-    """Path of a file that can be written, as far as can be told beforehand."""
+    """Path of a file that can be written."""
     if not isinstance(memmap, (str, os.PathLike)):
         raise ValueError(f"{owner}: memmap must be None or a path, got {memmap!r}.")
     memmap = check_path(owner, "memmap", memmap)
-    if memmap.is_dir():
+    if os.path.isdir(memmap):
         raise IsADirectoryError(f"{owner}: memmap must be a file, but {memmap} is a folder.")
     if not memmap.parent.is_dir():
         raise FileNotFoundError(f"{owner}: memmap={str(memmap)!r} is in a folder that is missing.")
+    check_replaceable(memmap, f"{owner}: memmap")
     return memmap

@@ -1,0 +1,121 @@
+"""Files that are replaced as a whole: under their name is the old content or the new."""
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["check_replaceable", "remove_leftovers", "replace_file"]
+
+ABANDONED = 3600.0
+"""Seconds after which nobody is still writing a file that lies beside."""
+
+LONGEST_NAME = 200
+"""Bytes of a name up to which the file beside can repeat it; most file systems allow 255."""
+
+
+def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Write a file beside `path`, flush it to the disk, and give it that name.
+
+    Symbolic links are followed.
+
+    Parameters
+    ----------
+    path : Path
+    write : callable
+        Writes the content into a binary file, which can seek.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be written, and where `path` is something other
+        than a regular file; nothing has changed then.
+    """
+    path = _resolved(path)
+    beside = _beside(path)
+    try:
+        with open(beside, "xb") as file:  # the user's umask decides who may read it
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def check_replaceable(path: Path, name: str) -> None:
+    """Raise ``OSError`` where `replace_file` would; nothing under that name is touched.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        Name of the parameter in the error.
+    """
+    try:
+        beside = _beside(_resolved(path))
+        try:
+            open(beside, "xb").close()
+        finally:
+            with suppress(OSError):  # of a folder that cannot be written
+                beside.unlink()
+    except OSError as error:
+        raise OSError(
+            error.errno, f"{name}={str(path)!r} cannot be written: {error.strerror}."
+        ) from None
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove files that killed processes have left beside `path`, an hour ago or earlier."""
+    path = _resolved(path)
+    # an ending such as ".1" is that of an older checkpoint
+    name = re.escape(f".{_short(path.name)}") + r"(\.\d+)?\.[0-9a-f]{16}\.new"
+    for each in path.parent.iterdir():
+        if re.fullmatch(name, each.name):
+            with suppress(FileNotFoundError):  # another process has removed it
+                if time.time() - each.stat().st_mtime > ABANDONED:
+                    each.unlink()
+
+
+def _resolved(path: Path) -> Path:
+    """The path behind symbolic links, under which is a regular file or none."""
+    found = Path(os.path.realpath(path))
+    try:
+        mode = os.lstat(found).st_mode  # still a link where links form a loop
+    except FileNotFoundError:
+        return found
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EEXIST, "it is no regular file, which could be replaced", str(path))
+    return found
+
+
+def _beside(path: Path) -> Path:
+    """A new hidden name in the same folder."""
+    return path.with_name(f".{_short(path.name)}.{secrets.token_hex(8)}.new")
+
+
+def _short(name: str) -> str:
+    """The name, or its beginning and a digest if there is no room for more behind it."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= LONGEST_NAME:
+        return name
+    return f"{name[:40]}-{hashlib.sha256(encoded).hexdigest()[:16]}"
+
+
+def _flush_folder(folder: Path) -> None:
+    """Flush the new name to the disk, too, where folders can be flushed."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
