@@ -154,17 +154,18 @@ class Network:
     def _lay_out(self) -> list[dict[str, tuple[slice, Shape]]]:
         """Where each array lies in the flat vector."""
         slots: list[dict[str, tuple[slice, Shape]]] = [{} for _ in self.layers]
+        decayed = [set(layer.decayed) for layer in self.layers]
         ends, end = [], 0
         for part in ("decayed", "undecayed", "state"):
-            for layer, shape, slot in zip(self.layers, self.shapes, slots, strict=False):
+            for i, (layer, shape) in enumerate(zip(self.layers, self.shapes, strict=False)):
                 arrays = (layer.state_shapes if part == "state" else layer.param_shapes)(shape)
                 for name, size in arrays.items():
                     if prod(size) > LARGEST:
                         raise ValueError(
                             f"{layer!r}: NumPy has no arrays as large as its {name}, {size}."
                         )
-                    if part == "state" or (name in layer.decayed) == (part == "decayed"):
-                        slot[name] = (slice(end, end + prod(size)), size)
+                    if part == "state" or (name in decayed[i]) == (part == "decayed"):
+                        slots[i][name] = (slice(end, end + prod(size)), size)
                         end += prod(size)
             ends.append(end)
         self.n_decayed, self.n_parameters, self.vector_size = ends

@@ -1,6 +1,7 @@
 """Networks with branches: names, memory, training, and what the estimator makes of them."""
 
 import pickle
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -246,3 +247,49 @@ def test_a_block_without_parameters_before_the_first_layer_that_has_some(layers)
         (X[:, np.newaxis] - clf.input_mean_) / clf.input_scale_, clf.weights_
     )
     assert np.array_equal(clf.predict(X), alone.argmax(axis=1))
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Counted(ReLU):
+    """Counts how often a network asks for its shape, and for its scratch arrays."""
+
+    calls: list = field(default_factory=list)
+
+    def output_shape(self, input_shape):
+        self.calls.append("shape")
+        return super().output_shape(input_shape)
+
+    def scratch(self, input_shape, dtype, backward):
+        self.calls.append("scratch")
+        return super().scratch(input_shape, dtype, backward)
+
+
+@pytest.mark.parametrize("nested", [2, 30])
+def test_nesting_asks_the_innermost_layer_no_more_often(nested):
+    calls = []
+    layers = [Counted(calls=calls), Conv2d(2, 1)]
+    for _ in range(nested):
+        layers = [Residual([Conv2d(2, 1), *layers])]
+    network = Network([Conv2d(2, 1), *layers], (1, 3, 3), np.float64)
+    rng = np.random.default_rng(0)
+    vector = network.init(rng)
+    X, dY = rng.random((2, 1, 3, 3)), rng.random((2, 2, 3, 3))
+    network.vjp(X, vector, dY)
+    summary([Conv2d(2, 1), *layers], (1, 3, 3), 2)
+    assert len(calls) <= 12  # of one that is not nested, too
+
+
+def test_blocks_to_a_depth_of_thirty_train_and_predict(tmp_path):
+    block = [Conv2d(2, 3, padding="same"), ReLU()]
+    for _ in range(30):
+        block = [Residual([Conv2d(2, 3, padding="same"), *block])]
+    X = np.random.default_rng(0).random((24, 6, 6), dtype=np.float32)
+    clf = ScratchCNNClassifier([Conv2d(2, 3), *block], max_iter=1, random_state=0)
+    clf.fit(X, np.arange(24) % 2)
+    assert len(clf.get_weights()[1]) == 2 * 31  # a weight and a bias each
+    assert np.isfinite(clf.predict_proba(X)).all()
+    assert len(clf.summary().rows) == 1 + 30 * 2 + 2 + 2  # blocks, their layers, and the output
+    again = pickle.loads(pickle.dumps(clone(clf).fit(X, np.arange(24) % 2)))
+    assert np.array_equal(again.weights_, clf.weights_)
+    assert repr(again.layers_) == repr(clf.layers_)
+    assert set(clf.get_params()) == set(again.get_params())

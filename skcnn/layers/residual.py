@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import lcm
 from typing import Any, ClassVar
 
@@ -14,6 +15,9 @@ from skcnn.layers.memory import CALLS, Arrays, Plan
 from skcnn.layers.windows import Windows
 
 SHORTCUT = "shortcut"
+
+CACHED = 512
+"""Blocks, bound to shapes, that are kept."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -55,10 +59,7 @@ class Residual(Layer):
 
     def branches(self, input_shape: Shape) -> dict[str, Chain]:
         """The branches bound to a shape: "layers", and "shortcut" unless that is the input."""
-        branches = {"layers": Chain(self._layers, input_shape)}
-        if self.shortcut is not None:
-            branches[SHORTCUT] = Chain(self._shortcut, input_shape, SHORTCUT)
-        return branches
+        return _branches(_Same(self), input_shape)
 
     @property
     def _layers(self) -> tuple[Layer, ...]:
@@ -167,10 +168,7 @@ class Residual(Layer):
 
     def plans(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> dict[str, Plan]:
         """How the arrays of each branch share memory; the ``x`` they start from is not included."""
-        return {
-            name: chain.plan(dtype, backward, input_gradient=backward, borrowed=True)
-            for name, chain in self.branches(input_shape).items()
-        }
+        return _plans(_Same(self), input_shape, np.dtype(dtype), backward)
 
     def bind(self, x, y, dx, dy, weights, scratch):
         branches = {}
@@ -205,6 +203,40 @@ class Residual(Layer):
             _back(s, dy, s_params, s_grads)
         if dx is not None:
             np.add(f.dx[0], dy if s is None else s.dx[0], out=dx)
+
+
+class _Same:
+    """A layer as a key of the caches below, which is equal to the very same object only."""
+
+    def __init__(self, layer: Residual) -> None:
+        self.layer = layer
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.layer is other.layer
+
+    def __hash__(self) -> int:
+        return id(self.layer)
+
+
+# Shapes, parameters and memory of a block are asked for several times. Without the caches every
+# level of nesting would multiply the time of those inside.
+
+
+@lru_cache(CACHED)
+def _branches(key: _Same, input_shape: Shape) -> dict[str, Chain]:
+    block = key.layer
+    branches = {"layers": Chain(block._layers, input_shape)}
+    if block.shortcut is not None:
+        branches[SHORTCUT] = Chain(block._shortcut, input_shape, SHORTCUT)
+    return branches
+
+
+@lru_cache(CACHED)
+def _plans(key: _Same, input_shape: Shape, dtype: np.dtype, backward: bool) -> dict[str, Plan]:
+    return {
+        name: chain.plan(dtype, backward, input_gradient=backward, borrowed=True)
+        for name, chain in key.layer.branches(input_shape).items()
+    }
 
 
 def _back(branch: Arrays, dy: np.ndarray, params: list[Params], grads: list[Params]) -> None:
