@@ -29,9 +29,28 @@ LIMITS = (
 )  # fmt: skip
 
 
+_forked = False
+"""Whether this process was forked since this module was imported."""
+
+
+def _note_fork() -> None:
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
 def may_start() -> bool:
-    """Whether this process may have children: it is nobody's worker, and Python can be started."""
-    if os.name != "posix" or sys.platform in ("emscripten", "wasi"):
+    """Whether this process may start workers.
+
+    A worker may not, nor a forked process, nor a Python that has no program to be
+    started again. On Linux the tools that loky ends processes with need ``/proc``.
+    """
+    if _forked or os.name != "posix" or sys.platform in ("emscripten", "wasi"):
+        return False
+    if sys.platform == "linux" and not os.path.exists("/proc/self"):
         return False
     if not sys.executable or getattr(sys, "frozen", False):
         return False
@@ -96,8 +115,15 @@ class Processes:
             os.register_at_fork(after_in_child=self._after_fork)
 
     def _after_fork(self) -> None:
-        """The processes are the parent's; forgetting them would wake its threads."""
+        """Leave the processes to the parent.
+
+        Forgetting them would wake its threads, and `multiprocessing` would try to
+        join them when the child ends.
+        """
         self._lock = threading.Lock()
+        for hired in self._staff:
+            for process in (getattr(hired.executor, "_processes", None) or {}).values():
+                multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
         self._of_parent += self._staff
         self._staff = []
 
