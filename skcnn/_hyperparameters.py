@@ -70,7 +70,11 @@ class Hyperparameters:
 
 
 def as_tuples(value: Any) -> Any:
-    """Return lists and arrays as tuples, at any depth, and anything else as it is."""
+    """Return lists, arrays and dataframes as tuples, at any depth, and anything else as it is."""
+    if hasattr(value, "to_numpy") and not isinstance(
+        value, type
+    ):  # dataframes, which compare with tuples in ways of their own
+        value = value.to_numpy()
     if isinstance(value, np.ndarray):
         value = value.tolist()
     return tuple(map(as_tuples, value)) if isinstance(value, (list, tuple)) else value

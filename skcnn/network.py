@@ -437,7 +437,7 @@ def _numbers(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
     """An array of real numbers of this dtype, not copied if it is one."""
     try:
         array = np.asarray(value)
-    except ValueError:  # rows of several lengths
+    except (TypeError, ValueError, RuntimeError):  # of rows of several lengths, of tensors
         array = None
     if array is None or array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be an array of real numbers, got {type(value).__name__}.")

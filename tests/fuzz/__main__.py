@@ -1,4 +1,5 @@
-"""Repeat trials: ``python -m tests.fuzz bad 12345``, ``valid``, ``overlap``, or ``case '{...}'``.
+"""Repeat trials: ``python -m tests.fuzz bad 12345``, ``valid``, ``layout``, ``overlap``, or
+``case '{...}'``.
 
 Two numbers are a range of seeds; all failures of a range are printed.
 """
@@ -6,20 +7,21 @@ Two numbers are a range of seeds; all failures of a range are printed.
 import json
 import sys
 
-from tests.fuzz import bad, overlaps, valid
+from tests.fuzz import bad, layouts, overlaps, valid
+
+KINDS = {"bad": bad, "valid": valid, "layout": layouts, "overlap": overlaps}
 
 
 def main(kind, first, last=None):
     if kind == "case":
         cases = {first: json.loads(first)}
     else:
-        draw = {"bad": bad.draw, "valid": valid.draw, "overlap": overlaps.draw}[kind]
         seeds = range(int(first), int(last or int(first) + 1))
         cases = {f"{kind} {seed}": None for seed in seeds}
     failures = 0
     for line, case in cases.items():
-        case = case or draw(int(line.split()[1]))
-        problem = {"valid": valid, "overlap": overlaps}.get(kind, bad).run(case)
+        case = case or KINDS[kind].draw(int(line.split()[1]))
+        problem = KINDS.get(kind, bad).run(case)
         failures += problem is not None
         if problem is not None or len(cases) == 1:
             print(f"{line}: {problem or 'holds'}\n    {json.dumps(case)}", flush=True)

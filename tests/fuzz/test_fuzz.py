@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz import bad, overlaps, valid
+from tests.fuzz.__main__ import KINDS
 
 CORPUS = json.loads(Path(__file__).with_name("corpus.json").read_text(encoding="utf-8"))
 
 
 def failures(kind, seeds):
     """A line for every failure, which repeats it."""
-    module = {"bad": bad, "valid": valid, "overlap": overlaps}[kind]
+    module = KINDS[kind]
     found = [(seed, module.run(module.draw(seed))) for seed in seeds]
     return [f"python -m tests.fuzz {kind} {seed}: {text}" for seed, text in found if text]
 
@@ -40,6 +40,16 @@ def test_what_must_hold_for_more_valid_settings(start):
     assert not failures("valid", range(start, start + 100))
 
 
+def test_layouts_are_read_as_said_or_with_advice_that_works():
+    assert not failures("layout", range(300))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(1000, 6000, 1000))
+def test_more_layouts(start):
+    assert not failures("layout", range(start, start + 1000))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 500, 50))
 def test_others_who_limit_blas_at_the_same_time(start):
@@ -48,12 +58,11 @@ def test_others_who_limit_blas_at_the_same_time(start):
 
 @pytest.mark.parametrize("entry", CORPUS, ids=lambda entry: entry["found"])
 def test_the_corpus(entry):
-    module = {"bad": bad, "valid": valid}[entry["kind"]]
-    assert module.run(entry["case"]) is None
+    assert KINDS[entry["kind"]].run(entry["case"]) is None
 
 
 def test_a_case_is_no_more_than_its_description():
-    for module in (bad, valid, overlaps):
+    for module in KINDS.values():
         for seed in range(50):
             case = module.draw(seed)
             assert json.loads(json.dumps(case)) == case

@@ -337,6 +337,7 @@ ODD = {
     "frame of arrays": lambda a: pd.DataFrame({"a": _objects(a, lambda i, row: np.ones((2, 2)))}),
     "missing texts": lambda a: [None if i == 1 else "x" for i in range(len(a))],
     "texts with nan": lambda a: [np.nan if i == 1 else "x" for i in range(len(a))],
+    "missing text series": lambda a: pd.Series([None if i == 1 else "x" for i in range(len(a))]),
     "missing text objects": lambda a: _objects(a, lambda i, row: None if i == 1 else "x"),
     "gradients": lambda a: WithGradient(a),
     "list of gradients": lambda a: [WithGradient(row) for row in a],
@@ -349,6 +350,10 @@ ODD = {
     "polars dates": lambda a: pl.Series([datetime.date(2020, 1, 1 + i % 9) for i in range(len(a))]),
 }
 """Arrays that may be refused, or lead to a model that is right."""
+
+
+MISSING = {"missing texts", "texts with nan", "missing text objects", "missing text series"}
+"""Labels of which one is missing; none of them may be taken."""
 
 
 def made_in(container, values):
