@@ -1,4 +1,4 @@
-"""What the processes of a training tell each other, and how they wait.
+"""Messages between the processes of a training, and waiting for them.
 
 All words lie in shared memory. Each is written by one side only, and whoever
 waits for a word reads what was written before it: x86 processors keep the
@@ -13,65 +13,31 @@ import time
 from collections.abc import Callable
 from functools import partial
 from mmap import mmap
-from typing import NamedTuple
 
-__all__ = ["Board", "Patience", "Task"]
+from skcnn.shares import Task
+from skcnn.updates import Step
 
-GRADIENTS, SUMS, STEP = range(3)
-"""What a task asks for."""
+__all__ = ["Mailboxes", "Patience"]
 
-_LEAVE = -1
-_STARTING = -2
-"""In place of a task's number."""
+_STOP = -1
+"""Takes the place of a task's number."""
+
+_READY = -1
+"""Takes the place of the number of a task that is done, before the first; 0 is not ready."""
 
 _HEADER, _LINE = 256, 128
-"""Bytes for the task, and for each side of each hand: two cache lines, fetched together."""
+"""Bytes for the task, and for each side of each worker: two cache lines, fetched together."""
 
-_MAIL, _RANK, _DONE, _PROGRESS = 0, 1, _LINE // 8, _LINE // 8 + 1
-"""Words of a hand: the first two are the leader's, the others its own."""
+_MAIL, _RANK, _DONE = 0, 1, _LINE // 8
+"""Words of a worker: the coordinator writes the first two, the worker the other."""
 
 _FORMAT = "9q3dq"
 
 _IN_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 
 
-class Task(NamedTuple):
-    """What every process shall do its share of.
-
-    Parameters
-    ----------
-    kind : {GRADIENTS, SUMS, STEP}
-    epoch, batch : int
-        Numbers of the epoch and of the mini-batch in it.
-    start, stop : int
-        Where its rows lie in the order of the epoch.
-    first : int
-        The micro-batch whose gradient is the first that is kept at this time.
-    members : int
-        Number of processes that share the task.
-    summed : int
-        For a step: whether the gradients have been summed already.
-    t, lr, scale, weight, averaged
-        As in `skcnn.updates.Step`.
-    """
-
-    kind: int
-    epoch: int
-    batch: int
-    start: int
-    stop: int
-    first: int
-    members: int
-    summed: int
-    t: int
-    lr: float
-    scale: float
-    weight: float
-    averaged: int
-
-
-class Board:
-    """The words of one training.
+class Mailboxes:
+    """One task for all workers, and a mailbox for each.
 
     Parameters
     ----------
@@ -85,78 +51,73 @@ class Board:
         self._fence = threading.Lock()
 
     @staticmethod
-    def nbytes(n_hands: int) -> int:
-        """What the words of so many hands take."""
-        return _HEADER + 2 * _LINE * n_hands
+    def nbytes(n_workers: int) -> int:
+        """Return the number of bytes for so many workers."""
+        return _HEADER + 2 * _LINE * n_workers
 
-    def _get(self, hand: int, word: int) -> int:
-        return self._words[(_HEADER + 2 * _LINE * hand) // 8 + word]
+    def _get(self, worker: int, word: int) -> int:
+        return self._words[(_HEADER + 2 * _LINE * worker) // 8 + word]
 
-    def _set(self, hand: int, word: int, value: int) -> None:
-        self._words[(_HEADER + 2 * _LINE * hand) // 8 + word] = value
+    def _set(self, worker: int, word: int, value: int) -> None:
+        self._words[(_HEADER + 2 * _LINE * worker) // 8 + word] = value
 
-    # The leader's side
-
-    def expect(self, hand: int) -> None:
-        """Begin with a hand that is not ready yet."""
-        self._set(hand, _MAIL, 0)
-        self._set(hand, _DONE, _STARTING)
-
-    def is_ready(self, hand: int) -> bool:
-        """Whether a hand waits for its first task, or has had some."""
-        return self._get(hand, _DONE) != _STARTING
-
-    def post(self, task: Task, number: int, hands: list[int]) -> None:
-        """Give some hands the task of this number; their ranks are 1, 2, ... in this order."""
-        struct.pack_into(_FORMAT, self._memory, 0, *task)
-        for rank, hand in enumerate(hands, 1):
-            self._set(hand, _RANK, rank)
-            self._set(hand, _PROGRESS, 0)
-        self.fence()
-        for hand in hands:
-            self._set(hand, _MAIL, number)
-
-    def has_done(self, hand: int, number: int) -> bool:
-        """Whether a hand has done its share of the task of this number."""
-        return self._get(hand, _DONE) == number
-
-    def progress(self, hand: int) -> int:
-        """What a hand has noted last since it got its task, or 0."""
-        return self._get(hand, _PROGRESS)
-
-    def let_go(self, hand: int) -> None:
-        """Tell a hand that there will be no tasks any more."""
-        self._set(hand, _MAIL, _LEAVE)
-
-    # The side of a hand
-
-    def is_new(self, hand: int, number: int) -> bool:
-        """Whether there is mail since the task of this number."""
-        return self._get(hand, _MAIL) != number
-
-    def take(self, hand: int) -> tuple[int, int, Task] | None:
-        """Number of the task, this hand's rank, and the task; None is to leave."""
-        number = self._get(hand, _MAIL)
-        self.fence()
-        if number == _LEAVE:
-            return None
-        return number, self._get(hand, _RANK), Task(*struct.unpack_from(_FORMAT, self._memory))
-
-    def hand_in(self, hand: int, number: int) -> None:
-        """Say that the task of this number is done; 0 is to be ready for the first."""
-        self.fence()
-        self._set(hand, _DONE, number)
-
-    def note(self, hand: int, progress: int) -> None:
-        """Note how far a hand has come, for the case that it is lost."""
-        self._set(hand, _PROGRESS, progress)
-
-    def fence(self) -> None:
-        """Order what was read and written before, and what will be."""
+    def _order_accesses(self) -> None:
+        """Order all reads and writes before this call before those after it."""
         if not _IN_ORDER:
             for _ in range(2):
                 with self._fence:
                     pass
+
+    # The coordinator's side
+
+    def is_ready(self, worker: int) -> bool:
+        """Whether a worker waits for its first task, or has had some."""
+        return self._get(worker, _DONE) != 0
+
+    def post(self, task: Task, number: int, workers: list[int]) -> None:
+        """Give some workers the task of this number (from 1), with ranks 1, 2, … in this order."""
+        struct.pack_into(_FORMAT, self._memory, 0, *task[:-1], *task.step)
+        for rank, worker in enumerate(workers, 1):
+            self._set(worker, _RANK, rank)
+        self._order_accesses()
+        for worker in workers:
+            self._set(worker, _MAIL, number)
+
+    def has_done(self, worker: int, number: int) -> bool:
+        """Whether a worker has done its part of the task of this number, and all can be read."""
+        if self._get(worker, _DONE) != number:
+            return False
+        self._order_accesses()
+        return True
+
+    def stop(self, worker: int) -> None:
+        """Tell a worker that there will be no more tasks."""
+        self._set(worker, _MAIL, _STOP)
+
+    # The worker's side
+
+    def has_mail(self, worker: int, number: int) -> bool:
+        """Whether there is mail since the task of this number."""
+        return self._get(worker, _MAIL) != number
+
+    def take(self, worker: int) -> tuple[int, int, Task] | None:
+        """Return the task's number, the worker's rank, and the task; None is to stop."""
+        number = self._get(worker, _MAIL)
+        self._order_accesses()
+        if number == _STOP:
+            return None
+        *words, t, lr, scale, weight, averaged = struct.unpack_from(_FORMAT, self._memory)
+        step = Step(t, lr, scale, weight, averaged)
+        return number, self._get(worker, _RANK), Task(*words, step)  # type: ignore[arg-type]
+
+    def mark_ready(self, worker: int) -> None:
+        """Report that a worker waits for its first task."""
+        self.mark_done(worker, _READY)
+
+    def mark_done(self, worker: int, number: int) -> None:
+        """Report that the worker's part of the task of this number is done."""
+        self._order_accesses()
+        self._set(worker, _DONE, number)
 
 
 give_turn: Callable[[], None] = getattr(os, "sched_yield", None) or partial(time.sleep, 0)

@@ -1,191 +1,208 @@
 """Worker processes that join a training while it runs.
 
-The calling process leads: it posts every task, does a share of it, and waits
-for the others. They may come, leave or be killed at any time. Until the step of
-a mini-batch nothing but scratch arrays is written, so that the mini-batch can
-be done again without those who were lost; and a hand that steps has written
-down how the parameters were before, so that the leader can finish its share.
+The calling process, the coordinator, posts every task, does a part of it, and
+waits for the others. Workers may join at any mini-batch, and be killed at any
+time: then everything is as at the beginning of the epoch, which is repeated.
 """
 
 import gc
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from skcnn.batches import Images, Samples
-from skcnn.board import GRADIENTS, STEP, SUMS, Board, Patience, Task
-from skcnn.network import Network
+from skcnn.board import Mailboxes, Patience
+from skcnn.losses import Loss
 from skcnn.presence import Background
-from skcnn.schedules import Constant
-from skcnn.segments import Segment, available_bytes, lay_out, mapped
-from skcnn.settings import Settings
-from skcnn.shares import Job, Share, wanted_arrays
+from skcnn.segments import Key, Mapped, Place, Segment, available_bytes, lay_out, mapped
+from skcnn.shares import STEP, Buffers, Replica, StepPlan, Task
 from skcnn.state import TrainingState
-from skcnn.updates import norm
+from skcnn.workers import Workers
 
-__all__ = ["Crew", "Hire", "serve"]
+__all__ = ["Coordinator", "Spawn", "WorkerLostError", "work"]
 
-SLOT_BYTES = 32 * 2**20
-"""What the gradients of micro-batches may take before they are summed in several rounds."""
-
-HAND_BYTES = 80 * 2**20
-"""What a hand takes besides the shared memory."""
+WORKER_BYTES = 80 * 2**20
+"""Memory that a worker takes besides the shared memory."""
 
 COMFORTABLE = 1 / 3
-"""Share of the memory that is available that a crew may take."""
-
-REPLACEMENTS = 3
-"""How often those who were lost are replaced, on average."""
+"""Share of the available memory that the processes of a training may take."""
 
 OVERDUE = 30.0
-"""Seconds after which somebody who does not answer is taken for stopped."""
+"""Seconds after which a worker that does not answer is considered stopped, and killed."""
 
-OVERDUE_SHARES = 100
-"""The same in what the leader has taken for its own share, if that is longer."""
+OVERDUE_PARTS = 100
+"""The least of them, relative to the time that the coordinator has taken for its own part."""
 
 LONGEST_LOOK = 0.1
-"""Seconds that count between two looks at somebody: this process may have been stopped, too."""
+"""Seconds that count between two looks at a worker: this process may have been stopped, too."""
 
 COPIED_BYTES = 8 * 2**20
 """Bytes of images that are copied at a time."""
 
 
-class Hand(Protocol):
-    """Somebody who works for a crew."""
+class Worker(Protocol):
+    """A process at work."""
 
     def done(self) -> bool:
         """Whether the function has returned or failed, or its process has died."""
 
     def release(self) -> None:
-        """Know that the function will return as soon as it can."""
+        """Note that the function will return as soon as it can."""
 
     def kill(self) -> None:
         """End the process whatever it does; `done` says when it has ended."""
 
 
-class Hire(Protocol):
-    """How to get another process to call a function."""
+class Spawn(Protocol):
+    """A function that has another process call a function."""
 
-    def __call__(self, function: Callable[[Job, int], None], job: Job, number: int) -> Hand:
-        """Have ``function(job, number)`` called in a process that does nothing else meanwhile."""
+    def __call__(
+        self, function: Callable[["Assignment", int], None], assignment: "Assignment", number: int
+    ) -> Worker:
+        """Have ``function(assignment, number)`` called in a process that does nothing else."""
 
 
-class Crew:
-    """The processes of one training, seen from the one that leads.
+class WorkerLostError(Exception):
+    """A worker has died, and the parameters may be half-way through a step."""
+
+
+@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
+class Assignment:
+    """A training as a worker process needs to know it.
 
     Parameters
     ----------
-    network : Network
-    samples : Samples
-    settings : Settings
-    size, capacity : int
-        Samples in a micro-batch, and the most there can be.
-    hire : Hire
-    n_hands : int
-        How many processes to get besides the calling one.
-    check : callable or None, default=None
-        Called before each micro-batch in the calling process; what it raises
-        ends the training.
+    plan : StepPlan
+    loss : Loss
+    key : Key
+        Of the shared memory.
+    places : dict of Place
+        The arrays in it.
+    file : Mapped or None
+        The images, if they are in a file and not in the shared memory.
+    images : Images
+        The reading of images, around an empty array in the place of the pixels.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        samples: Samples,
-        settings: Settings,
-        size: int,
-        capacity: int,
-        hire: Hire,
-        n_hands: int,
-        check: Callable[[], None] | None = None,
-    ) -> None:
-        self._network, self._samples, self._hire = network, samples, hire
-        self._settings = replace(settings, lr_schedule=Constant())
-        self._size, self._capacity, self._n_hands, self._check = size, capacity, n_hands, check
+    plan: StepPlan
+    loss: Loss
+    key: Key
+    places: dict[str, Place]
+    file: Mapped | None
+    images: Images
+
+    def samples(self, arrays: dict[str, np.ndarray]) -> Samples:
+        """Return the samples in the shared memory and the file."""
+        X = arrays["X"] if self.file is None else self.file.open()
+        images = Images(X, self.images.channels_last, self.images.scaling, arrays.get("rows"))
+        return Samples(images, arrays["targets"], arrays["sample_weight"], self.loss)
+
+    def open(self) -> tuple[Segment, dict[str, np.ndarray]]:
+        """Map the shared memory, and return it and the arrays in it."""
+        segment = Segment.attach(self.key)
+        return segment, {name: segment.array(place) for name, place in self.places.items()}
+
+
+def _buffers(arrays: dict[str, np.ndarray]) -> Buffers:
+    """Return the buffers of the training steps among the shared arrays."""
+    moments = {
+        name.removeprefix("moments "): array
+        for name, array in arrays.items()
+        if name.startswith("moments ")
+    }
+    names = ("params", "order", "slots", "sums", "squares")
+    return Buffers(moments=moments, **{name: arrays[name] for name in names})
+
+
+class Coordinator:
+    """The process that trains, and its workers.
+
+    Parameters
+    ----------
+    replica : Replica
+        The part of rank 0.
+    spawn : Spawn
+    n_workers : int
+        Number of processes to spawn.
+    n_slots : int
+        Number of slots for gradients in the shared memory.
+    """
+
+    def __init__(self, replica: Replica, spawn: Spawn, n_workers: int, n_slots: int) -> None:
+        self._replica, self._spawn = replica, spawn
+        self._n_workers, self._n_slots = n_workers, n_slots
         self.started = False
         self._starter = Background()
         self._segment: Segment | None = None
-        self._job: Job | None = None
-        self._board: Board | None = None
-        self._arrays: dict[str, np.ndarray] = {}
-        self._share: Share | None = None
-        self._hands: dict[int, Hand] = {}
+        self._mailboxes: Mailboxes | None = None
+        self._buffers: Buffers | None = None  # the shared ones, before anybody has joined
+        self._workers: dict[int, Worker] = {}
         self._members: list[int] = []
-        self._vacant: list[int] = []
-        self._replacements = REPLACEMENTS * n_hands
-        self._task_number = 0
-        self._step: tuple[Task, list[int]] | None = None  # that others may still be busy with
+        self._task_number, self._posted = 0, 0.0
+        self._pending = False  # whether workers may still be busy with the last task
         self._patience = Patience()
-        self._posted = 0.0
         self._pid = os.getpid()
 
     @property
     def n_processes(self) -> int:
-        """How many there are, with the one that leads."""
+        """Number of processes that take part, the coordinator included."""
         return 1 + len(self._members)
 
-    def start(self, state: TrainingState) -> None:
-        """Ask for hands, without waiting for them."""
+    def start(self) -> None:
+        """Begin to spawn workers, without waiting for them."""
         self.started = True
-        self._starter.start(self._get_hands, state.seed, state.moments)
+        self._starter.start(self._spawn_workers)
 
-    def _get_hands(self, seed: int, moments: dict[str, np.ndarray]) -> None:
-        """Share the data and hire; whatever is in the way, training goes on with threads."""
+    def _spawn_workers(self) -> None:
+        """Share the data and spawn; whatever is in the way, training goes on with threads."""
         with suppress(Exception):
-            self._job, self._arrays = self._share_data(seed, moments)
-            self._hire_for(range(self._n_hands))
-
-    def _hire_for(self, numbers: Iterable[int]) -> None:
-        """Get somebody for each of these places."""
-        assert self._job is not None
-        assert self._board is not None
-        with suppress(Exception):
-            for number in numbers:
+            assignment = self._share_data()
+            for number in range(self._n_workers):
                 if self._starter.wanted:
-                    self._board.expect(number)
-                    self._hands[number] = self._hire(serve, self._job, number)
+                    self._workers[number] = self._spawn(work, assignment, number)
 
-    def _share_data(
-        self, seed: int, moments: dict[str, np.ndarray]
-    ) -> tuple[Job, dict[str, np.ndarray]]:
-        network, samples, images = self._network, self._samples, self._samples.images
+    def _share_data(self) -> Assignment:
+        plan, samples = self._replica.plan, self._replica.samples
+        network, images = plan.network, samples.images
         file, n = mapped(images.X), len(samples)
-        nbytes = network.vector_size * network.dtype.itemsize
-        n_slots = -(-min(self._settings.batch_size, n) // self._size)
-        n_slots = min(n_slots, max(self._n_hands + 1, SLOT_BYTES // nbytes))
-        wanted = wanted_arrays(network, moments, n_slots, self._n_hands)
-        wanted["order"] = (n,), np.intp
-        wanted["targets"] = samples.targets.shape, samples.targets.dtype
-        wanted["sample_weights"] = samples.weights.shape, samples.weights.dtype
+        wanted: dict = {
+            "mailboxes": ((Mailboxes.nbytes(self._n_workers),), np.uint8),
+            "params": ((network.vector_size,), network.dtype),
+            **{
+                f"moments {name}": (moment.shape, moment.dtype)
+                for name, moment in self._replica.buffers.moments.items()
+            },
+            **Buffers.specs(network, n, self._n_slots),
+            "targets": (samples.targets.shape, samples.targets.dtype),
+            "sample_weight": (samples.weights.shape, samples.weights.dtype),
+        }
         if file is None:
             wanted["X"] = (n, *images.X.shape[1:]), images.X.dtype
         elif images.rows is not None:
             wanted["rows"] = images.rows.shape, images.rows.dtype
         places, total = lay_out(wanted)
-        if total + self._n_hands * HAND_BYTES > COMFORTABLE * available_bytes():
+        if total + self._n_workers * WORKER_BYTES > COMFORTABLE * available_bytes():
             raise MemoryError
         segment = self._segment = Segment.reserve(total)
         arrays = {name: segment.array(place) for name, place in places.items()}
-        self._board = Board(segment.memory)
         np.copyto(arrays["targets"], samples.targets)
-        np.copyto(arrays["sample_weights"], samples.weights)
+        np.copyto(arrays["sample_weight"], samples.weights)
         if file is None:
             self._copy(images, arrays["X"])
         elif images.rows is not None:
             np.copyto(arrays["rows"], images.rows)
+        self._mailboxes, self._buffers = Mailboxes(segment.memory), _buffers(arrays)
         nothing = np.empty((0, *images.X.shape[1:]), images.X.dtype)
-        job = Job(
-            network=network, settings=self._settings, loss=samples.loss, seed=seed,
-            size=self._size, capacity=self._capacity, key=segment.key, places=places, file=file,
+        return Assignment(
+            plan=plan, loss=samples.loss, key=segment.key, places=places, file=file,
             images=Images(nothing, images.channels_last, images.scaling),
         )  # fmt: skip
-        return job, arrays
 
     def _copy(self, images: Images, out: np.ndarray) -> None:
         """Copy the images, in blocks, as long as they are wanted."""
@@ -196,214 +213,141 @@ class Crew:
             rows = slice(start, start + step)
             out[rows] = images.X[rows] if images.rows is None else images.X[images.rows[rows]]
 
-    def join(self, state: TrainingState, order: np.ndarray) -> bool:
-        """Take on those who are ready, let those go who are gone, and say whether there are any.
+    def join(self, state: TrainingState) -> bool:
+        """Take on the workers that are ready, and return whether there are any.
 
-        With the first, weights and moments of the training move to where all
-        see them.
+        With the first, parameters and moments of the training move to the shared memory.
         """
-        self.settle()
-        if self._starter.busy or self._board is None or self._segment is None:
+        self.wait()
+        if self._starter.busy or self._mailboxes is None or self._segment is None:
             return bool(self._members)
-        if len(self._members) < len(self._hands) or self._vacant:
-            gone = []
-            for number, hand in self._hands.items():
+        if len(self._members) < len(self._workers):
+            for number, worker in list(self._workers.items()):
                 if number in self._members:
                     continue
-                if hand.done():
-                    gone.append(number)
-                elif self._board.is_ready(number):
+                if worker.done():
+                    del self._workers[number]
+                elif self._mailboxes.is_ready(number):
                     self._members.append(number)
-            for number in gone:
-                del self._hands[number]
-            self._fill(self._vacant + gone)
-            if len(self._members) == len(self._hands) and self._segment.has_name:
-                self._segment.close()  # nobody can come in another's place then
-        if self._members and self._share is None:
-            self._move_in(state, order)
+        if len(self._members) == len(self._workers) and self._segment.has_name:
+            self._segment.close()  # nobody else will map it
+        if self._members and self._buffers is not None:
+            self._replica.move_to(self._buffers)
+            state.weights, state.moments = self._buffers.params, self._buffers.moments
+            self._buffers = None
         return bool(self._members)
 
-    def _fill(self, vacant: list[int]) -> None:
-        """Ask for others in the place of those who were lost, but not for ever."""
-        self._vacant = []
-        if vacant and self._replacements >= len(vacant):
-            self._replacements -= len(vacant)
-            self._starter.start(self._hire_for, vacant)
+    def run(self, task: Task) -> None:
+        """Have all processes do their parts of a task; workers may still be busy with a step.
 
-    def _move_in(self, state: TrainingState, order: np.ndarray) -> None:
-        assert self._job is not None
-        assert self._board is not None
-        arrays = self._arrays
-        np.copyto(arrays["weights"], state.weights)
-        state.weights = arrays["weights"]
-        for name, moment in state.moments.items():
-            np.copyto(arrays[f"moments {name}"], moment)
-            state.moments[name] = arrays[f"moments {name}"]
-        self._share = Share(self._job, self._samples, arrays, self._board)
-        self.new_order(order)
-
-    def new_order(self, order: np.ndarray) -> None:
-        """Go on with an epoch in another order."""
-        if self._share is not None:
-            np.copyto(self._share.order, order)
-
-    def learn(self, task: Task, n_rows: int) -> tuple[float, float] | None:
-        """Gradient and step of a mini-batch, together; others may still be busy with the step.
-
-        Parameters
-        ----------
-        task : Task
-            With what does not depend on the crew.
-        n_rows : int
-
-        Returns
-        -------
-        tuple of float or None
-            Sums of the loss and of what was correct; None where everybody else
-            is gone, and nothing has been done.
+        Raises
+        ------
+        WorkerLostError
+            When one has died, and the others have done their parts.
         """
-        if os.getpid() != self._pid:
-            raise RuntimeError("A training cannot go on in a forked process.")
-        while self._members:
-            sums = self._attempt(task._replace(members=1 + len(self._members)), n_rows)
-            if sums is not None:
-                return sums
-        return None
-
-    def _attempt(self, task: Task, n_rows: int) -> tuple[float, float] | None:
-        """One attempt at a mini-batch; None where somebody was lost before the step."""
-        share = self._share
-        assert share is not None
-        loss = correct = 0.0
-        n_parts, n_slots = len(share.parts(task)), len(share.slots)
-        summed = share.update.clips or n_parts > n_slots
-        for first in range(0, n_parts, n_slots):
-            if first:
-                task = task._replace(kind=GRADIENTS, first=first)
-            self._post(task)
-            share.gradients(task, 0, self._check)
-            if self._lost():
-                return None
-            for one, right in self._arrays["sums"][: share.filled(task)].tolist():
-                loss, correct = loss + one, correct + right
-            if summed:
-                task = task._replace(kind=SUMS)
-                self._post(task)
-                share.sum(task, 0)
-                if self._lost():
-                    return None
-        size = None
-        if share.update.clips:
-            n = self._network.n_parameters
-            size = norm(share.total[:n], self._arrays["squares"].tolist())
-        scale = share.update.scale(n_rows, size)
-        task = task._replace(kind=STEP, summed=int(summed), scale=scale)
-        self._step = task, list(self._members)
         self._post(task)
-        share.step(task, 0)
-        return loss, correct
-
-    def settle(self) -> None:
-        """Wait until the last step is complete: before that, nobody may read or move the weights.
-
-        What is to be done between two mini-batches can be done before.
-        """
-        if self._step is None:
-            return
-        (task, members), self._step = self._step, None
-        for hand in self._lost():
-            assert self._share is not None
-            self._share.finish(task, 1 + members.index(hand), hand)
+        self._replica.run(task, 0)
+        if task.kind != STEP:
+            self.wait()
 
     def _post(self, task: Task) -> None:
-        """Give everybody a task."""
-        assert self._board is not None
+        if os.getpid() != self._pid:
+            raise RuntimeError("A training cannot go on in a forked process.")
+        assert self._mailboxes is not None
         self._task_number += 1
+        self._pending = True
         self._posted = time.perf_counter()
-        self._board.post(task, self._task_number, self._members)
+        self._mailboxes.post(task, self._task_number, self._members)
 
-    def _lost(self) -> list[int]:
-        """Wait until all have done their share, and say who never will."""
-        board, lost = self._board, []
-        assert board is not None
-        seconds = max(OVERDUE, OVERDUE_SHARES * (time.perf_counter() - self._posted))
-        for hand in self._members:
-            if board.has_done(hand, self._task_number):
+    def wait(self) -> None:
+        """Wait until all workers have done their parts of the last task.
+
+        Before that, nobody may read or move the parameters. Whatever else is to be
+        done between two mini-batches can be done before.
+
+        Raises
+        ------
+        WorkerLostError
+            When one has died, and the others have done their parts.
+        """
+        if not self._pending:
+            return
+        self._pending, lost = False, []
+        assert self._mailboxes is not None
+        seconds = max(OVERDUE, OVERDUE_PARTS * (time.perf_counter() - self._posted))
+        for number in self._members:
+            if self._mailboxes.has_done(number, self._task_number):
                 continue
-            done = partial(board.has_done, hand, self._task_number)
-            if not self._patience.until(done, _Deadline(self._hands[hand], seconds).is_gone):
-                lost.append(hand)
-        board.fence()
-        for hand in lost:
-            self._members.remove(hand)
-            del self._hands[hand]
-            self._vacant.append(hand)
-        return lost
+            done = partial(self._mailboxes.has_done, number, self._task_number)
+            deadline = _Deadline(self._workers[number], seconds)
+            if not self._patience.until(done, deadline.is_over):
+                lost.append(number)
+        for number in lost:
+            self._members.remove(number)
+            del self._workers[number]
+        if lost:
+            raise WorkerLostError
 
     def close(self) -> None:
-        """Let everybody go."""
+        """Stop all workers."""
         if not self.started or os.getpid() != self._pid:
             return
         self._starter.close()
-        if self._board is not None:
-            for number in self._hands:
-                self._board.let_go(number)
-        for number, hand in self._hands.items():
-            hand.release()
+        if self._mailboxes is not None:
+            for number in self._workers:
+                self._mailboxes.stop(number)
+        for number, worker in self._workers.items():
+            worker.release()
             if number in self._members:
-                self._patience.until(hand.done, _Deadline(hand, OVERDUE).is_gone)
+                self._patience.until(worker.done, _Deadline(worker, OVERDUE).is_over)
         if self._segment is not None:
             self._segment.close()
 
 
 class _Deadline:
-    """How long somebody is waited for who may have been stopped, and who could write when it wakes.
+    """A limit of the time that a worker is waited for.
 
-    It is killed then, and gone when it is dead.
+    It may have been stopped, and could write when it wakes; so it is killed then,
+    and the limit is over when it is dead.
     """
 
-    def __init__(self, hand: Hand, seconds: float) -> None:
-        self._hand, self._seconds = hand, seconds
+    def __init__(self, worker: Worker, seconds: float) -> None:
+        self._worker, self._seconds = worker, seconds
         self._left, self._last = seconds, time.perf_counter()
 
-    def is_gone(self) -> bool:
-        """Whether it is; to be asked all the time."""
-        if self._hand.done():
+    def is_over(self) -> bool:
+        """Whether the worker is dead; to be asked all the time."""
+        if self._worker.done():
             return True
         now = time.perf_counter()
         self._left -= min(now - self._last, LONGEST_LOOK)
         self._last = now
         if self._left < 0:
             self._left = self._seconds
-            self._hand.kill()
+            self._worker.kill()
         return False
 
 
-def serve(job: Job, number: int) -> None:
-    """Do a share of every task, until there are none any more; for other processes."""
+def work(assignment: Assignment, number: int) -> None:
+    """Do a part of every task until told to stop; the function of worker processes."""
     gc.freeze()  # so that there is little to look through at the end
     try:
-        _serve(job, number)
+        _work(assignment, number)
     finally:
         gc.collect()  # nothing of the data stays
 
 
-def _serve(job: Job, number: int) -> None:
-    segment, arrays = job.open()
-    board = Board(segment.memory)
-    share = Share(job, job.samples(arrays), arrays, board)
+def _work(assignment: Assignment, number: int) -> None:
+    segment, arrays = assignment.open()
+    mailboxes = Mailboxes(segment.memory)
+    replica = Replica(assignment.plan, assignment.samples(arrays), _buffers(arrays), Workers(1))
     patience, last = Patience(), 0
-    board.hand_in(number, last)
+    mailboxes.mark_ready(number)
     while True:
-        patience.until(partial(board.is_new, number, last))
-        mail = board.take(number)
+        patience.until(partial(mailboxes.has_mail, number, last))
+        mail = mailboxes.take(number)
         if mail is None:
             return
         last, rank, task = mail
-        if task.kind == GRADIENTS:
-            share.gradients(task, rank)
-        elif task.kind == SUMS:
-            share.sum(task, rank)
-        else:
-            share.step(task, rank, number)
-        board.hand_in(number, last)
+        replica.run(task, rank)
+        mailboxes.mark_done(number, last)

@@ -1,271 +1,371 @@
-"""What one process computes of a mini-batch, whoever the others are.
+"""One training step: gradient, reduction and step, for rank r of n.
 
-Gradients are kept for each micro-batch and added in their order, and the flat
-vectors are moved element by element, so that no bit depends on who has which
-share.
+Micro-batch i goes to rank i mod n. Every gradient has a slot; slots are added in
+order, and each rank steps its shard of the flat vector, element by element. So no
+bit depends on the number of ranks. A single process is rank 0 of 1.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcnn.batches import Images, Samples
-from skcnn.board import Board, Task
-from skcnn.gradients import Gradient
-from skcnn.losses import Loss
+from skcnn.batches import Samples
+from skcnn.layers._layer import Params
+from skcnn.losses import BatchLoss
 from skcnn.network import Network
-from skcnn.segments import Key, Mapped, Place, Segment
-from skcnn.settings import Settings
-from skcnn.state import stream
-from skcnn.updates import CHUNK, Step, Update, cut, squares
+from skcnn.state import TrainingState, stream
+from skcnn.updates import Step, Update, cut, norm, squares
+from skcnn.workers import Workers
+from skcnn.workspace import Workspace
 
-__all__ = ["Job", "Share", "wanted_arrays"]
+__all__ = ["Buffers", "Replica", "StepPlan", "Task", "count_slots", "train_step"]
+
+GRADIENTS, SUM, STEP = range(3)
+"""Kinds of tasks."""
 
 ALIGNED = 32
-"""Parameters that the shares of the flat vector are multiples of: whole cache lines."""
+"""Number of parameters that shards are multiples of: whole cache lines."""
 
-LEADER, HAND = 5, 4
-"""Sizes of their shares of the flat vector: a hand also writes down how everything was before."""
+SLOT_BYTES = 32 * 2**20
+"""Memory for the gradients of micro-batches; if they need more, they are summed in rounds."""
+
+CACHED_SLOT_BYTES = 2**20
+"""Their limit for a single thread, which finds them in the cache when it adds them."""
 
 
-@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
-class Job:
-    """A training, as another process needs to know it.
+class Task(NamedTuple):
+    """Work on a mini-batch that every rank does its part of.
+
+    Parameters
+    ----------
+    kind : {GRADIENTS, SUM, STEP}
+    n_ranks : int
+    first : int
+        The first micro-batch of the current round.
+    summed : int
+        Whether the slots have been summed already, for a step.
+    epoch, batch : int
+        Numbers of the epoch and of the mini-batch in it.
+    start, stop : int
+        Positions of its rows in the order of the epoch.
+    step : Step
+    """
+
+    kind: int
+    n_ranks: int
+    first: int
+    summed: int
+    epoch: int
+    batch: int
+    start: int
+    stop: int
+    step: Step
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class StepPlan:
+    """Constants of all training steps, the same in every rank.
 
     Parameters
     ----------
     network : Network
-    settings : Settings
-    loss : Loss
+    update : Update
     seed : int
-        Of the training.
+        Seed of the training.
     size, capacity : int
-        Samples in a micro-batch, and the most there can be.
-    key : Key
-        Of the shared segment.
-    places : dict of Place
-        The arrays in it.
-    file : Mapped or None
-        The images, where they are in a file and not in the segment.
-    images : Images
-        How they are read, around an empty array in the place of the pixels.
+        Number of samples in a micro-batch, and the largest there can be.
     """
 
     network: Network
-    settings: Settings
-    loss: Loss
+    update: Update
     seed: int
     size: int
     capacity: int
-    key: Key
-    places: dict[str, Place]
-    file: Mapped | None
-    images: Images
-
-    def samples(self, arrays: dict[str, np.ndarray]) -> Samples:
-        """The samples, in the arrays of the segment and the file."""
-        X = arrays["X"] if self.file is None else self.file.open()
-        images = Images(X, self.images.channels_last, self.images.scaling, arrays.get("rows"))
-        return Samples(images, arrays["targets"], arrays["sample_weights"], self.loss)
-
-    def open(self) -> tuple[Segment, dict[str, np.ndarray]]:
-        """Map the segment: it, and the arrays in it."""
-        segment = Segment.attach(self.key)
-        return segment, {name: segment.array(place) for name, place in self.places.items()}
 
 
-def wanted_arrays(
-    network: Network, moments: dict[str, np.ndarray], n_slots: int, n_hands: int
-) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Shapes and dtypes of what is shared besides the samples."""
-    size, n, dtype = network.vector_size, network.n_parameters, network.dtype
-    return {
-        "board": ((Board.nbytes(n_hands),), np.uint8),
-        "sums": ((n_slots, 2), np.float64),
-        "squares": ((len(cut(0, n)),), np.float64),
-        "weights": ((size,), dtype),
-        **{f"moments {name}": (moment.shape, moment.dtype) for name, moment in moments.items()},
-        "slots": ((n_slots, size), dtype),
-        "total": ((size,), dtype),
-        "before": ((n_hands, 1 + len(moments), min(n, CHUNK)), dtype),
-    }
+def count_slots(n_parts: int, n_parallel: int, nbytes: int) -> int:
+    """Return the number of slots for gradients of `nbytes`, `n_parallel` of them filled at a time.
+
+    If there are fewer slots than micro-batches, the first slot holds the total, and
+    every round but the first fills the others.
+    """
+    limit = SLOT_BYTES if n_parallel > 1 else CACHED_SLOT_BYTES
+    return min(n_parts, 1 + n_parallel * max(1, limit // (n_parallel * nbytes)))
+
+
+class Buffers(NamedTuple):
+    """Arrays of the training steps, either private or in shared memory.
+
+    Parameters
+    ----------
+    params : ndarray of shape (vector_size,)
+    moments : dict of ndarray
+    order : ndarray of shape (n_samples,)
+        Rows in the order of the epoch.
+    slots : ndarray of shape (n_slots, vector_size)
+        Gradients; the total is summed into the first.
+    sums : ndarray of shape (n_slots, 2)
+        Loss and number of correct predictions of each micro-batch.
+    squares : ndarray of shape (n_chunks,)
+        Sums of squares of the total's chunks.
+    """
+
+    params: np.ndarray
+    moments: dict[str, np.ndarray]
+    order: np.ndarray
+    slots: np.ndarray
+    sums: np.ndarray
+    squares: np.ndarray
+
+    @staticmethod
+    def specs(network: Network, n_samples: int, n_slots: int) -> dict[str, tuple[Any, Any]]:
+        """Return shape and dtype of each array, except for those of the training's state."""
+        return {
+            "order": ((n_samples,), np.intp),
+            "slots": ((n_slots, network.vector_size), network.dtype),
+            "sums": ((n_slots, 2), np.float64),
+            "squares": ((len(cut(0, network.n_parameters)),), np.float64),
+        }
+
+    @classmethod
+    def private(
+        cls, network: Network, state: TrainingState, n_samples: int, n_slots: int
+    ) -> "Buffers":
+        """Allocate buffers around the arrays of a state."""
+        specs = cls.specs(network, n_samples, n_slots)
+        arrays = {name: np.empty(shape, dtype) for name, (shape, dtype) in specs.items()}
+        return cls(state.weights, state.moments, **arrays)
 
 
 class Piece(NamedTuple):
-    """Parameters that are moved at a time: where they lie, and views of what belongs to them.
+    """Chunk of a shard: its position, and views of all that belongs to it.
 
     Parameters
     ----------
     part : slice
-    weights : ndarray
+    params : ndarray
     moments : dict of ndarray
     slots : list of ndarray
-    total, gradient : ndarray
-        The sum of the slots, where it is kept, and where it is scratch.
     """
 
     part: slice
-    weights: np.ndarray
+    params: np.ndarray
     moments: dict[str, np.ndarray]
     slots: list[np.ndarray]
-    total: np.ndarray
-    gradient: np.ndarray
-
-    @property
-    def moved(self) -> list[np.ndarray]:
-        """What a step changes."""
-        return [self.weights, *self.moments.values()]
 
 
-class Share:
-    """One process's share of the tasks.
+class Gradient:
+    """Gradient of one micro-batch at a time, summed over its samples.
 
     Parameters
     ----------
-    job : Job
+    network : Network
     samples : Samples
-    arrays : dict of ndarray
-        Those of `wanted_arrays`, and "order": the rows of an epoch.
-    board : Board
+    capacity : int
+        The largest number of samples in a micro-batch.
+    """
+
+    def __init__(self, network: Network, samples: Samples, capacity: int) -> None:
+        self.samples = samples
+        self.workspace = Workspace(network, capacity)
+
+    def __call__(
+        self,
+        rows: np.ndarray,
+        params: list[Params],
+        grads: list[Params],
+        rng: np.random.Generator | None,
+    ) -> BatchLoss:
+        """Fill `grads` with sums over these rows, and return the sums of the loss."""
+        samples, arrays = self.samples, self.workspace.arrays(len(rows))
+        weights = samples.weights[rows]
+        with np.errstate(all="ignore"):
+            samples.images.gather(rows, arrays.x[0])
+            arrays.weights[...] = weights
+            arrays.forward(params, True, rng)
+            result = samples.loss.loss_and_gradient(
+                arrays.x[-1], arrays.dx[-1], samples.targets[rows], weights
+            )
+            arrays.backward(params, grads)
+        return result
+
+
+class Replica:
+    """The part that one process takes in every training step.
+
+    Parameters
+    ----------
+    plan : StepPlan
+    samples : Samples
+    buffers : Buffers
+    threads : Workers
+    n_threads : int, default=1
+        Number of threads that fill slots when there are no other ranks.
     """
 
     def __init__(
-        self, job: Job, samples: Samples, arrays: dict[str, np.ndarray], board: Board
+        self,
+        plan: StepPlan,
+        samples: Samples,
+        buffers: Buffers,
+        threads: Workers,
+        n_threads: int = 1,
     ) -> None:
-        network = job.network
-        self.network, self.job, self.board = network, job, board
-        self.gradient = Gradient(network, samples, job.capacity)
-        self.update = Update(network, job.settings)
-        self.arrays, self.order = arrays, arrays["order"]
-        self.weights, self.slots, self.total = (
-            arrays["weights"], arrays["slots"], arrays["total"]
-        )  # fmt: skip
-        self.moments = {
-            name.removeprefix("moments "): array
-            for name, array in arrays.items()
-            if name.startswith("moments ")
-        }
-        self.params = network.unpack(self.weights)
-        self.grads = [network.unpack(slot) for slot in self.slots]
-        self.chunks = cut(0, network.n_parameters)
+        self.plan, self.samples = plan, samples
+        self.threads, self.n_threads = threads, n_threads
+        self._gradients: dict[int, Gradient] = {}  # one for each thread
         self._cuts: dict[int, list[slice]] = {}
-        self._shares: dict[tuple[int, int], list[Piece]] = {}
-        self.scratch = np.empty(min(CHUNK, network.vector_size), network.dtype)
+        self._bind(buffers)
 
-    def parts(self, task: Task) -> list[slice]:
-        """The micro-batches of the mini-batch."""
+    def _bind(self, buffers: Buffers) -> None:
+        network = self.plan.network
+        self.buffers = buffers
+        self._params = network.unpack(buffers.params)
+        self._grads = [network.unpack(slot) for slot in buffers.slots]
+        n = network.n_parameters
+        self._chunks = [[slot[part] for slot in buffers.slots] for part in cut(0, n)]
+        self._untrained = [vector[n:] for vector in (buffers.params, *buffers.slots)]
+        self._shards: dict[tuple[int, int], list[Piece]] = {}
+
+    def move_to(self, buffers: Buffers) -> None:
+        """Continue with other buffers, which get the contents of the present ones."""
+        now = self.buffers
+        np.copyto(buffers.params, now.params)
+        for name, moment in now.moments.items():
+            np.copyto(buffers.moments[name], moment)
+        np.copyto(buffers.order, now.order)
+        self._bind(buffers)
+
+    def micro_batches(self, task: Task) -> list[slice]:
+        """Return the micro-batches of the mini-batch."""
         n = task.stop - task.start
         if n not in self._cuts:
-            self._cuts[n] = self.network.micro_batches(n, self.job.size)
+            self._cuts[n] = self.plan.network.micro_batches(n, self.plan.size)
         return self._cuts[n]
 
-    def filled(self, task: Task) -> int:
-        """Number of gradients that are kept after this task."""
-        return min(len(self.parts(task)) - task.first, len(self.slots))
+    def round_size(self, task: Task) -> int:
+        """Return the number of micro-batches whose gradients are kept at a time."""
+        n_slots = len(self._grads)
+        return n_slots if len(self.micro_batches(task)) <= n_slots else n_slots - 1
 
-    def gradients(self, task: Task, rank: int, check: Callable[[], None] | None = None) -> None:
-        """Compute the gradients of every so manieth micro-batch."""
-        parts, sums, draws = self.parts(task), self.arrays["sums"], self.network.chain.draws
-        for slot in range(rank, self.filled(task), task.members):
-            if check is not None:
-                check()
-            i = task.first + slot
-            rows = self.order[task.start + parts[i].start : task.start + parts[i].stop]
-            where = (i, task.batch, task.epoch)
-            rng = stream(self.job.seed, "layers", *where) if draws else None
-            sums[slot] = self.gradient(rows, self.params, self.grads[slot], rng)
+    def n_filled(self, task: Task) -> int:
+        """Return the number of gradients in the current round."""
+        return min(len(self.micro_batches(task)) - task.first, self.round_size(task))
 
-    def sum(self, task: Task, rank: int) -> None:
-        """Add the gradients that are kept to the total, and measure it."""
-        with np.errstate(all="ignore"):
-            for i in range(rank, len(self.chunks), task.members):
-                self._sum(task, self.chunks[i])
-                self.arrays["squares"][i] = squares(self.total[self.chunks[i]])
-            if rank == 0:
-                self._sum(task, slice(self.network.n_parameters, self.network.vector_size))
-
-    def _sum(self, task: Task, part: slice) -> None:
-        if task.first == 0:
-            _add(self._kept(task, part), self.total[part])
+    def run(self, task: Task, rank: int) -> None:
+        """Do the part of this rank."""
+        if task.kind == GRADIENTS:
+            self._fill_slots(task, rank)
         else:
-            for slot in self._kept(task, part):
-                self.total[part] += slot
+            with np.errstate(all="ignore"):
+                (self._sum if task.kind == SUM else self._step)(task, rank)
 
-    def _kept(self, task: Task, part: slice) -> list[np.ndarray]:
-        """That part of the gradients that are kept."""
-        return [slot[part] for slot in self.slots[: self.filled(task)]]
+    def _fill_slots(self, task: Task, rank: int) -> None:
+        """Compute the gradients of micro-batches rank, rank + n, rank + 2n, …"""
+        mine = range(rank, self.n_filled(task), task.n_ranks)
 
-    def step(self, task: Task, rank: int, hand: int | None = None) -> None:
-        """Move this share of the parameters; a `hand` writes down how they were before."""
-        with np.errstate(all="ignore"):
-            for i, piece in enumerate(self._pieces(task.members, rank)):
-                self._move(task, piece, i, hand)
-            if rank == 0:
-                self._move_untrained(task)
+        def fill(thread: int, i: int) -> None:
+            self._fill_slot(task, mine[i], thread)
 
-    def finish(self, task: Task, rank: int, hand: int) -> None:
-        """Move the rest of the share of a hand that was lost, as if it had done it."""
-        progress = self.board.progress(hand)
-        with np.errstate(all="ignore"):
-            for i, piece in enumerate(self._pieces(task.members, rank)):
-                if i == progress // 2 and progress % 2:
-                    for old, new in zip(self.arrays["before"][hand], piece.moved, strict=True):
-                        np.copyto(new, old[: len(new)])
-                if i >= progress // 2:
-                    self._move(task, piece, i, None)
+        self.threads.run(len(mine), fill, self.n_threads if task.n_ranks == 1 else 1)
 
-    def _pieces(self, members: int, rank: int) -> list[Piece]:
-        """The share of one of so many processes; kept, since it is the same for a long time."""
-        if (members, rank) not in self._shares:
-            n, total = self.network.n_parameters, LEADER + HAND * (members - 1)
-            befores = [0, *(LEADER + HAND * i for i in range(members - 1))]
-            ends = [n * before // total // ALIGNED * ALIGNED for before in befores] + [n]
-            self._shares[members, rank] = [
+    def _fill_slot(self, task: Task, slot: int, thread: int) -> None:
+        plan, buffers = self.plan, self.buffers
+        if thread not in self._gradients:
+            self._gradients[thread] = Gradient(plan.network, self.samples, plan.capacity)
+        i = task.first + slot
+        part = self.micro_batches(task)[i]
+        rows = buffers.order[task.start + part.start : task.start + part.stop]
+        where = (i, task.batch, task.epoch)
+        rng = stream(plan.seed, "layers", *where) if plan.network.chain.draws else None
+        grads = self._grads[slot + (task.first > 0)]
+        buffers.sums[slot] = self._gradients[thread](rows, self._params, grads, rng)
+
+    def _add(self, task: Task, slots: list[np.ndarray]) -> np.ndarray:
+        """Add the slots of this round to the first of them, the total."""
+        total = slots[0]
+        for slot in slots[1 : self.n_filled(task) + (task.first > 0)]:
+            total += slot
+        return total
+
+    def _sum(self, task: Task, rank: int) -> None:
+        """Sum the gradients of this round, and measure the total after the last one."""
+        last = task.first + self.n_filled(task) == len(self.micro_batches(task))
+        for i in range(rank, len(self._chunks), task.n_ranks):
+            total = self._add(task, self._chunks[i])
+            if last and self.plan.update.clips:
+                self.buffers.squares[i] = squares(total)
+        if rank == 0:
+            self._add(task, self._untrained[1:])
+
+    def scale(self, task: Task) -> float:
+        """Return the factor of the total, which has been summed and measured."""
+        total = self.buffers.slots[0, : self.plan.network.n_parameters]
+        size = norm(total, self.buffers.squares.tolist())
+        return self.plan.update.scale(task.stop - task.start, size)
+
+    def _step(self, task: Task, rank: int) -> None:
+        """Step the shard of this rank; the first also moves the untrained state."""
+        update, step = self.plan.update, task.step
+        for part, params, moments, slots in self._shard(task.n_ranks, rank):
+            total = slots[0] if task.summed else self._add(task, slots)
+            update.move(part, params, moments, total, step)
+        state, *slots = self._untrained
+        if rank == 0 and state.size:
+            total = slots[0] if task.summed else self._add(task, slots)
+            update.move_untrained(state, total, step)
+
+    def _shard(self, n_ranks: int, rank: int) -> list[Piece]:
+        """Return the shard of a rank in pieces; cached, since it rarely changes."""
+        if (n_ranks, rank) not in self._shards:
+            n, buffers = self.plan.network.n_parameters, self.buffers
+            start, stop = (
+                n if r == n_ranks else n * r // n_ranks // ALIGNED * ALIGNED
+                for r in (rank, rank + 1)
+            )
+            self._shards[n_ranks, rank] = [
                 Piece(
                     part,
-                    self.weights[part],
-                    {name: moment[part] for name, moment in self.moments.items()},
-                    [slot[part] for slot in self.slots],
-                    self.total[part],
-                    self.scratch[: part.stop - part.start],
+                    buffers.params[part],
+                    {name: moment[part] for name, moment in buffers.moments.items()},
+                    [slot[part] for slot in buffers.slots],
                 )
-                for part in cut(ends[rank], ends[rank + 1])
+                for part in cut(start, stop)
             ]
-        return self._shares[members, rank]
-
-    def _move(self, task: Task, piece: Piece, i: int, hand: int | None) -> None:
-        if task.summed:
-            np.copyto(piece.gradient, piece.total)
-        else:
-            _add(piece.slots[: self.filled(task)], piece.gradient)
-        if hand is not None:
-            for old, new in zip(self.arrays["before"][hand], piece.moved, strict=True):
-                np.copyto(old[: len(new)], new)
-            self.board.note(hand, 2 * i + 1)
-        self.update.move(piece.part, piece.weights, piece.moments, piece.gradient, self._step(task))
-        if hand is not None:
-            self.board.note(hand, 2 * i + 2)
-
-    def _move_untrained(self, task: Task) -> None:
-        part = slice(self.network.n_parameters, self.network.vector_size)
-        if part.start == part.stop:
-            return
-        if not task.summed:
-            _add(self._kept(task, part), self.total[part])
-        self.update.move_untrained(self.weights[part], self.total[part], self._step(task))
-
-    @staticmethod
-    def _step(task: Task) -> Step:
-        return Step(task.t, task.lr, task.scale, task.weight, task.averaged)
+        return self._shards[n_ranks, rank]
 
 
-def _add(slots: Sequence[np.ndarray], out: np.ndarray) -> None:
-    """Add gradients in their order."""
-    if len(slots) == 1:
-        np.copyto(out, slots[0])
-    else:
-        np.add(slots[0], slots[1], out=out)
-        for slot in slots[2:]:
-            out += slot
+def train_step(replica: Replica, task: Task, run: Callable[[Task], None]) -> BatchLoss:
+    """Move the parameters by one mini-batch.
+
+    Parameters
+    ----------
+    replica : Replica
+        That of rank 0.
+    task : Task
+        The mini-batch, the number of ranks and the step.
+    run : callable
+        Has all ranks do their parts of a task. Gradients and sums are complete
+        when it returns; a step need not be.
+
+    Returns
+    -------
+    BatchLoss
+        Sums over the mini-batch.
+    """
+    loss = correct = 0.0
+    clips, n_parts = replica.plan.update.clips, len(replica.micro_batches(task))
+    round_size = replica.round_size(task)
+    summed = clips or n_parts > round_size
+    for first in range(0, n_parts, round_size):
+        task = task._replace(kind=GRADIENTS, first=first)
+        run(task)
+        for one, right in replica.buffers.sums[: replica.n_filled(task)].tolist():
+            loss, correct = loss + one, correct + right
+        if summed:
+            run(task._replace(kind=SUM))
+    step = task.step._replace(scale=replica.scale(task)) if clips else task.step
+    run(task._replace(kind=STEP, summed=int(summed), step=step))
+    return BatchLoss(loss, correct)

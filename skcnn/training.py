@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from skcnn.batches import Samples
+from skcnn.crew import WorkerLostError
 from skcnn.holding import holding
 from skcnn.inference import outputs
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
-from skcnn.passes import Passes
+from skcnn.passes import EpochRunner
 from skcnn.settings import Settings
 from skcnn.state import TrainingState
 from skcnn.workers import Workers
@@ -104,37 +105,36 @@ def train(
             state.no_improvement = 0  # who goes on all the same wants more than one epoch
     elif _stands_still(state, settings):  # it was cut off after its last epoch
         return state, "no_change"
-    schedule_start = state.begun if settings.restart_schedule else 0
     epochs = settings.max_iter if epochs is None else epochs
     epochs -= state.epoch - state.begun
     if state.finely is None:
         state.finely = network.worth_sharing(len(samples))
     return holding(
-        Passes(network, samples, settings, workers, schedule_start, state.finely, epochs),
-        lambda passes: _epochs(passes, state, validation, progress, epochs),
+        EpochRunner(network, samples, settings, state, workers, epochs),
+        lambda runner: _epochs(runner, validation, progress, epochs),
     )
 
 
 def _epochs(
-    passes: Passes,
-    state: TrainingState,
+    runner: EpochRunner,
     validation: Validation | None,
     progress: Progress,
     epochs: int,
 ) -> tuple[TrainingState, str]:
     """Train for at most so many epochs."""
-    network, settings, workers = passes.network, passes.settings, passes.workers
+    network, settings, workers = runner.network, runner.settings, runner.workers
+    state = runner.state
     good = state.copy()
     for complete in range(epochs):
         start = time.perf_counter()
         progress.begin(good)
         try:
-            loss, accuracy, lr = passes.epoch(state)
+            loss, accuracy, lr = _run_epoch(runner, good)
             if _diverged(loss, state):
                 return good, "diverged"
             state.epoch += 1
             state.record(loss=loss)
-            if passes.samples.loss.counts:
+            if runner.samples.loss.counts:
                 state.record(accuracy=accuracy)
             state.record(lr=lr)
             if validation is not None:
@@ -146,13 +146,22 @@ def _epochs(
                 raise
             return good, "interrupted"
         good = snapshot
-        progress.together(passes.n_processes)
-        stop = progress.end(good, time.perf_counter() - start, len(passes.samples))
+        progress.together(runner.n_processes)
+        stop = progress.end(good, time.perf_counter() - start, len(runner.samples))
         if _stands_still(good, settings):
             return good, "no_change"
         if stop:
             return good, "stopped"
     return good, "max_iter"
+
+
+def _run_epoch(runner: EpochRunner, start: TrainingState) -> tuple[float, float, float]:
+    """Train for one epoch; if a worker is lost, repeat it from the start with those that remain."""
+    while True:
+        try:
+            return runner.run()
+        except WorkerLostError:
+            runner.state.restore(start)
 
 
 def _stands_still(state: TrainingState, settings: Settings) -> bool:

@@ -1,10 +1,5 @@
-"""Worker threads over micro-batches.
+"""Threads that share out tasks, such as micro-batches; each has a single-threaded BLAS."""
 
-Every thread computes whole micro-batches with a single-threaded BLAS, and sums
-are made in their order, so that they do not depend on who computes what.
-"""
-
-import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -65,36 +60,30 @@ class Workers:
             if not start(self._serve, len(self._inboxes), inbox):
                 self._startable = len(self._inboxes) - 1
 
-    def _serve(self, worker: int, inbox: SimpleQueue) -> None:
+    def _serve(self, thread: int, inbox: SimpleQueue) -> None:
         try:
             if self._on_start is not None:
                 self._on_start()
         except MemoryError:
             return
-        while (job := inbox.get()) is not None:
-            job.help(worker)
-            del job  # nor what it works on
+        while (run := inbox.get()) is not None:
+            run.help(thread)
+            del run  # and all that it works on
 
     def run(
-        self,
-        n_tasks: int,
-        task: Callable[[int, int], Any],
-        in_order: Callable[[int, Any], None] | None = None,
-        n_threads: int | None = None,
+        self, n_tasks: int, task: Callable[[int, int], object], n_threads: int | None = None
     ) -> None:
-        """Call ``task(worker, i)`` for all `i`, then ``in_order(i, result)`` one by one.
+        """Call ``task(thread, i)`` for all `i`.
 
         Parameters
         ----------
         n_tasks : int
             Number of tasks, started in their order.
         task : callable
-            Runs in any thread; `worker` is a number below `n_workers` that no
-            two running tasks share, until ``in_order`` has returned too.
-        in_order : callable or None, default=None
-            Called in the order of the tasks, never twice at a time.
+            Runs in any thread; `thread` is a number below `n_workers` that no
+            two running tasks share.
         n_threads : int or None, default=None
-            Take no more threads than these; None is all of them.
+            The largest number of threads to use; None is all of them.
 
         Raises
         ------
@@ -103,78 +92,57 @@ class Workers:
         """
         n_threads = min(n_tasks, n_threads or self.n_workers, self.n_workers)
         if n_threads < 2:
-            self._run_alone(n_tasks, task, in_order)
+            for i in range(n_tasks):
+                if self.check is not None:
+                    self.check()
+                task(0, i)
             return
-        job = _Job(n_tasks, n_threads, task, in_order)
-        holding(job, self._share)
-        if job.error is not None:
-            error, job.error = job.error, None
+        run = _Run(n_tasks, n_threads, task)
+        holding(run, self._share)
+        if run.error is not None:
+            error, run.error = run.error, None
             try:
                 raise error
             finally:
-                del error, job, task, in_order  # the traceback must not hold them in a circle
+                del error, run, task  # the traceback must not hold them in a circle
 
-    def _share(self, job: "_Job") -> None:
-        self._start(job.n_threads - 1)
-        for inbox in self._inboxes[: job.n_threads - 1]:
-            inbox.put(job)
-        job.work(0, self.check)
-
-    def _run_alone(self, n_tasks: int, task: Callable, in_order: Callable | None) -> None:
-        """The same in the calling thread, for tasks that are too short for a `_Job`."""
-        for i in range(n_tasks):
-            if self.check is not None:
-                self.check()
-            result = task(0, i)
-            if in_order is not None:
-                in_order(i, result)
+    def _share(self, run: "_Run") -> None:
+        self._start(run.n_threads - 1)
+        for inbox in self._inboxes[: run.n_threads - 1]:
+            inbox.put(run)
+        run.work(0, self.check)
 
 
-class _Job:
-    """Numbered tasks that several threads take from; a context that is left by all of them.
+class _Run:
+    """Numbered tasks that several threads take from; leaving the context waits for all of them.
 
     Only the calling thread can be interrupted at any step, so it never holds
-    what others wait for: they are called by bells that ring once for every put.
+    a lock that others wait for.
     """
 
-    def __init__(
-        self, n_tasks: int, n_threads: int, task: Callable, in_order: Callable | None
-    ) -> None:
+    def __init__(self, n_tasks: int, n_threads: int, task: Callable[[int, int], object]) -> None:
         self.n_threads = n_threads
         self.error: BaseException | None = None
-        self._task, self._in_order = task, in_order
+        self._task = task
         self._todo = deque(range(n_tasks))
-        self._next = 0
-        self._early: dict[int, Any] = {}  # results whose turn has not come
-        self._turn = threading.RLock()  # whose `with` is a single step
-        self._bells: list[SimpleQueue] = [SimpleQueue() for _ in range(n_threads)]
         self._helpers = Presence()
 
-    def __enter__(self) -> "_Job":
+    def __enter__(self) -> "_Run":
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._stop()
+        self._todo.clear()
         self._helpers.wait()
 
-    def _stop(self) -> None:
-        """Let nobody start or wait any more."""
-        self._todo.clear()
-        self._ring()
-
-    def _ring(self) -> None:
-        for bell in self._bells:
-            bell.put(None)
-
-    def help(self, worker: int) -> None:
+    def help(self, thread: int) -> None:
         """Take tasks, in another thread than the calling one."""
         try:
             self._helpers.enter()
-            self.work(worker)
+            self.work(thread)
         finally:
             self._helpers.leave()
 
-    def work(self, worker: int, check: Callable[[], None] | None = None) -> None:
+    def work(self, thread: int, check: Callable[[], None] | None = None) -> None:
         """Take tasks until there are none."""
         try:
             while self._todo:
@@ -184,25 +152,8 @@ class _Job:
                     i = self._todo.popleft()
                 except IndexError:  # another thread was faster
                     return
-                result = self._task(worker, i)
-                if self._in_order is not None:
-                    self._finish(worker, i, result)
+                self._task(thread, i)
         except BaseException as error:
             if self.error is None:
                 self.error = error
-            self._stop()
-
-    def _finish(self, worker: int, i: int, result: Any) -> None:
-        """Hand over all results whose turn has come; before another task, wait for this one's.
-
-        Whoever finds no more tasks need not wait: others will hand it over.
-        """
-        assert self._in_order is not None
-        with self._turn:
-            self._early[i] = result
-            while self._next in self._early and self.error is None:
-                self._in_order(self._next, self._early.pop(self._next))
-                self._next += 1
-        self._ring()
-        while self._next <= i and self._todo and self.error is None:
-            self._bells[worker].get()
+            self._todo.clear()
