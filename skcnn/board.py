@@ -106,9 +106,9 @@ class Mailboxes:
         self._order_accesses()
         if number == _STOP:
             return None
-        *words, t, lr, scale, weight, averaged = struct.unpack_from(_FORMAT, self._memory)
-        step = Step(t, lr, scale, weight, averaged)
-        return number, self._get(worker, _RANK), Task(*words, step)  # type: ignore[arg-type]
+        words = struct.unpack_from(_FORMAT, self._memory)
+        task = Task._make((*words[:8], Step._make(words[8:])))
+        return number, self._get(worker, _RANK), task
 
     def mark_ready(self, worker: int) -> None:
         """Report that a worker waits for its first task."""

@@ -57,8 +57,8 @@ class InterruptedWorkers(Workers):
         super().__init__(1)
         self.left = when
 
-    def run(self, n_tasks, task, in_order=None, n_threads=None):
+    def run(self, n_tasks, task, n_threads=None):
         self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt
-        super().run(n_tasks, task, in_order, n_threads)
+        super().run(n_tasks, task, n_threads)

@@ -74,7 +74,7 @@ def asks(monkeypatch):
     monkeypatch.setattr(passes, "MEASURED", 0.0)
     monkeypatch.setattr("skcnn.network.WORTH_SHARING", 0)
     asked = []
-    monkeypatch.setattr(passes.Crew, "start", lambda self, state: asked.append(True))
+    monkeypatch.setattr(passes.Coordinator, "start", lambda self: asked.append(True))
 
     def fit(times):
         monkeypatch.setattr(cores, "_times", times)

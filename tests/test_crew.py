@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skcnn import board, crew, gradients, passes, segments, shares, updates
+from skcnn import board, crew, passes, segments, shares, updates
 from skcnn.architectures import cnn
 from skcnn.batches import Images, Samples, Scaling
 from skcnn.layers import (
@@ -32,8 +32,8 @@ from skcnn.losses import SigmoidCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, Adam, AdamW, RMSprop
 from skcnn.settings import Settings
-from skcnn.state import new_state
-from skcnn.training import Validation, train
+from skcnn.state import TrainingState, new_state
+from skcnn.training import Progress, Validation, train
 from skcnn.workers import Workers
 
 N = 301
@@ -78,7 +78,7 @@ def network_of(layers, dtype=np.float32):
     return Network([*layers, Dense(3)], (1, 8, 8), dtype)
 
 
-class Threads:
+class SpawnThreads:
     """Hires threads, and fires them in the middle of something when it is told to."""
 
     def __init__(self):
@@ -107,17 +107,17 @@ def at_once(monkeypatch):
 
 
 def train_with(
-    network, n_hands, settings, samples=SAMPLES, state=None, validation=None, hire=None,
+    network, n_workers, settings, samples=SAMPLES, state=None, validation=None, hire=None,
     progress=None,
 ):  # fmt: skip
     settings = Settings(**DEFAULTS | settings)
     if state is None:
         state = new_state(network, settings.optimizer, 0)
         state.finely = True
-    hire = hire or Threads()
-    with Workers(n_hands + 1, hire=hire if n_hands else None) as workers:
+    hire = hire or SpawnThreads()
+    with Workers(n_workers + 1, hire=hire if n_workers else None) as workers:
         state, _ = train(network, samples, settings, state, workers, validation, progress)
-    if n_hands:
+    if n_workers:
         assert hire.hired
         hire.leave_nothing()
     return state
@@ -139,28 +139,27 @@ class JoinAt:
 
     def __init__(self, monkeypatch, *when):
         self.seen, self.helped = 0, 0
-        join, learn, ready = crew.Crew.join, crew.Crew.learn, board.Board.is_ready
+        join, run, ready = crew.Coordinator.join, crew.Coordinator.run, board.Mailboxes.is_ready
 
-        def join_late(self_, state, order):
+        def join_late(self_, state):
             self.seen += 1
             while self_._starter.busy:
                 time.sleep(1e-3)
-            for number, hand in list(self_._hands.items()):
-                while not (ready(self_._board, number) or hand.done()):
+            for number, worker in list(self_._workers.items()):
+                while not (ready(self_._mailboxes, number) or worker.done()):
                     time.sleep(1e-3)
-            return join(self_, state, order)
+            return join(self_, state)
 
-        def ready_when_due(self_, hand):
-            return ready(self_, hand) and self.seen >= when[hand]
+        def ready_when_due(self_, worker):
+            return ready(self_, worker) and self.seen >= when[worker]
 
-        def count(self_, *args):
-            sums = learn(self_, *args)
-            self.helped += sums is not None
-            return sums
+        def count(self_, task):
+            run(self_, task)
+            self.helped += task.kind == shares.STEP
 
-        monkeypatch.setattr(crew.Crew, "join", join_late)
-        monkeypatch.setattr(crew.Crew, "learn", count)
-        monkeypatch.setattr(board.Board, "is_ready", ready_when_due)
+        monkeypatch.setattr(crew.Coordinator, "join", join_late)
+        monkeypatch.setattr(crew.Coordinator, "run", count)
+        monkeypatch.setattr(board.Mailboxes, "is_ready", ready_when_due)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -169,10 +168,10 @@ def test_any_number_of_processes_gives_the_same_bits(name, monkeypatch):
     layers, settings = NETWORKS[name]
     network = network_of(layers)
     expected = alone(network, settings)
-    for n_hands in (1, 2, 3):
+    for n_workers in (1, 2, 3):
         with monkeypatch.context() as patch:
             joins = JoinAt(patch, 1, 1, 1)
-            assert_same(train_with(network, n_hands, settings), expected)
+            assert_same(train_with(network, n_workers, settings), expected)
         assert joins.helped > 0
 
 
@@ -193,11 +192,11 @@ def test_a_short_training_asks_for_those_only_who_wait_already(at_hand, monkeypa
     monkeypatch.setattr(passes, "MEASURED", 0.0)
     monkeypatch.setattr(passes, "IDLE", -np.inf)
     monkeypatch.setattr(passes, "WORTH_ASKING", 0.0)
-    monkeypatch.setattr(crew.Crew, "start", lambda self, state: asked.append(self))
+    monkeypatch.setattr(crew.Coordinator, "start", lambda self: asked.append(self))
     network, settings = network_of(CNN), Settings(**DEFAULTS)
     state = new_state(network, settings.optimizer, 0)
     state.finely = True
-    with Workers(2, hire=Threads(), at_hand=lambda: at_hand) as workers:
+    with Workers(2, hire=SpawnThreads(), at_hand=lambda: at_hand) as workers:
         train(network, SAMPLES, settings, state, workers)
     assert bool(asked) == at_hand
 
@@ -207,14 +206,14 @@ def test_a_step_that_takes_long_is_waited_for(monkeypatch):
     """Before the next mini-batch, and at the end of an epoch: there the weights are read."""
     network, settings = network_of(CNN), {"optimizer": SGD(), "weight_decay": 0.01}
     expected = alone(network, settings)
-    step = shares.Share.step
+    step = shares.Replica._step
 
-    def step_late(share, task, rank, hand=None):
-        if hand is not None:
+    def step_late(replica, task, rank):
+        if rank > 0:
             time.sleep(0.01)
-        step(share, task, rank, hand)
+        step(replica, task, rank)
 
-    monkeypatch.setattr(shares.Share, "step", step_late)
+    monkeypatch.setattr(shares.Replica, "_step", step_late)
     joins = JoinAt(monkeypatch, 1)
     assert_same(train_with(network, 1, settings), expected)
     assert joins.helped > 0
@@ -223,7 +222,7 @@ def test_a_step_that_takes_long_is_waited_for(monkeypatch):
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("clip", [None, 0.05])
 def test_gradients_that_do_not_fit_are_summed_in_rounds(clip, monkeypatch):
-    monkeypatch.setattr(crew, "SLOT_BYTES", 0)  # as many as there are processes
+    monkeypatch.setattr(shares, "SLOT_BYTES", 0)  # as many as there are processes
     network = network_of([Flatten(), BatchNorm(8), Dense(5), ReLU()])
     settings = {"batch_size": 120, "max_grad_norm": clip}
     JoinAt(monkeypatch, 1, 1)
@@ -253,10 +252,10 @@ def test_early_stopping_and_going_on(monkeypatch):
     held_out = Validation(SAMPLES)
     JoinAt(monkeypatch, 1, 1)
 
-    def twice(n_hands):
-        first = train_with(network, n_hands, settings, validation=held_out)
+    def twice(n_workers):
+        first = train_with(network, n_workers, settings, validation=held_out)
         best = first.best_weights
-        second = train_with(network, n_hands, settings, state=first.copy(), validation=held_out)
+        second = train_with(network, n_workers, settings, state=first.copy(), validation=held_out)
         return first, best, second
 
     first, best, second = twice(0)
@@ -288,7 +287,7 @@ def test_samples_of_every_form_are_shared(form, monkeypatch, tmp_path):
         images = Images(there, False, SCALING).subset(rows)
         samples = Samples(images, y[rows], WEIGHTS[rows])
         copied = []
-        monkeypatch.setattr(crew.Crew, "_copy", lambda *args: copied.append(args))
+        monkeypatch.setattr(crew.Coordinator, "_copy", lambda *args: copied.append(args))
         JoinAt(monkeypatch, 1)
         assert_same(train_with(network, 1, {}, samples), alone(network, {}, samples=samples))
         assert not copied
@@ -301,7 +300,7 @@ class Lost(Exception):
     """What a hand raises in place of dying."""
 
 
-class LosesHands(Threads):
+class LosesWorkers(SpawnThreads):
     """Hires threads that are lost in the n-th call of a function, half-way through."""
 
     def __init__(self, monkeypatch, owner, name, when):
@@ -340,28 +339,63 @@ class LosesHands(Threads):
         return super().__call__(run, job, number)
 
 
+class CountsEpochs(Progress):
+    """Counts what callbacks see."""
+
+    def __init__(self):
+        self.begun, self.ended = [], []
+
+    def begin(self, state):
+        self.begun.append(state.epoch)
+
+    def end(self, state, seconds, n_samples):
+        self.ended.append(state.epoch)
+        return False
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("when", [3, 9])
+def test_the_epoch_of_a_lost_worker_is_repeated_and_seen_once(when, monkeypatch):
+    """It is lost in a step, with half of its shard spoiled; the other two go on."""
+    network, settings = network_of(CNN), {"weight_decay": 0.01, "max_iter": 3}
+    expected = alone(network, settings)
+    spawn = LosesWorkers(monkeypatch, updates.Update, "move", when)
+    joins, progress, repeated = JoinAt(monkeypatch, 1, 1), CountsEpochs(), []
+    restore = TrainingState.restore
+
+    def count(self, snapshot):
+        repeated.append(snapshot.epoch)
+        restore(self, snapshot)
+
+    monkeypatch.setattr(TrainingState, "restore", count)
+    assert_same(train_with(network, 2, settings, hire=spawn, progress=progress), expected)
+    assert len(repeated) == 1
+    assert (progress.begun, progress.ended) == ([0, 1, 2], [1, 2, 3])
+    assert joins.helped > 14  # mini-batches after the first, and those that were repeated
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize("n_hands", [1, 3])
+@pytest.mark.parametrize("n_workers", [1, 3])
 @pytest.mark.parametrize("when", [1, 2, 5])
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (gradients.Gradient, "__call__"), (shares.Share, "_sum"), (updates.Update, "move"),
-        (board.Board, "hand_in"), (board.Board, "note"), (shares.Share, "__init__"),
+        (shares.Gradient, "__call__"), (shares.Replica, "_sum"), (updates.Update, "move"),
+        (board.Mailboxes, "mark_done"), (shares.Replica, "__init__"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )  # fmt: skip
-def test_a_hand_that_is_lost_changes_no_bit(owner, name, when, n_hands, monkeypatch):
+def test_a_lost_worker_changes_no_bit(owner, name, when, n_workers, monkeypatch):
     network = network_of(CNN)
     settings = {"weight_decay": 0.01, "max_grad_norm": 0.1 if name == "_sum" else None}
     expected = alone(network, settings)
-    hire = LosesHands(monkeypatch, owner, name, when)
+    hire = LosesWorkers(monkeypatch, owner, name, when)
     with monkeypatch.context() as patch:
         patch.setattr(updates, "CHUNK", 50 if name != "_sum" else 2**16)
         if name != "__init__":
-            JoinAt(patch, *[1] * n_hands)
-        state = train_with(network, n_hands, settings, hire=hire)
+            JoinAt(patch, *[1] * n_workers)
+        state = train_with(network, n_workers, settings, hire=hire)
     assert_same(state, expected)
     assert hire.left <= 0 or name in ("_sum", "__init__")
     errors = [hand.exception() for hand in hire.hired]
@@ -373,7 +407,7 @@ def test_a_hand_that_is_lost_changes_no_bit(owner, name, when, n_hands, monkeypa
 @pytest.mark.parametrize("when", [3, 15])
 def test_what_is_raised_while_leading_lets_everybody_go(error, when, monkeypatch):
     JoinAt(monkeypatch, 1, 1)
-    hire, left = Threads(), [when]
+    hire, left = SpawnThreads(), [when]
 
     def check():
         left[0] -= 1
@@ -397,7 +431,7 @@ def test_what_is_raised_while_leading_lets_everybody_go(error, when, monkeypatch
 
 @pytest.mark.usefixtures("at_once")
 def test_without_memory_it_is_threads(monkeypatch):
-    network, hire = network_of(CNN), Threads()
+    network, hire = network_of(CNN), SpawnThreads()
     expected = alone(network, {})
     for name, replacement in [
         ("available_bytes", lambda: 100 * 2**20), ("Segment", None)
@@ -451,9 +485,9 @@ def test_a_segment_in_a_file_is_removed_before_work_begins(monkeypatch, tmp_path
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     network, left = network_of(CNN), []
     JoinAt(monkeypatch, 1, 1)
-    learn = crew.Crew.learn
+    run = crew.Coordinator.run
     monkeypatch.setattr(
-        crew.Crew, "learn", lambda *args: left.append(len(os.listdir(tmp_path))) or learn(*args)
+        crew.Coordinator, "run", lambda *args: left.append(len(os.listdir(tmp_path))) or run(*args)
     )
     assert_same(train_with(network, 2, {}), alone(network, {}))
     assert left
@@ -523,6 +557,9 @@ def test_pieces_that_are_cut_for_processes_are_threads_work_if_they_are_large(fi
     samples = Samples(images, np.zeros(64, int), np.ones(64, np.float32))
     network = Network([*cnn((filters, filters)), Dense(3)], (1, 16, 16))
     settings = Settings(**DEFAULTS | {"batch_size": 32})
-    with Workers(2) as workers, passes.Passes(network, samples, settings, workers, 0, True) as cut:
-        assert len(network.micro_batches(32, cut.size)) == 2
-        assert cut.n_threads == n_threads
+    state = new_state(network, settings.optimizer, 0)
+    state.finely = True
+    with Workers(2) as threads:
+        runner = passes.EpochRunner(network, samples, settings, state, threads)
+    assert len(network.micro_batches(32, runner.size)) == 2
+    assert runner.n_threads == n_threads

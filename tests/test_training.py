@@ -8,9 +8,10 @@ from skcnn.layers import BatchNorm, Dense, Dropout, Flatten, ReLU
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
-from skcnn.passes import Passes
+from skcnn.passes import EpochRunner
 from skcnn.schedules import Constant, Cosine, ReduceOnPlateau, Schedule, StepDecay
 from skcnn.settings import Settings
+from skcnn.shares import GRADIENTS, Task, train_step
 from skcnn.state import new_state, stream
 from skcnn.training import Validation, train
 from skcnn.updates import Step
@@ -37,6 +38,21 @@ def run(network, samples=SAMPLES, state=None, n_workers=1, validation=None, **se
     with Workers(n_workers) as workers:
         validation = None if validation is None else Validation(validation)
         return train(network, samples, settings, state, workers, validation)
+
+
+def step_by(gradient, network, state, settings):
+    """One step of a mini-batch of one row that has this gradient."""
+    with Workers(1) as threads:
+        replica = EpochRunner(network, SAMPLES, settings, state, threads).replica
+
+    def run_task(task):
+        if task.kind == GRADIENTS:
+            replica.buffers.slots[0] = gradient
+        else:
+            replica.run(task, 0)
+
+    step = Step(1, settings.lr, 1.0, 1.0, 1)
+    train_step(replica, Task(GRADIENTS, 1, 0, 0, 0, 0, 0, 1, step), run_task)
 
 
 @pytest.mark.parametrize("batch_size", [53, 10])
@@ -232,14 +248,11 @@ def test_a_limit_that_is_never_reached_changes_no_bit():
 )
 def test_the_norm_neither_overflows_nor_underflows(dtype, size):
     network = Network([Flatten(), Dense(3)], (1, 6, 6), dtype)
-    with Workers(1) as workers:
-        settings = Settings(**DEFAULTS | {"max_grad_norm": 2.0 * size, "lr": 1.0})
-        passes = Passes(network, SAMPLES, settings, workers, 0)
-        state = new_state(network, SGD(0), 0)
-        state.weights[...] = 0
-        direction = rng.standard_normal(network.n_parameters)
-        passes.total[...] = direction * (10 * size)
-        passes._step(state, Step(1, 1.0, 1.0, 1.0, 1), 1)
+    settings = Settings(**DEFAULTS | {"max_grad_norm": 2.0 * size, "lr": 1.0})
+    state = new_state(network, SGD(0), 0)
+    state.weights[...] = 0
+    direction = rng.standard_normal(network.n_parameters)
+    step_by(direction * (10 * size), network, state, settings)
     exact = state.weights.astype(np.longdouble) / dtype(size)
     expected = -2 * direction / np.linalg.norm(direction)
     np.testing.assert_allclose(exact.astype(float), expected, rtol=1e-5)
@@ -256,13 +269,10 @@ def test_clipping_does_not_hide_divergence(lr):
 @pytest.mark.parametrize("spoiled", [np.nan, np.inf])
 def test_a_gradient_without_a_norm_is_not_clipped(spoiled):
     network = network_of([Flatten()])
-    with Workers(1) as workers:
-        settings = Settings(**DEFAULTS | {"max_grad_norm": 1.0})
-        passes = Passes(network, SAMPLES, settings, workers, 0)
-        state = new_state(network, SGD(0), 0)
-        passes.total[...] = 1
-        passes.total[5] = spoiled
-        passes._step(state, Step(1, 1.0, 1.0, 1.0, 1), 1)
+    state = new_state(network, SGD(0), 0)
+    gradient = np.ones(network.n_parameters)
+    gradient[5] = spoiled
+    step_by(gradient, network, state, Settings(**DEFAULTS | {"max_grad_norm": 1.0}))
     assert not np.isfinite(state.weights).all()  # which ends the training as diverged
 
 
