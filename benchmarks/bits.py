@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from skcnn import ScratchCNNClassifier, ScratchCNNRegressor, crew, passes, shares
+from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn.architectures import cnn, lenet
 from skcnn.callbacks import Checkpoint
 from skcnn.layers import (
@@ -40,6 +40,8 @@ from skcnn.layers import (
     ReLU,
     Tanh,
 )  # fmt: skip
+from skcnn.training import epoch, minibatch
+from skcnn.training.distributed.coordinator import Coordinator
 
 EXPLICIT = {
     "data_format": "channels_first", "optimizer": "adam", "lr": 2e-3, "lr_schedule": "constant",
@@ -98,8 +100,11 @@ def print_line(name: str, *arrays: np.ndarray) -> None:
 @contextlib.contextmanager
 def worker_processes() -> Iterator[None]:
     """Start worker processes in every training, and wait for them before each mini-batch."""
-    join, limits = crew.Coordinator.join, ("WORTH_STARTING", "WORTH_ASKING", "MEASURED", "IDLE")
-    before = {name: getattr(passes, name) for name in limits}
+    join, limits = (
+        Coordinator.join,
+        ("WORTH_STARTING", "WORTH_ASKING", "MEASURED", "IDLE"),
+    )
+    before = {name: getattr(epoch, name) for name in limits}
 
     def join_all(self, *args):
         while self._starter.busy or not all(
@@ -109,16 +114,16 @@ def worker_processes() -> Iterator[None]:
             time.sleep(1e-3)
         return join(self, *args)
 
-    together = passes.Pace.together
+    together = epoch.Pace.together
     try:
         for name in limits:
-            setattr(passes, name, -np.inf)
-        passes.Pace.together, crew.Coordinator.join = True, join_all
+            setattr(epoch, name, -np.inf)
+        epoch.Pace.together, Coordinator.join = True, join_all
         yield
     finally:
         for name, value in before.items():
-            setattr(passes, name, value)
-        passes.Pace.together, crew.Coordinator.join = together, join
+            setattr(epoch, name, value)
+        epoch.Pace.together, Coordinator.join = together, join
 
 
 def fit_with_workers(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
@@ -135,13 +140,13 @@ def fit_with_workers(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
         },
         "early stopping": {"layers": CNN, "early_stopping": True, "warm_start": True},
     }  # fmt: skip
-    slot_bytes = shares.SLOT_BYTES
+    slot_bytes = minibatch.SLOT_BYTES
     for name, setting in cases.items():
         for n in (1, 2, 3):
             clf = ScratchCNNClassifier(**(EXPLICIT | {"batch_size": 200} | setting), verbose=1)
             lines = io.StringIO()
             try:
-                shares.SLOT_BYTES = 0 if "rounds" in name else slot_bytes
+                minibatch.SLOT_BYTES = 0 if "rounds" in name else slot_bytes
                 with (
                     worker_processes(), threadpool_limits(n), contextlib.redirect_stdout(lines)
                 ):  # fmt: skip
@@ -149,7 +154,7 @@ def fit_with_workers(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
                     if clf.warm_start:
                         clf.fit(X, y, weights)
             finally:
-                shares.SLOT_BYTES = slot_bytes
+                minibatch.SLOT_BYTES = slot_bytes
             together = f"{n} processes" if n > 1 else "images/s"
             assert together in lines.getvalue(), f"{name}: {lines.getvalue()}"
             print_line(f"{name}, {n} processes", clf.weights_, clf.predict_proba(X))

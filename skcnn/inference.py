@@ -6,7 +6,7 @@ import numpy as np
 
 from skcnn.batches import Images
 from skcnn.network import Network, even_parts
-from skcnn.workers import Workers
+from skcnn.parallel.threads import Workers
 from skcnn.workspace import Workspace
 
 __all__ = ["features", "outputs"]

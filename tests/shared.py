@@ -6,7 +6,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from skcnn import ScratchCNNClassifier
-from skcnn.workers import Workers
+from skcnn.parallel.threads import Workers
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(

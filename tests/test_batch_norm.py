@@ -9,10 +9,10 @@ from skcnn.batches import Images, Samples
 from skcnn.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU
 from skcnn.network import Network
 from skcnn.optimizers import SGD
-from skcnn.settings import Settings
+from skcnn.parallel.threads import Workers
 from skcnn.state import new_state
-from skcnn.training import train
-from skcnn.workers import Workers
+from skcnn.training.config import Settings
+from skcnn.training.trainer import train
 from tests.oracles import numerical_gradient
 
 GHOSTS = {  # samples -> ghost batches of 4

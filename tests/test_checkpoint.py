@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn._estimator.checkpoint import FORMAT, MAGIC, read
 from skcnn.layers import BatchNorm, Conv2d, Dropout, Flatten, RandomCrop, ReLU
-from skcnn.training import train
+from skcnn.training.trainer import train
 from tests.shared import InterruptedWorkers, assert_same_model, quick
 
 pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")

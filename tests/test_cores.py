@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from skcnn import ScratchCNNClassifier, cores, passes
+from skcnn import ScratchCNNClassifier
 from skcnn.architectures import cnn
-from skcnn.cores import Cores
+from skcnn.parallel import idle_cores
+from skcnn.parallel.idle_cores import Cores
+from skcnn.training import epoch
 
 
 def work(seconds):
@@ -23,7 +25,7 @@ def work(seconds):
 def says(monkeypatch):
     """What the system says: idle time and all time of all cores; the last entry is that of now."""
     said = [(0.0, 0.0)]
-    monkeypatch.setattr(cores, "_times", lambda: said[-1])
+    monkeypatch.setattr(idle_cores, "_times", lambda: said[-1])
     return said
 
 
@@ -51,17 +53,17 @@ def test_a_system_whose_clocks_stand_still_has_room(says):
 
 
 def test_a_system_that_does_not_tell_has_room(monkeypatch):
-    monkeypatch.setattr(cores, "_IDLE", slice(0, 2))  # begins with "cpu", which is no number
-    assert cores._times() is None
+    monkeypatch.setattr(idle_cores, "_IDLE", slice(0, 2))  # begins with "cpu", which is no number
+    assert idle_cores._times() is None
     looking = Cores()
     assert looking.available() == np.inf
 
 
-@pytest.mark.skipif(cores._times() is None, reason="needs a system that tells")
+@pytest.mark.skipif(idle_cores._times() is None, reason="needs a system that tells")
 def test_the_times_of_the_system_grow_with_every_core():
-    before, start = cores._times(), time.perf_counter()
+    before, start = idle_cores._times(), time.perf_counter()
     time.sleep(0.2)
-    idle, every = np.subtract(cores._times(), before)
+    idle, every = np.subtract(idle_cores._times(), before)
     assert 0 <= idle <= every + 1e-6
     assert every <= (time.perf_counter() - start + 0.1) * multiprocessing.cpu_count()
 
@@ -69,15 +71,15 @@ def test_the_times_of_the_system_grow_with_every_core():
 @pytest.fixture
 def asks(monkeypatch):
     """How often a training that would like processes asks for them, with what the system says."""
-    monkeypatch.setattr(passes, "WORTH_STARTING", -1.0)
-    monkeypatch.setattr(passes, "WORTH_ASKING", -1.0)
-    monkeypatch.setattr(passes, "MEASURED", 0.0)
+    monkeypatch.setattr(epoch, "WORTH_STARTING", -1.0)
+    monkeypatch.setattr(epoch, "WORTH_ASKING", -1.0)
+    monkeypatch.setattr(epoch, "MEASURED", 0.0)
     monkeypatch.setattr("skcnn.network.WORTH_SHARING", 0)
     asked = []
-    monkeypatch.setattr(passes.Coordinator, "start", lambda self: asked.append(True))
+    monkeypatch.setattr(epoch.Coordinator, "start", lambda self: asked.append(True))
 
     def fit(times):
-        monkeypatch.setattr(cores, "_times", times)
+        monkeypatch.setattr(idle_cores, "_times", times)
         rng = np.random.default_rng(0)
         X, y = rng.random((256, 64), dtype=np.float32), rng.integers(0, 2, 256)
         clf = ScratchCNNClassifier(layers=cnn((4,)), batch_size=32, max_iter=2, random_state=0)
@@ -97,7 +99,7 @@ def test_a_training_asks_for_processes_where_there_is_room(has_room, asks):
 @pytest.mark.parametrize("seconds", [0.0, 1000.0])
 def test_it_looks_again_after_a_while(seconds, asks, monkeypatch):
     """The core becomes idle after the third look."""
-    monkeypatch.setattr(passes, "LOOK_AGAIN", seconds)
+    monkeypatch.setattr(epoch, "LOOK_AGAIN", seconds)
     looks, clock = [], time.perf_counter
 
     def times():

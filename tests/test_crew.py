@@ -14,7 +14,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skcnn import board, crew, passes, segments, shares, updates
 from skcnn.architectures import cnn
 from skcnn.batches import Images, Samples, Scaling
 from skcnn.layers import (
@@ -31,10 +30,13 @@ from skcnn.layers import (
 from skcnn.losses import SigmoidCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, Adam, AdamW, RMSprop
-from skcnn.settings import Settings
+from skcnn.parallel import shared_memory
+from skcnn.parallel.threads import Workers
 from skcnn.state import TrainingState, new_state
-from skcnn.training import Progress, Validation, train
-from skcnn.workers import Workers
+from skcnn.training import epoch, minibatch, update
+from skcnn.training.config import Settings
+from skcnn.training.distributed import coordinator, protocol
+from skcnn.training.trainer import Progress, Validation, train
 
 N = 301
 rng = np.random.default_rng(0)
@@ -100,10 +102,10 @@ class SpawnThreads:
 @pytest.fixture
 def at_once(monkeypatch):
     """Every training is long enough, whatever it takes."""
-    monkeypatch.setattr(passes, "WORTH_STARTING", -1.0)
-    monkeypatch.setattr(passes, "MEASURED", 0.0)
-    monkeypatch.setattr(passes, "IDLE", -np.inf)  # whatever else the machine does
-    monkeypatch.setattr(passes.Pace, "together", True)
+    monkeypatch.setattr(epoch, "WORTH_STARTING", -1.0)
+    monkeypatch.setattr(epoch, "MEASURED", 0.0)
+    monkeypatch.setattr(epoch, "IDLE", -np.inf)  # whatever else the machine does
+    monkeypatch.setattr(epoch.Pace, "together", True)
 
 
 def train_with(
@@ -139,7 +141,11 @@ class JoinAt:
 
     def __init__(self, monkeypatch, *when):
         self.seen, self.helped = 0, 0
-        join, run, ready = crew.Coordinator.join, crew.Coordinator.run, board.Mailboxes.is_ready
+        join, run, ready = (
+            coordinator.Coordinator.join,
+            coordinator.Coordinator.run,
+            protocol.Mailboxes.is_ready,
+        )
 
         def join_late(self_, state):
             self.seen += 1
@@ -155,11 +161,11 @@ class JoinAt:
 
         def count(self_, task):
             run(self_, task)
-            self.helped += task.kind == shares.STEP
+            self.helped += task.kind == minibatch.STEP
 
-        monkeypatch.setattr(crew.Coordinator, "join", join_late)
-        monkeypatch.setattr(crew.Coordinator, "run", count)
-        monkeypatch.setattr(board.Mailboxes, "is_ready", ready_when_due)
+        monkeypatch.setattr(coordinator.Coordinator, "join", join_late)
+        monkeypatch.setattr(coordinator.Coordinator, "run", count)
+        monkeypatch.setattr(protocol.Mailboxes, "is_ready", ready_when_due)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -189,10 +195,10 @@ def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
 def test_a_short_training_asks_for_those_only_who_wait_already(at_hand, monkeypatch):
     """It would end before others had been started."""
     asked = []
-    monkeypatch.setattr(passes, "MEASURED", 0.0)
-    monkeypatch.setattr(passes, "IDLE", -np.inf)
-    monkeypatch.setattr(passes, "WORTH_ASKING", 0.0)
-    monkeypatch.setattr(crew.Coordinator, "start", lambda self: asked.append(self))
+    monkeypatch.setattr(epoch, "MEASURED", 0.0)
+    monkeypatch.setattr(epoch, "IDLE", -np.inf)
+    monkeypatch.setattr(epoch, "WORTH_ASKING", 0.0)
+    monkeypatch.setattr(coordinator.Coordinator, "start", lambda self: asked.append(self))
     network, settings = network_of(CNN), Settings(**DEFAULTS)
     state = new_state(network, settings.optimizer, 0)
     state.finely = True
@@ -206,14 +212,14 @@ def test_a_step_that_takes_long_is_waited_for(monkeypatch):
     """Before the next mini-batch, and at the end of an epoch: there the weights are read."""
     network, settings = network_of(CNN), {"optimizer": SGD(), "weight_decay": 0.01}
     expected = alone(network, settings)
-    step = shares.Replica._step
+    step = minibatch.Replica._step
 
     def step_late(replica, task, rank):
         if rank > 0:
             time.sleep(0.01)
         step(replica, task, rank)
 
-    monkeypatch.setattr(shares.Replica, "_step", step_late)
+    monkeypatch.setattr(minibatch.Replica, "_step", step_late)
     joins = JoinAt(monkeypatch, 1)
     assert_same(train_with(network, 1, settings), expected)
     assert joins.helped > 0
@@ -222,7 +228,7 @@ def test_a_step_that_takes_long_is_waited_for(monkeypatch):
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("clip", [None, 0.05])
 def test_gradients_that_do_not_fit_are_summed_in_rounds(clip, monkeypatch):
-    monkeypatch.setattr(shares, "SLOT_BYTES", 0)  # as many as there are processes
+    monkeypatch.setattr(minibatch, "SLOT_BYTES", 0)  # as many as there are processes
     network = network_of([Flatten(), BatchNorm(8), Dense(5), ReLU()])
     settings = {"batch_size": 120, "max_grad_norm": clip}
     JoinAt(monkeypatch, 1, 1)
@@ -236,8 +242,8 @@ def test_the_vector_is_shared_out_in_chunks(monkeypatch):
     network, settings = network_of(CNN), {"max_grad_norm": 0.1, "weight_decay": 0.01}
     JoinAt(monkeypatch, 1, 1)
     expected = alone(network, settings)
-    monkeypatch.setattr(updates, "CHUNK", 50)
-    monkeypatch.setattr(updates.Update, "scale", lambda self, n, norm: 1 / n)
+    monkeypatch.setattr(update, "CHUNK", 50)
+    monkeypatch.setattr(update.Update, "scale", lambda self, n, norm: 1 / n)
     limit = Settings(**DEFAULTS | settings).max_grad_norm
     assert limit is not None
     chunked = alone(network, settings)
@@ -287,7 +293,7 @@ def test_samples_of_every_form_are_shared(form, monkeypatch, tmp_path):
         images = Images(there, False, SCALING).subset(rows)
         samples = Samples(images, y[rows], WEIGHTS[rows])
         copied = []
-        monkeypatch.setattr(crew.Coordinator, "_copy", lambda *args: copied.append(args))
+        monkeypatch.setattr(coordinator.Coordinator, "_copy", lambda *args: copied.append(args))
         JoinAt(monkeypatch, 1)
         assert_same(train_with(network, 1, {}, samples), alone(network, {}, samples=samples))
         assert not copied
@@ -359,7 +365,7 @@ def test_the_epoch_of_a_lost_worker_is_repeated_and_seen_once(when, monkeypatch)
     """It is lost in a step, with half of its shard spoiled; the other two go on."""
     network, settings = network_of(CNN), {"weight_decay": 0.01, "max_iter": 3}
     expected = alone(network, settings)
-    spawn = LosesWorkers(monkeypatch, updates.Update, "move", when)
+    spawn = LosesWorkers(monkeypatch, update.Update, "move", when)
     joins, progress, repeated = JoinAt(monkeypatch, 1, 1), CountsEpochs(), []
     restore = TrainingState.restore
 
@@ -381,8 +387,8 @@ def test_the_epoch_of_a_lost_worker_is_repeated_and_seen_once(when, monkeypatch)
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (shares.Gradient, "__call__"), (shares.Replica, "_sum"), (updates.Update, "move"),
-        (board.Mailboxes, "mark_done"), (shares.Replica, "__init__"),
+        (minibatch.Gradient, "__call__"), (minibatch.Replica, "_sum"), (update.Update, "move"),
+        (protocol.Mailboxes, "mark_done"), (minibatch.Replica, "__init__"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )  # fmt: skip
@@ -392,7 +398,7 @@ def test_a_lost_worker_changes_no_bit(owner, name, when, n_workers, monkeypatch)
     expected = alone(network, settings)
     hire = LosesWorkers(monkeypatch, owner, name, when)
     with monkeypatch.context() as patch:
-        patch.setattr(updates, "CHUNK", 50 if name != "_sum" else 2**16)
+        patch.setattr(update, "CHUNK", 50 if name != "_sum" else 2**16)
         if name != "__init__":
             JoinAt(patch, *[1] * n_workers)
         state = train_with(network, n_workers, settings, hire=hire)
@@ -437,7 +443,7 @@ def test_without_memory_it_is_threads(monkeypatch):
         ("available_bytes", lambda: 100 * 2**20), ("Segment", None)
     ]:  # fmt: skip
         with monkeypatch.context() as patch:
-            patch.setattr(crew, name, replacement)
+            patch.setattr(coordinator, name, replacement)
             settings = Settings(**DEFAULTS)
             state = new_state(network, settings.optimizer, 0)
             state.finely = True
@@ -460,18 +466,18 @@ def test_segments_leave_nothing_behind(in_file, monkeypatch, tmp_path):
     with monkeypatch.context() as patch:
         patch.setattr("os.posix_fallocate", there_is_no_room)
         with pytest.raises(OSError, match="cannot reserve"):
-            segments.Segment.reserve(1024)
-    segment = segments.Segment.reserve(1024)
-    other = segments.Segment.attach(segment.key)
-    place = segments.Place(128, (3,), np.dtype(np.float64))
+            shared_memory.Segment.reserve(1024)
+    segment = shared_memory.Segment.reserve(1024)
+    other = shared_memory.Segment.attach(segment.key)
+    place = shared_memory.Place(128, (3,), np.dtype(np.float64))
     segment.array(place)[...] = [1, 2, 3]
     segment.close()
     assert other.array(place).tolist() == [1, 2, 3]
     with pytest.raises(OSError):  # noqa: PT011
-        segments.Segment.attach(segment.key)
+        shared_memory.Segment.attach(segment.key)
     with open(tmp_path / "mine", "wb") as mine:  # which may get the number of the segment's file
         with pytest.raises(OSError):  # noqa: PT011
-            segments.Segment.attach(segment.key)
+            shared_memory.Segment.attach(segment.key)
         assert mine.tell() == 0
     (tmp_path / "mine").unlink()
     del segment, other
@@ -485,9 +491,11 @@ def test_a_segment_in_a_file_is_removed_before_work_begins(monkeypatch, tmp_path
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     network, left = network_of(CNN), []
     JoinAt(monkeypatch, 1, 1)
-    run = crew.Coordinator.run
+    run = coordinator.Coordinator.run
     monkeypatch.setattr(
-        crew.Coordinator, "run", lambda *args: left.append(len(os.listdir(tmp_path))) or run(*args)
+        coordinator.Coordinator,
+        "run",
+        lambda *args: left.append(len(os.listdir(tmp_path))) or run(*args),
     )
     assert_same(train_with(network, 2, {}), alone(network, {}))
     assert left
@@ -499,16 +507,18 @@ def test_a_map_is_found_and_nothing_else(tmp_path):
     for mode in ("r", "r+"):
         there = np.load(tmp_path / "X.npy", mmap_mode=mode)
         for view in (there, there[3:, 0, ::2], there.reshape(N, 64)[::-3]):
-            assert np.array_equal(segments.mapped(view).open(), view)
-    assert segments.mapped(np.load(tmp_path / "X.npy", mmap_mode="c")) is None  # may be changed
-    assert segments.mapped(X) is None
-    assert segments.mapped(there + 1) is None
-    found = segments.mapped(there)
+            assert np.array_equal(shared_memory.mapped(view).open(), view)
+    assert (
+        shared_memory.mapped(np.load(tmp_path / "X.npy", mmap_mode="c")) is None
+    )  # may be changed
+    assert shared_memory.mapped(X) is None
+    assert shared_memory.mapped(there + 1) is None
+    found = shared_memory.mapped(there)
     np.save(tmp_path / "Y.npy", X + 1)
     (tmp_path / "Y.npy").rename(tmp_path / "X.npy")  # another file of that name
     with pytest.raises(OSError, match="another file"):
         found.open()
-    assert segments.mapped(there) is None
+    assert shared_memory.mapped(there) is None
 
 
 def test_small_data_keep_the_coarse_cut_and_a_training_keeps_its_own():
@@ -545,10 +555,10 @@ def test_a_short_wait_gives_turns_away_without_sleeping(monkeypatch):
     def sleep(seconds):
         raise AssertionError(f"slept for {seconds} seconds")
 
-    monkeypatch.setattr(board.time, "sleep", sleep)
-    monkeypatch.setattr(board.time, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr(protocol.time, "sleep", sleep)
+    monkeypatch.setattr(protocol.time, "perf_counter", lambda: 0.0)
     answers = iter([False] * 50 + [True])
-    assert board.Patience().until(lambda: next(answers))
+    assert protocol.Patience().until(lambda: next(answers))
 
 
 @pytest.mark.parametrize(("filters", "n_threads"), [(8, 1), (128, 2)])
@@ -560,6 +570,6 @@ def test_pieces_that_are_cut_for_processes_are_threads_work_if_they_are_large(fi
     state = new_state(network, settings.optimizer, 0)
     state.finely = True
     with Workers(2) as threads:
-        runner = passes.EpochRunner(network, samples, settings, state, threads)
+        runner = epoch.EpochRunner(network, samples, settings, state, threads)
     assert len(network.micro_batches(32, runner.size)) == 2
     assert runner.n_threads == n_threads

@@ -8,7 +8,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from skcnn import ScratchCNNRegressor
-from skcnn.shares import Gradient
+from skcnn.training.minibatch import Gradient
 from tests.shared import InterruptedWorkers, X, quick, y
 
 ROWS = np.tile(X, (3, 1, 1)).reshape(-1, 8, 8)

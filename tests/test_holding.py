@@ -14,12 +14,12 @@ import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skcnn.blas import BlasGuard
-from skcnn.holding import holding
-from skcnn.interrupts import at_safe_places
-from skcnn.workers import Workers
+from skcnn.parallel.contexts import holding
+from skcnn.parallel.interrupts import at_safe_places
+from skcnn.parallel.threads import Workers
 
 CONTROLLER = ThreadpoolController()
-ROOMS = ("blas.py", "holding.py", "interrupts.py", "presence.py", "workers.py")
+ROOMS = ("blas.py", "contexts.py", "interrupts.py", "presence.py", "threads.py")
 
 
 class Raised(BaseException):

@@ -26,7 +26,7 @@ from skcnn.layers import (
     Tanh,
 )
 from skcnn.network import Network
-from skcnn.workers import Workers
+from skcnn.parallel.threads import Workers
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 X, y = DIGITS[:300], LABELS[:300]

@@ -1,6 +1,6 @@
 """When help is taken: with a clock that is made up."""
 
-from skcnn.pace import GLANCE, LONGEST, SHORTEST, WINDOW, Pace
+from skcnn.training.distributed.speedup import GLANCE, LONGEST, SHORTEST, WINDOW, Pace
 
 
 def run(pace, alone, together, seconds):

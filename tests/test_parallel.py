@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from skcnn.blas import BlasGuard
-from skcnn.workers import Workers
+from skcnn.parallel.threads import Workers
 
 
 def blas_threads():

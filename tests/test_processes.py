@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from skcnn import ScratchCNNClassifier, crew, passes
+from skcnn import ScratchCNNClassifier
 from skcnn._estimator import processes
-from skcnn.shares import STEP
+from skcnn.training import epoch
+from skcnn.training.distributed import coordinator
+from skcnn.training.minibatch import STEP
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -61,12 +63,12 @@ def wait_until(condition, seconds=20):
 @pytest.fixture
 def at_once(monkeypatch):
     """Every training gets processes, and does nothing until they are there."""
-    monkeypatch.setattr(passes, "WORTH_STARTING", -1.0)
-    monkeypatch.setattr(passes, "WORTH_ASKING", -1.0)
-    monkeypatch.setattr(passes, "MEASURED", 0.0)
-    monkeypatch.setattr(passes, "IDLE", -np.inf)  # whatever else the machine does
-    monkeypatch.setattr(passes.Pace, "together", True)
-    join = crew.Coordinator.join
+    monkeypatch.setattr(epoch, "WORTH_STARTING", -1.0)
+    monkeypatch.setattr(epoch, "WORTH_ASKING", -1.0)
+    monkeypatch.setattr(epoch, "MEASURED", 0.0)
+    monkeypatch.setattr(epoch, "IDLE", -np.inf)  # whatever else the machine does
+    monkeypatch.setattr(epoch.Pace, "together", True)
+    join = coordinator.Coordinator.join
 
     def join_all(self, state):
         wait_until(lambda: not self._starter.busy)
@@ -74,20 +76,20 @@ def at_once(monkeypatch):
             wait_until(lambda n=number, w=worker: self._mailboxes.is_ready(n) or w.done())
         return join(self, state)
 
-    monkeypatch.setattr(crew.Coordinator, "join", join_all)
+    monkeypatch.setattr(coordinator.Coordinator, "join", join_all)
 
 
 @pytest.fixture
 def helped(monkeypatch):
     """How many mini-batches were learned by how many processes."""
-    counts, run = {}, crew.Coordinator.run
+    counts, run = {}, coordinator.Coordinator.run
 
     def count(self, task):
         run(self, task)
         if task.kind == STEP:
             counts[task.n_ranks] = counts.get(task.n_ranks, 0) + 1
 
-    monkeypatch.setattr(crew.Coordinator, "run", count)
+    monkeypatch.setattr(coordinator.Coordinator, "run", count)
     return counts
 
 
@@ -186,8 +188,8 @@ class Stopper:
 @pytest.mark.usefixtures("at_once")
 def test_a_worker_that_is_stopped_is_done_without(helped, monkeypatch):
     """It is dead before anything is done again, so that it cannot write when it wakes."""
-    monkeypatch.setattr(crew, "OVERDUE", 0.3)
-    monkeypatch.setattr(crew, "OVERDUE_PARTS", 1)
+    monkeypatch.setattr(coordinator, "OVERDUE", 0.3)
+    monkeypatch.setattr(coordinator, "OVERDUE_PARTS", 1)
     alone = fitted(1, early_stopping=True, scoring=lambda estimator, X, y: 1.0)
     stopper = Stopper()
     assert same(fitted(2, early_stopping=True, scoring=stopper), alone)
@@ -289,16 +291,18 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from skcnn import ScratchCNNClassifier, crew, passes
+from skcnn import ScratchCNNClassifier
+from skcnn.training import epoch
+from skcnn.training.distributed import coordinator
 from skcnn.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU
 
 # tests in the background of a shell hand on that Ctrl-C is ignored
 signal.signal(signal.SIGINT, signal.default_int_handler)
-passes.WORTH_STARTING = passes.WORTH_ASKING = -1.0
-passes.MEASURED = 0.0
-passes.IDLE = -float("inf")
-passes.Pace.together = True
-run, join = crew.Coordinator.run, crew.Coordinator.join
+epoch.WORTH_STARTING = epoch.WORTH_ASKING = -1.0
+epoch.MEASURED = 0.0
+epoch.IDLE = -float("inf")
+epoch.Pace.together = True
+run, join = coordinator.Coordinator.run, coordinator.Coordinator.join
 
 
 def join_all(self, state):
@@ -318,7 +322,7 @@ def tell(*args):
 
 
 told = []
-crew.Coordinator.run, crew.Coordinator.join = tell, join_all
+coordinator.Coordinator.run, coordinator.Coordinator.join = tell, join_all
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -1,21 +1,21 @@
 import numpy as np
 import pytest
 
-from skcnn import updates
 from skcnn.architectures import cnn
 from skcnn.batches import Images, Samples
 from skcnn.layers import BatchNorm, Dense, Dropout, Flatten, ReLU
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
-from skcnn.passes import EpochRunner
+from skcnn.parallel.threads import Workers
 from skcnn.schedules import Constant, Cosine, ReduceOnPlateau, Schedule, StepDecay
-from skcnn.settings import Settings
-from skcnn.shares import GRADIENTS, Task, train_step
 from skcnn.state import new_state, stream
-from skcnn.training import Validation, train
-from skcnn.updates import Step
-from skcnn.workers import Workers
+from skcnn.training import update
+from skcnn.training.config import Settings
+from skcnn.training.epoch import EpochRunner
+from skcnn.training.minibatch import GRADIENTS, Task, train_step
+from skcnn.training.trainer import Validation, train
+from skcnn.training.update import Step
 from tests.shared import InterruptedWorkers
 
 rng = np.random.default_rng(0)
@@ -130,7 +130,7 @@ def test_steps_in_chunks_are_steps_at_once(optimizer, monkeypatch):
         "optimizer": optimizer, "weight_decay": 0.1, "max_iter": 3, "lr": 0.01,
     }  # fmt: skip
     whole, _ = run(network, **settings)
-    monkeypatch.setattr(updates, "CHUNK", 7)
+    monkeypatch.setattr(update, "CHUNK", 7)
     chunks, _ = run(network, **settings)
     assert np.array_equal(whole.weights, chunks.weights)
 
@@ -209,7 +209,7 @@ def gradient_of(network, w):
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.999, 1.001, 100.0])
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 def test_large_gradients_are_clipped_before_the_decay(share, decay, chunk, monkeypatch):
-    monkeypatch.setattr(updates, "CHUNK", chunk)
+    monkeypatch.setattr(update, "CHUNK", chunk)
     network = network_of(cnn((2, 3), hidden_layer_sizes=5))
     w = new_state(network, SGD(0), 0).weights
     gradient = gradient_of(network, w)

@@ -34,15 +34,15 @@ from skcnn._estimator.scoring import EpochScore, bind_scoring
 from skcnn._estimator.seeds import draw_seed
 from skcnn._summary import Summary
 from skcnn.batches import Scaling
-from skcnn.holding import in_own_context
 from skcnn.inference import features
-from skcnn.interrupts import Interrupts, at_safe_places
 from skcnn.losses import Loss
 from skcnn.network import Network, difference
-from skcnn.settings import Settings
+from skcnn.parallel.contexts import in_own_context
+from skcnn.parallel.interrupts import Interrupts, at_safe_places
+from skcnn.parallel.threads import Workers
 from skcnn.state import TrainingState, new_state
-from skcnn.training import Progress, Validation, train
-from skcnn.workers import Workers
+from skcnn.training.config import Settings
+from skcnn.training.trainer import Progress, Validation, train
 
 __all__ = ["BaseScratchCNN", "has_partial_fit"]
 

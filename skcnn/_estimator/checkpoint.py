@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from skcnn._estimator.data import Data, Model
-from skcnn.settings import Settings
 from skcnn.state import TrainingState
+from skcnn.training.config import Settings
 
 __all__ = ["Checkpointed", "belongings", "clear", "read", "write"]
 

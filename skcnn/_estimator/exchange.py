@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.arrays import as_numbers, shape_of
-from skcnn.holding import in_own_context
 from skcnn.layers import Layer, Residual
 from skcnn.network import Network
+from skcnn.parallel.contexts import in_own_context
 
 __all__ = ["ExchangesWeights"]
 

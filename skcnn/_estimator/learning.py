@@ -6,9 +6,9 @@ import numpy as np
 
 from skcnn.batches import Samples
 from skcnn.network import Network
+from skcnn.parallel.threads import Workers
 from skcnn.state import TrainingState
-from skcnn.training import mean_loss
-from skcnn.workers import Workers
+from skcnn.training.trainer import mean_loss
 
 __all__ = ["Standstill", "Start", "standstill"]
 

@@ -25,7 +25,7 @@ from skcnn.schedules import (
     StepDecay,
     WarmUp,
 )
-from skcnn.settings import Settings
+from skcnn.training.config import Settings
 
 __all__ = [
     "OPTIMIZERS",

@@ -40,7 +40,7 @@ def may_start() -> bool:
 
 
 class Hired:
-    """A process at work, see `skcnn.crew.Hand`."""
+    """A process at work, a `Worker` of coordinators."""
 
     def __init__(self, executor: Any, function: Callable, args: tuple) -> None:
         self.executor = executor
@@ -84,7 +84,7 @@ class Hired:
 
 
 class Processes:
-    """The worker processes of this process; `hire` is a `skcnn.crew.Hire`."""
+    """The worker processes of this process; `hire` is a `Spawn` of coordinators."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

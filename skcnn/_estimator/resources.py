@@ -10,9 +10,9 @@ from threadpoolctl import ThreadpoolController
 from skcnn._estimator.address_space import reserve_for_blas, room
 from skcnn._estimator.processes import Processes, may_start
 from skcnn.blas import BlasGuard
-from skcnn.holding import holding
-from skcnn.interrupts import Interrupts
-from skcnn.workers import Workers
+from skcnn.parallel.contexts import holding
+from skcnn.parallel.interrupts import Interrupts
+from skcnn.parallel.threads import Workers
 
 __all__ = ["with_workers", "working_memory"]
 

@@ -9,7 +9,7 @@ from skcnn.batches import Images
 from skcnn.inspection._asking import check_estimator, in_parts
 from skcnn.inspection._parts import bound, path_to
 from skcnn.network import Network
-from skcnn.workers import Workers
+from skcnn.parallel.threads import Workers
 
 __all__ = ["activations"]
 

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from skcnn._estimator.base import BaseScratchCNN
 from skcnn.batches import Images
 from skcnn.network import Network, micro_batches
-from skcnn.workers import Workers
+from skcnn.parallel.threads import Workers
 
 __all__ = [
     "arranged", "check_estimator", "check_fitted", "gathered", "in_parts", "output_labels",

@@ -10,7 +10,7 @@ from skcnn.batches import Images
 from skcnn.inspection._asking import check_estimator, in_parts, output_numbers, output_units
 from skcnn.inspection._methods import Method, Scores, Subject, bind_method
 from skcnn.network import Network
-from skcnn.workers import Workers
+from skcnn.parallel.threads import Workers
 
 __all__ = ["saliency"]
 

@@ -21,13 +21,14 @@ pytestmark = [
 ]
 
 TOGETHER = """
-from skcnn import crew, passes
+from skcnn.training import epoch
+from skcnn.training.distributed import coordinator
 
-passes.WORTH_STARTING = passes.WORTH_ASKING = -1.0
-passes.MEASURED = 0.0
-passes.IDLE = -float("inf")
-passes.Pace.together = True
-run, told = crew.Coordinator.run, []
+epoch.WORTH_STARTING = epoch.WORTH_ASKING = -1.0
+epoch.MEASURED = 0.0
+epoch.IDLE = -float("inf")
+epoch.Pace.together = True
+run, told = coordinator.Coordinator.run, []
 
 
 def tell(*args):
@@ -37,7 +38,7 @@ def tell(*args):
         print("together", flush=True)
 
 
-crew.Coordinator.run = tell
+coordinator.Coordinator.run = tell
 """
 
 

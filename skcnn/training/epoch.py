@@ -7,13 +7,15 @@ from math import ceil
 import numpy as np
 
 from skcnn.batches import Samples
-from skcnn.cores import Cores
-from skcnn.crew import Coordinator
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
-from skcnn.pace import Pace
-from skcnn.settings import Settings
-from skcnn.shares import (
+from skcnn.parallel.idle_cores import Cores
+from skcnn.parallel.threads import Workers
+from skcnn.state import TrainingState, stream
+from skcnn.training.config import Settings
+from skcnn.training.distributed.coordinator import Coordinator
+from skcnn.training.distributed.speedup import Pace
+from skcnn.training.minibatch import (
     GRADIENTS,
     Buffers,
     Replica,
@@ -22,9 +24,7 @@ from skcnn.shares import (
     count_slots,
     train_step,
 )  # fmt: skip
-from skcnn.state import TrainingState, stream
-from skcnn.updates import Step, Update
-from skcnn.workers import Workers
+from skcnn.training.update import Step, Update
 
 __all__ = ["EpochRunner"]
 

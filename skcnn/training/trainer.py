@@ -8,15 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from skcnn.batches import Samples
-from skcnn.crew import WorkerLostError
-from skcnn.holding import holding
 from skcnn.inference import outputs
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
-from skcnn.passes import EpochRunner
-from skcnn.settings import Settings
+from skcnn.parallel.contexts import holding
+from skcnn.parallel.threads import Workers
 from skcnn.state import TrainingState
-from skcnn.workers import Workers
+from skcnn.training.config import Settings
+from skcnn.training.distributed.coordinator import WorkerLostError
+from skcnn.training.epoch import EpochRunner
 
 __all__ = ["Progress", "Validation", "mean_loss", "train"]
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skcnn.network import Network
-from skcnn.settings import Settings
+from skcnn.training.config import Settings
 
 __all__ = ["Step", "Update", "cut", "norm", "squares"]
 

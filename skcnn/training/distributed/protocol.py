@@ -14,8 +14,8 @@ from collections.abc import Callable
 from functools import partial
 from mmap import mmap
 
-from skcnn.shares import Task
-from skcnn.updates import Step
+from skcnn.training.minibatch import Task
+from skcnn.training.update import Step
 
 __all__ = ["Mailboxes", "Patience"]
 

@@ -17,13 +17,21 @@ from typing import Protocol
 import numpy as np
 
 from skcnn.batches import Images, Samples
-from skcnn.board import Mailboxes, Patience
 from skcnn.losses import Loss
-from skcnn.presence import Background
-from skcnn.segments import Key, Mapped, Place, Segment, available_bytes, lay_out, mapped
-from skcnn.shares import STEP, Buffers, Replica, StepPlan, Task
+from skcnn.parallel.presence import Background
+from skcnn.parallel.shared_memory import (
+    Key,
+    Mapped,
+    Place,
+    Segment,
+    available_bytes,
+    lay_out,
+    mapped,
+)
+from skcnn.parallel.threads import Workers
 from skcnn.state import TrainingState
-from skcnn.workers import Workers
+from skcnn.training.distributed.protocol import Mailboxes, Patience
+from skcnn.training.minibatch import STEP, Buffers, Replica, StepPlan, Task
 
 __all__ = ["Coordinator", "Spawn", "WorkerLostError", "work"]
 

@@ -15,9 +15,9 @@ from skcnn.batches import Samples
 from skcnn.layers._layer import Params
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
+from skcnn.parallel.threads import Workers
 from skcnn.state import TrainingState, stream
-from skcnn.updates import Step, Update, cut, norm, squares
-from skcnn.workers import Workers
+from skcnn.training.update import Step, Update, cut, norm, squares
 from skcnn.workspace import Workspace
 
 __all__ = ["Buffers", "Replica", "StepPlan", "Task", "count_slots", "train_step"]

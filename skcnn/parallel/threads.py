@@ -5,8 +5,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-from skcnn.holding import holding
-from skcnn.presence import Presence, start
+from skcnn.parallel.contexts import holding
+from skcnn.parallel.presence import Presence, start
 
 __all__ = ["Workers"]
 
@@ -25,7 +25,7 @@ class Workers:
         Called in the calling thread before each of its tasks; what it raises
         ends the run.
     hire : callable or None, default=None
-        Gets another process to work on a long training, see `skcnn.crew.Hire`;
+        Has another process call a function, as coordinators of a training want it;
         None where there are none. There may be as many as threads.
     at_hand : callable, default=None
         Says whether a process is there that has nothing to do.
