@@ -114,16 +114,16 @@ def worker_processes() -> Iterator[None]:
             time.sleep(1e-3)
         return join(self, *args)
 
-    together = epoch.Pace.together
+    together = epoch.SpeedupMonitor.together
     try:
         for name in limits:
             setattr(epoch, name, -np.inf)
-        epoch.Pace.together, Coordinator.join = True, join_all
+        epoch.SpeedupMonitor.together, Coordinator.join = True, join_all
         yield
     finally:
         for name, value in before.items():
             setattr(epoch, name, value)
-        epoch.Pace.together, Coordinator.join = together, join
+        epoch.SpeedupMonitor.together, Coordinator.join = together, join
 
 
 def fit_with_workers(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:

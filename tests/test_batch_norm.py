@@ -11,7 +11,7 @@ from skcnn.network import Network
 from skcnn.optimizers import SGD
 from skcnn.parallel.threads import Workers
 from skcnn.state import new_state
-from skcnn.training.config import Settings
+from skcnn.training.config import TrainingConfig
 from skcnn.training.trainer import train
 from tests.oracles import numerical_gradient
 
@@ -103,7 +103,7 @@ def test_running_moments_do_not_depend_on_micro_batches_or_workers(n_workers):
     samples = Samples(Images(X, channels_last=False), y, np.ones(65))
     weights = []
     for max_bytes in (np.inf, 1.0):  # all at once, and one ghost batch at a time
-        settings = Settings(
+        settings = TrainingConfig(
             optimizer=SGD(), lr=0.1, weight_decay=0.0, batch_size=65, max_iter=3, shuffle=True,
             tol=0.0, n_iter_no_change=9, max_bytes=max_bytes,
         )  # fmt: skip

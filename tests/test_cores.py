@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from skcnn import ScratchCNNClassifier
 from skcnn.architectures import cnn
 from skcnn.parallel import idle_cores
-from skcnn.parallel.idle_cores import Cores
+from skcnn.parallel.idle_cores import IdleCores
 from skcnn.training import epoch
 
 
@@ -30,7 +30,7 @@ def says(monkeypatch):
 
 
 def test_own_work_and_idle_time_are_added(says):
-    looking = Cores()
+    looking = IdleCores()
     work(0.2)
     seconds = looking.seconds
     says.append((3 * seconds, 4 * seconds))
@@ -39,7 +39,7 @@ def test_own_work_and_idle_time_are_added(says):
 
 
 def test_a_machine_without_idle_time_has_what_this_process_uses(says):
-    looking = Cores()
+    looking = IdleCores()
     work(0.1)
     time.sleep(0.1)
     says.append((0, 4 * looking.seconds))
@@ -47,7 +47,7 @@ def test_a_machine_without_idle_time_has_what_this_process_uses(says):
 
 
 def test_a_system_whose_clocks_stand_still_has_room(says):
-    looking = Cores()
+    looking = IdleCores()
     work(0.01)
     assert looking.available() == np.inf
 
@@ -55,7 +55,7 @@ def test_a_system_whose_clocks_stand_still_has_room(says):
 def test_a_system_that_does_not_tell_has_room(monkeypatch):
     monkeypatch.setattr(idle_cores, "_IDLE", slice(0, 2))  # begins with "cpu", which is no number
     assert idle_cores._times() is None
-    looking = Cores()
+    looking = IdleCores()
     assert looking.available() == np.inf
 
 

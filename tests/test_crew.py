@@ -30,11 +30,11 @@ from skcnn.layers import (
 from skcnn.losses import SigmoidCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, Adam, AdamW, RMSprop
-from skcnn.parallel import shared_memory
+from skcnn.parallel import shared_memory, waiting
 from skcnn.parallel.threads import Workers
 from skcnn.state import TrainingState, new_state
 from skcnn.training import epoch, minibatch, update
-from skcnn.training.config import Settings
+from skcnn.training.config import TrainingConfig
 from skcnn.training.distributed import coordinator, protocol
 from skcnn.training.trainer import Progress, Validation, train
 
@@ -105,14 +105,14 @@ def at_once(monkeypatch):
     monkeypatch.setattr(epoch, "WORTH_STARTING", -1.0)
     monkeypatch.setattr(epoch, "MEASURED", 0.0)
     monkeypatch.setattr(epoch, "IDLE", -np.inf)  # whatever else the machine does
-    monkeypatch.setattr(epoch.Pace, "together", True)
+    monkeypatch.setattr(epoch.SpeedupMonitor, "together", True)
 
 
 def train_with(
     network, n_workers, settings, samples=SAMPLES, state=None, validation=None, hire=None,
     progress=None,
 ):  # fmt: skip
-    settings = Settings(**DEFAULTS | settings)
+    settings = TrainingConfig(**DEFAULTS | settings)
     if state is None:
         state = new_state(network, settings.optimizer, 0)
         state.finely = True
@@ -199,7 +199,7 @@ def test_a_short_training_asks_for_those_only_who_wait_already(at_hand, monkeypa
     monkeypatch.setattr(epoch, "IDLE", -np.inf)
     monkeypatch.setattr(epoch, "WORTH_ASKING", 0.0)
     monkeypatch.setattr(coordinator.Coordinator, "start", lambda self: asked.append(self))
-    network, settings = network_of(CNN), Settings(**DEFAULTS)
+    network, settings = network_of(CNN), TrainingConfig(**DEFAULTS)
     state = new_state(network, settings.optimizer, 0)
     state.finely = True
     with Workers(2, hire=SpawnThreads(), at_hand=lambda: at_hand) as workers:
@@ -244,7 +244,7 @@ def test_the_vector_is_shared_out_in_chunks(monkeypatch):
     expected = alone(network, settings)
     monkeypatch.setattr(update, "CHUNK", 50)
     monkeypatch.setattr(update.Update, "scale", lambda self, n, norm: 1 / n)
-    limit = Settings(**DEFAULTS | settings).max_grad_norm
+    limit = TrainingConfig(**DEFAULTS | settings).max_grad_norm
     assert limit is not None
     chunked = alone(network, settings)
     assert_same(train_with(network, 2, settings), chunked)
@@ -420,7 +420,7 @@ def test_what_is_raised_while_leading_lets_everybody_go(error, when, monkeypatch
         if left[0] == 0:
             raise error
 
-    settings = Settings(**DEFAULTS)
+    settings = TrainingConfig(**DEFAULTS)
     network = network_of(CNN)
     state = new_state(network, settings.optimizer, 0)
     state.finely = True
@@ -440,11 +440,11 @@ def test_without_memory_it_is_threads(monkeypatch):
     network, hire = network_of(CNN), SpawnThreads()
     expected = alone(network, {})
     for name, replacement in [
-        ("available_bytes", lambda: 100 * 2**20), ("Segment", None)
+        ("available_bytes", lambda: 100 * 2**20), ("SharedMemory", None)
     ]:  # fmt: skip
         with monkeypatch.context() as patch:
             patch.setattr(coordinator, name, replacement)
-            settings = Settings(**DEFAULTS)
+            settings = TrainingConfig(**DEFAULTS)
             state = new_state(network, settings.optimizer, 0)
             state.finely = True
             with Workers(3, hire=hire) as workers:
@@ -466,18 +466,18 @@ def test_segments_leave_nothing_behind(in_file, monkeypatch, tmp_path):
     with monkeypatch.context() as patch:
         patch.setattr("os.posix_fallocate", there_is_no_room)
         with pytest.raises(OSError, match="cannot reserve"):
-            shared_memory.Segment.reserve(1024)
-    segment = shared_memory.Segment.reserve(1024)
-    other = shared_memory.Segment.attach(segment.key)
-    place = shared_memory.Place(128, (3,), np.dtype(np.float64))
+            shared_memory.SharedMemory.reserve(1024)
+    segment = shared_memory.SharedMemory.reserve(1024)
+    other = shared_memory.SharedMemory.attach(segment.key)
+    place = shared_memory.ArraySpec(128, (3,), np.dtype(np.float64))
     segment.array(place)[...] = [1, 2, 3]
     segment.close()
     assert other.array(place).tolist() == [1, 2, 3]
     with pytest.raises(OSError):  # noqa: PT011
-        shared_memory.Segment.attach(segment.key)
+        shared_memory.SharedMemory.attach(segment.key)
     with open(tmp_path / "mine", "wb") as mine:  # which may get the number of the segment's file
         with pytest.raises(OSError):  # noqa: PT011
-            shared_memory.Segment.attach(segment.key)
+            shared_memory.SharedMemory.attach(segment.key)
         assert mine.tell() == 0
     (tmp_path / "mine").unlink()
     del segment, other
@@ -522,7 +522,7 @@ def test_a_map_is_found_and_nothing_else(tmp_path):
 
 
 def test_small_data_keep_the_coarse_cut_and_a_training_keeps_its_own():
-    network, settings = network_of(CNN), Settings(**DEFAULTS)
+    network, settings = network_of(CNN), TrainingConfig(**DEFAULTS)
     state = new_state(network, settings.optimizer, 0)
     with Workers(1) as workers:
         state, _ = train(network, SAMPLES, settings, state, workers)
@@ -555,10 +555,10 @@ def test_a_short_wait_gives_turns_away_without_sleeping(monkeypatch):
     def sleep(seconds):
         raise AssertionError(f"slept for {seconds} seconds")
 
-    monkeypatch.setattr(protocol.time, "sleep", sleep)
-    monkeypatch.setattr(protocol.time, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr(waiting.time, "sleep", sleep)
+    monkeypatch.setattr(waiting.time, "perf_counter", lambda: 0.0)
     answers = iter([False] * 50 + [True])
-    assert protocol.Patience().until(lambda: next(answers))
+    assert waiting.SpinWait().until(lambda: next(answers))
 
 
 @pytest.mark.parametrize(("filters", "n_threads"), [(8, 1), (128, 2)])
@@ -566,7 +566,7 @@ def test_pieces_that_are_cut_for_processes_are_threads_work_if_they_are_large(fi
     images = Images(np.zeros((64, 1, 16, 16), np.float32), False)
     samples = Samples(images, np.zeros(64, int), np.ones(64, np.float32))
     network = Network([*cnn((filters, filters)), Dense(3)], (1, 16, 16))
-    settings = Settings(**DEFAULTS | {"batch_size": 32})
+    settings = TrainingConfig(**DEFAULTS | {"batch_size": 32})
     state = new_state(network, settings.optimizer, 0)
     state.finely = True
     with Workers(2) as threads:

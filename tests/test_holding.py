@@ -19,7 +19,7 @@ from skcnn.parallel.interrupts import at_safe_places
 from skcnn.parallel.threads import Workers
 
 CONTROLLER = ThreadpoolController()
-ROOMS = ("blas.py", "contexts.py", "interrupts.py", "presence.py", "threads.py")
+ROOMS = ("blas.py", "contexts.py", "interrupts.py", "threads.py")
 
 
 class Raised(BaseException):

@@ -67,7 +67,7 @@ def at_once(monkeypatch):
     monkeypatch.setattr(epoch, "WORTH_ASKING", -1.0)
     monkeypatch.setattr(epoch, "MEASURED", 0.0)
     monkeypatch.setattr(epoch, "IDLE", -np.inf)  # whatever else the machine does
-    monkeypatch.setattr(epoch.Pace, "together", True)
+    monkeypatch.setattr(epoch.SpeedupMonitor, "together", True)
     join = coordinator.Coordinator.join
 
     def join_all(self, state):
@@ -301,7 +301,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 epoch.WORTH_STARTING = epoch.WORTH_ASKING = -1.0
 epoch.MEASURED = 0.0
 epoch.IDLE = -float("inf")
-epoch.Pace.together = True
+epoch.SpeedupMonitor.together = True
 run, join = coordinator.Coordinator.run, coordinator.Coordinator.join
 
 

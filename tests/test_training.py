@@ -11,7 +11,7 @@ from skcnn.parallel.threads import Workers
 from skcnn.schedules import Constant, Cosine, ReduceOnPlateau, Schedule, StepDecay
 from skcnn.state import new_state, stream
 from skcnn.training import update
-from skcnn.training.config import Settings
+from skcnn.training.config import TrainingConfig
 from skcnn.training.epoch import EpochRunner
 from skcnn.training.minibatch import GRADIENTS, Task, train_step
 from skcnn.training.trainer import Validation, train
@@ -33,7 +33,7 @@ def network_of(layers):
 
 
 def run(network, samples=SAMPLES, state=None, n_workers=1, validation=None, **settings):
-    settings = Settings(**DEFAULTS | settings)
+    settings = TrainingConfig(**DEFAULTS | settings)
     state = state or new_state(network, settings.optimizer, 0)
     with Workers(n_workers) as workers:
         validation = None if validation is None else Validation(validation)
@@ -248,7 +248,7 @@ def test_a_limit_that_is_never_reached_changes_no_bit():
 )
 def test_the_norm_neither_overflows_nor_underflows(dtype, size):
     network = Network([Flatten(), Dense(3)], (1, 6, 6), dtype)
-    settings = Settings(**DEFAULTS | {"max_grad_norm": 2.0 * size, "lr": 1.0})
+    settings = TrainingConfig(**DEFAULTS | {"max_grad_norm": 2.0 * size, "lr": 1.0})
     state = new_state(network, SGD(0), 0)
     state.weights[...] = 0
     direction = rng.standard_normal(network.n_parameters)
@@ -272,7 +272,7 @@ def test_a_gradient_without_a_norm_is_not_clipped(spoiled):
     state = new_state(network, SGD(0), 0)
     gradient = np.ones(network.n_parameters)
     gradient[5] = spoiled
-    step_by(gradient, network, state, Settings(**DEFAULTS | {"max_grad_norm": 1.0}))
+    step_by(gradient, network, state, TrainingConfig(**DEFAULTS | {"max_grad_norm": 1.0}))
     assert not np.isfinite(state.weights).all()  # which ends the training as diverged
 
 
@@ -359,7 +359,7 @@ def test_going_on_from_learned_weights_is_not_taken_for_divergence():
 
 
 def interrupted(network, when, **settings):
-    settings = Settings(**DEFAULTS | settings)
+    settings = TrainingConfig(**DEFAULTS | settings)
     state = new_state(network, settings.optimizer, 0)
     with InterruptedWorkers(when) as workers:
         return train(network, SAMPLES, settings, state, workers)

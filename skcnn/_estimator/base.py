@@ -41,7 +41,7 @@ from skcnn.parallel.contexts import in_own_context
 from skcnn.parallel.interrupts import Interrupts, at_safe_places
 from skcnn.parallel.threads import Workers
 from skcnn.state import TrainingState, new_state
-from skcnn.training.config import Settings
+from skcnn.training.config import TrainingConfig
 from skcnn.training.trainer import Progress, Validation, train
 
 __all__ = ["BaseScratchCNN", "has_partial_fit"]
@@ -72,7 +72,7 @@ class Begun(NamedTuple):
     data : Data
         To learn from.
     judged : Validation or None
-    settings : Settings
+    settings : TrainingConfig
     state : TrainingState
     belongs : callable
         Tells what the training belongs to, for its checkpoints.
@@ -81,7 +81,7 @@ class Begun(NamedTuple):
     model: Model
     data: Data
     judged: Validation | None
-    settings: Settings
+    settings: TrainingConfig
     state: TrainingState
     belongs: Callable[[], dict[str, str]]
 
@@ -295,7 +295,7 @@ class BaseScratchCNN(
         return settle(self, data.input.shape, n_rows, to_its_end=to_its_end, earlier=earlier)
 
     def _start(
-        self, data: Data, settled: dict[str, Any], settings: Settings, goes_on: str | None
+        self, data: Data, settled: dict[str, Any], settings: TrainingConfig, goes_on: str | None
     ) -> tuple[Network, TrainingState]:
         """A new training, or the last one to go on with because of `goes_on`, in its dtype."""
         shape = data.input.shape
@@ -329,7 +329,7 @@ class BaseScratchCNN(
             state.moments, state.step = fresh, 0
         return network, state
 
-    def _new_state(self, network: Network, settings: Settings) -> TrainingState:
+    def _new_state(self, network: Network, settings: TrainingConfig) -> TrainingState:
         return new_state(
             network, settings.optimizer, draw_seed(type(self).__name__, self.random_state)
         )

@@ -16,7 +16,7 @@ import numpy as np
 
 from skcnn._estimator.data import Data, Model
 from skcnn.state import TrainingState
-from skcnn.training.config import Settings
+from skcnn.training.config import TrainingConfig
 
 __all__ = ["Checkpointed", "belongings", "clear", "read", "write"]
 
@@ -67,7 +67,7 @@ class Checkpointed:
 
 
 def belongings(
-    model: Model, data: Data, held_out: Data | None, settings: Settings, judge: Any
+    model: Model, data: Data, held_out: Data | None, settings: TrainingConfig, judge: Any
 ) -> dict[str, str]:
     """What decides about the bits of a training, in words and digests."""
     network = model.network

@@ -4,13 +4,13 @@ import os
 import time
 from math import inf
 
-__all__ = ["Cores"]
+__all__ = ["IdleCores"]
 
 _ALL, _IDLE = slice(1, 9), slice(4, 6)
 """Words of the first line of ``/proc/stat``; idle, and waiting for a disk."""
 
 
-class Cores:
+class IdleCores:
     """How many cores there are for this process, by what it and the machine have done."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Cores:
         return time.perf_counter() - self._then
 
     def available(self) -> float:
-        """Cores that this process has used or that were idle, on average; then look on anew.
+        """IdleCores that this process has used or that were idle, on average; then look on anew.
 
         Infinite where the system does not tell, or its clocks stand still, as in
         some containers. Linux tells.

@@ -9,12 +9,12 @@ import numpy as np
 from skcnn.batches import Samples
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
-from skcnn.parallel.idle_cores import Cores
+from skcnn.parallel.idle_cores import IdleCores
 from skcnn.parallel.threads import Workers
 from skcnn.state import TrainingState, stream
-from skcnn.training.config import Settings
+from skcnn.training.config import TrainingConfig
 from skcnn.training.distributed.coordinator import Coordinator
-from skcnn.training.distributed.speedup import Pace
+from skcnn.training.distributed.speedup import SpeedupMonitor
 from skcnn.training.minibatch import (
     GRADIENTS,
     Buffers,
@@ -55,7 +55,7 @@ class EpochRunner:
     ----------
     network : Network
     samples : Samples
-    settings : Settings
+    config : TrainingConfig
     state : TrainingState
         Changed by each epoch.
     workers : Workers
@@ -67,23 +67,23 @@ class EpochRunner:
         self,
         network: Network,
         samples: Samples,
-        settings: Settings,
+        config: TrainingConfig,
         state: TrainingState,
         workers: Workers,
         epochs: int = 0,
     ) -> None:
-        self.network, self.samples, self.settings = network, samples, settings
+        self.network, self.samples, self.config = network, samples, config
         self.state, self.workers = state, workers
-        self.schedule_start = state.begun if settings.restart_schedule else 0
-        batch_size = min(settings.batch_size, len(samples))
-        self.size = coarse = network.micro_batch_size(batch_size, settings.max_bytes)
+        self.schedule_start = state.begun if config.restart_schedule else 0
+        batch_size = min(config.batch_size, len(samples))
+        self.size = coarse = network.micro_batch_size(batch_size, config.max_bytes)
         if state.finely:
             self.size = network.finer(batch_size, coarse)
         few = self.size < coarse and not network.worth_a_thread(self.size)
         self.n_threads = ceil(batch_size / coarse) if few else workers.n_workers
         self.cuts = network.micro_batches(len(samples), batch_size)
         joined = network.samples_together > 1  # a single sample may join a batch
-        update = Update(network, settings)
+        update = Update(network, config)
         plan = StepPlan(network, update, state.seed, self.size, self.size + joined)
         n_parts = max(
             len(network.micro_batches(cut.stop - cut.start, self.size))
@@ -94,7 +94,7 @@ class EpochRunner:
         buffers = Buffers.private(network, state, len(samples), n_slots)
         self.replica = Replica(plan, samples, buffers, workers, self.n_threads)
         self.coordinator: Coordinator | None = None
-        self.pace, self.cores, self.look_after = Pace(0.0), Cores(), MEASURED
+        self.speedup, self.idle_cores, self.look_after = SpeedupMonitor(0.0), IdleCores(), MEASURED
         self.n_batches, self.n_done = epochs * len(self.cuts), 0
         self.seconds = self.began = 0.0
         if workers.hire is not None and workers.n_workers > 1 and self.size < batch_size:
@@ -145,11 +145,11 @@ class EpochRunner:
 
     def _rates(self) -> list[float]:
         """Return the learning rate of each mini-batch of this epoch."""
-        settings, start = self.settings, self.schedule_start
+        config, start = self.config, self.schedule_start
         epoch, n = self.state.epoch - start, len(self.cuts)
         history = {name: values[start:] for name, values in self.state.history.items()}
-        multiplier, max_iter = settings.lr_schedule.multiplier, settings.max_iter
-        return [settings.lr * float(multiplier(epoch + i / n, max_iter, history)) for i in range(n)]
+        multiplier, max_iter = config.lr_schedule.multiplier, config.max_iter
+        return [config.lr * float(multiplier(epoch + i / n, max_iter, history)) for i in range(n)]
 
     def _totals(self, order: np.ndarray) -> list[float]:
         """Return the weight of all samples of each mini-batch together."""
@@ -159,7 +159,7 @@ class EpochRunner:
     def _order(self) -> np.ndarray:
         """Return the rows in the order of this epoch."""
         n = len(self.samples)
-        if self.settings.shuffle:
+        if self.config.shuffle:
             return stream(self.state.seed, "shuffle", self.state.epoch).permutation(n)
         return np.arange(n)
 
@@ -167,7 +167,7 @@ class EpochRunner:
         """Move the parameters by one mini-batch, together with workers where that is faster."""
         coordinator, start = self.coordinator, time.perf_counter()
         joined = coordinator is not None and self._joined(coordinator)
-        together = joined and self.pace.together
+        together = joined and self.speedup.together
         task = Task(
             GRADIENTS, self.n_processes if together else 1, 0, 0, self.state.epoch, batch,
             part.start, part.stop, step,
@@ -177,7 +177,7 @@ class EpochRunner:
         else:
             sums = train_step(self.replica, task, partial(self.replica.run, rank=0))
         if joined:
-            self.pace.note(together, time.perf_counter() - start)
+            self.speedup.note(together, time.perf_counter() - start)
         return sums
 
     def _joined(self, coordinator: Coordinator) -> bool:
@@ -189,13 +189,13 @@ class EpochRunner:
             left = seconds / self.n_done * (self.n_batches - self.n_done)
             worth = WORTH_ASKING if self.workers.at_hand() else WORTH_STARTING
             if left > worth and self._has_room():
-                self.pace = Pace(seconds / self.n_done)
+                self.speedup = SpeedupMonitor(seconds / self.n_done)
                 coordinator.start()
         return False
 
     def _has_room(self) -> bool:
         """Whether the machine has cores for others; looked at from time to time."""
-        if self.cores.seconds < self.look_after:
+        if self.idle_cores.seconds < self.look_after:
             return False
         self.look_after = LOOK_AGAIN
-        return self.cores.available() - 1 >= IDLE * (self.workers.n_workers - 1)
+        return self.idle_cores.available() - 1 >= IDLE * (self.workers.n_workers - 1)

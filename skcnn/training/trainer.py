@@ -14,7 +14,7 @@ from skcnn.network import Network
 from skcnn.parallel.contexts import holding
 from skcnn.parallel.threads import Workers
 from skcnn.state import TrainingState
-from skcnn.training.config import Settings
+from skcnn.training.config import TrainingConfig
 from skcnn.training.distributed.coordinator import WorkerLostError
 from skcnn.training.epoch import EpochRunner
 
@@ -57,7 +57,7 @@ class Progress:
 def train(
     network: Network,
     samples: Samples,
-    settings: Settings,
+    config: TrainingConfig,
     state: TrainingState,
     workers: Workers,
     validation: Validation | None = None,
@@ -72,7 +72,7 @@ def train(
     network : Network
     samples : Samples
         What to learn from.
-    settings : Settings
+    config : TrainingConfig
     state : TrainingState
         Where to start; it is changed, and worthless afterwards.
     workers : Workers
@@ -81,7 +81,7 @@ def train(
     progress : Progress or None, default=None
         Hears of each epoch, and may ask to stop.
     epochs : int or None, default=None
-        None is ``settings.max_iter``, which schedules see in any case.
+        None is ``config.max_iter``, which schedules see in any case.
     resumed : bool, default=False
         Whether this is the rest of a training that was cut off, and ends where
         that would have ended.
@@ -101,16 +101,16 @@ def train(
     progress = progress or Progress()
     if not resumed:
         state.begun, state.begun_step = state.epoch, state.step
-        if _stands_still(state, settings):
+        if _stands_still(state, config):
             state.no_improvement = 0  # who goes on all the same wants more than one epoch
-    elif _stands_still(state, settings):  # it was cut off after its last epoch
+    elif _stands_still(state, config):  # it was cut off after its last epoch
         return state, "no_change"
-    epochs = settings.max_iter if epochs is None else epochs
+    epochs = config.max_iter if epochs is None else epochs
     epochs -= state.epoch - state.begun
     if state.finely is None:
         state.finely = network.worth_sharing(len(samples))
     return holding(
-        EpochRunner(network, samples, settings, state, workers, epochs),
+        EpochRunner(network, samples, config, state, workers, epochs),
         lambda runner: _epochs(runner, validation, progress, epochs),
     )
 
@@ -122,7 +122,7 @@ def _epochs(
     epochs: int,
 ) -> tuple[TrainingState, str]:
     """Train for at most so many epochs."""
-    network, settings, workers = runner.network, runner.settings, runner.workers
+    network, config, workers = runner.network, runner.config, runner.workers
     state = runner.state
     good = state.copy()
     for complete in range(epochs):
@@ -138,8 +138,8 @@ def _epochs(
                 state.record(accuracy=accuracy)
             state.record(lr=lr)
             if validation is not None:
-                score_validation(network, validation, state, workers, settings)
-            _judge(state, settings.tol, validation is not None)
+                score_validation(network, validation, state, workers, config)
+            _judge(state, config.tol, validation is not None)
             snapshot = state.copy()
         except KeyboardInterrupt:
             if complete == 0:
@@ -148,7 +148,7 @@ def _epochs(
         good = snapshot
         progress.together(runner.n_processes)
         stop = progress.end(good, time.perf_counter() - start, len(runner.samples))
-        if _stands_still(good, settings):
+        if _stands_still(good, config):
             return good, "no_change"
         if stop:
             return good, "stopped"
@@ -164,8 +164,8 @@ def _run_epoch(runner: EpochRunner, start: TrainingState) -> tuple[float, float,
             runner.state.restore(start)
 
 
-def _stands_still(state: TrainingState, settings: Settings) -> bool:
-    return state.no_improvement >= (settings.n_iter_no_change or inf)
+def _stands_still(state: TrainingState, config: TrainingConfig) -> bool:
+    return state.no_improvement >= (config.n_iter_no_change or inf)
 
 
 def _diverged(loss: float, state: TrainingState) -> bool:
@@ -194,11 +194,11 @@ def score_validation(
     validation: Validation,
     state: TrainingState,
     workers: Workers,
-    settings: Settings,
+    config: TrainingConfig,
 ) -> None:
     """Record loss and score on the validation part; loss and accuracy are weighted."""
     samples = validation.samples
-    result = mean_loss(network, state.weights, samples, workers, settings.max_bytes)
+    result = mean_loss(network, state.weights, samples, workers, config.max_bytes)
     state.record(validation_loss=result.loss)
     if validation.score is None:
         state.record(validation_score=result.correct)

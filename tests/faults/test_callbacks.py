@@ -71,7 +71,7 @@ def test_no_file_may_grow(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, limits[1]))
         before = traces()
         with pytest.raises(OSError, match="cannot reserve"):
-            shared_memory.Segment.reserve(2**20)
+            shared_memory.SharedMemory.reserve(2**20)
         assert_as_before(before)
         with threadpool_limits(2, "blas"):
             quick().fit(X, y)

@@ -27,7 +27,7 @@ from skcnn.training.distributed import coordinator
 epoch.WORTH_STARTING = epoch.WORTH_ASKING = -1.0
 epoch.MEASURED = 0.0
 epoch.IDLE = -float("inf")
-epoch.Pace.together = True
+epoch.SpeedupMonitor.together = True
 run, told = coordinator.Coordinator.run, []
 
 

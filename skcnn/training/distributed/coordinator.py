@@ -5,35 +5,30 @@ waits for the others. Workers may join at any mini-batch, and be killed at any
 time: then everything is as at the beginning of the epoch, which is repeated.
 """
 
-import gc
 import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import numpy as np
 
-from skcnn.batches import Images, Samples
-from skcnn.losses import Loss
-from skcnn.parallel.presence import Background
+from skcnn.batches import Images
 from skcnn.parallel.shared_memory import (
-    Key,
-    Mapped,
-    Place,
-    Segment,
+    SharedMemory,
     available_bytes,
     lay_out,
     mapped,
 )
-from skcnn.parallel.threads import Workers
+from skcnn.parallel.threads import Background
+from skcnn.parallel.waiting import SpinWait
 from skcnn.state import TrainingState
-from skcnn.training.distributed.protocol import Mailboxes, Patience
-from skcnn.training.minibatch import STEP, Buffers, Replica, StepPlan, Task
+from skcnn.training.distributed.protocol import Mailboxes
+from skcnn.training.distributed.worker import Assignment, shared_buffers, work
+from skcnn.training.minibatch import STEP, Buffers, Replica, Task
 
-__all__ = ["Coordinator", "Spawn", "WorkerLostError", "work"]
+__all__ = ["Coordinator", "Spawn", "WorkerLostError"]
 
 WORKER_BYTES = 80 * 2**20
 """Memory that a worker takes besides the shared memory."""
@@ -71,61 +66,13 @@ class Spawn(Protocol):
     """A function that has another process call a function."""
 
     def __call__(
-        self, function: Callable[["Assignment", int], None], assignment: "Assignment", number: int
+        self, function: Callable[[Assignment, int], None], assignment: Assignment, number: int
     ) -> Worker:
         """Have ``function(assignment, number)`` called in a process that does nothing else."""
 
 
 class WorkerLostError(Exception):
     """A worker has died, and the parameters may be half-way through a step."""
-
-
-@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
-class Assignment:
-    """A training as a worker process needs to know it.
-
-    Parameters
-    ----------
-    plan : StepPlan
-    loss : Loss
-    key : Key
-        Of the shared memory.
-    places : dict of Place
-        The arrays in it.
-    file : Mapped or None
-        The images, if they are in a file and not in the shared memory.
-    images : Images
-        The reading of images, around an empty array in the place of the pixels.
-    """
-
-    plan: StepPlan
-    loss: Loss
-    key: Key
-    places: dict[str, Place]
-    file: Mapped | None
-    images: Images
-
-    def samples(self, arrays: dict[str, np.ndarray]) -> Samples:
-        """Return the samples in the shared memory and the file."""
-        X = arrays["X"] if self.file is None else self.file.open()
-        images = Images(X, self.images.channels_last, self.images.scaling, arrays.get("rows"))
-        return Samples(images, arrays["targets"], arrays["sample_weight"], self.loss)
-
-    def open(self) -> tuple[Segment, dict[str, np.ndarray]]:
-        """Map the shared memory, and return it and the arrays in it."""
-        segment = Segment.attach(self.key)
-        return segment, {name: segment.array(place) for name, place in self.places.items()}
-
-
-def _buffers(arrays: dict[str, np.ndarray]) -> Buffers:
-    """Return the buffers of the training steps among the shared arrays."""
-    moments = {
-        name.removeprefix("moments "): array
-        for name, array in arrays.items()
-        if name.startswith("moments ")
-    }
-    names = ("params", "order", "slots", "sums", "squares")
-    return Buffers(moments=moments, **{name: arrays[name] for name in names})
 
 
 class Coordinator:
@@ -147,14 +94,14 @@ class Coordinator:
         self._n_workers, self._n_slots = n_workers, n_slots
         self.started = False
         self._starter = Background()
-        self._segment: Segment | None = None
+        self._segment: SharedMemory | None = None
         self._mailboxes: Mailboxes | None = None
         self._buffers: Buffers | None = None  # the shared ones, before anybody has joined
         self._workers: dict[int, Worker] = {}
         self._members: list[int] = []
         self._task_number, self._posted = 0, 0.0
         self._pending = False  # whether workers may still be busy with the last task
-        self._patience = Patience()
+        self._patience = SpinWait()
         self._pid = os.getpid()
 
     @property
@@ -197,7 +144,7 @@ class Coordinator:
         places, total = lay_out(wanted)
         if total + self._n_workers * WORKER_BYTES > COMFORTABLE * available_bytes():
             raise MemoryError
-        segment = self._segment = Segment.reserve(total)
+        segment = self._segment = SharedMemory.reserve(total)
         arrays = {name: segment.array(place) for name, place in places.items()}
         np.copyto(arrays["targets"], samples.targets)
         np.copyto(arrays["sample_weight"], samples.weights)
@@ -205,7 +152,7 @@ class Coordinator:
             self._copy(images, arrays["X"])
         elif images.rows is not None:
             np.copyto(arrays["rows"], images.rows)
-        self._mailboxes, self._buffers = Mailboxes(segment.memory), _buffers(arrays)
+        self._mailboxes, self._buffers = Mailboxes(segment.memory), shared_buffers(arrays)
         nothing = np.empty((0, *images.X.shape[1:]), images.X.dtype)
         return Assignment(
             plan=plan, loss=samples.loss, key=segment.key, places=places, file=file,
@@ -334,28 +281,3 @@ class _Deadline:
             self._left = self._seconds
             self._worker.kill()
         return False
-
-
-def work(assignment: Assignment, number: int) -> None:
-    """Do a part of every task until told to stop; the function of worker processes."""
-    gc.freeze()  # so that there is little to look through at the end
-    try:
-        _work(assignment, number)
-    finally:
-        gc.collect()  # nothing of the data stays
-
-
-def _work(assignment: Assignment, number: int) -> None:
-    segment, arrays = assignment.open()
-    mailboxes = Mailboxes(segment.memory)
-    replica = Replica(assignment.plan, assignment.samples(arrays), _buffers(arrays), Workers(1))
-    patience, last = Patience(), 0
-    mailboxes.mark_ready(number)
-    while True:
-        patience.until(partial(mailboxes.has_mail, number, last))
-        mail = mailboxes.take(number)
-        if mail is None:
-            return
-        last, rank, task = mail
-        replica.run(task, rank)
-        mailboxes.mark_done(number, last)

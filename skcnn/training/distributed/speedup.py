@@ -2,7 +2,7 @@
 
 from math import inf
 
-__all__ = ["Pace"]
+__all__ = ["SpeedupMonitor"]
 
 WINDOW = 0.1
 """Seconds over which paces are compared."""
@@ -17,7 +17,7 @@ GAIN = 0.97
 """A mini-batch must take at most this share of the time that it takes alone."""
 
 
-class Pace:
+class SpeedupMonitor:
     """Compares the time of mini-batches alone and together.
 
     On a machine that has other things to do, processes that wait for each other
