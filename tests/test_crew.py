@@ -31,12 +31,12 @@ from skcnn.losses import SigmoidCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, Adam, AdamW, RMSprop
 from skcnn.parallel import shared_memory, waiting
-from skcnn.parallel.threads import Workers
+from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState, new_state
 from skcnn.training import epoch, minibatch, update
 from skcnn.training.config import TrainingConfig
 from skcnn.training.distributed import coordinator, protocol
-from skcnn.training.trainer import Progress, Validation, train
+from skcnn.training.trainer import Progress, Validation, begin, train
 
 N = 301
 rng = np.random.default_rng(0)
@@ -85,17 +85,17 @@ class SpawnThreads:
 
     def __init__(self):
         self.pool = ThreadPoolExecutor(8)
-        self.hired = []
+        self.spawned = []
 
     def __call__(self, function, job, number):
         hand = self.pool.submit(function, job, number)
         hand.release = hand.kill = lambda: None
-        self.hired.append(hand)
+        self.spawned.append(hand)
         return hand
 
     def leave_nothing(self):
         self.pool.shutdown()
-        for hand in self.hired:
+        for hand in self.spawned:
             assert hand.done()
 
 
@@ -109,19 +109,20 @@ def at_once(monkeypatch):
 
 
 def train_with(
-    network, n_workers, settings, samples=SAMPLES, state=None, validation=None, hire=None,
+    network, n_workers, settings, samples=SAMPLES, state=None, validation=None, spawn=None,
     progress=None,
 ):  # fmt: skip
     settings = TrainingConfig(**DEFAULTS | settings)
     if state is None:
         state = new_state(network, settings.optimizer, 0)
         state.finely = True
-    hire = hire or SpawnThreads()
-    with Workers(n_workers + 1, hire=hire if n_workers else None) as workers:
+    begin(state, settings)
+    spawn = spawn or SpawnThreads()
+    with Threads(n_workers + 1, spawn=spawn if n_workers else None) as workers:
         state, _ = train(network, samples, settings, state, workers, validation, progress)
     if n_workers:
-        assert hire.hired
-        hire.leave_nothing()
+        assert spawn.spawned
+        spawn.leave_nothing()
     return state
 
 
@@ -191,8 +192,8 @@ def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
     assert joins.helped > 0
 
 
-@pytest.mark.parametrize("at_hand", [True, False])
-def test_a_short_training_asks_for_those_only_who_wait_already(at_hand, monkeypatch):
+@pytest.mark.parametrize("has_idle_worker", [True, False])
+def test_a_short_training_asks_for_those_only_who_wait_already(has_idle_worker, monkeypatch):
     """It would end before others had been started."""
     asked = []
     monkeypatch.setattr(epoch, "MEASURED", 0.0)
@@ -202,9 +203,9 @@ def test_a_short_training_asks_for_those_only_who_wait_already(at_hand, monkeypa
     network, settings = network_of(CNN), TrainingConfig(**DEFAULTS)
     state = new_state(network, settings.optimizer, 0)
     state.finely = True
-    with Workers(2, hire=SpawnThreads(), at_hand=lambda: at_hand) as workers:
+    with Threads(2, spawn=SpawnThreads(), has_idle_worker=lambda: has_idle_worker) as workers:
         train(network, SAMPLES, settings, state, workers)
-    assert bool(asked) == at_hand
+    assert bool(asked) == has_idle_worker
 
 
 @pytest.mark.usefixtures("at_once")
@@ -374,7 +375,7 @@ def test_the_epoch_of_a_lost_worker_is_repeated_and_seen_once(when, monkeypatch)
         restore(self, snapshot)
 
     monkeypatch.setattr(TrainingState, "restore", count)
-    assert_same(train_with(network, 2, settings, hire=spawn, progress=progress), expected)
+    assert_same(train_with(network, 2, settings, spawn=spawn, progress=progress), expected)
     assert len(repeated) == 1
     assert (progress.begun, progress.ended) == ([0, 1, 2], [1, 2, 3])
     assert joins.helped > 14  # mini-batches after the first, and those that were repeated
@@ -396,15 +397,15 @@ def test_a_lost_worker_changes_no_bit(owner, name, when, n_workers, monkeypatch)
     network = network_of(CNN)
     settings = {"weight_decay": 0.01, "max_grad_norm": 0.1 if name == "_sum" else None}
     expected = alone(network, settings)
-    hire = LosesWorkers(monkeypatch, owner, name, when)
+    spawn = LosesWorkers(monkeypatch, owner, name, when)
     with monkeypatch.context() as patch:
         patch.setattr(update, "CHUNK", 50 if name != "_sum" else 2**16)
         if name != "__init__":
             JoinAt(patch, *[1] * n_workers)
-        state = train_with(network, n_workers, settings, hire=hire)
+        state = train_with(network, n_workers, settings, spawn=spawn)
     assert_same(state, expected)
-    assert hire.left <= 0 or name in ("_sum", "__init__")
-    errors = [hand.exception() for hand in hire.hired]
+    assert spawn.left <= 0 or name in ("_sum", "__init__")
+    errors = [hand.exception() for hand in spawn.spawned]
     assert all(error is None or isinstance(error, Lost) for error in errors)
 
 
@@ -413,7 +414,7 @@ def test_a_lost_worker_changes_no_bit(owner, name, when, n_workers, monkeypatch)
 @pytest.mark.parametrize("when", [3, 15])
 def test_what_is_raised_while_leading_lets_everybody_go(error, when, monkeypatch):
     JoinAt(monkeypatch, 1, 1)
-    hire, left = SpawnThreads(), [when]
+    spawn, left = SpawnThreads(), [when]
 
     def check():
         left[0] -= 1
@@ -424,7 +425,7 @@ def test_what_is_raised_while_leading_lets_everybody_go(error, when, monkeypatch
     network = network_of(CNN)
     state = new_state(network, settings.optimizer, 0)
     state.finely = True
-    with Workers(3, check=check, hire=hire) as workers:
+    with Threads(3, check=check, spawn=spawn) as workers:
         if error is KeyboardInterrupt and when == 15:
             state, reason = train(network, SAMPLES, settings, state, workers)
             assert reason == "interrupted"
@@ -432,12 +433,12 @@ def test_what_is_raised_while_leading_lets_everybody_go(error, when, monkeypatch
         else:
             with pytest.raises(error):
                 train(network, SAMPLES, settings, state, workers)
-    hire.leave_nothing()
+    spawn.leave_nothing()
 
 
 @pytest.mark.usefixtures("at_once")
 def test_without_memory_it_is_threads(monkeypatch):
-    network, hire = network_of(CNN), SpawnThreads()
+    network, spawn = network_of(CNN), SpawnThreads()
     expected = alone(network, {})
     for name, replacement in [
         ("available_bytes", lambda: 100 * 2**20), ("SharedMemory", None)
@@ -447,10 +448,10 @@ def test_without_memory_it_is_threads(monkeypatch):
             settings = TrainingConfig(**DEFAULTS)
             state = new_state(network, settings.optimizer, 0)
             state.finely = True
-            with Workers(3, hire=hire) as workers:
+            with Threads(3, spawn=spawn) as workers:
                 state, _ = train(network, SAMPLES, settings, state, workers)
         assert_same(state, expected)
-        assert not hire.hired
+        assert not spawn.spawned
 
 
 def there_is_no_room(*args):
@@ -524,7 +525,7 @@ def test_a_map_is_found_and_nothing_else(tmp_path):
 def test_small_data_keep_the_coarse_cut_and_a_training_keeps_its_own():
     network, settings = network_of(CNN), TrainingConfig(**DEFAULTS)
     state = new_state(network, settings.optimizer, 0)
-    with Workers(1) as workers:
+    with Threads(1) as workers:
         state, _ = train(network, SAMPLES, settings, state, workers)
         assert state.finely is False
         assert not network.worth_sharing(N)
@@ -569,7 +570,7 @@ def test_pieces_that_are_cut_for_processes_are_threads_work_if_they_are_large(fi
     settings = TrainingConfig(**DEFAULTS | {"batch_size": 32})
     state = new_state(network, settings.optimizer, 0)
     state.finely = True
-    with Workers(2) as threads:
+    with Threads(2) as threads:
         runner = epoch.EpochRunner(network, samples, settings, state, threads)
     assert len(network.micro_batches(32, runner.size)) == 2
     assert runner.n_threads == n_threads

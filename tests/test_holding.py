@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 from skcnn.blas import BlasGuard
 from skcnn.parallel.contexts import holding
 from skcnn.parallel.interrupts import at_safe_places
-from skcnn.parallel.threads import Workers
+from skcnn.parallel.threads import Threads
 
 CONTROLLER = ThreadpoolController()
 ROOMS = ("blas.py", "contexts.py", "interrupts.py", "threads.py")
@@ -53,7 +53,7 @@ def test_an_exception_at_every_step_leaves_nothing_behind():
         found = []
 
         def limited(interrupts, n_threads):
-            workers = Workers(n_threads, guard.limit_this_thread, interrupts.check)
+            workers = Threads(n_threads, guard.limit_this_thread, interrupts.check)
             return holding(
                 workers,
                 lambda workers: workers.run(4, lambda worker, i: found.append(i)),

@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from skcnn.blas import BlasGuard
-from skcnn.parallel.threads import Workers
+from skcnn.parallel.threads import Threads
 
 
 def blas_threads():
@@ -125,7 +125,7 @@ def test_a_blas_that_counts_for_each_thread_is_limited_in_all_of_them():
     seen = []
 
     def fit():
-        with guard.limited() as n_threads, Workers(n_threads, guard.limit_this_thread) as workers:
+        with guard.limited() as n_threads, Threads(n_threads, guard.limit_this_thread) as workers:
             workers.run(30, lambda worker, i: seen.append(blas.get_num_threads()))
         assert blas.get_num_threads() == 3
 
@@ -177,7 +177,7 @@ def test_every_task_runs_once(n_workers, n_tasks):
         busy.remove(thread)
         done.append(i)
 
-    with Workers(n_workers) as workers:
+    with Threads(n_workers) as workers:
         for _ in range(3):
             done.clear()
             workers.run(n_tasks, task)
@@ -192,7 +192,7 @@ def test_the_first_error_is_raised_and_the_workers_go_on(error, failing):
         if i == failing:
             raise error("here")
 
-    with Workers(3) as workers:
+    with Threads(3) as workers:
         with pytest.raises(error, match="here"):
             workers.run(20, task)
         done = []
@@ -206,7 +206,7 @@ def test_no_thread_stays_behind():
         return set(os.listdir("/proc/self/task"))
 
     before = threads()  # some of which may be about to end
-    with Workers(4) as workers:
+    with Threads(4) as workers:
         workers.run(10, lambda worker, i: None)
         helpers = threads() - before
         assert len(helpers) == 3
@@ -222,14 +222,14 @@ def test_a_helper_that_cannot_begin_is_done_without():
         raise MemoryError
 
     done = []
-    with Workers(3, on_start=fail) as workers:
+    with Threads(3, on_start=fail) as workers:
         workers.run(20, lambda worker, i: done.append(worker))
     assert done == [0] * 20
 
 
 def test_no_more_threads_than_asked_for():
     seen = []
-    with Workers(4) as workers:
+    with Threads(4) as workers:
         workers.run(30, lambda worker, i: seen.append((worker, threading.get_ident())), 1)
         assert set(seen) == {(0, threading.get_ident())}
         workers.run(30, lambda worker, i: seen.append((worker, time.sleep(0.002))), 2)
@@ -245,7 +245,7 @@ def test_no_thread_at_all_can_be_started():
     try:
         threading.stack_size(2**32)
         resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, limits[1]))
-        with Workers(3) as workers:
+        with Threads(3) as workers:
             for _ in range(2):
                 workers.run(20, lambda worker, i: done.append(worker))
     finally:
@@ -262,7 +262,7 @@ def test_the_check_comes_before_each_task_of_the_calling_thread(n_workers, n_tas
         if done:
             raise KeyboardInterrupt
 
-    with Workers(n_workers, check=check) as workers:
+    with Threads(n_workers, check=check) as workers:
         if n_tasks == 1:
             workers.run(n_tasks, lambda worker, i: done.append(i))
         with pytest.raises(KeyboardInterrupt):

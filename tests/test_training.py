@@ -7,16 +7,16 @@ from skcnn.layers import BatchNorm, Dense, Dropout, Flatten, ReLU
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
-from skcnn.parallel.threads import Workers
+from skcnn.parallel.threads import Threads
 from skcnn.schedules import Constant, Cosine, ReduceOnPlateau, Schedule, StepDecay
 from skcnn.state import new_state, stream
 from skcnn.training import update
 from skcnn.training.config import TrainingConfig
 from skcnn.training.epoch import EpochRunner
 from skcnn.training.minibatch import GRADIENTS, Task, train_step
-from skcnn.training.trainer import Validation, train
+from skcnn.training.trainer import Validation, begin, train
 from skcnn.training.update import Step
-from tests.shared import InterruptedWorkers
+from tests.shared import InterruptedThreads
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((53, 1, 6, 6))
@@ -35,14 +35,15 @@ def network_of(layers):
 def run(network, samples=SAMPLES, state=None, n_workers=1, validation=None, **settings):
     settings = TrainingConfig(**DEFAULTS | settings)
     state = state or new_state(network, settings.optimizer, 0)
-    with Workers(n_workers) as workers:
+    begin(state, settings)
+    with Threads(n_workers) as workers:
         validation = None if validation is None else Validation(validation)
         return train(network, samples, settings, state, workers, validation)
 
 
 def step_by(gradient, network, state, settings):
     """One step of a mini-batch of one row that has this gradient."""
-    with Workers(1) as threads:
+    with Threads(1) as threads:
         replica = EpochRunner(network, SAMPLES, settings, state, threads).replica
 
     def run_task(task):
@@ -361,7 +362,7 @@ def test_going_on_from_learned_weights_is_not_taken_for_divergence():
 def interrupted(network, when, **settings):
     settings = TrainingConfig(**DEFAULTS | settings)
     state = new_state(network, settings.optimizer, 0)
-    with InterruptedWorkers(when) as workers:
+    with InterruptedThreads(when) as workers:
         return train(network, SAMPLES, settings, state, workers)
 
 

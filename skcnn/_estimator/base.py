@@ -39,10 +39,10 @@ from skcnn.losses import Loss
 from skcnn.network import Network, difference
 from skcnn.parallel.contexts import in_own_context
 from skcnn.parallel.interrupts import Interrupts, at_safe_places
-from skcnn.parallel.threads import Workers
+from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState, new_state
 from skcnn.training.config import TrainingConfig
-from skcnn.training.trainer import Progress, Validation, train
+from skcnn.training.trainer import Progress, Validation, begin, train
 
 __all__ = ["BaseScratchCNN", "has_partial_fit"]
 
@@ -271,6 +271,8 @@ class BaseScratchCNN(
         model = self._model(network, data, settled, goes_on)
         samples = data.samples(model, model.loss)
 
+        begin(state, settings)
+
         def train_and_commit(interrupts: Interrupts) -> tuple[str, int]:
             trained, reason = with_workers(
                 interrupts,
@@ -384,10 +386,9 @@ class BaseScratchCNN(
     ) -> tuple[TrainingState, str, Standstill | None]:
         """Train with all who want to hear of it, and see whether that was of use."""
         model, data, judged, settings, state, belongs = begun
-        if resumed:
-            start = Start(state.begun, state.begun_step)
-        else:
-            start = Start(state.epoch, state.step)
+        if not resumed:
+            begin(state, settings)
+        start = Start(state.begun, state.begun_step)
         left = settings.max_iter - (state.epoch - start.epoch)
         samples = data.samples(model, model.loss)
         visible: dict[str, Callable] = {
@@ -407,11 +408,10 @@ class BaseScratchCNN(
         lines = self._lines(start.epoch + settings.max_iter)
         progress = FitProgress(self, left, lines, visible, ended)
 
-        def work(workers: Workers) -> tuple[TrainingState, str, Standstill | None]:
+        def work(workers: Threads) -> tuple[TrainingState, str, Standstill | None]:
             trained, reason = train(
-                model.network, samples, settings, state, workers, judged, progress,
-                resumed=resumed,
-            )  # fmt: skip
+                model.network, samples, settings, state, workers, judged, progress
+            )
             learned_nothing = None
             if reason in ("max_iter", "no_change"):
                 try:

@@ -15,15 +15,15 @@ from typing import Any
 
 from skcnn.parallel.contexts import holding
 
-__all__ = ["Background", "Workers"]
+__all__ = ["Background", "Threads"]
 
 
-class Workers:
+class Threads:
     """Threads that share out numbered tasks; the calling thread is one of them.
 
     Parameters
     ----------
-    n_workers : int
+    n_threads : int
         Number of threads. They are started when there are tasks for them and
         ended on leaving the context. Those that cannot be are done without.
     on_start : callable or None, default=None
@@ -31,28 +31,28 @@ class Workers:
     check : callable or None, default=None
         Called in the calling thread before each of its tasks; what it raises
         ends the run.
-    hire : callable or None, default=None
+    spawn : callable or None, default=None
         Has another process call a function, as coordinators of a training want it;
         None where there are none. There may be as many as threads.
-    at_hand : callable, default=None
+    has_idle_worker : callable, default=None
         Says whether a process is there that has nothing to do.
     """
 
     def __init__(
         self,
-        n_workers: int,
+        n_threads: int,
         on_start: Callable[[], None] | None = None,
         check: Callable[[], None] | None = None,
-        hire: Any = None,
-        at_hand: Callable[[], bool] = lambda: False,
+        spawn: Any = None,
+        has_idle_worker: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.n_workers = n_workers
+        self.n_threads = n_threads
         self._on_start, self.check = on_start, check
-        self.hire, self.at_hand = hire, at_hand
+        self.spawn, self.has_idle_worker = spawn, has_idle_worker
         self._inboxes: list[SimpleQueue] = []  # of the threads that have been started
-        self._startable = n_workers
+        self._startable = n_threads
 
-    def __enter__(self) -> "Workers":
+    def __enter__(self) -> "Threads":
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -87,7 +87,7 @@ class Workers:
         n_tasks : int
             Number of tasks, started in their order.
         task : callable
-            Runs in any thread; `thread` is a number below `n_workers` that no
+            Runs in any thread; `thread` is a number below `n_threads` that no
             two running tasks share.
         n_threads : int or None, default=None
             The largest number of threads to use; None is all of them.
@@ -97,7 +97,7 @@ class Workers:
         BaseException
             The first that a call raised, when no call is running any more.
         """
-        n_threads = min(n_tasks, n_threads or self.n_workers, self.n_workers)
+        n_threads = min(n_tasks, n_threads or self.n_threads, self.n_threads)
         if n_threads < 2:
             for i in range(n_tasks):
                 if self.check is not None:

@@ -10,7 +10,7 @@ from skcnn.batches import Samples
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
 from skcnn.parallel.idle_cores import IdleCores
-from skcnn.parallel.threads import Workers
+from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState, stream
 from skcnn.training.config import TrainingConfig
 from skcnn.training.distributed.coordinator import Coordinator
@@ -58,7 +58,7 @@ class EpochRunner:
     config : TrainingConfig
     state : TrainingState
         Changed by each epoch.
-    workers : Workers
+    threads : Threads
     epochs : int, default=0
         Number of epochs to come, to judge whether processes are worth it.
     """
@@ -69,18 +69,18 @@ class EpochRunner:
         samples: Samples,
         config: TrainingConfig,
         state: TrainingState,
-        workers: Workers,
+        threads: Threads,
         epochs: int = 0,
     ) -> None:
         self.network, self.samples, self.config = network, samples, config
-        self.state, self.workers = state, workers
+        self.state, self.threads = state, threads
         self.schedule_start = state.begun if config.restart_schedule else 0
         batch_size = min(config.batch_size, len(samples))
         self.size = coarse = network.micro_batch_size(batch_size, config.max_bytes)
         if state.finely:
             self.size = network.finer(batch_size, coarse)
         few = self.size < coarse and not network.worth_a_thread(self.size)
-        self.n_threads = ceil(batch_size / coarse) if few else workers.n_workers
+        self.n_threads = ceil(batch_size / coarse) if few else threads.n_threads
         self.cuts = network.micro_batches(len(samples), batch_size)
         joined = network.samples_together > 1  # a single sample may join a batch
         update = Update(network, config)
@@ -92,15 +92,15 @@ class EpochRunner:
         nbytes = network.vector_size * network.dtype.itemsize
         n_slots = count_slots(n_parts, self.n_threads, nbytes)
         buffers = Buffers.private(network, state, len(samples), n_slots)
-        self.replica = Replica(plan, samples, buffers, workers, self.n_threads)
+        self.replica = Replica(plan, samples, buffers, threads, self.n_threads)
         self.coordinator: Coordinator | None = None
         self.speedup, self.idle_cores, self.look_after = SpeedupMonitor(0.0), IdleCores(), MEASURED
         self.n_batches, self.n_done = epochs * len(self.cuts), 0
         self.seconds = self.began = 0.0
-        if workers.hire is not None and workers.n_workers > 1 and self.size < batch_size:
+        if threads.spawn is not None and threads.n_threads > 1 and self.size < batch_size:
             self.coordinator = Coordinator(
-                self.replica, workers.hire, workers.n_workers - 1,
-                count_slots(n_parts, workers.n_workers, nbytes),
+                self.replica, threads.spawn, threads.n_threads - 1,
+                count_slots(n_parts, threads.n_threads, nbytes),
             )  # fmt: skip
 
     def __enter__(self) -> "EpochRunner":
@@ -187,7 +187,7 @@ class EpochRunner:
         seconds = time.perf_counter() - self.began
         if self.n_done and seconds >= MEASURED:
             left = seconds / self.n_done * (self.n_batches - self.n_done)
-            worth = WORTH_ASKING if self.workers.at_hand() else WORTH_STARTING
+            worth = WORTH_ASKING if self.threads.has_idle_worker() else WORTH_STARTING
             if left > worth and self._has_room():
                 self.speedup = SpeedupMonitor(seconds / self.n_done)
                 coordinator.start()
@@ -198,4 +198,4 @@ class EpochRunner:
         if self.idle_cores.seconds < self.look_after:
             return False
         self.look_after = LOOK_AGAIN
-        return self.idle_cores.available() - 1 >= IDLE * (self.workers.n_workers - 1)
+        return self.idle_cores.available() - 1 >= IDLE * (self.threads.n_threads - 1)

@@ -15,7 +15,7 @@ from skcnn.batches import Samples
 from skcnn.layers._layer import Params
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
-from skcnn.parallel.threads import Workers
+from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState, stream
 from skcnn.training.update import Step, Update, cut, norm, squares
 from skcnn.workspace import Workspace
@@ -200,7 +200,7 @@ class Replica:
     plan : StepPlan
     samples : Samples
     buffers : Buffers
-    threads : Workers
+    threads : Threads
     n_threads : int, default=1
         Number of threads that fill slots when there are no other ranks.
     """
@@ -210,7 +210,7 @@ class Replica:
         plan: StepPlan,
         samples: Samples,
         buffers: Buffers,
-        threads: Workers,
+        threads: Threads,
         n_threads: int = 1,
     ) -> None:
         self.plan, self.samples = plan, samples

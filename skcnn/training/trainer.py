@@ -12,13 +12,13 @@ from skcnn.inference import outputs
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
 from skcnn.parallel.contexts import holding
-from skcnn.parallel.threads import Workers
+from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState
 from skcnn.training.config import TrainingConfig
 from skcnn.training.distributed.coordinator import WorkerLostError
 from skcnn.training.epoch import EpochRunner
 
-__all__ = ["Progress", "Validation", "mean_loss", "train"]
+__all__ = ["Progress", "Validation", "begin", "mean_loss", "train"]
 
 DIVERGED = 1000.0
 """Loss of an epoch, relative to the first batch's, from which training has diverged."""
@@ -54,18 +54,24 @@ class Progress:
         """Hear, before `end`, how many processes the epoch has ended with."""
 
 
+def begin(state: TrainingState, config: TrainingConfig) -> None:
+    """Begin a training at this state, unless it is the rest of one that was cut off."""
+    state.begun, state.begun_step = state.epoch, state.step
+    if _stands_still(state, config):
+        state.no_improvement = 0  # whoever continues wants more than one epoch
+
+
 def train(
     network: Network,
     samples: Samples,
     config: TrainingConfig,
     state: TrainingState,
-    workers: Workers,
+    threads: Threads,
     validation: Validation | None = None,
     progress: Progress | None = None,
     epochs: int | None = None,
-    resumed: bool = False,
 ) -> tuple[TrainingState, str]:
-    """Train for at most so many epochs.
+    """Train until so many epochs after the beginning (see `begin`) are complete.
 
     Parameters
     ----------
@@ -74,17 +80,14 @@ def train(
         What to learn from.
     config : TrainingConfig
     state : TrainingState
-        Where to start; it is changed, and worthless afterwards.
-    workers : Workers
+        Changed, and worthless afterwards.
+    threads : Threads
     validation : Validation or None, default=None
         Scored after each epoch, to stop when the score no longer grows.
     progress : Progress or None, default=None
         Hears of each epoch, and may ask to stop.
     epochs : int or None, default=None
         None is ``config.max_iter``, which schedules see in any case.
-    resumed : bool, default=False
-        Whether this is the rest of a training that was cut off, and ends where
-        that would have ended.
 
     Returns
     -------
@@ -99,18 +102,14 @@ def train(
         When interrupted before the first epoch was complete.
     """
     progress = progress or Progress()
-    if not resumed:
-        state.begun, state.begun_step = state.epoch, state.step
-        if _stands_still(state, config):
-            state.no_improvement = 0  # who goes on all the same wants more than one epoch
-    elif _stands_still(state, config):  # it was cut off after its last epoch
+    if _stands_still(state, config):  # it was cut off after its last epoch
         return state, "no_change"
     epochs = config.max_iter if epochs is None else epochs
     epochs -= state.epoch - state.begun
     if state.finely is None:
         state.finely = network.worth_sharing(len(samples))
     return holding(
-        EpochRunner(network, samples, config, state, workers, epochs),
+        EpochRunner(network, samples, config, state, threads, epochs),
         lambda runner: _epochs(runner, validation, progress, epochs),
     )
 
@@ -122,7 +121,7 @@ def _epochs(
     epochs: int,
 ) -> tuple[TrainingState, str]:
     """Train for at most so many epochs."""
-    network, config, workers = runner.network, runner.config, runner.workers
+    network, config, threads = runner.network, runner.config, runner.threads
     state = runner.state
     good = state.copy()
     for complete in range(epochs):
@@ -138,7 +137,7 @@ def _epochs(
                 state.record(accuracy=accuracy)
             state.record(lr=lr)
             if validation is not None:
-                score_validation(network, validation, state, workers, config)
+                score_validation(network, validation, state, threads, config)
             _judge(state, config.tol, validation is not None)
             snapshot = state.copy()
         except KeyboardInterrupt:
@@ -193,12 +192,12 @@ def score_validation(
     network: Network,
     validation: Validation,
     state: TrainingState,
-    workers: Workers,
+    threads: Threads,
     config: TrainingConfig,
 ) -> None:
     """Record loss and score on the validation part; loss and accuracy are weighted."""
     samples = validation.samples
-    result = mean_loss(network, state.weights, samples, workers, config.max_bytes)
+    result = mean_loss(network, state.weights, samples, threads, config.max_bytes)
     state.record(validation_loss=result.loss)
     if validation.score is None:
         state.record(validation_score=result.correct)
@@ -207,10 +206,10 @@ def score_validation(
 
 
 def mean_loss(
-    network: Network, weights: np.ndarray, samples: Samples, workers: Workers, max_bytes: float
+    network: Network, weights: np.ndarray, samples: Samples, threads: Threads, max_bytes: float
 ) -> BatchLoss:
     """Loss and accuracy of weights as they predict, averages by the samples' weights."""
-    z = outputs(network, weights, samples.images, workers, max_bytes).astype(np.float64)
+    z = outputs(network, weights, samples.images, threads, max_bytes).astype(np.float64)
     with np.errstate(all="ignore"):
         result = samples.loss.loss_and_gradient(
             z, np.empty_like(z), samples.targets, samples.weights

@@ -9,7 +9,7 @@ import numpy as np
 from skcnn.batches import Images, Samples
 from skcnn.losses import Loss
 from skcnn.parallel.shared_memory import ArraySpec, Key, Mapped, SharedMemory
-from skcnn.parallel.threads import Workers
+from skcnn.parallel.threads import Threads
 from skcnn.parallel.waiting import SpinWait
 from skcnn.training.distributed.protocol import Mailboxes
 from skcnn.training.minibatch import Buffers, Replica, StepPlan
@@ -78,7 +78,7 @@ def _work(assignment: Assignment, number: int) -> None:
     segment, arrays = assignment.open()
     mailboxes = Mailboxes(segment.memory)
     replica = Replica(
-        assignment.plan, assignment.samples(arrays), shared_buffers(arrays), Workers(1)
+        assignment.plan, assignment.samples(arrays), shared_buffers(arrays), Threads(1)
     )
     patience, last = SpinWait(), 0
     mailboxes.mark_ready(number)
