@@ -13,7 +13,7 @@ import time
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from skcnn.blas import BlasGuard
+from skcnn.parallel.blas import BlasGuard
 from skcnn.parallel.contexts import holding
 from skcnn.parallel.interrupts import at_safe_places
 from skcnn.parallel.threads import Threads

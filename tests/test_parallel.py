@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
-from skcnn.blas import BlasGuard
+from skcnn.parallel.blas import BlasGuard
 from skcnn.parallel.threads import Threads
 
 

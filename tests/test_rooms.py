@@ -21,7 +21,6 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "workspace": {"layers"},
     "network": {"_hyperparameters", "layers", "workspace"},
     "_summary": {"_hyperparameters", "architectures", "layers", "network", "workspace"},
-    "blas": set(),
     "parallel": set(),
     "batches": {"layers", "losses"},
     "inference": {"batches", "network", "parallel", "workspace"},
@@ -31,7 +30,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
         "schedules", "state", "workspace",
     },
     "_estimator": {
-        "_hyperparameters", "_summary", "architectures", "batches", "blas", "inference",
+        "_hyperparameters", "_summary", "architectures", "batches", "inference",
         "initializers", "layers", "losses", "network", "optimizers", "parallel", "schedules",
         "state", "training",
     },

@@ -9,7 +9,7 @@ from threadpoolctl import ThreadpoolController
 
 from skcnn._estimator.address_space import reserve_for_blas, room
 from skcnn._estimator.processes import Processes, may_start
-from skcnn.blas import BlasGuard
+from skcnn.parallel.blas import BlasGuard
 from skcnn.parallel.contexts import holding
 from skcnn.parallel.interrupts import Interrupts
 from skcnn.parallel.threads import Threads
