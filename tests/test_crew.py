@@ -88,15 +88,15 @@ class SpawnThreads:
         self.spawned = []
 
     def __call__(self, function, job, number):
-        hand = self.pool.submit(function, job, number)
-        hand.release = hand.kill = lambda: None
-        self.spawned.append(hand)
-        return hand
+        worker = self.pool.submit(function, job, number)
+        worker.release = worker.kill = lambda: None
+        self.spawned.append(worker)
+        return worker
 
     def leave_nothing(self):
         self.pool.shutdown()
-        for hand in self.spawned:
-            assert hand.done()
+        for worker in self.spawned:
+            assert worker.done()
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def assert_same(left, right):
 
 
 class JoinAt:
-    """Lets hands join at given mini-batches, and counts what they help with."""
+    """Lets workers join at given mini-batches, and counts what they help with."""
 
     def __init__(self, monkeypatch, *when):
         self.seen, self.helped = 0, 0
@@ -304,7 +304,7 @@ def test_samples_of_every_form_are_shared(form, monkeypatch, tmp_path):
 
 
 class Lost(Exception):
-    """What a hand raises in place of dying."""
+    """Raised by a worker in place of dying."""
 
 
 class LosesWorkers(SpawnThreads):
@@ -316,7 +316,7 @@ class LosesWorkers(SpawnThreads):
         original = getattr(owner, name)
 
         def lose(self_, *args):
-            if getattr(self.inside, "hand", None) is not None:
+            if getattr(self.inside, "worker", None) is not None:
                 self.left -= 1
                 if self.left == 0:
                     if name != "__init__":
@@ -337,11 +337,11 @@ class LosesWorkers(SpawnThreads):
 
     def __call__(self, function, job, number):
         def run(job, number):
-            self.inside.hand = number
+            self.inside.worker = number
             try:
                 function(job, number)
             finally:
-                self.inside.hand = None
+                self.inside.worker = None
 
         return super().__call__(run, job, number)
 
@@ -405,7 +405,7 @@ def test_a_lost_worker_changes_no_bit(owner, name, when, n_workers, monkeypatch)
         state = train_with(network, n_workers, settings, spawn=spawn)
     assert_same(state, expected)
     assert spawn.left <= 0 or name in ("_sum", "__init__")
-    errors = [hand.exception() for hand in spawn.spawned]
+    errors = [worker.exception() for worker in spawn.spawned]
     assert all(error is None or isinstance(error, Lost) for error in errors)
 
 

@@ -25,7 +25,7 @@ class IdleCores:
         return time.perf_counter() - self._then
 
     def available(self) -> float:
-        """IdleCores that this process has used or that were idle, on average; then look on anew.
+        """Return the mean number of cores used by this process or idle, and begin anew.
 
         Infinite where the system does not tell, or its clocks stand still, as in
         some containers. Linux tells.
