@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier
 from skcnn._estimator import processes
+from skcnn._estimator.resources import _processes
 from skcnn.training import epoch
 from skcnn.training.distributed import coordinator
 from skcnn.training.minibatch import STEP
@@ -140,13 +141,22 @@ def test_training_in_parts_gets_processes_and_the_same_bits(helped):
         assert helped[3] > 0
 
 
+def refuses(worker):
+    """Whether loky knows that the worker is dead."""
+    try:
+        worker.executor.submit(os.getpid)
+    except RuntimeError:
+        return True
+    return False
+
+
 @pytest.mark.usefixtures("at_once")
 def test_a_worker_that_waits_and_is_killed_is_replaced(helped):
     alone = fitted(1)
     fitted(2)
     for pid in children():
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not children())
+    wait_until(lambda: all(refuses(worker) for worker in _processes._workers))
     helped.clear()
     assert same(fitted(2), alone)
     assert helped[2] >= 14
