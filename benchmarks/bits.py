@@ -7,13 +7,21 @@
 The figures hold for one machine and one version of NumPy; compare them there only.
 """
 
+import contextlib
 import hashlib
+import io
+import tempfile
+import time
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn.architectures import cnn, lenet
+from skcnn.callbacks import Checkpoint
 from skcnn.layers import (
     GELU,
     AvgPool2d,
@@ -32,6 +40,8 @@ from skcnn.layers import (
     ReLU,
     Tanh,
 )  # fmt: skip
+from skcnn.training import epoch, minibatch
+from skcnn.training.distributed.coordinator import Coordinator
 
 EXPLICIT = {
     "data_format": "channels_first", "optimizer": "adam", "lr": 2e-3, "lr_schedule": "constant",
@@ -82,6 +92,86 @@ def digest(array: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 
+def print_line(name: str, *arrays: np.ndarray) -> None:
+    """Print the hashes of arrays, and what they belong to."""
+    print(*map(digest, arrays), name, flush=True)
+
+
+@contextlib.contextmanager
+def worker_processes() -> Iterator[None]:
+    """Start worker processes in every training, and wait for them before each mini-batch."""
+    join, limits = (
+        Coordinator.join,
+        ("WORTH_STARTING", "WORTH_ASKING", "MEASURED", "IDLE"),
+    )
+    before = {name: getattr(epoch, name) for name in limits}
+
+    def join_all(self, *args):
+        while self._starter.busy or not all(
+            self._mailboxes.is_ready(number) or worker.done()
+            for number, worker in self._workers.items()
+        ):
+            time.sleep(1e-3)
+        return join(self, *args)
+
+    together = epoch.SpeedupMonitor.together
+    try:
+        for name in limits:
+            setattr(epoch, name, -np.inf)
+        epoch.SpeedupMonitor.together, Coordinator.join = True, join_all
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(epoch, name, value)
+        epoch.SpeedupMonitor.together, Coordinator.join = together, join
+
+
+def fit_with_workers(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
+    """Print a line for every setting in which three processes train together."""
+    X, y, weights = (np.tile(array, (8, *[1] * (array.ndim - 1))) for array in (X, y, weights))
+    cases = {
+        "two blocks": {"layers": CNN},
+        "LeNet, rounds of slots": {"layers": lenet(), "batch_size": 640},
+        "float64, clipping": {"layers": CNN, "dtype": "float64", "max_grad_norm": 1.0},
+        "batch norm, dropout": {
+            "layers": [Conv2d(8, 3, bias=False), BatchNorm(8), ReLU(), MaxPool2d(2), Flatten(),
+                       Dropout(0.3), Dense(20), ReLU()],
+            "optimizer": "adamw", "weight_decay": 0.01,
+        },
+        "early stopping": {"layers": CNN, "early_stopping": True, "warm_start": True},
+    }  # fmt: skip
+    slot_bytes = minibatch.SLOT_BYTES
+    for name, setting in cases.items():
+        for n in (1, 2, 3):
+            clf = ScratchCNNClassifier(**(EXPLICIT | {"batch_size": 200} | setting), verbose=1)
+            lines = io.StringIO()
+            try:
+                minibatch.SLOT_BYTES = 0 if "rounds" in name else slot_bytes
+                with (
+                    worker_processes(), threadpool_limits(n), contextlib.redirect_stdout(lines)
+                ):  # fmt: skip
+                    clf.fit(X, y, weights)
+                    if clf.warm_start:
+                        clf.fit(X, y, weights)
+            finally:
+                minibatch.SLOT_BYTES = slot_bytes
+            together = f"{n} processes" if n > 1 else "images/s"
+            assert together in lines.getvalue(), f"{name}: {lines.getvalue()}"
+            print_line(f"{name}, {n} processes", clf.weights_, clf.predict_proba(X))
+
+
+def resumed(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
+    """Print a line for a training that is resumed from its first epoch, and one for the whole."""
+    setting = EXPLICIT | {"layers": CNN, "max_iter": 3, "lr_schedule": "cosine"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "training.ckpt"
+        clf = ScratchCNNClassifier(**setting).set_callbacks(Checkpoint(path, keep=3))
+        clf.fit(X, y, weights)
+        print_line("whole", clf.weights_, np.array(clf.loss_curve_))
+        clf = ScratchCNNClassifier(**setting).resume(f"{path}.2", X, y, weights)
+        print_line("resumed after an epoch", clf.weights_, np.array(clf.loss_curve_))
+
+
 def main() -> None:
     """Print a line for every setting: hash of the weights and of the probabilities."""
     rng = np.random.default_rng(0)
@@ -96,19 +186,27 @@ def main() -> None:
         clf.fit(X, y, weights)
         if clf.warm_start:
             clf.fit(X, y, weights)
-        print(f"{digest(clf.weights_)} {digest(clf.predict_proba(X))} {name}")
+        print_line(name, clf.weights_, clf.predict_proba(X))
     clf = ScratchCNNClassifier(**(EXPLICIT | {"layers": CNN}))
     clf.fit(X.reshape(301, -1), labels)
-    print(f"{digest(clf.weights_)} {digest(clf.predict_proba(X))} several labels, flat rows")
+    print_line("several labels, flat rows", clf.weights_, clf.predict_proba(X))
     clf = ScratchCNNClassifier(**(EXPLICIT | {"layers": CNN}))
     for part in (slice(0, 100), slice(100, 301)):
         clf.partial_fit(X[part], y[part], [0, 1, 2], weights[part])
-    print(f"{digest(clf.weights_)} {digest(clf.predict_proba(X))} partial_fit")
-    print(f"{digest(clf.transform(X))} transform")
+    print_line("partial_fit", clf.weights_, clf.predict_proba(X))
+    print_line("transform", clf.transform(X))
+    for n in (1, 17, 64, 300):
+        print_line(f"{n} rows", clf.predict_proba(X[:n]), clf.predict_log_proba(X[:n]))
     for loss in ("squared_error", "absolute_error", "huber", "poisson"):
         reg = ScratchCNNRegressor(**(EXPLICIT | {"layers": CNN, "loss": loss}))
         reg.fit(X, labels * weights[:, np.newaxis], weights)
-        print(f"{digest(reg.weights_)} {digest(reg.predict(X))} {loss}")
+        print_line(loss, reg.weights_, reg.predict(X))
+    reg = ScratchCNNRegressor(**(EXPLICIT | {"layers": CNN, "loss": "huber"}))
+    for _ in range(3):
+        reg.partial_fit(X, weights)
+    print_line("huber, partial_fit", reg.weights_, reg.predict(X))
+    resumed(X, y, weights)
+    fit_with_workers(X, y, weights)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
 from skcnn._estimator.labels import Classes, check_classes, check_label_set, is_matrix
 from skcnn._estimator.weights import class_weights
 from skcnn._hyperparameters import check_real
-from skcnn.holding import in_own_context
 from skcnn.inference import outputs
 from skcnn.losses import LOSSES, Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from skcnn.parallel.contexts import in_own_context
 
 __all__ = ["ScratchCNNClassifier"]
 

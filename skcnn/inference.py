@@ -6,7 +6,7 @@ import numpy as np
 
 from skcnn.batches import Images
 from skcnn.network import Network, even_parts
-from skcnn.workers import Workers
+from skcnn.parallel.threads import Threads
 from skcnn.workspace import Workspace
 
 __all__ = ["features", "outputs"]
@@ -28,7 +28,7 @@ def outputs(
     network: Network,
     weights: np.ndarray,
     images: Images,
-    workers: Workers,
+    threads: Threads,
     max_bytes: float = np.inf,
 ) -> np.ndarray:
     """Outputs of the network for all images, batch last.
@@ -47,7 +47,7 @@ def outputs(
     network : Network
     weights : ndarray of shape (vector_size,)
     images : Images
-    workers : Workers
+    threads : Threads
     max_bytes : float, default=inf
         Memory that each worker's arrays may take.
 
@@ -61,14 +61,14 @@ def outputs(
         For images so large that the outputs overflow.
     """
     Z = np.empty((*network.output_shape, len(images)), network.dtype)
-    return _run(network, weights, images, workers, max_bytes, len(network.steps), Z)
+    return _run(network, weights, images, threads, max_bytes, len(network.steps), Z)
 
 
 def features(
     network: Network,
     weights: np.ndarray,
     images: Images,
-    workers: Workers,
+    threads: Threads,
     max_bytes: float = np.inf,
 ) -> np.ndarray:
     """Inputs of the last layer for all images, one row per sample.
@@ -81,14 +81,14 @@ def features(
     """
     stop = len(network.steps) - 1
     H = np.empty((len(images), *network.step_shapes[stop]), network.dtype)
-    return _run(network, weights, images, workers, max_bytes, stop, H.T).T
+    return _run(network, weights, images, threads, max_bytes, stop, H.T).T
 
 
 def _run(
     network: Network,
     weights: np.ndarray,
     images: Images,
-    workers: Workers,
+    threads: Threads,
     max_bytes: float,
     stop: int,
     Z: np.ndarray,
@@ -114,7 +114,7 @@ def _run(
             arrays.forward(params, False, None, stop)
         Z[..., rows] = arrays.x[stop][..., :n]
 
-    workers.run(len(parts), task)
+    threads.run(len(parts), task)
     _keep_spares(network, workspaces.values())
     if np.isfinite(Z).all():
         return Z

@@ -9,11 +9,11 @@ import numpy as np
 
 from skcnn._hyperparameters import check_int
 from skcnn._migration import FORMAT, refuse_newer
-from skcnn.holding import in_own_context
 from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
 from skcnn.layers.chain import LARGEST, Chain
 from skcnn.layers.memory import Plan
+from skcnn.parallel.contexts import in_own_context
 from skcnn.workspace import Workspace
 
 __all__ = ["Network", "difference", "even_parts", "longest", "micro_batches"]

@@ -11,9 +11,9 @@ from skcnn._estimator.arrays import as_numbers
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
 from skcnn._estimator.targets import Quantities, bind_loss, check_quantities, n_quantities
 from skcnn.batches import Scaling
-from skcnn.holding import in_own_context
 from skcnn.inference import outputs
 from skcnn.losses import REGRESSION_LOSSES
+from skcnn.parallel.contexts import in_own_context
 
 __all__ = ["ScratchCNNRegressor"]
 

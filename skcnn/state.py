@@ -100,6 +100,14 @@ class TrainingState:
             history={name: list(values) for name, values in self.history.items()},
         )
 
+    def restore(self, copy: "TrainingState") -> None:
+        """Return to a copy, in the arrays of this state."""
+        copy, weights, moments = copy.copy(), self.weights, self.moments
+        np.copyto(weights, copy.weights)
+        for name, moment in moments.items():
+            np.copyto(moment, copy.moments[name])
+        self.__dict__.update(vars(copy), weights=weights, moments=moments)
+
     def judge_by(self, criterion: object) -> None:
         """Go on with a criterion; the best by another one is forgotten.
 

@@ -6,7 +6,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from skcnn import ScratchCNNClassifier
-from skcnn.workers import Workers
+from skcnn.parallel.threads import Threads
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(
@@ -50,15 +50,15 @@ def assert_same_model(left, right):
     assert left.history_ == right.history_
 
 
-class InterruptedWorkers(Workers):
+class InterruptedThreads(Threads):
     """Raises Ctrl-C in a given mini-batch."""
 
     def __init__(self, when):
         super().__init__(1)
         self.left = when
 
-    def run(self, n_tasks, task, in_order=None, n_threads=None):
+    def run(self, n_tasks, task, n_threads=None):
         self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt
-        super().run(n_tasks, task, in_order, n_threads)
+        super().run(n_tasks, task, n_threads)

@@ -9,10 +9,10 @@ from skcnn.batches import Images, Samples
 from skcnn.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU
 from skcnn.network import Network
 from skcnn.optimizers import SGD
-from skcnn.settings import Settings
+from skcnn.parallel.threads import Threads
 from skcnn.state import new_state
-from skcnn.training import train
-from skcnn.workers import Workers
+from skcnn.training.config import TrainingConfig
+from skcnn.training.trainer import train
 from tests.oracles import numerical_gradient
 
 GHOSTS = {  # samples -> ghost batches of 4
@@ -103,11 +103,11 @@ def test_running_moments_do_not_depend_on_micro_batches_or_workers(n_workers):
     samples = Samples(Images(X, channels_last=False), y, np.ones(65))
     weights = []
     for max_bytes in (np.inf, 1.0):  # all at once, and one ghost batch at a time
-        settings = Settings(
+        settings = TrainingConfig(
             optimizer=SGD(), lr=0.1, weight_decay=0.0, batch_size=65, max_iter=3, shuffle=True,
             tol=0.0, n_iter_no_change=9, max_bytes=max_bytes,
         )  # fmt: skip
-        with Workers(n_workers) as workers:
+        with Threads(n_workers) as workers:
             state, _ = train(network, samples, settings, new_state(network, SGD(), 0), workers)
         weights.append(state.weights)
     np.testing.assert_allclose(weights[0], weights[1], rtol=1e-10)

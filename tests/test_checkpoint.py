@@ -27,8 +27,8 @@ from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn._estimator.checkpoint import FORMAT, MAGIC, read
 from skcnn.layers import BatchNorm, Conv2d, Dropout, Flatten, RandomCrop, ReLU
 from skcnn.optimizers import SGD
-from skcnn.training import train
-from tests.shared import InterruptedWorkers, assert_same_model, quick
+from skcnn.training.trainer import train
+from tests.shared import InterruptedThreads, assert_same_model, quick
 
 pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 from skcnn.callbacks import Checkpoint
@@ -209,7 +209,7 @@ def test_what_judges_is_compared(path):
 def test_ctrl_c_within_an_epoch_leaves_the_model_and_the_file(path, monkeypatch):
     def interrupted(*args, **options):
         network, samples, settings, state, _, *others = args
-        workers = InterruptedWorkers(when=2 * 5 + 3)  # 300 rows are 5 batches
+        workers = InterruptedThreads(when=2 * 5 + 3)  # 300 rows are 5 batches
         return train(network, samples, settings, state, workers, *others, **options)
 
     monkeypatch.setattr("skcnn._estimator.base.train", interrupted)

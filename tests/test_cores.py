@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from skcnn import ScratchCNNClassifier, cores, passes
+from skcnn import ScratchCNNClassifier
 from skcnn.architectures import cnn
-from skcnn.cores import Cores, machine_times
+from skcnn.parallel import idle_cores
+from skcnn.parallel.idle_cores import IdleCores, machine_times
+from skcnn.training import epoch
 
 
 class Machine:
@@ -23,7 +25,7 @@ class Machine:
         self.every += cores * seconds
 
     def watched(self):
-        return Cores(lambda: self.now, lambda: self.used, lambda: (self.idle, self.every))
+        return IdleCores(lambda: self.now, lambda: self.used, lambda: (self.idle, self.every))
 
 
 @pytest.fixture
@@ -54,13 +56,13 @@ def test_a_system_whose_clocks_stand_still_has_room(machine):
 
 
 def test_a_system_that_does_not_tell_has_room(machine):
-    looking = Cores(lambda: machine.now, lambda: machine.used, lambda: None)
+    looking = IdleCores(lambda: machine.now, lambda: machine.used, lambda: None)
     machine.advance(1.0)
     assert looking.available() == np.inf
 
 
 def test_the_first_line_of_the_systems_file_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(cores.os, "sysconf", lambda name: 100, raising=False)
+    monkeypatch.setattr(idle_cores.os, "sysconf", lambda name: 100, raising=False)
     file = tmp_path / "stat"
     file.write_text("cpu  100 20 30 400 50 6 7 8 9 10\ncpu0 1 1 1 1 1 1 1 1 1 1\n")
     assert machine_times(str(file)) == (4.5, 6.21)  # guests are among users already
@@ -81,12 +83,12 @@ def test_the_times_of_the_system_do_not_fall():
 @pytest.fixture
 def asks(monkeypatch):
     """Whether a training that would like processes asks for them; a look takes a second."""
-    monkeypatch.setattr(passes, "WORTH_STARTING", -1.0)
-    monkeypatch.setattr(passes, "WORTH_ASKING", -1.0)
-    monkeypatch.setattr(passes, "MEASURED", 0.0)
+    monkeypatch.setattr(epoch, "WORTH_STARTING", -1.0)
+    monkeypatch.setattr(epoch, "WORTH_ASKING", -1.0)
+    monkeypatch.setattr(epoch, "MEASURED", 0.0)
     monkeypatch.setattr("skcnn.network.WORTH_SHARING", 0)
     asked = []
-    monkeypatch.setattr(passes.Crew, "start", lambda self, state: asked.append(True))
+    monkeypatch.setattr(epoch.Coordinator, "start", lambda self: asked.append(True))
 
     def fit(machine, idle):
         def times():
@@ -94,7 +96,7 @@ def asks(monkeypatch):
             return machine.idle, machine.every
 
         monkeypatch.setattr(
-            passes, "Cores", lambda: Cores(lambda: machine.now, lambda: machine.used, times)
+            epoch, "IdleCores", lambda: IdleCores(lambda: machine.now, lambda: machine.used, times)
         )
         rng = np.random.default_rng(0)
         X, y = rng.random((256, 64), dtype=np.float32), rng.integers(0, 2, 256)
@@ -114,7 +116,7 @@ def test_a_training_asks_for_processes_where_there_is_room(has_room, asks, machi
 @pytest.mark.parametrize("seconds", [0.0, 1000.0])
 def test_it_looks_again_after_a_while(seconds, asks, machine, monkeypatch):
     """The core becomes idle after the third look."""
-    monkeypatch.setattr(passes, "LOOK_AGAIN", seconds)
+    monkeypatch.setattr(epoch, "LOOK_AGAIN", seconds)
     looks = []
 
     def idle():

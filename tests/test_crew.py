@@ -14,7 +14,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skcnn import board, crew, gradients, passes, segments, shares, updates
 from skcnn.architectures import cnn
 from skcnn.batches import Images, Samples, Scaling
 from skcnn.layers import (
@@ -31,10 +30,13 @@ from skcnn.layers import (
 from skcnn.losses import SigmoidCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, Adam, AdamW, RMSprop
-from skcnn.settings import Settings
-from skcnn.state import new_state
-from skcnn.training import Validation, train
-from skcnn.workers import Workers
+from skcnn.parallel import shared_memory, waiting
+from skcnn.parallel.threads import Threads
+from skcnn.state import TrainingState, new_state
+from skcnn.training import epoch, minibatch, update
+from skcnn.training.config import TrainingConfig
+from skcnn.training.distributed import coordinator, protocol
+from skcnn.training.trainer import Progress, Validation, begin, train
 
 N = 301
 rng = np.random.default_rng(0)
@@ -78,48 +80,49 @@ def network_of(layers, dtype=np.float32):
     return Network([*layers, Dense(3)], (1, 8, 8), dtype)
 
 
-class Threads:
+class SpawnThreads:
     """Hires threads, and fires them in the middle of something when it is told to."""
 
     def __init__(self):
         self.pool = ThreadPoolExecutor(8)
-        self.hired = []
+        self.spawned = []
 
     def __call__(self, function, job, number):
-        hand = self.pool.submit(function, job, number)
-        hand.release = hand.kill = lambda: None
-        self.hired.append(hand)
-        return hand
+        worker = self.pool.submit(function, job, number)
+        worker.release = worker.kill = lambda: None
+        self.spawned.append(worker)
+        return worker
 
     def leave_nothing(self):
         self.pool.shutdown()
-        for hand in self.hired:
-            assert hand.done()
+        for worker in self.spawned:
+            assert worker.done()
 
 
 @pytest.fixture
 def at_once(monkeypatch):
     """Every training is long enough, whatever it takes."""
-    monkeypatch.setattr(passes, "WORTH_STARTING", -1.0)
-    monkeypatch.setattr(passes, "MEASURED", 0.0)
-    monkeypatch.setattr(passes, "IDLE", -np.inf)  # whatever else the machine does
-    monkeypatch.setattr(passes.Pace, "together", True)
+    monkeypatch.setattr(epoch, "WORTH_STARTING", -1.0)
+    monkeypatch.setattr(epoch, "MEASURED", 0.0)
+    monkeypatch.setattr(epoch, "IDLE", -np.inf)  # whatever else the machine does
+    monkeypatch.setattr(epoch.SpeedupMonitor, "together", True)
 
 
 def train_with(
-    network, n_hands, settings, samples=SAMPLES, state=None, validation=None, hire=None,
+    network, n_workers, settings, samples=SAMPLES, state=None, validation=None, spawn=None,
     progress=None,
 ):  # fmt: skip
-    settings = Settings(**DEFAULTS | settings)
+    settings = TrainingConfig(**DEFAULTS | settings)
     if state is None:
         state = new_state(network, settings.optimizer, 0)
         state.finely = True
-    hire = hire or Threads()
-    with Workers(n_hands + 1, hire=hire if n_hands else None) as workers:
+    begin(state, settings)
+    spawn = spawn or SpawnThreads()
+    with Threads(n_workers + 1, spawn=spawn if n_workers else None) as workers:
         state, _ = train(network, samples, settings, state, workers, validation, progress)
-    if n_hands:
-        assert hire.hired
-        hire.leave_nothing()
+    if n_workers:
+        assert spawn.spawned
+        spawn.leave_nothing()
     return state
 
 
@@ -135,32 +138,35 @@ def assert_same(left, right):
 
 
 class JoinAt:
-    """Lets hands join at given mini-batches, and counts what they help with."""
+    """Lets workers join at given mini-batches, and counts what they help with."""
 
     def __init__(self, monkeypatch, *when):
         self.seen, self.helped = 0, 0
-        join, learn, ready = crew.Crew.join, crew.Crew.learn, board.Board.is_ready
+        join, run, ready = (
+            coordinator.Coordinator.join,
+            coordinator.Coordinator.run,
+            protocol.Mailboxes.is_ready,
+        )
 
-        def join_late(self_, state, order):
+        def join_late(self_, state):
             self.seen += 1
             while self_._starter.busy:
                 time.sleep(1e-3)
-            for number, hand in list(self_._hands.items()):
-                while not (ready(self_._board, number) or hand.done()):
+            for number, worker in list(self_._workers.items()):
+                while not (ready(self_._mailboxes, number) or worker.done()):
                     time.sleep(1e-3)
-            return join(self_, state, order)
+            return join(self_, state)
 
-        def ready_when_due(self_, hand):
-            return ready(self_, hand) and self.seen >= when[hand]
+        def ready_when_due(self_, worker):
+            return ready(self_, worker) and self.seen >= when[worker]
 
-        def count(self_, *args):
-            sums = learn(self_, *args)
-            self.helped += sums is not None
-            return sums
+        def count(self_, task):
+            run(self_, task)
+            self.helped += task.kind == minibatch.STEP
 
-        monkeypatch.setattr(crew.Crew, "join", join_late)
-        monkeypatch.setattr(crew.Crew, "learn", count)
-        monkeypatch.setattr(board.Board, "is_ready", ready_when_due)
+        monkeypatch.setattr(coordinator.Coordinator, "join", join_late)
+        monkeypatch.setattr(coordinator.Coordinator, "run", count)
+        monkeypatch.setattr(protocol.Mailboxes, "is_ready", ready_when_due)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -169,10 +175,10 @@ def test_any_number_of_processes_gives_the_same_bits(name, monkeypatch):
     layers, settings = NETWORKS[name]
     network = network_of(layers)
     expected = alone(network, settings)
-    for n_hands in (1, 2, 3):
+    for n_workers in (1, 2, 3):
         with monkeypatch.context() as patch:
             joins = JoinAt(patch, 1, 1, 1)
-            assert_same(train_with(network, n_hands, settings), expected)
+            assert_same(train_with(network, n_workers, settings), expected)
         assert joins.helped > 0
 
 
@@ -186,21 +192,21 @@ def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
     assert joins.helped > 0
 
 
-@pytest.mark.parametrize("at_hand", [True, False])
-def test_a_short_training_asks_for_those_only_who_wait_already(at_hand, monkeypatch):
+@pytest.mark.parametrize("has_idle_worker", [True, False])
+def test_a_short_training_asks_for_those_only_who_wait_already(has_idle_worker, monkeypatch):
     """It would end before others had been started."""
     asked = []
-    monkeypatch.setattr(passes, "MEASURED", 0.0)
-    monkeypatch.setattr(passes, "IDLE", -np.inf)
-    monkeypatch.setattr(passes, "WORTH_ASKING", 0.0)
-    monkeypatch.setattr(passes, "WORTH_STARTING", np.inf)  # however slow the machine is
-    monkeypatch.setattr(crew.Crew, "start", lambda self, state: asked.append(self))
-    network, settings = network_of(CNN), Settings(**DEFAULTS)
+    monkeypatch.setattr(epoch, "MEASURED", 0.0)
+    monkeypatch.setattr(epoch, "IDLE", -np.inf)
+    monkeypatch.setattr(epoch, "WORTH_ASKING", 0.0)
+    monkeypatch.setattr(epoch, "WORTH_STARTING", np.inf)  # however slow the machine is
+    monkeypatch.setattr(coordinator.Coordinator, "start", lambda self: asked.append(self))
+    network, settings = network_of(CNN), TrainingConfig(**DEFAULTS)
     state = new_state(network, settings.optimizer, 0)
     state.finely = True
-    with Workers(2, hire=Threads(), at_hand=lambda: at_hand) as workers:
+    with Threads(2, spawn=SpawnThreads(), has_idle_worker=lambda: has_idle_worker) as workers:
         train(network, SAMPLES, settings, state, workers)
-    assert bool(asked) == at_hand
+    assert bool(asked) == has_idle_worker
 
 
 @pytest.mark.usefixtures("at_once")
@@ -208,14 +214,14 @@ def test_a_step_that_takes_long_is_waited_for(monkeypatch):
     """Before the next mini-batch, and at the end of an epoch: there the weights are read."""
     network, settings = network_of(CNN), {"optimizer": SGD(), "weight_decay": 0.01}
     expected = alone(network, settings)
-    step = shares.Share.step
+    step = minibatch.Replica._step
 
-    def step_late(share, task, rank, hand=None):
-        if hand is not None:
+    def step_late(replica, task, rank):
+        if rank > 0:
             time.sleep(0.01)
-        step(share, task, rank, hand)
+        step(replica, task, rank)
 
-    monkeypatch.setattr(shares.Share, "step", step_late)
+    monkeypatch.setattr(minibatch.Replica, "_step", step_late)
     joins = JoinAt(monkeypatch, 1)
     assert_same(train_with(network, 1, settings), expected)
     assert joins.helped > 0
@@ -224,7 +230,7 @@ def test_a_step_that_takes_long_is_waited_for(monkeypatch):
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("clip", [None, 0.05])
 def test_gradients_that_do_not_fit_are_summed_in_rounds(clip, monkeypatch):
-    monkeypatch.setattr(crew, "SLOT_BYTES", 0)  # as many as there are processes
+    monkeypatch.setattr(minibatch, "SLOT_BYTES", 0)  # as many as there are processes
     network = network_of([Flatten(), BatchNorm(8), Dense(5), ReLU()])
     settings = {"batch_size": 120, "max_grad_norm": clip}
     JoinAt(monkeypatch, 1, 1)
@@ -238,9 +244,9 @@ def test_the_vector_is_shared_out_in_chunks(monkeypatch):
     network, settings = network_of(CNN), {"max_grad_norm": 0.1, "weight_decay": 0.01}
     JoinAt(monkeypatch, 1, 1)
     expected = alone(network, settings)
-    monkeypatch.setattr(updates, "CHUNK", 50)
-    monkeypatch.setattr(updates.Update, "scale", lambda self, n, norm: 1 / n)
-    limit = Settings(**DEFAULTS | settings).max_grad_norm
+    monkeypatch.setattr(update, "CHUNK", 50)
+    monkeypatch.setattr(update.Update, "scale", lambda self, n, norm: 1 / n)
+    limit = TrainingConfig(**DEFAULTS | settings).max_grad_norm
     assert limit is not None
     chunked = alone(network, settings)
     assert_same(train_with(network, 2, settings), chunked)
@@ -254,10 +260,10 @@ def test_early_stopping_and_going_on(monkeypatch):
     held_out = Validation(SAMPLES)
     JoinAt(monkeypatch, 1, 1)
 
-    def twice(n_hands):
-        first = train_with(network, n_hands, settings, validation=held_out)
+    def twice(n_workers):
+        first = train_with(network, n_workers, settings, validation=held_out)
         best = first.best_weights
-        second = train_with(network, n_hands, settings, state=first.copy(), validation=held_out)
+        second = train_with(network, n_workers, settings, state=first.copy(), validation=held_out)
         return first, best, second
 
     first, best, second = twice(0)
@@ -289,7 +295,7 @@ def test_samples_of_every_form_are_shared(form, monkeypatch, tmp_path):
         images = Images(there, False, SCALING).subset(rows)
         samples = Samples(images, y[rows], WEIGHTS[rows])
         copied = []
-        monkeypatch.setattr(crew.Crew, "_copy", lambda *args: copied.append(args))
+        monkeypatch.setattr(coordinator.Coordinator, "_copy", lambda *args: copied.append(args))
         JoinAt(monkeypatch, 1)
         assert_same(train_with(network, 1, {}, samples), alone(network, {}, samples=samples))
         assert not copied
@@ -299,10 +305,10 @@ def test_samples_of_every_form_are_shared(form, monkeypatch, tmp_path):
 
 
 class Lost(Exception):
-    """What a hand raises in place of dying."""
+    """Raised by a worker in place of dying."""
 
 
-class LosesHands(Threads):
+class LosesWorkers(SpawnThreads):
     """Hires threads that are lost in the n-th call of a function, half-way through."""
 
     def __init__(self, monkeypatch, owner, name, when):
@@ -311,7 +317,7 @@ class LosesHands(Threads):
         original = getattr(owner, name)
 
         def lose(self_, *args):
-            if getattr(self.inside, "hand", None) is not None:
+            if getattr(self.inside, "worker", None) is not None:
                 self.left -= 1
                 if self.left == 0:
                     if name != "__init__":
@@ -332,40 +338,75 @@ class LosesHands(Threads):
 
     def __call__(self, function, job, number):
         def run(job, number):
-            self.inside.hand = number
+            self.inside.worker = number
             try:
                 function(job, number)
             finally:
-                self.inside.hand = None
+                self.inside.worker = None
 
         return super().__call__(run, job, number)
 
 
+class CountsEpochs(Progress):
+    """Counts what callbacks see."""
+
+    def __init__(self):
+        self.begun, self.ended = [], []
+
+    def begin(self, state):
+        self.begun.append(state.epoch)
+
+    def end(self, state, seconds, n_samples):
+        self.ended.append(state.epoch)
+        return False
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("when", [3, 9])
+def test_the_epoch_of_a_lost_worker_is_repeated_and_seen_once(when, monkeypatch):
+    """It is lost in a step, with half of its shard spoiled; the other two go on."""
+    network, settings = network_of(CNN), {"weight_decay": 0.01, "max_iter": 3}
+    expected = alone(network, settings)
+    spawn = LosesWorkers(monkeypatch, update.Update, "move", when)
+    joins, progress, repeated = JoinAt(monkeypatch, 1, 1), CountsEpochs(), []
+    restore = TrainingState.restore
+
+    def count(self, snapshot):
+        repeated.append(snapshot.epoch)
+        restore(self, snapshot)
+
+    monkeypatch.setattr(TrainingState, "restore", count)
+    assert_same(train_with(network, 2, settings, spawn=spawn, progress=progress), expected)
+    assert len(repeated) == 1
+    assert (progress.begun, progress.ended) == ([0, 1, 2], [1, 2, 3])
+    assert joins.helped > 14  # mini-batches after the first, and those that were repeated
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize("n_hands", [1, 3])
+@pytest.mark.parametrize("n_workers", [1, 3])
 @pytest.mark.parametrize("when", [1, 2, 5])
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (gradients.Gradient, "__call__"), (shares.Share, "_sum"), (updates.Update, "move"),
-        (board.Board, "hand_in"), (board.Board, "note"), (shares.Share, "__init__"),
+        (minibatch.Gradient, "__call__"), (minibatch.Replica, "_sum"), (update.Update, "move"),
+        (protocol.Mailboxes, "mark_done"), (minibatch.Replica, "__init__"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )  # fmt: skip
-def test_a_hand_that_is_lost_changes_no_bit(owner, name, when, n_hands, monkeypatch):
+def test_a_lost_worker_changes_no_bit(owner, name, when, n_workers, monkeypatch):
     network = network_of(CNN)
     settings = {"weight_decay": 0.01, "max_grad_norm": 0.1 if name == "_sum" else None}
     expected = alone(network, settings)
-    hire = LosesHands(monkeypatch, owner, name, when)
+    spawn = LosesWorkers(monkeypatch, owner, name, when)
     with monkeypatch.context() as patch:
-        patch.setattr(updates, "CHUNK", 50 if name != "_sum" else 2**16)
+        patch.setattr(update, "CHUNK", 50 if name != "_sum" else 2**16)
         if name != "__init__":
-            JoinAt(patch, *[1] * n_hands)
-        state = train_with(network, n_hands, settings, hire=hire)
+            JoinAt(patch, *[1] * n_workers)
+        state = train_with(network, n_workers, settings, spawn=spawn)
     assert_same(state, expected)
-    assert hire.left <= 0 or name in ("_sum", "__init__")
-    errors = [hand.exception() for hand in hire.hired]
+    assert spawn.left <= 0 or name in ("_sum", "__init__")
+    errors = [worker.exception() for worker in spawn.spawned]
     assert all(error is None or isinstance(error, Lost) for error in errors)
 
 
@@ -374,18 +415,18 @@ def test_a_hand_that_is_lost_changes_no_bit(owner, name, when, n_hands, monkeypa
 @pytest.mark.parametrize("when", [3, 15])
 def test_what_is_raised_while_leading_lets_everybody_go(error, when, monkeypatch):
     JoinAt(monkeypatch, 1, 1)
-    hire, left = Threads(), [when]
+    spawn, left = SpawnThreads(), [when]
 
     def check():
         left[0] -= 1
         if left[0] == 0:
             raise error
 
-    settings = Settings(**DEFAULTS)
+    settings = TrainingConfig(**DEFAULTS)
     network = network_of(CNN)
     state = new_state(network, settings.optimizer, 0)
     state.finely = True
-    with Workers(3, check=check, hire=hire) as workers:
+    with Threads(3, check=check, spawn=spawn) as workers:
         if error is KeyboardInterrupt and when == 15:
             state, reason = train(network, SAMPLES, settings, state, workers)
             assert reason == "interrupted"
@@ -393,25 +434,25 @@ def test_what_is_raised_while_leading_lets_everybody_go(error, when, monkeypatch
         else:
             with pytest.raises(error):
                 train(network, SAMPLES, settings, state, workers)
-    hire.leave_nothing()
+    spawn.leave_nothing()
 
 
 @pytest.mark.usefixtures("at_once")
 def test_without_memory_it_is_threads(monkeypatch):
-    network, hire = network_of(CNN), Threads()
+    network, spawn = network_of(CNN), SpawnThreads()
     expected = alone(network, {})
     for name, replacement in [
-        ("available_bytes", lambda: 100 * 2**20), ("Segment", None)
+        ("available_bytes", lambda: 100 * 2**20), ("SharedMemory", None)
     ]:  # fmt: skip
         with monkeypatch.context() as patch:
-            patch.setattr(crew, name, replacement)
-            settings = Settings(**DEFAULTS)
+            patch.setattr(coordinator, name, replacement)
+            settings = TrainingConfig(**DEFAULTS)
             state = new_state(network, settings.optimizer, 0)
             state.finely = True
-            with Workers(3, hire=hire) as workers:
+            with Threads(3, spawn=spawn) as workers:
                 state, _ = train(network, SAMPLES, settings, state, workers)
         assert_same(state, expected)
-        assert not hire.hired
+        assert not spawn.spawned
 
 
 def there_is_no_room(*args):
@@ -427,18 +468,18 @@ def test_segments_leave_nothing_behind(in_file, monkeypatch, tmp_path):
     with monkeypatch.context() as patch:
         patch.setattr("os.posix_fallocate", there_is_no_room)
         with pytest.raises(OSError, match="cannot reserve"):
-            segments.Segment.reserve(1024)
-    segment = segments.Segment.reserve(1024)
-    other = segments.Segment.attach(segment.key)
-    place = segments.Place(128, (3,), np.dtype(np.float64))
+            shared_memory.SharedMemory.reserve(1024)
+    segment = shared_memory.SharedMemory.reserve(1024)
+    other = shared_memory.SharedMemory.attach(segment.key)
+    place = shared_memory.ArraySpec(128, (3,), np.dtype(np.float64))
     segment.array(place)[...] = [1, 2, 3]
     segment.close()
     assert other.array(place).tolist() == [1, 2, 3]
     with pytest.raises(OSError):  # noqa: PT011
-        segments.Segment.attach(segment.key)
+        shared_memory.SharedMemory.attach(segment.key)
     with open(tmp_path / "mine", "wb") as mine:  # which may get the number of the segment's file
         with pytest.raises(OSError):  # noqa: PT011
-            segments.Segment.attach(segment.key)
+            shared_memory.SharedMemory.attach(segment.key)
         assert mine.tell() == 0
     (tmp_path / "mine").unlink()
     del segment, other
@@ -452,9 +493,11 @@ def test_a_segment_in_a_file_is_removed_before_work_begins(monkeypatch, tmp_path
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     network, left = network_of(CNN), []
     JoinAt(monkeypatch, 1, 1)
-    learn = crew.Crew.learn
+    run = coordinator.Coordinator.run
     monkeypatch.setattr(
-        crew.Crew, "learn", lambda *args: left.append(len(os.listdir(tmp_path))) or learn(*args)
+        coordinator.Coordinator,
+        "run",
+        lambda *args: left.append(len(os.listdir(tmp_path))) or run(*args),
     )
     assert_same(train_with(network, 2, {}), alone(network, {}))
     assert left
@@ -466,22 +509,24 @@ def test_a_map_is_found_and_nothing_else(tmp_path):
     for mode in ("r", "r+"):
         there = np.load(tmp_path / "X.npy", mmap_mode=mode)
         for view in (there, there[3:, 0, ::2], there.reshape(N, 64)[::-3]):
-            assert np.array_equal(segments.mapped(view).open(), view)
-    assert segments.mapped(np.load(tmp_path / "X.npy", mmap_mode="c")) is None  # may be changed
-    assert segments.mapped(X) is None
-    assert segments.mapped(there + 1) is None
-    found = segments.mapped(there)
+            assert np.array_equal(shared_memory.mapped(view).open(), view)
+    assert (
+        shared_memory.mapped(np.load(tmp_path / "X.npy", mmap_mode="c")) is None
+    )  # may be changed
+    assert shared_memory.mapped(X) is None
+    assert shared_memory.mapped(there + 1) is None
+    found = shared_memory.mapped(there)
     np.save(tmp_path / "Y.npy", X + 1)
     (tmp_path / "Y.npy").rename(tmp_path / "X.npy")  # another file of that name
     with pytest.raises(OSError, match="another file"):
         found.open()
-    assert segments.mapped(there) is None
+    assert shared_memory.mapped(there) is None
 
 
 def test_small_data_keep_the_coarse_cut_and_a_training_keeps_its_own():
-    network, settings = network_of(CNN), Settings(**DEFAULTS)
+    network, settings = network_of(CNN), TrainingConfig(**DEFAULTS)
     state = new_state(network, settings.optimizer, 0)
-    with Workers(1) as workers:
+    with Threads(1) as workers:
         state, _ = train(network, SAMPLES, settings, state, workers)
         assert state.finely is False
         assert not network.worth_sharing(N)
@@ -512,10 +557,10 @@ def test_a_short_wait_gives_turns_away_without_sleeping(monkeypatch):
     def sleep(seconds):
         raise AssertionError(f"slept for {seconds} seconds")
 
-    monkeypatch.setattr(board.time, "sleep", sleep)
-    monkeypatch.setattr(board.time, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr(waiting.time, "sleep", sleep)
+    monkeypatch.setattr(waiting.time, "perf_counter", lambda: 0.0)
     answers = iter([False] * 50 + [True])
-    assert board.Patience().until(lambda: next(answers))
+    assert waiting.SpinWait().until(lambda: next(answers))
 
 
 @pytest.mark.parametrize(("filters", "n_threads"), [(8, 1), (128, 2)])
@@ -523,7 +568,10 @@ def test_pieces_that_are_cut_for_processes_are_threads_work_if_they_are_large(fi
     images = Images(np.zeros((64, 1, 16, 16), np.float32), False)
     samples = Samples(images, np.zeros(64, int), np.ones(64, np.float32))
     network = Network([*cnn((filters, filters)), Dense(3)], (1, 16, 16))
-    settings = Settings(**DEFAULTS | {"batch_size": 32})
-    with Workers(2) as workers, passes.Passes(network, samples, settings, workers, 0, True) as cut:
-        assert len(network.micro_batches(32, cut.size)) == 2
-        assert cut.n_threads == n_threads
+    settings = TrainingConfig(**DEFAULTS | {"batch_size": 32})
+    state = new_state(network, settings.optimizer, 0)
+    state.finely = True
+    with Threads(2) as threads:
+        runner = epoch.EpochRunner(network, samples, settings, state, threads)
+    assert len(network.micro_batches(32, runner.size)) == 2
+    assert runner.n_threads == n_threads

@@ -6,19 +6,20 @@ import joblib
 import numpy as np
 import pytest
 
-from skcnn import ScratchCNNClassifier, ScratchCNNRegressor, updates
+from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn.batches import Images, Samples
 from skcnn.denormals import flush, flush_vanishing, without_denormals
 from skcnn.layers import BatchNorm, Dense, Flatten, ReLU
 from skcnn.losses import SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
+from skcnn.parallel.threads import Threads
 from skcnn.schedules import Constant
-from skcnn.settings import Settings
 from skcnn.state import new_state
-from skcnn.training import train
-from skcnn.updates import Step, Update
-from skcnn.workers import Workers
+from skcnn.training import update
+from skcnn.training.config import TrainingConfig
+from skcnn.training.trainer import begin, train
+from skcnn.training.update import Step, Update
 
 OPTIMIZERS = [SGD(), SGD(0), Adam(), AdamW(), RMSprop(), RMSprop(momentum=0.9), AdaGrad()]
 DTYPES = ["float32", "float64"]
@@ -35,7 +36,7 @@ def settings(optimizer, **changes):
         "optimizer": optimizer, "lr": 0.01, "weight_decay": 0.01, "batch_size": 8, "max_iter": 2,
         "shuffle": False, "tol": 0.0, "n_iter_no_change": None,
     }  # fmt: skip
-    return Settings(**values | changes)
+    return TrainingConfig(**values | changes)
 
 
 def samples(dtype):
@@ -55,8 +56,10 @@ def trained(optimizer, dtype, change, **changes):
     network = Network(LAYERS, (1, 4, 4), np.dtype(dtype))
     state = new_state(network, optimizer, 0)
     change(state)
-    with Workers(1) as workers:
-        return train(network, samples(dtype), settings(optimizer, **changes), state, workers)[0]
+    config = settings(optimizer, **changes)
+    begin(state, config)
+    with Threads(1) as threads:
+        return train(network, samples(dtype), config, state, threads)[0]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -103,7 +106,7 @@ def test_nothing_denormal_is_left_after_an_epoch(optimizer, dtype):
             array[::3] = np.finfo(dtype).smallest_normal / 3
 
     state = trained(optimizer, dtype, almost_nothing, max_iter=1)
-    assert state.step < updates.FLUSH_EVERY, "the end of the epoch comes first"
+    assert state.step < update.FLUSH_EVERY, "the end of the epoch comes first"
     assert denormal(state.weights) == 0
     assert {name: denormal(moment) for name, moment in state.moments.items()} == dict.fromkeys(
         state.moments, 0
@@ -128,9 +131,9 @@ def test_parts_of_the_vectors_are_flushed_on_their_own(optimizer, monkeypatch):
         for array in (state.weights, *state.moments.values()):
             array[::2] *= 1e-33
 
-    monkeypatch.setattr(updates, "FLUSH_EVERY", 2)
+    monkeypatch.setattr(update, "FLUSH_EVERY", 2)
     at_once = trained(optimizer, "float32", tiny)
-    monkeypatch.setattr(updates, "CHUNK", 7)
+    monkeypatch.setattr(update, "CHUNK", 7)
     in_chunks = trained(optimizer, "float32", tiny)
     assert np.array_equal(at_once.weights, in_chunks.weights)
     for name, moment in at_once.moments.items():

@@ -8,8 +8,8 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from skcnn import ScratchCNNRegressor
-from skcnn.gradients import Gradient
-from tests.shared import InterruptedWorkers, X, quick, y
+from skcnn.training.minibatch import Gradient
+from tests.shared import InterruptedThreads, X, quick, y
 
 ROWS = np.tile(X, (3, 1, 1)).reshape(-1, 8, 8)
 LABELS = np.tile(y, 3)
@@ -24,7 +24,7 @@ def broken_scorer(estimator, X, y):
 
 
 def interrupted(clf, monkeypatch):
-    monkeypatch.setattr("skcnn._estimator.resources.Workers", lambda *args: InterruptedWorkers(2))
+    monkeypatch.setattr("skcnn._estimator.resources.Threads", lambda *args: InterruptedThreads(2))
     with pytest.raises(KeyboardInterrupt):
         clf.fit(ROWS, LABELS)
 

@@ -12,14 +12,14 @@ import threading
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from skcnn.blas import BlasGuard
-from skcnn.holding import holding
-from skcnn.interrupts import at_safe_places
-from skcnn.workers import Workers
+from skcnn.parallel.blas import BlasGuard
+from skcnn.parallel.contexts import holding
+from skcnn.parallel.interrupts import at_safe_places
+from skcnn.parallel.threads import Threads
 from tests.waiting import wait_until
 
 CONTROLLER = ThreadpoolController()
-ROOMS = ("blas.py", "holding.py", "interrupts.py", "presence.py", "workers.py")
+ROOMS = ("blas.py", "contexts.py", "interrupts.py", "threads.py")
 
 
 class Raised(BaseException):
@@ -53,10 +53,10 @@ def test_an_exception_at_every_step_leaves_nothing_behind():
         found = []
 
         def limited(interrupts, n_threads):
-            workers = Workers(n_threads, guard.limit_this_thread, interrupts.check)
+            workers = Threads(n_threads, guard.limit_this_thread, interrupts.check)
             return holding(
                 workers,
-                lambda workers: workers.run(4, lambda worker, i: i, lambda i, r: found.append(r)),
+                lambda workers: workers.run(4, lambda worker, i: found.append(i)),
             )
 
         at_safe_places(
@@ -93,6 +93,6 @@ def test_an_exception_at_every_step_leaves_nothing_behind():
                 wait_until(lambda: state() == before)  # for a thread that was told to end
     finally:
         signal.signal(signal.SIGINT, handler)
-    assert found == [0, 1, 2, 3]
+    assert sorted(found) == [0, 1, 2, 3]
     assert tracer.left > 0
     assert n > 300

@@ -26,7 +26,7 @@ from skcnn.layers import (
     Tanh,
 )
 from skcnn.network import Network
-from skcnn.workers import Workers
+from skcnn.parallel.threads import Threads
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 X, y = DIGITS[:300], LABELS[:300]
@@ -79,11 +79,11 @@ def test_features_are_the_same_bits_whoever_computes_them():
     network = clf.network_
     images = Images(DIGITS.reshape(-1, 1, 8, 8), False)
     assert network.micro_batch_size() < len(images) / 4
-    with Workers(1) as alone:
+    with Threads(1) as alone:
         H = features(network, clf.weights_, images, alone)
         Z = outputs(network, clf.weights_, images, alone)
     for n in (2, 3):
-        with Workers(n) as workers:
+        with Threads(n) as workers:
             for _ in range(3):  # later turns find memory that earlier ones left
                 assert np.array_equal(features(network, clf.weights_, images, workers), H)
                 assert np.array_equal(outputs(network, clf.weights_, images, workers), Z)
@@ -150,7 +150,7 @@ def test_micro_batches_are_filled_up_where_it_costs_little(units, n, cache, capa
     monkeypatch.setattr("skcnn.network.CACHE_BYTES", cache)
     network = Network([Flatten(), Dense(units)], (1, 8, 8))
     images = Images(np.ones((n, 1, 8, 8), np.float32), False)
-    with Workers(1) as alone:
+    with Threads(1) as alone:
         Z = outputs(network, network.init(np.random.default_rng(0)), images, alone)
     assert Z.shape == (units, n)
     assert {workspace.capacity for workspace in network.spare_workspaces} == {capacity}
@@ -162,7 +162,7 @@ def test_the_weights_may_change_between_predictions():
     rng = np.random.default_rng(0)
     images = rng.random((5, 1, 8, 8), dtype=np.float32)
     vector = network.init(rng)
-    with Workers(1) as alone:
+    with Threads(1) as alone:
         for change in (None, "in place", "another", "a view"):
             if change == "in place":
                 vector *= 2
@@ -181,7 +181,7 @@ def test_large_weights_are_not_kept_after_a_prediction(monkeypatch):
     monkeypatch.setattr("skcnn.inference.SPARE_BYTES", 100)
     network = Network([Flatten(), Dense(3)], (1, 8, 8))
     images = Images(np.ones((5, 1, 8, 8), np.float32), False)
-    with Workers(1) as alone:
+    with Threads(1) as alone:
         outputs(network, network.init(np.random.default_rng(0)), images, alone)
     assert network.spare_params is None
 
@@ -190,7 +190,7 @@ def test_outputs_that_overflow_come_out_finite():
     network = Network([Flatten(), Dense(3)], (1, 2, 2))
     vector = np.full(network.vector_size, 1e38, np.float32)
     X = np.array([[0.1] * 4, [9] * 4, [-9] * 4], np.float32).reshape(3, 1, 2, 2)
-    with Workers(1) as alone:
+    with Threads(1) as alone:
         Z = outputs(network, vector, Images(X, False), alone)
     largest = np.finfo(np.float32).max
     assert np.isfinite(Z).all()

@@ -21,8 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skcnn import passes
 from skcnn.layers import Conv2d, ReLU
+from skcnn.training import epoch
 from tests.shared import X, X_test, assert_same_model, small, y
 from tests.waiting import wait_until
 
@@ -90,7 +90,7 @@ def census(folder, run, least=1):
 
 def test_jobs_do_not_oversubscribe_the_cores(tmp_path, monkeypatch):
     for name in ("WORTH_STARTING", "WORTH_ASKING"):  # no processes, however slow the machine is
-        monkeypatch.setattr(passes, name, np.inf)
+        monkeypatch.setattr(epoch, name, np.inf)
     with threadpool_limits(2, "blas"):
         here = census(tmp_path / "here", lambda clf: clf.fit(X, y), 2)
     assert here == {os.getpid(): 2}  # a census sees more than one thread where there are more

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skcnn import ScratchCNNRegressor
 from skcnn.layers import Flatten
 from skcnn.losses import REGRESSION_LOSSES, SigmoidCrossEntropy, SoftmaxCrossEntropy
-from tests.shared import FIXED, InterruptedWorkers, X, quick, since, y
+from tests.shared import FIXED, InterruptedThreads, X, quick, since, y
 
 STEPS = {"batch_size": 60, "max_iter": 10, "tol": 0.0, "n_iter_no_change": None}
 """Ten batches in each of ten epochs."""
@@ -146,7 +146,7 @@ def test_who_was_stopped_says_nothing():
 @pytest.mark.parametrize("batch", [105, 201])  # in the eleventh epoch, and when all is over
 def test_who_was_interrupted_says_that(monkeypatch, batch):
     monkeypatch.setattr(
-        "skcnn._estimator.resources.Workers", lambda *args: InterruptedWorkers(batch)
+        "skcnn._estimator.resources.Threads", lambda *args: InterruptedThreads(batch)
     )
     with pytest.warns(UserWarning, match="interrupted; the model of epoch") as caught:
         clf = classifier(lr=1e-300, max_iter=20).fit(X, y)

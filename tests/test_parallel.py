@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
-from skcnn.blas import BlasGuard
-from skcnn.workers import Workers
+from skcnn.parallel.blas import BlasGuard
+from skcnn.parallel.threads import Threads
 from tests.waiting import PATIENCE, wait_until
 
 
@@ -126,7 +126,7 @@ def test_a_blas_that_counts_for_each_thread_is_limited_in_all_of_them():
     seen = []
 
     def fit():
-        with guard.limited() as n_threads, Workers(n_threads, guard.limit_this_thread) as workers:
+        with guard.limited() as n_threads, Threads(n_threads, guard.limit_this_thread) as workers:
             workers.run(30, lambda worker, i: seen.append(blas.get_num_threads()))
         assert blas.get_num_threads() == 3
 
@@ -168,45 +168,34 @@ def test_the_controller_is_made_once_and_not_before_it_is_needed():
 
 @pytest.mark.parametrize("n_workers", [1, 2, 5])
 @pytest.mark.parametrize("n_tasks", [0, 1, 2, 30])
-def test_every_task_runs_once_and_results_come_in_order(n_workers, n_tasks):
-    busy, order = set(), []
+def test_every_task_runs_once(n_workers, n_tasks):
+    busy, done = set(), []
 
-    def task(worker, i):
-        assert worker not in busy
-        busy.add(worker)
+    def task(thread, i):
+        assert thread not in busy
+        busy.add(thread)
         np.linalg.eigvals(np.random.default_rng(i).random((5 + 7 * (i % 5),) * 2))  # uneven
-        return worker, i * i
+        busy.remove(thread)
+        done.append(i)
 
-    def in_order(i, result):
-        busy.remove(result[0])
-        order.append((i, result[1]))
-
-    with Workers(n_workers) as workers:
+    with Threads(n_workers) as workers:
         for _ in range(3):
-            order.clear()
-            workers.run(n_tasks, task, in_order)
-            assert order == [(i, i * i) for i in range(n_tasks)]
+            done.clear()
+            workers.run(n_tasks, task)
+            assert sorted(done) == list(range(n_tasks))
+            assert not busy
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("failing", [0, 3])
-@pytest.mark.parametrize("where", ["task", "in_order"])
-def test_the_first_error_is_raised_and_the_workers_go_on(error, failing, where):
-    def fail(i):
+def test_the_first_error_is_raised_and_the_workers_go_on(error, failing):
+    def task(thread, i):
         if i == failing:
             raise error("here")
 
-    def task(worker, i):
-        if where == "task":
-            fail(i)
-
-    def in_order(i, result):
-        if where == "in_order":
-            fail(i)
-
-    with Workers(3) as workers:
+    with Threads(3) as workers:
         with pytest.raises(error, match="here"):
-            workers.run(20, task, in_order)
+            workers.run(20, task)
         done = []
         workers.run(20, lambda worker, i: done.append(i))
         assert sorted(done) == list(range(20))
@@ -218,7 +207,7 @@ def test_no_thread_stays_behind():
         return set(os.listdir("/proc/self/task"))
 
     before = threads()  # some of which may be about to end
-    with Workers(4) as workers:
+    with Threads(4) as workers:
         workers.run(10, lambda worker, i: None)
         helpers = threads() - before
         assert len(helpers) == 3
@@ -232,17 +221,17 @@ def test_a_helper_that_cannot_begin_is_done_without():
         raise MemoryError
 
     done = []
-    with Workers(3, on_start=fail) as workers:
+    with Threads(3, on_start=fail) as workers:
         workers.run(20, lambda worker, i: done.append(worker))
     assert done == [0] * 20
 
 
 def test_no_more_threads_than_asked_for():
     seen = []
-    with Workers(4) as workers:
-        workers.run(30, lambda worker, i: seen.append((worker, threading.get_ident())), None, 1)
+    with Threads(4) as workers:
+        workers.run(30, lambda worker, i: seen.append((worker, threading.get_ident())), 1)
         assert set(seen) == {(0, threading.get_ident())}
-        workers.run(30, lambda worker, i: seen.append((worker, time.sleep(0.002))), None, 2)
+        workers.run(30, lambda worker, i: seen.append((worker, time.sleep(0.002))), 2)
     assert {worker for worker, _ in seen} <= {0, 1}
 
 
@@ -255,7 +244,7 @@ def test_no_thread_at_all_can_be_started():
     try:
         threading.stack_size(2**32)
         resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, limits[1]))
-        with Workers(3) as workers:
+        with Threads(3) as workers:
             for _ in range(2):
                 workers.run(20, lambda worker, i: done.append(worker))
     finally:
@@ -279,7 +268,7 @@ def test_the_check_comes_before_each_task_of_the_calling_thread(n_workers, n_tas
             over.wait(PATIENCE)
         done.append(i)
 
-    with Workers(n_workers, check=check) as workers:
+    with Threads(n_workers, check=check) as workers:
         if n_tasks == 1:
             workers.run(n_tasks, task)
         with pytest.raises(KeyboardInterrupt):

@@ -13,8 +13,12 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from skcnn import ScratchCNNClassifier, crew, passes
+from skcnn import ScratchCNNClassifier
 from skcnn._estimator import processes
+from skcnn._estimator.resources import _processes
+from skcnn.training import epoch
+from skcnn.training.distributed import coordinator
+from skcnn.training.minibatch import STEP
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -54,34 +58,33 @@ def alive(pid):
 @pytest.fixture
 def at_once(monkeypatch):
     """Every training gets processes, and does nothing until they are there."""
-    monkeypatch.setattr(passes, "WORTH_STARTING", -1.0)
-    monkeypatch.setattr(passes, "WORTH_ASKING", -1.0)
-    monkeypatch.setattr(passes, "MEASURED", 0.0)
-    monkeypatch.setattr(passes, "IDLE", -np.inf)  # whatever else the machine does
-    monkeypatch.setattr(passes.Pace, "together", True)
-    join = crew.Crew.join
+    monkeypatch.setattr(epoch, "WORTH_STARTING", -1.0)
+    monkeypatch.setattr(epoch, "WORTH_ASKING", -1.0)
+    monkeypatch.setattr(epoch, "MEASURED", 0.0)
+    monkeypatch.setattr(epoch, "IDLE", -np.inf)  # whatever else the machine does
+    monkeypatch.setattr(epoch.SpeedupMonitor, "together", True)
+    join = coordinator.Coordinator.join
 
-    def join_all(self, *args):
+    def join_all(self, state):
         wait_until(lambda: not self._starter.busy)
-        for number, hand in self._hands.items():
-            wait_until(lambda number=number, hand=hand: self._board.is_ready(number) or hand.done())
-        return join(self, *args)
+        for number, worker in self._workers.items():
+            wait_until(lambda n=number, w=worker: self._mailboxes.is_ready(n) or w.done())
+        return join(self, state)
 
-    monkeypatch.setattr(crew.Crew, "join", join_all)
+    monkeypatch.setattr(coordinator.Coordinator, "join", join_all)
 
 
 @pytest.fixture
 def helped(monkeypatch):
     """How many mini-batches were learned by how many processes."""
-    counts, learn = {}, crew.Crew.learn
+    counts, run = {}, coordinator.Coordinator.run
 
-    def count(self, *args):
-        sums = learn(self, *args)
-        n = 1 + len(self._members)
-        counts[n] = counts.get(n, 0) + 1
-        return sums
+    def count(self, task):
+        run(self, task)
+        if task.kind == STEP:
+            counts[task.n_ranks] = counts.get(task.n_ranks, 0) + 1
 
-    monkeypatch.setattr(crew.Crew, "learn", count)
+    monkeypatch.setattr(coordinator.Coordinator, "run", count)
     return counts
 
 
@@ -132,16 +135,25 @@ def test_training_in_parts_gets_processes_and_the_same_bits(helped):
         assert helped[3] > 0
 
 
+def refuses(worker):
+    """Whether loky knows that the worker is dead."""
+    try:
+        worker.executor.submit(os.getpid)
+    except RuntimeError:
+        return True
+    return False
+
+
 @pytest.mark.usefixtures("at_once")
 def test_a_worker_that_waits_and_is_killed_is_replaced(helped):
     alone = fitted(1)
     fitted(2)
     for pid in children():
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not children())
+    wait_until(lambda: all(refuses(worker) for worker in _processes._workers))
     helped.clear()
     assert same(fitted(2), alone)
-    assert helped[2] > 8  # it may take a mini-batch or two to see that one is dead
+    assert helped[2] >= 14
 
 
 class Killer:
@@ -159,31 +171,21 @@ class Killer:
 
 
 class Stopper:
-    """A callback that stops a worker at the end of the first epoch, and lets it go on in the last.
+    """A callback that stops the worker after the first epoch, and lets it go on in the last.
 
-    As ``kill -STOP`` does, or a debugger. Only as long as it is stopped is there no patience with
-    workers, since others may just be slow.
+    As ``kill -STOP`` does, or a debugger. Nobody is waited for any longer from then on.
     """
 
     def __init__(self, monkeypatch):
         self.epochs, self.stopped = 0, None
         self.monkeypatch = monkeypatch
-        learn = crew.Crew.learn
-
-        def learn_without_it(*args):
-            sums = learn(*args)
-            if self.stopped is not None and not alive(self.stopped):
-                monkeypatch.setattr(crew, "OVERDUE", PATIENCE)
-            return sums
-
-        monkeypatch.setattr(crew.Crew, "learn", learn_without_it)
 
     def __call__(self, estimator, X, y):
         self.epochs += 1
         if self.epochs == 1:
             self.stopped = children()[0]
             os.kill(self.stopped, signal.SIGSTOP)
-            self.monkeypatch.setattr(crew, "OVERDUE", 0.3)
+            self.monkeypatch.setattr(coordinator, "OVERDUE", 0.3)
         elif self.epochs == 4 and alive(self.stopped):
             os.kill(self.stopped, signal.SIGCONT)
         return 1.0
@@ -192,12 +194,12 @@ class Stopper:
 @pytest.mark.usefixtures("at_once")
 def test_a_worker_that_is_stopped_is_done_without(helped, monkeypatch):
     """It is dead before anything is done again, so that it cannot write when it wakes."""
-    monkeypatch.setattr(crew, "OVERDUE_SHARES", 1)
+    monkeypatch.setattr(coordinator, "OVERDUE_PARTS", 1)
     alone = fitted(1, early_stopping=True, scoring=lambda estimator, X, y: 1.0)
     stopper = Stopper(monkeypatch)
     assert same(fitted(2, early_stopping=True, scoring=stopper), alone)
     assert not alive(stopper.stopped)
-    assert helped[1] == 1
+    assert helped == {2: 2}  # in the first epoch; the second is repeated alone
 
 
 def fail(estimator, X, y):
@@ -205,11 +207,13 @@ def fail(estimator, X, y):
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_worker_that_is_killed_at_work_changes_no_bit(helped):
+def test_workers_that_are_killed_at_work_change_no_bit(helped):
     alone = fitted(1, early_stopping=True, scoring=lambda estimator, X, y: 1.0)
     assert same(fitted(3, early_stopping=True, scoring=Killer(2)), alone)
-    assert helped[1] == 1  # done again alone
-    assert helped[3] > 8  # others have come in their place
+    assert helped.keys() == {3}  # nobody comes in their place, until the next fit
+    helped.clear()
+    assert same(fitted(3, early_stopping=True, scoring=Killer(0)), alone)
+    assert helped[3] >= 14
 
 
 @pytest.mark.usefixtures("at_once")
@@ -292,37 +296,38 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from skcnn import ScratchCNNClassifier, crew, passes
+from skcnn import ScratchCNNClassifier
+from skcnn.training import epoch
+from skcnn.training.distributed import coordinator
 from skcnn.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU
 
 # tests in the background of a shell hand on that Ctrl-C is ignored
 signal.signal(signal.SIGINT, signal.default_int_handler)
-passes.WORTH_STARTING = passes.WORTH_ASKING = -1.0
-passes.MEASURED = 0.0
-passes.IDLE = -float("inf")
-passes.Pace.together = True
-learn, join = crew.Crew.learn, crew.Crew.join
+epoch.WORTH_STARTING = epoch.WORTH_ASKING = -1.0
+epoch.MEASURED = 0.0
+epoch.IDLE = -float("inf")
+epoch.SpeedupMonitor.together = True
+run, join = coordinator.Coordinator.run, coordinator.Coordinator.join
 
 
-def join_all(self, *args):
+def join_all(self, state):
     while self._starter.busy:
         time.sleep(0.01)
-    for number, hand in self._hands.items():
-        while not (self._board.is_ready(number) or hand.done()):
+    for number, worker in self._workers.items():
+        while not (self._mailboxes.is_ready(number) or worker.done()):
             time.sleep(0.01)
-    return join(self, *args)
+    return join(self, state)
 
 
 def tell(*args):
-    sums = learn(*args)
-    if sums is not None and not told:
+    run(*args)
+    if not told:
         told.append(1)
         print("together", flush=True)
-    return sums
 
 
 told = []
-crew.Crew.learn, crew.Crew.join = tell, join_all
+coordinator.Coordinator.run, coordinator.Coordinator.join = tell, join_all
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -442,11 +447,8 @@ def test_the_interpreter_may_end_during_training(daemon):
 
 @pytest.mark.slow
 def test_seventy_workers_are_killed_at_any_moment():
-    """The training goes on with who is left, and with others in the place of the killed."""
-    process = start(
-        "crew.REPLACEMENTS = 10**6\n"
-        "while True: print(fit(3, 20).weights_.tobytes().hex()[:4000], flush=True)"
-    )
+    """The training goes on with those that are left, and the next fit spawns others."""
+    process = start("while True: print(fit(3, 20).weights_.tobytes().hex()[:4000], flush=True)")
     draw, killed, found = np.random.default_rng(0), 0, []
     reader = threading.Thread(target=lambda: found.extend(iter(process.stdout.readline, "")))
     reader.start()

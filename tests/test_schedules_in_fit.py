@@ -20,7 +20,7 @@ from skcnn.schedules import (
     StepDecay,
     WarmUp,
 )
-from tests.shared import DIGITS, LABELS, InterruptedWorkers, assert_same_model, quick
+from tests.shared import DIGITS, LABELS, InterruptedThreads, assert_same_model, quick
 
 X, y = DIGITS[:200], LABELS[:200]
 
@@ -200,7 +200,7 @@ def test_ctrl_c_after_an_epoch_warns_and_keeps_the_model(monkeypatch):
 
     def train(*args, **options):
         args = list(args)
-        args[4] = InterruptedWorkers(when=2 * 7 + 3)  # 200 rows are 7 batches
+        args[4] = InterruptedThreads(when=2 * 7 + 3)  # 200 rows are 7 batches
         return original(*args, **options)
 
     monkeypatch.setattr(base, "train", train)

@@ -1,21 +1,22 @@
 import numpy as np
 import pytest
 
-from skcnn import updates
 from skcnn.architectures import cnn
 from skcnn.batches import Images, Samples
 from skcnn.layers import BatchNorm, Dense, Dropout, Flatten, ReLU
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
-from skcnn.passes import Passes
+from skcnn.parallel.threads import Threads
 from skcnn.schedules import Constant, Cosine, ReduceOnPlateau, Schedule, StepDecay
-from skcnn.settings import Settings
 from skcnn.state import new_state, stream
-from skcnn.training import Validation, train
-from skcnn.updates import Step
-from skcnn.workers import Workers
-from tests.shared import InterruptedWorkers
+from skcnn.training import update
+from skcnn.training.config import TrainingConfig
+from skcnn.training.epoch import EpochRunner
+from skcnn.training.minibatch import GRADIENTS, Task, train_step
+from skcnn.training.trainer import Validation, begin, train
+from skcnn.training.update import Step
+from tests.shared import InterruptedThreads
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((53, 1, 6, 6))
@@ -32,11 +33,27 @@ def network_of(layers):
 
 
 def run(network, samples=SAMPLES, state=None, n_workers=1, validation=None, **settings):
-    settings = Settings(**DEFAULTS | settings)
+    settings = TrainingConfig(**DEFAULTS | settings)
     state = state or new_state(network, settings.optimizer, 0)
-    with Workers(n_workers) as workers:
+    begin(state, settings)
+    with Threads(n_workers) as workers:
         validation = None if validation is None else Validation(validation)
         return train(network, samples, settings, state, workers, validation)
+
+
+def step_by(gradient, network, state, settings):
+    """One step of a mini-batch of one row that has this gradient."""
+    with Threads(1) as threads:
+        replica = EpochRunner(network, SAMPLES, settings, state, threads).replica
+
+    def run_task(task):
+        if task.kind == GRADIENTS:
+            replica.buffers.slots[0] = gradient
+        else:
+            replica.run(task, 0)
+
+    step = Step(1, settings.lr, 1.0, 1.0, 1)
+    train_step(replica, Task(GRADIENTS, 1, 0, 0, 0, 0, 0, 1, step), run_task)
 
 
 @pytest.mark.parametrize("batch_size", [53, 10])
@@ -114,7 +131,7 @@ def test_steps_in_chunks_are_steps_at_once(optimizer, monkeypatch):
         "optimizer": optimizer, "weight_decay": 0.1, "max_iter": 3, "lr": 0.01,
     }  # fmt: skip
     whole, _ = run(network, **settings)
-    monkeypatch.setattr(updates, "CHUNK", 7)
+    monkeypatch.setattr(update, "CHUNK", 7)
     chunks, _ = run(network, **settings)
     assert np.array_equal(whole.weights, chunks.weights)
 
@@ -193,7 +210,7 @@ def gradient_of(network, w):
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.999, 1.001, 100.0])
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 def test_large_gradients_are_clipped_before_the_decay(share, decay, chunk, monkeypatch):
-    monkeypatch.setattr(updates, "CHUNK", chunk)
+    monkeypatch.setattr(update, "CHUNK", chunk)
     network = network_of(cnn((2, 3), hidden_layer_sizes=5))
     w = new_state(network, SGD(0), 0).weights
     gradient = gradient_of(network, w)
@@ -232,14 +249,11 @@ def test_a_limit_that_is_never_reached_changes_no_bit():
 )
 def test_the_norm_neither_overflows_nor_underflows(dtype, size):
     network = Network([Flatten(), Dense(3)], (1, 6, 6), dtype)
-    with Workers(1) as workers:
-        settings = Settings(**DEFAULTS | {"max_grad_norm": 2.0 * size, "lr": 1.0})
-        passes = Passes(network, SAMPLES, settings, workers, 0)
-        state = new_state(network, SGD(0), 0)
-        state.weights[...] = 0
-        direction = rng.standard_normal(network.n_parameters)
-        passes.total[...] = direction * (10 * size)
-        passes._step(state, Step(1, 1.0, 1.0, 1.0, 1), 1)
+    settings = TrainingConfig(**DEFAULTS | {"max_grad_norm": 2.0 * size, "lr": 1.0})
+    state = new_state(network, SGD(0), 0)
+    state.weights[...] = 0
+    direction = rng.standard_normal(network.n_parameters)
+    step_by(direction * (10 * size), network, state, settings)
     exact = state.weights.astype(np.longdouble) / dtype(size)
     expected = -2 * direction / np.linalg.norm(direction)
     np.testing.assert_allclose(exact.astype(float), expected, rtol=1e-5)
@@ -256,13 +270,10 @@ def test_clipping_does_not_hide_divergence(lr):
 @pytest.mark.parametrize("spoiled", [np.nan, np.inf])
 def test_a_gradient_without_a_norm_is_not_clipped(spoiled):
     network = network_of([Flatten()])
-    with Workers(1) as workers:
-        settings = Settings(**DEFAULTS | {"max_grad_norm": 1.0})
-        passes = Passes(network, SAMPLES, settings, workers, 0)
-        state = new_state(network, SGD(0), 0)
-        passes.total[...] = 1
-        passes.total[5] = spoiled
-        passes._step(state, Step(1, 1.0, 1.0, 1.0, 1), 1)
+    state = new_state(network, SGD(0), 0)
+    gradient = np.ones(network.n_parameters)
+    gradient[5] = spoiled
+    step_by(gradient, network, state, TrainingConfig(**DEFAULTS | {"max_grad_norm": 1.0}))
     assert not np.isfinite(state.weights).all()  # which ends the training as diverged
 
 
@@ -349,9 +360,9 @@ def test_going_on_from_learned_weights_is_not_taken_for_divergence():
 
 
 def interrupted(network, when, **settings):
-    settings = Settings(**DEFAULTS | settings)
+    settings = TrainingConfig(**DEFAULTS | settings)
     state = new_state(network, settings.optimizer, 0)
-    with InterruptedWorkers(when) as workers:
+    with InterruptedThreads(when) as workers:
         return train(network, SAMPLES, settings, state, workers)
 
 

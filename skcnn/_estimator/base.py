@@ -42,15 +42,15 @@ from skcnn._migration import ALWAYS_AVERAGED, FORMAT, migrate_model, refuse_newe
 from skcnn._summary import Summary
 from skcnn.batches import Scaling
 from skcnn.denormals import without_denormals
-from skcnn.holding import in_own_context
 from skcnn.inference import features
-from skcnn.interrupts import Interrupts, at_safe_places
 from skcnn.losses import Loss
 from skcnn.network import Network, difference
-from skcnn.settings import Settings
+from skcnn.parallel.contexts import in_own_context
+from skcnn.parallel.interrupts import Interrupts, at_safe_places
+from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState, new_state
-from skcnn.training import Progress, Validation, train
-from skcnn.workers import Workers
+from skcnn.training.config import TrainingConfig
+from skcnn.training.trainer import Progress, Validation, begin, train
 
 __all__ = ["BaseScratchCNN", "has_partial_fit"]
 
@@ -76,7 +76,7 @@ class Begun(NamedTuple):
     data : Data
         To learn from.
     judged : Validation or None
-    settings : Settings
+    settings : TrainingConfig
     state : TrainingState
     belongs : callable
         Tells what the training belongs to, for its checkpoints.
@@ -85,7 +85,7 @@ class Begun(NamedTuple):
     model: Model
     data: Data
     judged: Validation | None
-    settings: Settings
+    settings: TrainingConfig
     state: TrainingState
     belongs: Callable[[], dict[str, str]]
 
@@ -280,6 +280,8 @@ class BaseScratchCNN(
         model = self._model(network, data, settled, recipe, goes_on)
         samples = data.samples(model, model.loss)
 
+        begin(state, settings)
+
         def train_and_commit(interrupts: Interrupts) -> tuple[str, int]:
             trained, reason = with_workers(
                 interrupts,
@@ -321,7 +323,7 @@ class BaseScratchCNN(
             return False
 
     def _start(
-        self, data: Data, settled: dict[str, Any], settings: Settings, goes_on: str | None
+        self, data: Data, settled: dict[str, Any], settings: TrainingConfig, goes_on: str | None
     ) -> tuple[Network, TrainingState]:
         """A new training, or the last one to go on with because of `goes_on`, in its dtype."""
         shape = data.input.shape
@@ -358,7 +360,7 @@ class BaseScratchCNN(
             state.moments, state.step = fresh, 0
         return network, state
 
-    def _new_state(self, network: Network, settings: Settings) -> TrainingState:
+    def _new_state(self, network: Network, settings: TrainingConfig) -> TrainingState:
         return new_state(
             network, settings.optimizer, draw_seed(type(self).__name__, self.random_state)
         )
@@ -420,10 +422,9 @@ class BaseScratchCNN(
     ) -> tuple[TrainingState, str, Standstill | None]:
         """Train with all who want to hear of it, and see whether that was of use."""
         model, data, judged, settings, state, belongs = begun
-        if resumed:
-            start = Start(state.begun, state.begun_step)
-        else:
-            start = Start(state.epoch, state.step)
+        if not resumed:
+            begin(state, settings)
+        start = Start(state.begun, state.begun_step)
         left = settings.max_iter - (state.epoch - start.epoch)
         samples = data.samples(model, model.loss)
         visible: dict[str, Callable] = {
@@ -443,11 +444,10 @@ class BaseScratchCNN(
         lines = self._lines(start.epoch + settings.max_iter)
         progress = FitProgress(self, left, lines, visible, ended)
 
-        def work(workers: Workers) -> tuple[TrainingState, str, Standstill | None]:
+        def work(workers: Threads) -> tuple[TrainingState, str, Standstill | None]:
             trained, reason = train(
-                model.network, samples, settings, state, workers, judged, progress,
-                resumed=resumed,
-            )  # fmt: skip
+                model.network, samples, settings, state, workers, judged, progress
+            )
             learned_nothing = None
             if reason in ("max_iter", "no_change"):
                 try:

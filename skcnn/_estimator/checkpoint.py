@@ -16,8 +16,8 @@ from skcnn._estimator.data import Data, Model
 from skcnn._hyperparameters import as_tuples
 from skcnn._migration import migrate_checkpoint
 from skcnn.files import replace_file
-from skcnn.settings import Settings
 from skcnn.state import TrainingState
+from skcnn.training.config import TrainingConfig
 
 __all__ = ["Checkpointed", "belongings", "numbered", "read", "write"]
 
@@ -148,7 +148,7 @@ def belongings(
     model: Model,
     data: Data,
     held_out: Data | None,
-    settings: Settings,
+    settings: TrainingConfig,
     judge: tuple[str, Any] | None,
     scorer: str | None,
 ) -> dict[str, str]:

@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.arrays import as_numbers, shape_of
 from skcnn.denormals import flush
-from skcnn.holding import in_own_context
 from skcnn.layers import Layer, Residual
 from skcnn.network import Network
+from skcnn.parallel.contexts import in_own_context
 
 __all__ = ["ExchangesWeights"]
 

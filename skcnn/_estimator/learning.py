@@ -6,9 +6,9 @@ import numpy as np
 
 from skcnn.batches import Samples
 from skcnn.network import Network
+from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState
-from skcnn.training import mean_loss
-from skcnn.workers import Workers
+from skcnn.training.trainer import mean_loss
 
 __all__ = ["Standstill", "Start", "standstill"]
 
@@ -41,7 +41,7 @@ def standstill(
     samples: Samples,
     state: TrainingState,
     start: Start,
-    workers: Workers,
+    workers: Threads,
     max_bytes: float,
 ) -> Standstill | None:
     """Return the losses of a training of some length that is no better than constant outputs.
@@ -58,7 +58,7 @@ def standstill(
     state : TrainingState
         Where it ended.
     start : Start
-    workers : Workers
+    workers : Threads
     max_bytes : float
         Memory that each worker's arrays may take.
 

@@ -32,7 +32,7 @@ from skcnn.schedules import (
     StepDecay,
     WarmUp,
 )
-from skcnn.settings import Settings
+from skcnn.training.config import TrainingConfig
 
 __all__ = [
     "OPTIMIZERS",
@@ -80,7 +80,9 @@ def check_switches(estimator: Any) -> None:
         check_int(owner, "verbose", estimator.verbose, 0)
 
 
-def bind_settings(estimator: Any, settled: Mapping[str, Any], in_parts: bool = False) -> Settings:
+def bind_settings(
+    estimator: Any, settled: Mapping[str, Any], in_parts: bool = False
+) -> TrainingConfig:
     """How to train, by the parameters.
 
     Parameters
@@ -103,7 +105,7 @@ def bind_settings(estimator: Any, settled: Mapping[str, Any], in_parts: bool = F
     check_part(owner, "lr_schedule", schedule)
     starts_anew = isinstance(given, str) or schedule.open
     norm = estimator.max_grad_norm
-    return Settings(
+    return TrainingConfig(
         optimizer=bind_optimizer(owner, estimator.optimizer),
         lr=value("lr", check_real, 0, bounds="()"),
         lr_schedule=schedule,

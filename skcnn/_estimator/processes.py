@@ -58,8 +58,8 @@ def may_start() -> bool:
     return not me.daemon and multiprocessing.parent_process() is None and "Loky" not in me.name
 
 
-class Hired:
-    """A process at work, see `skcnn.crew.Hand`."""
+class WorkerProcess:
+    """A process at work, a `Worker` of coordinators."""
 
     def __init__(self, executor: Any, function: Callable, args: tuple) -> None:
         self.executor = executor
@@ -103,12 +103,12 @@ class Hired:
 
 
 class Processes:
-    """The worker processes of this process; `hire` is a `skcnn.crew.Hire`."""
+    """The worker processes of this process; `spawn` is a `Spawn` of coordinators."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._staff: list[Hired] = []
-        self._of_parent: list[Hired] = []
+        self._workers: list[WorkerProcess] = []
+        self._of_parent: list[WorkerProcess] = []
         self._kept: list[Any] = []
         self._ends_at_exit = self._over = False
         if hasattr(os, "register_at_fork"):
@@ -121,17 +121,17 @@ class Processes:
         join them when the child ends.
         """
         self._lock = threading.Lock()
-        for hired in self._staff:
-            for process in (getattr(hired.executor, "_processes", None) or {}).values():
+        for worker in self._workers:
+            for process in (getattr(worker.executor, "_processes", None) or {}).values():
                 multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
-        self._of_parent += self._staff
-        self._staff = []
+        self._of_parent += self._workers
+        self._workers = []
 
-    def at_hand(self) -> bool:
+    def has_idle_worker(self) -> bool:
         """Whether a process is there that has nothing to do."""
-        return any(hired.waits for hired in self._staff)
+        return any(worker.waits for worker in self._workers)
 
-    def hire(self, function: Callable, *args: Any) -> Hired:
+    def spawn(self, function: Callable, *args: Any) -> WorkerProcess:
         """Call a function in a process of its own, a new one where all are busy.
 
         Raises
@@ -142,16 +142,16 @@ class Processes:
         with self._lock, _no_interrupts():
             if self._over:
                 raise RuntimeError("The interpreter ends.")
-            for hired in [hired for hired in self._staff if hired.free]:
-                self._staff.remove(hired)
+            for worker in [worker for worker in self._workers if worker.free]:
+                self._workers.remove(worker)
                 try:
-                    self._staff.append(Hired(hired.executor, function, args))
+                    self._workers.append(WorkerProcess(worker.executor, function, args))
                 except RuntimeError:  # its process was killed while it waited
                     continue
-                return self._staff[-1]
-            self._staff.append(Hired(_executor(), function, args))
+                return self._workers[-1]
+            self._workers.append(WorkerProcess(_executor(), function, args))
             self._end_at_exit()
-            return self._staff[-1]
+            return self._workers[-1]
 
     def _end_at_exit(self) -> None:
         """When the interpreter ends, end before loky waits for the work that goes on.
@@ -165,12 +165,12 @@ class Processes:
 
     def _end(self) -> None:
         self._over = True
-        for hired in self._staff:
+        for worker in self._workers:
             # the thread that feeds this queue is waited for by nobody: if it was the last to hold
             # the queue's semaphores, it could end between removing one and saying so, and loky
             # would warn of a leak; so they are kept for the main thread to remove
-            self._kept.append(getattr(hired.executor, "_call_queue", None))
-            hired.executor.shutdown(wait=False, kill_workers=True)
+            self._kept.append(getattr(worker.executor, "_call_queue", None))
+            worker.executor.shutdown(wait=False, kill_workers=True)
 
 
 def _executor() -> Any:

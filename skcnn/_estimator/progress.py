@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from skcnn.state import TrainingState
-from skcnn.training import Progress
+from skcnn.training.trainer import Progress
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks

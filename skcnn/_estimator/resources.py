@@ -10,10 +10,10 @@ from threadpoolctl import ThreadpoolController
 from skcnn._estimator.address_space import reserve_for_blas, room
 from skcnn._estimator.notices import warn_user
 from skcnn._estimator.processes import Processes, may_start
-from skcnn.blas import BlasGuard
-from skcnn.holding import holding
-from skcnn.interrupts import Interrupts
-from skcnn.workers import Workers
+from skcnn.parallel.blas import BlasGuard
+from skcnn.parallel.contexts import holding
+from skcnn.parallel.interrupts import Interrupts
+from skcnn.parallel.threads import Threads
 
 __all__ = ["with_workers", "working_memory"]
 
@@ -26,7 +26,7 @@ _blas = BlasGuard(ThreadpoolController)
 _processes = Processes()
 
 
-def with_workers(interrupts: Interrupts, work: Callable[[Workers], Result]) -> Result:
+def with_workers(interrupts: Interrupts, work: Callable[[Threads], Result]) -> Result:
     """Call ``work(workers)``: as many threads, or processes, as BLAS would use threads.
 
     BLAS is kept to one in each of them meanwhile. Where address space is scarce
@@ -45,14 +45,16 @@ def with_workers(interrupts: Interrupts, work: Callable[[Workers], Result]) -> R
         _blas.enforce()
 
     def limited(n_threads: int) -> Result:
-        left, hire = room(), None
+        left, spawn = room(), None
         if left < inf:
             reserve_for_blas()
         if left < AMPLE_BYTES:
             n_threads = 1
         elif may_start():
-            hire = _processes.hire
-        workers = Workers(n_threads, _blas.limit_this_thread, check, hire, _processes.at_hand)
+            spawn = _processes.spawn
+        workers = Threads(
+            n_threads, _blas.limit_this_thread, check, spawn, _processes.has_idle_worker
+        )
         result = holding(workers, work)
         _blas.enforce()
         return result

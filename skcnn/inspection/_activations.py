@@ -9,7 +9,7 @@ from skcnn.batches import Images
 from skcnn.inspection._asking import check_fitted, in_parts
 from skcnn.inspection._parts import bound, path_to
 from skcnn.network import Network
-from skcnn.workers import Workers
+from skcnn.parallel.threads import Threads
 
 __all__ = ["activations"]
 
@@ -55,7 +55,7 @@ def activations(estimator: Any, X: ArrayLike, layer: int | str) -> np.ndarray:
     estimator = check_fitted(estimator, "activations")
 
     def run(
-        network: Network, weights: np.ndarray, images: Images, workers: Workers, max_bytes: float
+        network: Network, weights: np.ndarray, images: Images, workers: Threads, max_bytes: float
     ) -> np.ndarray:
         chain = path_to(network, weights, layer, "activations")
         part, vector = bound(chain, network.input_shape, network.dtype)

@@ -6,11 +6,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skcnn.holding import in_own_context
 from skcnn.inspection._activations import activations
 from skcnn.inspection._asking import check_fitted
 from skcnn.inspection._drawing import GAIN_AND_LOSS, grid, is_signal, mosaic, pyplot
 from skcnn.inspection._parts import path_to
+from skcnn.parallel.contexts import in_own_context
 
 __all__ = ["ActivationsDisplay"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from skcnn._estimator.base import BaseScratchCNN
 from skcnn.batches import Images
 from skcnn.network import Network, micro_batches
-from skcnn.workers import Workers
+from skcnn.parallel.threads import Threads
 
 __all__ = [
     "arranged", "check_fitted", "gathered", "in_parts", "output_labels",
@@ -44,7 +44,7 @@ def pixels(estimator: BaseScratchCNN, X: Any, rows: np.ndarray | slice = ALL) ->
     """Images as they were given, as floats of shape (n, channels, height, width)."""
 
     def run(
-        network: Network, weights: np.ndarray, images: Images, workers: Workers, max_bytes: float
+        network: Network, weights: np.ndarray, images: Images, workers: Threads, max_bytes: float
     ) -> np.ndarray:
         return gathered(images, rows)
 
@@ -67,7 +67,7 @@ def gathered(images: Images, rows: np.ndarray | slice = ALL) -> np.ndarray:
 
 
 def in_parts(
-    images: Images, network: Network, workers: Workers, max_bytes: float, fill: Fill
+    images: Images, network: Network, workers: Threads, max_bytes: float, fill: Fill
 ) -> None:
     """Call `fill` with as many images at a time as fit into memory, on all threads."""
     parts = micro_batches(len(images), network.micro_batch_size(max_bytes=max_bytes))

@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike
 from skcnn._estimator.images import read_images
 from skcnn._estimator.labels import Classes, check_classes, check_label_set
 from skcnn._hyperparameters import check_int
-from skcnn.holding import in_own_context
 from skcnn.inspection._asking import check_fitted, gathered, pixels, shortened
 from skcnn.inspection._drawing import PALETTE, grid, is_signal, pyplot, sample
+from skcnn.parallel.contexts import in_own_context
 
 __all__ = ["MistakesDisplay"]
 

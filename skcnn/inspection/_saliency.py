@@ -10,7 +10,7 @@ from skcnn.batches import Images
 from skcnn.inspection._asking import check_fitted, in_parts, output_numbers, output_units
 from skcnn.inspection._methods import Method, Scores, Subject, bind_method
 from skcnn.network import Network
-from skcnn.workers import Workers
+from skcnn.parallel.threads import Threads
 
 __all__ = ["saliency"]
 
@@ -89,7 +89,7 @@ def saliency(
     method = bind_method(method, owner)
 
     def run(
-        network: Network, weights: np.ndarray, images: Images, workers: Workers, max_bytes: float
+        network: Network, weights: np.ndarray, images: Images, workers: Threads, max_bytes: float
     ) -> np.ndarray:
         chosen = output_numbers(estimator, target, len(images), owner)
         units = output_units(estimator)

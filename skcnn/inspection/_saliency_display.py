@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcnn._hyperparameters import check_choice
-from skcnn.holding import in_own_context
 from skcnn.inspection._asking import arranged, check_fitted, output_labels, pixels
 from skcnn.inspection._drawing import (
     GAIN_AND_LOSS,
@@ -22,6 +21,7 @@ from skcnn.inspection._drawing import (
 )
 from skcnn.inspection._methods import Method
 from skcnn.inspection._saliency import saliency
+from skcnn.parallel.contexts import in_own_context
 
 __all__ = ["SaliencyDisplay"]
 

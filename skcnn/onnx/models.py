@@ -9,10 +9,10 @@ from skcnn._estimator.base import BaseScratchCNN
 from skcnn._estimator.images import read_fitted
 from skcnn._hyperparameters import check_choice
 from skcnn.classifier import ScratchCNNClassifier
-from skcnn.holding import in_own_context
 from skcnn.layers._layer import Shape
 from skcnn.onnx.graph import Graph, element_type
 from skcnn.onnx.layers import add_layers
+from skcnn.parallel.contexts import in_own_context
 from skcnn.regressor import ScratchCNNRegressor
 
 __all__ = [

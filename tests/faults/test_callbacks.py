@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from skcnn import ScratchCNNClassifier, segments
+from skcnn import ScratchCNNClassifier
+from skcnn.parallel import shared_memory
 from tests.faults.scripts import begin, tell
 from tests.faults.traces import assert_as_before, traces
 from tests.shared import X, quick, y
@@ -71,7 +72,7 @@ def test_no_file_may_grow(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, limits[1]))
         before = traces()
         with pytest.raises(OSError, match="cannot reserve"):
-            segments.Segment.reserve(2**20)
+            shared_memory.SharedMemory.reserve(2**20)
         assert_as_before(before)
         with threadpool_limits(2, "blas"):
             quick().fit(X, y)

@@ -22,24 +22,24 @@ pytestmark = [
 ]
 
 TOGETHER = """
-from skcnn import crew, passes
+from skcnn.training import epoch
+from skcnn.training.distributed import coordinator
 
-passes.WORTH_STARTING = passes.WORTH_ASKING = -1.0
-passes.MEASURED = 0.0
-passes.IDLE = -float("inf")
-passes.Pace.together = True
-learn, told = crew.Crew.learn, []
+epoch.WORTH_STARTING = epoch.WORTH_ASKING = -1.0
+epoch.MEASURED = 0.0
+epoch.IDLE = -float("inf")
+epoch.SpeedupMonitor.together = True
+run, told = coordinator.Coordinator.run, []
 
 
 def tell(*args):
-    sums = learn(*args)
-    if sums is not None and not told:
+    run(*args)
+    if not told:
         told.append(1)
         print("together", flush=True)
-    return sums
 
 
-crew.Crew.learn = tell
+coordinator.Coordinator.run = tell
 """
 
 
@@ -85,7 +85,6 @@ def test_the_parent_dies_and_all_with_it(training, signum, seed):
 
 def test_workers_are_killed_and_the_bits_stay():
     code = TOGETHER + (
-        "crew.REPLACEMENTS = 10**6\n"
         "while not told: fit(2, 10)\n"  # till somebody waits who can join at once
         "while True: print(fit(2, 10).weights_.tobytes().hex()[:2000], flush=True)"
     )

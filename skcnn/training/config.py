@@ -7,11 +7,11 @@ import numpy as np
 from skcnn.optimizers import Optimizer
 from skcnn.schedules import Constant, Schedule
 
-__all__ = ["Settings"]
+__all__ = ["TrainingConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class TrainingConfig:
     """How to train; the names are those of the estimators.
 
     Parameters

@@ -8,16 +8,17 @@ from typing import NamedTuple
 import numpy as np
 
 from skcnn.batches import Samples
-from skcnn.holding import holding
 from skcnn.inference import outputs
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
-from skcnn.passes import Passes
-from skcnn.settings import Settings
-from skcnn.state import TrainingState  # which pickles of 0.1.0 know under this module
-from skcnn.workers import Workers
+from skcnn.parallel.contexts import holding
+from skcnn.parallel.threads import Threads
+from skcnn.state import TrainingState
+from skcnn.training.config import TrainingConfig
+from skcnn.training.distributed.coordinator import WorkerLostError
+from skcnn.training.epoch import EpochRunner
 
-__all__ = ["Progress", "TrainingState", "Validation", "mean_loss", "train"]
+__all__ = ["Progress", "Validation", "begin", "mean_loss", "train"]
 
 DIVERGED = 1000.0
 """Loss of an epoch, relative to the first batch's, from which training has diverged."""
@@ -53,37 +54,40 @@ class Progress:
         """Hear, before `end`, how many processes the epoch has ended with."""
 
 
+def begin(state: TrainingState, config: TrainingConfig) -> None:
+    """Begin a training at this state, unless it is the rest of one that was cut off."""
+    state.begun, state.begun_step = state.epoch, state.step
+    if _stands_still(state, config):
+        state.no_improvement = 0  # whoever continues wants more than one epoch
+
+
 def train(
     network: Network,
     samples: Samples,
-    settings: Settings,
+    config: TrainingConfig,
     state: TrainingState,
-    workers: Workers,
+    threads: Threads,
     validation: Validation | None = None,
     progress: Progress | None = None,
     epochs: int | None = None,
-    resumed: bool = False,
 ) -> tuple[TrainingState, str]:
-    """Train for at most so many epochs.
+    """Train until so many epochs after the beginning (see `begin`) are complete.
 
     Parameters
     ----------
     network : Network
     samples : Samples
         What to learn from.
-    settings : Settings
+    config : TrainingConfig
     state : TrainingState
-        Where to start; it is changed, and worthless afterwards.
-    workers : Workers
+        Changed, and worthless afterwards.
+    threads : Threads
     validation : Validation or None, default=None
         Scored after each epoch, to stop when the score no longer grows.
     progress : Progress or None, default=None
         Hears of each epoch, and may ask to stop.
     epochs : int or None, default=None
-        None is ``settings.max_iter``, which schedules see in any case.
-    resumed : bool, default=False
-        Whether this is the rest of a training that was cut off, and ends where
-        that would have ended.
+        None is ``config.max_iter``, which schedules see in any case.
 
     Returns
     -------
@@ -98,66 +102,70 @@ def train(
         When interrupted before the first epoch was complete.
     """
     progress = progress or Progress()
-    if not resumed:
-        state.begun, state.begun_step = state.epoch, state.step
-        if _stands_still(state, settings):
-            state.no_improvement = 0  # who goes on all the same wants more than one epoch
-    elif _stands_still(state, settings):  # it was cut off after its last epoch
+    if _stands_still(state, config):  # it was cut off after its last epoch
         return state, "no_change"
-    schedule_start = state.begun if settings.restart_schedule else 0
-    epochs = settings.max_iter if epochs is None else epochs
+    epochs = config.max_iter if epochs is None else epochs
     epochs -= state.epoch - state.begun
     if state.finely is None:
         state.finely = network.worth_sharing(len(samples))
     return holding(
-        Passes(network, samples, settings, workers, schedule_start, state.finely, epochs),
-        lambda passes: _epochs(passes, state, validation, progress, epochs),
+        EpochRunner(network, samples, config, state, threads, epochs),
+        lambda runner: _epochs(runner, validation, progress, epochs),
     )
 
 
 def _epochs(
-    passes: Passes,
-    state: TrainingState,
+    runner: EpochRunner,
     validation: Validation | None,
     progress: Progress,
     epochs: int,
 ) -> tuple[TrainingState, str]:
     """Train for at most so many epochs."""
-    network, settings, workers = passes.network, passes.settings, passes.workers
+    network, config, threads = runner.network, runner.config, runner.threads
+    state = runner.state
     good = state.copy()
     for complete in range(epochs):
         start = time.perf_counter()
         progress.begin(good)
         try:
-            loss, accuracy, lr = passes.epoch(state)
+            loss, accuracy, lr = _run_epoch(runner, good)
             if _diverged(loss, state):
                 return good, "diverged"
-            settings.optimizer.flush(state.weights, state.moments)  # nothing denormal is kept
+            config.optimizer.flush(state.weights, state.moments)  # nothing denormal is kept
             state.epoch += 1
             state.record(loss=loss)
-            if passes.samples.loss.counts:
+            if runner.samples.loss.counts:
                 state.record(accuracy=accuracy)
             state.record(lr=lr)
             if validation is not None:
-                score_validation(network, validation, state, workers, settings)
-            _judge(state, settings.tol, validation is not None)
+                score_validation(network, validation, state, threads, config)
+            _judge(state, config.tol, validation is not None)
             snapshot = state.copy()
         except KeyboardInterrupt:
             if complete == 0:
                 raise
             return good, "interrupted"
         good = snapshot
-        progress.together(passes.n_processes)
-        stop = progress.end(good, time.perf_counter() - start, len(passes.samples))
-        if _stands_still(good, settings):
+        progress.together(runner.n_processes)
+        stop = progress.end(good, time.perf_counter() - start, len(runner.samples))
+        if _stands_still(good, config):
             return good, "no_change"
         if stop:
             return good, "stopped"
     return good, "max_iter"
 
 
-def _stands_still(state: TrainingState, settings: Settings) -> bool:
-    return state.no_improvement >= (settings.n_iter_no_change or inf)
+def _run_epoch(runner: EpochRunner, start: TrainingState) -> tuple[float, float, float]:
+    """Train for one epoch; if a worker is lost, repeat it from the start with those that remain."""
+    while True:
+        try:
+            return runner.run()
+        except WorkerLostError:
+            runner.state.restore(start)
+
+
+def _stands_still(state: TrainingState, config: TrainingConfig) -> bool:
+    return state.no_improvement >= (config.n_iter_no_change or inf)
 
 
 def _diverged(loss: float, state: TrainingState) -> bool:
@@ -185,12 +193,12 @@ def score_validation(
     network: Network,
     validation: Validation,
     state: TrainingState,
-    workers: Workers,
-    settings: Settings,
+    threads: Threads,
+    config: TrainingConfig,
 ) -> None:
     """Record loss and score on the validation part; loss and accuracy are weighted."""
     samples = validation.samples
-    result = mean_loss(network, state.weights, samples, workers, settings.max_bytes)
+    result = mean_loss(network, state.weights, samples, threads, config.max_bytes)
     state.record(validation_loss=result.loss)
     if validation.score is None:
         state.record(validation_score=result.correct)
@@ -199,10 +207,10 @@ def score_validation(
 
 
 def mean_loss(
-    network: Network, weights: np.ndarray, samples: Samples, workers: Workers, max_bytes: float
+    network: Network, weights: np.ndarray, samples: Samples, threads: Threads, max_bytes: float
 ) -> BatchLoss:
     """Loss and accuracy of weights as they predict, averages by the samples' weights."""
-    z = outputs(network, weights, samples.images, workers, max_bytes).astype(np.float64)
+    z = outputs(network, weights, samples.images, threads, max_bytes).astype(np.float64)
     with np.errstate(all="ignore"):
         result = samples.loss.loss_and_gradient(
             z, np.empty_like(z), samples.targets, samples.weights

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from math import inf
 
-__all__ = ["Cores"]
+__all__ = ["IdleCores"]
 
 STAT = "/proc/stat"
 """File in which Linux counts the time of all cores."""
@@ -25,7 +25,7 @@ def machine_times(path: str = STAT) -> tuple[float, float] | None:
         return None
 
 
-class Cores:
+class IdleCores:
     """Cores that this process can use, judged by what it and the machine have done.
 
     Parameters
@@ -56,7 +56,7 @@ class Cores:
         return self._clock() - self._then
 
     def available(self) -> float:
-        """Cores that this process has used or that were idle, on average; then look on anew.
+        """Return the mean number of cores used by this process or idle, and begin anew.
 
         Infinite where the system does not tell, or its clocks stand still, as in
         some containers. Linux tells.

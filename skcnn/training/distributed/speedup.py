@@ -2,7 +2,7 @@
 
 from math import inf
 
-__all__ = ["Pace"]
+__all__ = ["SpeedupMonitor"]
 
 WINDOW = 0.1
 """Seconds over which paces are compared."""
@@ -11,13 +11,13 @@ GLANCE, HOPELESS = 0.02, 1.25
 """Seconds in which it shows that mini-batches take more than so many times as long as alone."""
 
 SHORTEST, LONGEST = 0.4, 6.4
-"""Seconds for which a crew rests after it was of no help again, doubled each time."""
+"""Seconds for which workers rest after they were of no help again, doubled each time."""
 
 GAIN = 0.97
 """A mini-batch must take at most this share of the time that it takes alone."""
 
 
-class Pace:
+class SpeedupMonitor:
     """Compares the time of mini-batches alone and together.
 
     On a machine that has other things to do, processes that wait for each other

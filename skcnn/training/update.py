@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skcnn.network import Network
-from skcnn.settings import Settings
+from skcnn.training.config import TrainingConfig
 
 __all__ = ["Step", "Update", "cut", "norm", "squares"]
 
@@ -80,13 +80,13 @@ class Update:
     Parameters
     ----------
     network : Network
-    settings : Settings
+    config : TrainingConfig
     """
 
-    def __init__(self, network: Network, settings: Settings) -> None:
+    def __init__(self, network: Network, config: TrainingConfig) -> None:
         self.state_rates = network.state_rates
-        self.n_decayed, self.optimizer = network.n_decayed, settings.optimizer
-        self.weight_decay, self.max_grad_norm = settings.weight_decay, settings.max_grad_norm
+        self.n_decayed, self.optimizer = network.n_decayed, config.optimizer
+        self.weight_decay, self.max_grad_norm = config.weight_decay, config.max_grad_norm
 
     @property
     def clips(self) -> bool:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from skcnn.holding import holding
+from skcnn.parallel.contexts import holding
 
 __all__ = ["Interrupts", "at_safe_places"]
 

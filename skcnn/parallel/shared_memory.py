@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Key", "Mapped", "Place", "Segment", "available_bytes", "lay_out", "mapped"]
+__all__ = ["Key", "Mapped", "ArraySpec", "SharedMemory", "available_bytes", "lay_out", "mapped"]
 
 LINE = 128
 """Where arrays begin: two cache lines, which processors fetch together."""
 
 
-class Place(NamedTuple):
+class ArraySpec(NamedTuple):
     """Where an array lies in a segment.
 
     Parameters
@@ -39,18 +39,18 @@ class Place(NamedTuple):
     dtype: np.dtype
 
 
-def lay_out(wanted: dict[str, tuple[tuple[int, ...], Any]]) -> tuple[dict[str, Place], int]:
-    """Place arrays of some shapes and dtypes behind each other.
+def lay_out(wanted: dict[str, tuple[tuple[int, ...], Any]]) -> tuple[dict[str, ArraySpec], int]:
+    """Lay out arrays of some shapes and dtypes behind each other.
 
     Returns
     -------
-    places : dict of Place
+    places : dict of ArraySpec
     nbytes : int
         What they take together.
     """
     places, end = {}, 0
     for name, (shape, dtype) in wanted.items():
-        places[name] = Place(end, shape, np.dtype(dtype))
+        places[name] = ArraySpec(end, shape, np.dtype(dtype))
         end += -(-prod(shape) * np.dtype(dtype).itemsize // LINE) * LINE
     return places, max(end, LINE)
 
@@ -70,7 +70,7 @@ class Key(NamedTuple):
     inode: int
 
 
-class Segment:
+class SharedMemory:
     """A piece of memory; it goes when the last array in it does, in every process.
 
     Parameters
@@ -87,7 +87,7 @@ class Segment:
         self._file = None if file is None else FileIO(file, "r+")
 
     @classmethod
-    def reserve(cls, nbytes: int) -> "Segment":
+    def reserve(cls, nbytes: int) -> "SharedMemory":
         """Make a segment of zeros.
 
         The memory is reserved before it is mapped: where the file system has too
@@ -120,7 +120,7 @@ class Segment:
             raise OSError(f"cannot reserve {nbytes} bytes: {error}") from error
 
     @classmethod
-    def attach(cls, key: "Key") -> "Segment":
+    def attach(cls, key: "Key") -> "SharedMemory":
         """Map the segment of another process.
 
         Raises
@@ -148,7 +148,7 @@ class Segment:
         """Whether it would stay behind if everybody was killed now."""
         return not (self._file is None or self._file.closed or self.key.path.startswith("/proc/"))
 
-    def array(self, place: Place) -> np.ndarray:
+    def array(self, place: ArraySpec) -> np.ndarray:
         """The array at a place."""
         return np.ndarray(place.shape, place.dtype, self.memory, place.offset)
 

@@ -1,0 +1,1 @@
+"""Threads, shared memory and waiting, independent of networks."""

@@ -1,0 +1,1 @@
+"""Worker processes that join a training."""

@@ -1,0 +1,283 @@
+"""Worker processes that join a training while it runs.
+
+The calling process, the coordinator, posts every task, does a part of it, and
+waits for the others. Workers may join at any mini-batch, and be killed at any
+time: then everything is as at the beginning of the epoch, which is repeated.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+
+from skcnn.batches import Images
+from skcnn.parallel.shared_memory import (
+    SharedMemory,
+    available_bytes,
+    lay_out,
+    mapped,
+)
+from skcnn.parallel.threads import Background
+from skcnn.parallel.waiting import SpinWait
+from skcnn.state import TrainingState
+from skcnn.training.distributed.protocol import Mailboxes
+from skcnn.training.distributed.worker import Assignment, shared_buffers, work
+from skcnn.training.minibatch import STEP, Buffers, Replica, Task
+
+__all__ = ["Coordinator", "Spawn", "WorkerLostError"]
+
+WORKER_BYTES = 80 * 2**20
+"""Memory that a worker takes besides the shared memory."""
+
+COMFORTABLE = 1 / 3
+"""Share of the available memory that the processes of a training may take."""
+
+OVERDUE = 30.0
+"""Seconds after which a worker that does not answer is considered stopped, and killed."""
+
+OVERDUE_PARTS = 100
+"""The least of them, relative to the time that the coordinator has taken for its own part."""
+
+LONGEST_LOOK = 0.1
+"""Seconds that count between two looks at a worker: this process may have been stopped, too."""
+
+COPIED_BYTES = 8 * 2**20
+"""Bytes of images that are copied at a time."""
+
+
+class Worker(Protocol):
+    """A process at work."""
+
+    def done(self) -> bool:
+        """Whether the function has returned or failed, or its process has died."""
+
+    def release(self) -> None:
+        """Note that the function will return as soon as it can."""
+
+    def kill(self) -> None:
+        """End the process whatever it does; `done` says when it has ended."""
+
+
+class Spawn(Protocol):
+    """A function that has another process call a function."""
+
+    def __call__(
+        self, function: Callable[[Assignment, int], None], assignment: Assignment, number: int
+    ) -> Worker:
+        """Have ``function(assignment, number)`` called in a process that does nothing else."""
+
+
+class WorkerLostError(Exception):
+    """A worker has died, and the parameters may be half-way through a step."""
+
+
+class Coordinator:
+    """The process that trains, and its workers.
+
+    Parameters
+    ----------
+    replica : Replica
+        The part of rank 0.
+    spawn : Spawn
+    n_workers : int
+        Number of processes to spawn.
+    n_slots : int
+        Number of slots for gradients in the shared memory.
+    """
+
+    def __init__(self, replica: Replica, spawn: Spawn, n_workers: int, n_slots: int) -> None:
+        self._replica, self._spawn = replica, spawn
+        self._n_workers, self._n_slots = n_workers, n_slots
+        self.started = False
+        self._starter = Background()
+        self._segment: SharedMemory | None = None
+        self._mailboxes: Mailboxes | None = None
+        self._buffers: Buffers | None = None  # the shared ones, before anybody has joined
+        self._workers: dict[int, Worker] = {}
+        self._members: list[int] = []
+        self._task_number, self._posted = 0, 0.0
+        self._pending = False  # whether workers may still be busy with the last task
+        self._patience = SpinWait()
+        self._pid = os.getpid()
+
+    @property
+    def n_processes(self) -> int:
+        """Number of processes that take part, the coordinator included."""
+        return 1 + len(self._members)
+
+    def start(self) -> None:
+        """Begin to spawn workers, without waiting for them."""
+        self.started = True
+        self._starter.start(self._spawn_workers)
+
+    def _spawn_workers(self) -> None:
+        """Share the data and spawn; whatever is in the way, training goes on with threads."""
+        with suppress(Exception):
+            assignment = self._share_data()
+            for number in range(self._n_workers):
+                if self._starter.wanted:
+                    self._workers[number] = self._spawn(work, assignment, number)
+
+    def _share_data(self) -> Assignment:
+        plan, samples = self._replica.plan, self._replica.samples
+        network, images = plan.network, samples.images
+        file, n = mapped(images.X), len(samples)
+        wanted: dict = {
+            "mailboxes": ((Mailboxes.nbytes(self._n_workers),), np.uint8),
+            "params": ((network.vector_size,), network.dtype),
+            **{
+                f"moments {name}": (moment.shape, moment.dtype)
+                for name, moment in self._replica.buffers.moments.items()
+            },
+            **Buffers.specs(network, n, self._n_slots),
+            "targets": (samples.targets.shape, samples.targets.dtype),
+            "sample_weight": (samples.weights.shape, samples.weights.dtype),
+        }
+        if file is None:
+            wanted["X"] = (n, *images.X.shape[1:]), images.X.dtype
+        elif images.rows is not None:
+            wanted["rows"] = images.rows.shape, images.rows.dtype
+        places, total = lay_out(wanted)
+        if total + self._n_workers * WORKER_BYTES > COMFORTABLE * available_bytes():
+            raise MemoryError
+        segment = self._segment = SharedMemory.reserve(total)
+        arrays = {name: segment.array(place) for name, place in places.items()}
+        np.copyto(arrays["targets"], samples.targets)
+        np.copyto(arrays["sample_weight"], samples.weights)
+        if file is None:
+            self._copy(images, arrays["X"])
+        elif images.rows is not None:
+            np.copyto(arrays["rows"], images.rows)
+        self._mailboxes, self._buffers = Mailboxes(segment.memory), shared_buffers(arrays)
+        nothing = np.empty((0, *images.X.shape[1:]), images.X.dtype)
+        return Assignment(
+            plan=plan, loss=samples.loss, key=segment.key, places=places, file=file,
+            images=Images(nothing, images.channels_last, images.scaling),
+        )  # fmt: skip
+
+    def _copy(self, images: Images, out: np.ndarray) -> None:
+        """Copy the images, in blocks, as long as they are wanted."""
+        step = max(1, COPIED_BYTES // max(1, out[:1].nbytes))
+        for start in range(0, len(out), step):
+            if not self._starter.wanted:
+                raise InterruptedError
+            rows = slice(start, start + step)
+            out[rows] = images.X[rows] if images.rows is None else images.X[images.rows[rows]]
+
+    def join(self, state: TrainingState) -> bool:
+        """Take on the workers that are ready, and return whether there are any.
+
+        With the first, parameters and moments of the training move to the shared memory.
+        """
+        self.wait()
+        if self._starter.busy or self._mailboxes is None or self._segment is None:
+            return bool(self._members)
+        if len(self._members) < len(self._workers):
+            for number, worker in list(self._workers.items()):
+                if number in self._members:
+                    continue
+                if worker.done():
+                    del self._workers[number]
+                elif self._mailboxes.is_ready(number):
+                    self._members.append(number)
+        if len(self._members) == len(self._workers) and self._segment.has_name:
+            self._segment.close()  # nobody else will map it
+        if self._members and self._buffers is not None:
+            self._replica.move_to(self._buffers)
+            state.weights, state.moments = self._buffers.params, self._buffers.moments
+            self._buffers = None
+        return bool(self._members)
+
+    def run(self, task: Task) -> None:
+        """Have all processes do their parts of a task; workers may still be busy with a step.
+
+        Raises
+        ------
+        WorkerLostError
+            When one has died, and the others have done their parts.
+        """
+        self._post(task)
+        self._replica.run(task, 0)
+        if task.kind != STEP:
+            self.wait()
+
+    def _post(self, task: Task) -> None:
+        if os.getpid() != self._pid:
+            raise RuntimeError("A training cannot go on in a forked process.")
+        assert self._mailboxes is not None
+        self._task_number += 1
+        self._pending = True
+        self._posted = time.perf_counter()
+        self._mailboxes.post(task, self._task_number, self._members)
+
+    def wait(self) -> None:
+        """Wait until all workers have done their parts of the last task.
+
+        Before that, nobody may read or move the parameters. Whatever else is to be
+        done between two mini-batches can be done before.
+
+        Raises
+        ------
+        WorkerLostError
+            When one has died, and the others have done their parts.
+        """
+        if not self._pending:
+            return
+        self._pending, lost = False, []
+        assert self._mailboxes is not None
+        seconds = max(OVERDUE, OVERDUE_PARTS * (time.perf_counter() - self._posted))
+        for number in self._members:
+            if self._mailboxes.has_done(number, self._task_number):
+                continue
+            done = partial(self._mailboxes.has_done, number, self._task_number)
+            deadline = _Deadline(self._workers[number], seconds)
+            if not self._patience.until(done, deadline.is_over):
+                lost.append(number)
+        for number in lost:
+            self._members.remove(number)
+            del self._workers[number]
+        if lost:
+            raise WorkerLostError
+
+    def close(self) -> None:
+        """Stop all workers."""
+        if not self.started or os.getpid() != self._pid:
+            return
+        self._starter.close()
+        if self._mailboxes is not None:
+            for number in self._workers:
+                self._mailboxes.stop(number)
+        for number, worker in self._workers.items():
+            worker.release()
+            if number in self._members:
+                self._patience.until(worker.done, _Deadline(worker, OVERDUE).is_over)
+        if self._segment is not None:
+            self._segment.close()
+
+
+class _Deadline:
+    """A limit of the time that a worker is waited for.
+
+    It may have been stopped, and could write when it wakes; so it is killed then,
+    and the limit is over when it is dead.
+    """
+
+    def __init__(self, worker: Worker, seconds: float) -> None:
+        self._worker, self._seconds = worker, seconds
+        self._left, self._last = seconds, time.perf_counter()
+
+    def is_over(self) -> bool:
+        """Whether the worker is dead; to be asked all the time."""
+        if self._worker.done():
+            return True
+        now = time.perf_counter()
+        self._left -= min(now - self._last, LONGEST_LOOK)
+        self._last = now
+        if self._left < 0:
+            self._left = self._seconds
+            self._worker.kill()
+        return False

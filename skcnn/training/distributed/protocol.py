@@ -1,0 +1,116 @@
+"""Messages between the processes of a training.
+
+All words lie in shared memory. Each is written by one side only, and whoever
+waits for a word reads what was written before it: x86 processors keep the
+order of stores and of loads; elsewhere a lock, taken twice, makes them.
+"""
+
+import platform
+import struct
+import threading
+from mmap import mmap
+
+from skcnn.training.minibatch import Task
+from skcnn.training.update import Step
+
+__all__ = ["Mailboxes"]
+
+_STOP = -1
+"""Takes the place of a task's number."""
+
+_READY = -1
+"""Takes the place of the number of a task that is done, before the first; 0 is not ready."""
+
+_HEADER, _LINE = 256, 128
+"""Bytes for the task, and for each side of each worker: two cache lines, fetched together."""
+
+_MAIL, _RANK, _DONE = 0, 1, _LINE // 8
+"""Words of a worker: the coordinator writes the first two, the worker the other."""
+
+_FORMAT = "9q3dq"
+
+_IN_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+
+
+class Mailboxes:
+    """One task for all workers, and a mailbox for each.
+
+    Parameters
+    ----------
+    memory : mmap
+        Shared, zeros at first; the words are at its beginning.
+    """
+
+    def __init__(self, memory: mmap) -> None:
+        self._memory = memory
+        self._words = memoryview(memory).cast("q")
+        self._fence = threading.Lock()
+
+    @staticmethod
+    def nbytes(n_workers: int) -> int:
+        """Return the number of bytes for so many workers."""
+        return _HEADER + 2 * _LINE * n_workers
+
+    def _get(self, worker: int, word: int) -> int:
+        return self._words[(_HEADER + 2 * _LINE * worker) // 8 + word]
+
+    def _set(self, worker: int, word: int, value: int) -> None:
+        self._words[(_HEADER + 2 * _LINE * worker) // 8 + word] = value
+
+    def _order_accesses(self) -> None:
+        """Order all reads and writes before this call before those after it."""
+        if not _IN_ORDER:
+            for _ in range(2):
+                with self._fence:
+                    pass
+
+    # The coordinator's side
+
+    def is_ready(self, worker: int) -> bool:
+        """Whether a worker waits for its first task, or has had some."""
+        return self._get(worker, _DONE) != 0
+
+    def post(self, task: Task, number: int, workers: list[int]) -> None:
+        """Give some workers the task of this number (from 1), with ranks 1, 2, … in this order."""
+        struct.pack_into(_FORMAT, self._memory, 0, *task[:-1], *task.step)
+        for rank, worker in enumerate(workers, 1):
+            self._set(worker, _RANK, rank)
+        self._order_accesses()
+        for worker in workers:
+            self._set(worker, _MAIL, number)
+
+    def has_done(self, worker: int, number: int) -> bool:
+        """Whether a worker has done its part of the task of this number, and all can be read."""
+        if self._get(worker, _DONE) != number:
+            return False
+        self._order_accesses()
+        return True
+
+    def stop(self, worker: int) -> None:
+        """Tell a worker that there will be no more tasks."""
+        self._set(worker, _MAIL, _STOP)
+
+    # The worker's side
+
+    def has_mail(self, worker: int, number: int) -> bool:
+        """Whether there is mail since the task of this number."""
+        return self._get(worker, _MAIL) != number
+
+    def take(self, worker: int) -> tuple[int, int, Task] | None:
+        """Return the task's number, the worker's rank, and the task; None is to stop."""
+        number = self._get(worker, _MAIL)
+        self._order_accesses()
+        if number == _STOP:
+            return None
+        words = struct.unpack_from(_FORMAT, self._memory)
+        task = Task._make((*words[:8], Step._make(words[8:])))
+        return number, self._get(worker, _RANK), task
+
+    def mark_ready(self, worker: int) -> None:
+        """Report that a worker waits for its first task."""
+        self.mark_done(worker, _READY)
+
+    def mark_done(self, worker: int, number: int) -> None:
+        """Report that the worker's part of the task of this number is done."""
+        self._order_accesses()
+        self._set(worker, _DONE, number)

@@ -1,0 +1,92 @@
+"""Worker processes of a training: ranks 1, 2, …"""
+
+import gc
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from skcnn.batches import Images, Samples
+from skcnn.losses import Loss
+from skcnn.parallel.shared_memory import ArraySpec, Key, Mapped, SharedMemory
+from skcnn.parallel.threads import Threads
+from skcnn.parallel.waiting import SpinWait
+from skcnn.training.distributed.protocol import Mailboxes
+from skcnn.training.minibatch import Buffers, Replica, StepPlan
+
+__all__ = ["Assignment", "shared_buffers", "work"]
+
+
+@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
+class Assignment:
+    """A training as a worker process needs to know it.
+
+    Parameters
+    ----------
+    plan : StepPlan
+    loss : Loss
+    key : Key
+        Of the shared memory.
+    places : dict of ArraySpec
+        The arrays in it.
+    file : Mapped or None
+        The images, if they are in a file and not in the shared memory.
+    images : Images
+        The reading of images, around an empty array in the place of the pixels.
+    """
+
+    plan: StepPlan
+    loss: Loss
+    key: Key
+    places: dict[str, ArraySpec]
+    file: Mapped | None
+    images: Images
+
+    def samples(self, arrays: dict[str, np.ndarray]) -> Samples:
+        """Return the samples in the shared memory and the file."""
+        X = arrays["X"] if self.file is None else self.file.open()
+        images = Images(X, self.images.channels_last, self.images.scaling, arrays.get("rows"))
+        return Samples(images, arrays["targets"], arrays["sample_weight"], self.loss)
+
+    def open(self) -> tuple[SharedMemory, dict[str, np.ndarray]]:
+        """Map the shared memory, and return it and the arrays in it."""
+        segment = SharedMemory.attach(self.key)
+        return segment, {name: segment.array(place) for name, place in self.places.items()}
+
+
+def shared_buffers(arrays: dict[str, np.ndarray]) -> Buffers:
+    """Return the buffers of the training steps among the shared arrays."""
+    moments = {
+        name.removeprefix("moments "): array
+        for name, array in arrays.items()
+        if name.startswith("moments ")
+    }
+    names = ("params", "order", "slots", "sums", "squares")
+    return Buffers(moments=moments, **{name: arrays[name] for name in names})
+
+
+def work(assignment: Assignment, number: int) -> None:
+    """Do a part of every task until told to stop; the function of worker processes."""
+    gc.freeze()  # so that there is little to look through at the end
+    try:
+        _work(assignment, number)
+    finally:
+        gc.collect()  # nothing of the data stays
+
+
+def _work(assignment: Assignment, number: int) -> None:
+    segment, arrays = assignment.open()
+    mailboxes = Mailboxes(segment.memory)
+    replica = Replica(
+        assignment.plan, assignment.samples(arrays), shared_buffers(arrays), Threads(1)
+    )
+    patience, last = SpinWait(), 0
+    mailboxes.mark_ready(number)
+    while True:
+        patience.until(partial(mailboxes.has_mail, number, last))
+        mail = mailboxes.take(number)
+        if mail is None:
+            return
+        last, rank, task = mail
+        replica.run(task, rank)
+        mailboxes.mark_done(number, last)

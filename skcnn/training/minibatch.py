@@ -1,0 +1,371 @@
+"""One training step: gradient, reduction and step, for rank r of n.
+
+Micro-batch i goes to rank i mod n. Every gradient has a slot; slots are added in
+order, and each rank steps its shard of the flat vector, element by element. So no
+bit depends on the number of ranks. A single process is rank 0 of 1.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skcnn.batches import Samples
+from skcnn.layers._layer import Params
+from skcnn.losses import BatchLoss
+from skcnn.network import Network
+from skcnn.parallel.threads import Threads
+from skcnn.state import TrainingState, stream
+from skcnn.training.update import Step, Update, cut, norm, squares
+from skcnn.workspace import Workspace
+
+__all__ = ["Buffers", "Replica", "StepPlan", "Task", "count_slots", "train_step"]
+
+GRADIENTS, SUM, STEP = range(3)
+"""Kinds of tasks."""
+
+ALIGNED = 32
+"""Number of parameters that shards are multiples of: whole cache lines."""
+
+SLOT_BYTES = 32 * 2**20
+"""Memory for the gradients of micro-batches; if they need more, they are summed in rounds."""
+
+CACHED_SLOT_BYTES = 2**20
+"""Their limit for a single thread, which finds them in the cache when it adds them."""
+
+
+class Task(NamedTuple):
+    """Work on a mini-batch that every rank does its part of.
+
+    Parameters
+    ----------
+    kind : {GRADIENTS, SUM, STEP}
+    n_ranks : int
+    first : int
+        The first micro-batch of the current round.
+    summed : int
+        Whether the slots have been summed already, for a step.
+    epoch, batch : int
+        Numbers of the epoch and of the mini-batch in it.
+    start, stop : int
+        Positions of its rows in the order of the epoch.
+    step : Step
+    """
+
+    kind: int
+    n_ranks: int
+    first: int
+    summed: int
+    epoch: int
+    batch: int
+    start: int
+    stop: int
+    step: Step
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class StepPlan:
+    """Constants of all training steps, the same in every rank.
+
+    Parameters
+    ----------
+    network : Network
+    update : Update
+    seed : int
+        Seed of the training.
+    size, capacity : int
+        Number of samples in a micro-batch, and the largest there can be.
+    """
+
+    network: Network
+    update: Update
+    seed: int
+    size: int
+    capacity: int
+
+
+def count_slots(n_parts: int, n_parallel: int, nbytes: int) -> int:
+    """Return the number of slots for gradients of `nbytes`, `n_parallel` of them filled at a time.
+
+    If there are fewer slots than micro-batches, the first slot holds the total, and
+    every round but the first fills the others.
+    """
+    limit = SLOT_BYTES if n_parallel > 1 else CACHED_SLOT_BYTES
+    return min(n_parts, 1 + n_parallel * max(1, limit // (n_parallel * nbytes)))
+
+
+class Buffers(NamedTuple):
+    """Arrays of the training steps, either private or in shared memory.
+
+    Parameters
+    ----------
+    params : ndarray of shape (vector_size,)
+    moments : dict of ndarray
+    order : ndarray of shape (n_samples,)
+        Rows in the order of the epoch.
+    slots : ndarray of shape (n_slots, vector_size)
+        Gradients; the total is summed into the first.
+    sums : ndarray of shape (n_slots, 2)
+        Loss and number of correct predictions of each micro-batch.
+    squares : ndarray of shape (n_chunks,)
+        Sums of squares of the total's chunks.
+    """
+
+    params: np.ndarray
+    moments: dict[str, np.ndarray]
+    order: np.ndarray
+    slots: np.ndarray
+    sums: np.ndarray
+    squares: np.ndarray
+
+    @staticmethod
+    def specs(network: Network, n_samples: int, n_slots: int) -> dict[str, tuple[Any, Any]]:
+        """Return shape and dtype of each array, except for those of the training's state."""
+        return {
+            "order": ((n_samples,), np.intp),
+            "slots": ((n_slots, network.vector_size), network.dtype),
+            "sums": ((n_slots, 2), np.float64),
+            "squares": ((len(cut(0, network.n_parameters)),), np.float64),
+        }
+
+    @classmethod
+    def private(
+        cls, network: Network, state: TrainingState, n_samples: int, n_slots: int
+    ) -> "Buffers":
+        """Allocate buffers around the arrays of a state."""
+        specs = cls.specs(network, n_samples, n_slots)
+        arrays = {name: np.empty(shape, dtype) for name, (shape, dtype) in specs.items()}
+        return cls(state.weights, state.moments, **arrays)
+
+
+class Piece(NamedTuple):
+    """Chunk of a shard: its position, and views of all that belongs to it.
+
+    Parameters
+    ----------
+    part : slice
+    params : ndarray
+    moments : dict of ndarray
+    slots : list of ndarray
+    """
+
+    part: slice
+    params: np.ndarray
+    moments: dict[str, np.ndarray]
+    slots: list[np.ndarray]
+
+
+class Gradient:
+    """Gradient of one micro-batch at a time, summed over its samples.
+
+    Parameters
+    ----------
+    network : Network
+    samples : Samples
+    capacity : int
+        The largest number of samples in a micro-batch.
+    """
+
+    def __init__(self, network: Network, samples: Samples, capacity: int) -> None:
+        self.samples = samples
+        self.workspace = Workspace(network, capacity)
+
+    def __call__(
+        self,
+        rows: np.ndarray,
+        params: list[Params],
+        grads: list[Params],
+        rng: np.random.Generator | None,
+    ) -> BatchLoss:
+        """Fill `grads` with sums over these rows, and return the sums of the loss."""
+        samples, arrays = self.samples, self.workspace.arrays(len(rows))
+        weights = samples.weights[rows]
+        with np.errstate(all="ignore"):
+            samples.images.gather(rows, arrays.x[0])
+            arrays.weights[...] = weights
+            arrays.forward(params, True, rng)
+            result = samples.loss.loss_and_gradient(
+                arrays.x[-1], arrays.dx[-1], samples.targets[rows], weights
+            )
+            arrays.backward(params, grads)
+        return result
+
+
+class Replica:
+    """The part that one process takes in every training step.
+
+    Parameters
+    ----------
+    plan : StepPlan
+    samples : Samples
+    buffers : Buffers
+    threads : Threads
+    n_threads : int, default=1
+        Number of threads that fill slots when there are no other ranks.
+    """
+
+    def __init__(
+        self,
+        plan: StepPlan,
+        samples: Samples,
+        buffers: Buffers,
+        threads: Threads,
+        n_threads: int = 1,
+    ) -> None:
+        self.plan, self.samples = plan, samples
+        self.threads, self.n_threads = threads, n_threads
+        self._gradients: dict[int, Gradient] = {}  # one for each thread
+        self._cuts: dict[int, list[slice]] = {}
+        self._bind(buffers)
+
+    def _bind(self, buffers: Buffers) -> None:
+        network = self.plan.network
+        self.buffers = buffers
+        self._params = network.unpack(buffers.params)
+        self._grads = [network.unpack(slot) for slot in buffers.slots]
+        n = network.n_parameters
+        self._chunks = [[slot[part] for slot in buffers.slots] for part in cut(0, n)]
+        self._untrained = [vector[n:] for vector in (buffers.params, *buffers.slots)]
+        self._shards: dict[tuple[int, int], list[Piece]] = {}
+
+    def move_to(self, buffers: Buffers) -> None:
+        """Continue with other buffers, which get the contents of the present ones."""
+        now = self.buffers
+        np.copyto(buffers.params, now.params)
+        for name, moment in now.moments.items():
+            np.copyto(buffers.moments[name], moment)
+        np.copyto(buffers.order, now.order)
+        self._bind(buffers)
+
+    def micro_batches(self, task: Task) -> list[slice]:
+        """Return the micro-batches of the mini-batch."""
+        n = task.stop - task.start
+        if n not in self._cuts:
+            self._cuts[n] = self.plan.network.micro_batches(n, self.plan.size)
+        return self._cuts[n]
+
+    def round_size(self, task: Task) -> int:
+        """Return the number of micro-batches whose gradients are kept at a time."""
+        n_slots = len(self._grads)
+        return n_slots if len(self.micro_batches(task)) <= n_slots else n_slots - 1
+
+    def n_filled(self, task: Task) -> int:
+        """Return the number of gradients in the current round."""
+        return min(len(self.micro_batches(task)) - task.first, self.round_size(task))
+
+    def run(self, task: Task, rank: int) -> None:
+        """Do the part of this rank."""
+        if task.kind == GRADIENTS:
+            self._fill_slots(task, rank)
+        else:
+            with np.errstate(all="ignore"):
+                (self._sum if task.kind == SUM else self._step)(task, rank)
+
+    def _fill_slots(self, task: Task, rank: int) -> None:
+        """Compute the gradients of micro-batches rank, rank + n, rank + 2n, …"""
+        mine = range(rank, self.n_filled(task), task.n_ranks)
+
+        def fill(thread: int, i: int) -> None:
+            self._fill_slot(task, mine[i], thread)
+
+        self.threads.run(len(mine), fill, self.n_threads if task.n_ranks == 1 else 1)
+
+    def _fill_slot(self, task: Task, slot: int, thread: int) -> None:
+        plan, buffers = self.plan, self.buffers
+        if thread not in self._gradients:
+            self._gradients[thread] = Gradient(plan.network, self.samples, plan.capacity)
+        i = task.first + slot
+        part = self.micro_batches(task)[i]
+        rows = buffers.order[task.start + part.start : task.start + part.stop]
+        where = (i, task.batch, task.epoch)
+        rng = stream(plan.seed, "layers", *where) if plan.network.chain.draws else None
+        grads = self._grads[slot + (task.first > 0)]
+        buffers.sums[slot] = self._gradients[thread](rows, self._params, grads, rng)
+
+    def _add(self, task: Task, slots: list[np.ndarray]) -> np.ndarray:
+        """Add the slots of this round to the first of them, the total."""
+        total = slots[0]
+        for slot in slots[1 : self.n_filled(task) + (task.first > 0)]:
+            total += slot
+        return total
+
+    def _sum(self, task: Task, rank: int) -> None:
+        """Sum the gradients of this round, and measure the total after the last one."""
+        last = task.first + self.n_filled(task) == len(self.micro_batches(task))
+        for i in range(rank, len(self._chunks), task.n_ranks):
+            total = self._add(task, self._chunks[i])
+            if last and self.plan.update.clips:
+                self.buffers.squares[i] = squares(total)
+        if rank == 0:
+            self._add(task, self._untrained[1:])
+
+    def scale(self, task: Task) -> float:
+        """Return the factor of the total, which has been summed and measured."""
+        total = self.buffers.slots[0, : self.plan.network.n_parameters]
+        size = norm(total, self.buffers.squares.tolist())
+        return self.plan.update.scale(task.stop - task.start, size)
+
+    def _step(self, task: Task, rank: int) -> None:
+        """Step the shard of this rank; the first also moves the untrained state."""
+        update, step = self.plan.update, task.step
+        for part, params, moments, slots in self._shard(task.n_ranks, rank):
+            total = slots[0] if task.summed else self._add(task, slots)
+            update.move(part, params, moments, total, step)
+        state, *slots = self._untrained
+        if rank == 0 and state.size:
+            total = slots[0] if task.summed else self._add(task, slots)
+            update.move_untrained(state, total, step)
+
+    def _shard(self, n_ranks: int, rank: int) -> list[Piece]:
+        """Return the shard of a rank in pieces; cached, since it rarely changes."""
+        if (n_ranks, rank) not in self._shards:
+            n, buffers = self.plan.network.n_parameters, self.buffers
+            start, stop = (
+                n if r == n_ranks else n * r // n_ranks // ALIGNED * ALIGNED
+                for r in (rank, rank + 1)
+            )
+            self._shards[n_ranks, rank] = [
+                Piece(
+                    part,
+                    buffers.params[part],
+                    {name: moment[part] for name, moment in buffers.moments.items()},
+                    [slot[part] for slot in buffers.slots],
+                )
+                for part in cut(start, stop)
+            ]
+        return self._shards[n_ranks, rank]
+
+
+def train_step(replica: Replica, task: Task, run: Callable[[Task], None]) -> BatchLoss:
+    """Move the parameters by one mini-batch.
+
+    Parameters
+    ----------
+    replica : Replica
+        That of rank 0.
+    task : Task
+        The mini-batch, the number of ranks and the step.
+    run : callable
+        Has all ranks do their parts of a task. Gradients and sums are complete
+        when it returns; a step need not be.
+
+    Returns
+    -------
+    BatchLoss
+        Sums over the mini-batch.
+    """
+    loss = correct = 0.0
+    clips, n_parts = replica.plan.update.clips, len(replica.micro_batches(task))
+    round_size = replica.round_size(task)
+    summed = clips or n_parts > round_size
+    for first in range(0, n_parts, round_size):
+        task = task._replace(kind=GRADIENTS, first=first)
+        run(task)
+        for one, right in replica.buffers.sums[: replica.n_filled(task)].tolist():
+            loss, correct = loss + one, correct + right
+        if summed:
+            run(task._replace(kind=SUM))
+    step = task.step._replace(scale=replica.scale(task)) if clips else task.step
+    run(task._replace(kind=STEP, summed=int(summed), step=step))
+    return BatchLoss(loss, correct)
