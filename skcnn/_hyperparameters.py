@@ -70,11 +70,15 @@ class Hyperparameters:
 
 
 def as_tuples(value: Any) -> Any:
-    """Return lists, arrays and dataframes as tuples, at any depth, and anything else as it is."""
-    if hasattr(value, "to_numpy") and not isinstance(
-        value, type
-    ):  # dataframes, which compare with tuples in ways of their own
-        value = value.to_numpy()
+    """Return lists, arrays and dataframes as tuples, at any depth, and anything else as it is.
+
+    Except for dates and durations, which are no parameters: NumPy warns where they are
+    compared with ints, so they become text.
+    """
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return repr(value)
+    if hasattr(value, "to_numpy") and not isinstance(value, type):
+        value = value.to_numpy()  # dataframes compare with tuples in ways of their own
     if isinstance(value, np.ndarray):
         value = value.tolist()
     return tuple(map(as_tuples, value)) if isinstance(value, (list, tuple)) else value

@@ -65,11 +65,11 @@ def ambiguous(case):
     axes = case["axes"]
     if case["stored"] == "flat" or case["given"]:
         return None
-    if len(axes) == 3 and case["data_format"] == "auto" and axes[2] not in (1, 3, 4):
+    if len(axes) == 3 and case["data_format"] != "auto":
+        return None
+    if len(axes) == 3 and axes[2] not in (1, 3, 4):
         return "data_format" if axes[2] < min(axes[:2]) else None
     sides = axes if len(axes) == 2 else axes[:2] if len(axes) == 3 and axes[2] == 1 else [1]
-    if case["data_format"] == "channels_first" and len(axes) == 3:
-        return None
     return "image_shape" if min(sides) > 1 and max(sides) >= 8 * min(sides) else None
 
 
