@@ -16,9 +16,11 @@ from threadpoolctl import threadpool_limits
 from skcnn import ScratchCNNClassifier
 from skcnn._estimator import processes
 from skcnn._estimator.resources import _processes
+from skcnn.layers import Conv2d, Dense, Flatten, ReLU
 from skcnn.training import epoch
 from skcnn.training.distributed import coordinator
 from skcnn.training.minibatch import STEP
+from tests import module_setting
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -65,11 +67,11 @@ def at_once(monkeypatch):
     monkeypatch.setattr(epoch.SpeedupMonitor, "together", True)
     join = coordinator.Coordinator.join
 
-    def join_all(self, state):
+    def join_all(self, *args):
         wait_until(lambda: not self._starter.busy)
         for number, worker in self._workers.items():
             wait_until(lambda n=number, w=worker: self._mailboxes.is_ready(n) or w.done())
-        return join(self, state)
+        return join(self, *args)
 
     monkeypatch.setattr(coordinator.Coordinator, "join", join_all)
 
@@ -310,13 +312,13 @@ epoch.SpeedupMonitor.together = True
 run, join = coordinator.Coordinator.run, coordinator.Coordinator.join
 
 
-def join_all(self, state):
+def join_all(self, *args):
     while self._starter.busy:
         time.sleep(0.01)
     for number, worker in self._workers.items():
         while not (self._mailboxes.is_ready(number) or worker.done()):
             time.sleep(0.01)
-    return join(self, state)
+    return join(self, *args)
 
 
 def tell(*args):
@@ -482,3 +484,55 @@ def test_a_parent_is_killed_at_any_moment(seed):
     process.wait()
     leaves_nothing(process.pid, workers)
     process.communicate()
+
+
+FORK = """
+import os
+fit(2, 4)
+child = os.fork()
+if child == 0:
+    {}
+    sys.exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.mark.parametrize("work", ["pass", "fit(2, 4); assert not any(map(alive, children()))"])
+def test_a_forked_child_ends_without_a_word_and_starts_no_processes(work):
+    if work != "pass":
+        work = f"from tests.test_processes import alive, children; {work}"
+    process = start("import warnings; warnings.simplefilter('ignore')" + FORK.format(work))
+    out, errors = process.communicate(timeout=60)
+    assert out == "0\n"
+    assert errors == ""
+
+
+def test_no_process_is_started_where_there_is_no_proc(monkeypatch):
+    assert processes.may_start()
+    monkeypatch.setattr(processes, "PROC", "/no/proc")
+    assert not processes.may_start()
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_workers_that_compute_something_else_are_not_used(factor, helped, monkeypatch):
+    monkeypatch.setattr(module_setting, "FACTOR", factor)  # which workers do not know
+    layers = [Conv2d(4, 3), module_setting.Scaled(), ReLU(), Flatten(), Dense(16)]
+    alone = fitted(1, layers=layers)
+    if factor == 1:
+        assert same(fitted(2, layers=layers), alone)
+        assert helped[2]
+        return
+    with pytest.warns(UserWarning, match="something else in worker processes") as caught:
+        both = fitted(2, layers=layers)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert same(both, alone)
+    assert not helped
+    model = ScratchCNNClassifier(**SETTINGS | {"layers": layers})
+    with threadpool_limits(2, "blas"), pytest.raises(UserWarning, match="something else"):
+        model.fit(X, y)  # warnings are errors here
+    assert not hasattr(model, "weights_")
+    with pytest.warns(UserWarning, match="something else"), threadpool_limits(2, "blas"):
+        model.partial_fit(X, y, classes=range(3))
+    assert not helped
+    assert all(worker.free for worker in _processes._workers)

@@ -33,7 +33,13 @@ from skcnn._estimator.parameters import (
     built_from,
     check_switches,
 )
-from skcnn._estimator.progress import CallbackSupportMixin, FitProgress, Lines, with_callbacks
+from skcnn._estimator.progress import (
+    CallbackSupportMixin,
+    FitProgress,
+    Lines,
+    Silent,
+    with_callbacks,
+)
 from skcnn._estimator.reading import read_data, read_part, read_validation
 from skcnn._estimator.resources import with_workers, working_memory
 from skcnn._estimator.scoring import EpochScore, bind_scoring
@@ -463,7 +469,7 @@ class BaseScratchCNN(
         return trained, reason, learned_nothing
 
     def _lines(self, last: int | None = None) -> Progress:
-        return Lines(last) if self.verbose else Progress()
+        return Lines(last) if self.verbose else Silent()
 
     # The fitted model
 

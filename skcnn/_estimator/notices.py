@@ -10,7 +10,8 @@ import sklearn
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 __all__ = [
-    "warn_column", "warn_of_divergence", "warn_of_interruption", "warn_of_standstill", "warn_user",
+    "warn_column", "warn_of_divergence", "warn_of_interruption", "warn_of_mismatch",
+    "warn_of_standstill", "warn_user",
 ]  # fmt: skip
 
 INSIDE = (
@@ -53,6 +54,15 @@ def warn_of_interruption(reason: str, epochs: int) -> None:
     """Warn if this is the reason why a training ended, after so many complete epochs."""
     if reason == "interrupted":
         warn_user(f"Training was interrupted; the model of epoch {epochs} is kept.")
+
+
+def warn_of_mismatch() -> None:
+    """Warn that worker processes have computed another gradient than this process."""
+    warn_user(
+        "A layer computes something else in worker processes than in this one, so that training "
+        "goes on without them. It may depend on a setting in a module that this program has "
+        "changed: make that a hyperparameter of the layer."
+    )
 
 
 def warn_of_standstill(loss: float, constant: float) -> None:

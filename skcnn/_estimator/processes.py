@@ -29,28 +29,24 @@ LIMITS = (
 )  # fmt: skip
 
 
-_forked = False
-"""Whether this process was forked since this module was imported."""
+IMPORTED_BY = os.getpid()
+"""The process that imported this module; a forked child has another number."""
 
-
-def _note_fork() -> None:
-    global _forked
-    _forked = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
+PROC = "/proc/self/stat"
+"""A file that Linux has wherever psutil works, which loky uses in workers if it is installed."""
 
 
 def may_start() -> bool:
-    """Whether this process may start workers.
+    """Whether this process may have children.
 
-    A worker may not, nor a forked process, nor a Python that has no program to be
-    started again. On Linux the tools that loky ends processes with need ``/proc``.
+    It may if it is nobody's worker and no forked child, and if Python can be
+    started.
     """
-    if _forked or os.name != "posix" or sys.platform in ("emscripten", "wasi"):
+    if os.getpid() != IMPORTED_BY:
         return False
-    if sys.platform == "linux" and not os.path.exists("/proc/self"):
+    if sys.platform == "linux" and not os.path.exists(PROC):
+        return False
+    if os.name != "posix" or sys.platform in ("emscripten", "wasi"):
         return False
     if not sys.executable or getattr(sys, "frozen", False):
         return False
@@ -115,15 +111,12 @@ class Processes:
             os.register_at_fork(after_in_child=self._after_fork)
 
     def _after_fork(self) -> None:
-        """Leave the processes to the parent.
-
-        Forgetting them would wake its threads, and `multiprocessing` would try to
-        join them when the child ends.
-        """
+        """The processes are the parent's; forgetting them would wake its threads."""
         self._lock = threading.Lock()
         for worker in self._workers:
-            for process in (getattr(worker.executor, "_processes", None) or {}).values():
-                multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
+            # at its end, multiprocessing would wait for them, which only the parent can
+            own = getattr(worker.executor, "_processes", None) or {}
+            multiprocessing.process._children.difference_update(own.values())  # type: ignore[attr-defined]
         self._of_parent += self._workers
         self._workers = []
 

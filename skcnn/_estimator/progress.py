@@ -7,6 +7,7 @@ and the names that are imported here do nothing.
 from collections.abc import Callable
 from typing import Any
 
+from skcnn._estimator.notices import warn_of_mismatch
 from skcnn.state import TrainingState
 from skcnn.training.trainer import Progress
 
@@ -22,10 +23,17 @@ except ImportError:
         return method
 
 
-__all__ = ["CallbackSupportMixin", "FitProgress", "Lines", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "FitProgress", "Lines", "Silent", "with_callbacks"]
 
 
-class Lines(Progress):
+class Silent(Progress):
+    """Prints nothing, and warns."""
+
+    def mismatch(self) -> None:
+        warn_of_mismatch()
+
+
+class Lines(Silent):
     """Prints a line an epoch.
 
     Parameters
@@ -119,6 +127,9 @@ class FitProgress(Progress):
 
     def together(self, n_processes: int) -> None:
         self.lines.together(n_processes)
+
+    def mismatch(self) -> None:
+        self.lines.mismatch()
 
     def close(self, state: TrainingState, reason: str) -> None:
         """End the fit, and before it an epoch that was not completed."""

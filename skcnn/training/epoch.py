@@ -115,6 +115,11 @@ class EpochRunner:
         """Number of processes that take part."""
         return 1 if self.coordinator is None else self.coordinator.n_processes
 
+    @property
+    def mismatch(self) -> bool:
+        """Whether worker processes have computed something else than this one."""
+        return self.coordinator is not None and self.coordinator.mismatch
+
     def run(self) -> tuple[float, float, float]:
         """Train for one epoch, and return mean loss, accuracy and the last learning rate.
 
@@ -166,13 +171,11 @@ class EpochRunner:
     def _train_step(self, batch: int, part: slice, step: Step) -> BatchLoss:
         """Move the parameters by one mini-batch, together with workers where that is faster."""
         coordinator, start = self.coordinator, time.perf_counter()
-        joined = coordinator is not None and self._joined(coordinator)
+        task = Task(GRADIENTS, 1, 0, 0, self.state.epoch, batch, part.start, part.stop, step)
+        joined = coordinator is not None and self._joined(coordinator, task)
         together = joined and self.speedup.together
-        task = Task(
-            GRADIENTS, self.n_processes if together else 1, 0, 0, self.state.epoch, batch,
-            part.start, part.stop, step,
-        )  # fmt: skip
         if coordinator is not None and together:
+            task = task._replace(n_ranks=self.n_processes)
             sums = train_step(self.replica, task, coordinator.run)
         else:
             sums = train_step(self.replica, task, partial(self.replica.run, rank=0))
@@ -180,10 +183,10 @@ class EpochRunner:
             self.speedup.note(together, time.perf_counter() - start)
         return sums
 
-    def _joined(self, coordinator: Coordinator) -> bool:
+    def _joined(self, coordinator: Coordinator, task: Task) -> bool:
         """Whether workers take part; they are spawned once it is known that they are worth it."""
         if coordinator.started:
-            return coordinator.join(self.state)
+            return coordinator.join(self.state, task)
         seconds = time.perf_counter() - self.began
         if self.n_done and seconds >= MEASURED:
             left = seconds / self.n_done * (self.n_batches - self.n_done)

@@ -53,6 +53,9 @@ class Progress:
     def together(self, n_processes: int) -> None:
         """Hear, before `end`, how many processes the epoch has ended with."""
 
+    def mismatch(self) -> None:
+        """Hear, once, that worker processes compute something else and are not used any more."""
+
 
 def begin(state: TrainingState, config: TrainingConfig) -> None:
     """Begin a training at this state, unless it is the rest of one that was cut off."""
@@ -123,7 +126,7 @@ def _epochs(
     """Train for at most so many epochs."""
     network, config, threads = runner.network, runner.config, runner.threads
     state = runner.state
-    good = state.copy()
+    good, told = state.copy(), False
     for complete in range(epochs):
         start = time.perf_counter()
         progress.begin(good)
@@ -147,6 +150,9 @@ def _epochs(
             return good, "interrupted"
         good = snapshot
         progress.together(runner.n_processes)
+        if runner.mismatch and not told:
+            told = True
+            progress.mismatch()
         stop = progress.end(good, time.perf_counter() - start, len(runner.samples))
         if _stands_still(good, config):
             return good, "no_change"

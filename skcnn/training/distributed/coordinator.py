@@ -26,7 +26,7 @@ from skcnn.parallel.waiting import SpinWait
 from skcnn.state import TrainingState
 from skcnn.training.distributed.protocol import Mailboxes
 from skcnn.training.distributed.worker import Assignment, shared_buffers, work
-from skcnn.training.minibatch import STEP, Buffers, Replica, Task
+from skcnn.training.minibatch import GRADIENTS, STEP, Buffers, Replica, Task
 
 __all__ = ["Coordinator", "Spawn", "WorkerLostError"]
 
@@ -87,12 +87,18 @@ class Coordinator:
         Number of processes to spawn.
     n_slots : int
         Number of slots for gradients in the shared memory.
+
+    Attributes
+    ----------
+    mismatch : bool
+        Whether a worker has computed another gradient than this process, so
+        that the training goes on without workers.
     """
 
     def __init__(self, replica: Replica, spawn: Spawn, n_workers: int, n_slots: int) -> None:
         self._replica, self._spawn = replica, spawn
         self._n_workers, self._n_slots = n_workers, n_slots
-        self.started = False
+        self.started = self.mismatch = False
         self._starter = Background()
         self._segment: SharedMemory | None = None
         self._mailboxes: Mailboxes | None = None
@@ -168,10 +174,17 @@ class Coordinator:
             rows = slice(start, start + step)
             out[rows] = images.X[rows] if images.rows is None else images.X[images.rows[rows]]
 
-    def join(self, state: TrainingState) -> bool:
+    def join(self, state: TrainingState, task: Task) -> bool:
         """Take on the workers that are ready, and return whether there are any.
 
         With the first, parameters and moments of the training move to the shared memory.
+
+        Parameters
+        ----------
+        state : TrainingState
+        task : Task
+            The next one. Workers have to find the same gradient for its first
+            micro-batch as this process.
         """
         self.wait()
         if self._starter.busy or self._mailboxes is None or self._segment is None:
@@ -183,14 +196,57 @@ class Coordinator:
                 if worker.done():
                     del self._workers[number]
                 elif self._mailboxes.is_ready(number):
-                    self._members.append(number)
+                    self._move(state)
+                    self._take_on(number, task)
         if len(self._members) == len(self._workers) and self._segment.has_name:
             self._segment.close()  # nobody else will map it
-        if self._members and self._buffers is not None:
+        return bool(self._members)
+
+    def _move(self, state: TrainingState) -> None:
+        """Move parameters and moments to the shared memory, unless they are there."""
+        if self._buffers is not None:
             self._replica.move_to(self._buffers)
             state.weights, state.moments = self._buffers.params, self._buffers.moments
             self._buffers = None
-        return bool(self._members)
+
+    def _take_on(self, number: int, task: Task) -> None:
+        """Make a worker a member if it computes what this process does; else stop all of them.
+
+        Its layers may depend on what this program has changed in a module.
+        """
+        assert self._mailboxes is not None
+        replica, worker = self._replica, self._workers[number]
+        stop = min(task.stop, task.start + replica.plan.size)
+        probe = task._replace(kind=GRADIENTS, n_ranks=1, first=0, stop=stop)
+        self._task_number += 1
+        self._mailboxes.post(probe, self._task_number, [number], first_rank=0)
+        done = partial(self._mailboxes.has_done, number, self._task_number)
+        if not self._patience.until(done, _Deadline(worker, OVERDUE).is_over):
+            del self._workers[number]
+            return
+        theirs = self._first_gradient()
+        replica.run(probe, 0)
+        if theirs == self._first_gradient():
+            self._members.append(number)
+        else:
+            self.mismatch = True
+            self._stop_workers()
+
+    def _first_gradient(self) -> bytes:
+        """Return the contents of the first slot, with the sums of the loss."""
+        buffers = self._replica.buffers
+        return buffers.slots[0].tobytes() + buffers.sums[0].tobytes()
+
+    def _stop_workers(self) -> None:
+        """Tell all workers that there will be no more tasks, and wait for those that had some."""
+        if self._mailboxes is not None:
+            for number in self._workers:
+                self._mailboxes.stop(number)
+        for number, worker in self._workers.items():
+            worker.release()
+            if number in self._members:
+                self._patience.until(worker.done, _Deadline(worker, OVERDUE).is_over)
+        self._workers, self._members = {}, []
 
     def run(self, task: Task) -> None:
         """Have all processes do their parts of a task; workers may still be busy with a step.
@@ -248,13 +304,7 @@ class Coordinator:
         if not self.started or os.getpid() != self._pid:
             return
         self._starter.close()
-        if self._mailboxes is not None:
-            for number in self._workers:
-                self._mailboxes.stop(number)
-        for number, worker in self._workers.items():
-            worker.release()
-            if number in self._members:
-                self._patience.until(worker.done, _Deadline(worker, OVERDUE).is_over)
+        self._stop_workers()
         if self._segment is not None:
             self._segment.close()
 

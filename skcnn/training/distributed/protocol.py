@@ -70,10 +70,10 @@ class Mailboxes:
         """Whether a worker waits for its first task, or has had some."""
         return self._get(worker, _DONE) != 0
 
-    def post(self, task: Task, number: int, workers: list[int]) -> None:
-        """Give some workers the task of this number (from 1), with ranks 1, 2, … in this order."""
+    def post(self, task: Task, number: int, workers: list[int], first_rank: int = 1) -> None:
+        """Give some workers the task of this number (from 1), with consecutive ranks."""
         struct.pack_into(_FORMAT, self._memory, 0, *task[:-1], *task.step)
-        for rank, worker in enumerate(workers, 1):
+        for rank, worker in enumerate(workers, first_rank):
             self._set(worker, _RANK, rank)
         self._order_accesses()
         for worker in workers:
