@@ -539,7 +539,6 @@ class BaseScratchCNN(
             check_is_fitted(taken)
         return taken
 
-    @in_own_context
     def _infer(self, run: Callable[..., np.ndarray], X: Any) -> np.ndarray:
         """What `run`, one of the functions in `skcnn.inference`, finds for `X`.
 

@@ -9,11 +9,13 @@ from skcnn.batches import Images
 from skcnn.inspection._asking import check_fitted, in_parts
 from skcnn.inspection._parts import bound, path_to
 from skcnn.network import Network
+from skcnn.parallel.contexts import in_own_context
 from skcnn.parallel.threads import Threads
 
 __all__ = ["activations"]
 
 
+@in_own_context
 def activations(estimator: Any, X: ArrayLike, layer: int | str) -> np.ndarray:
     """Output of a layer of a fitted network.
 

@@ -10,11 +10,13 @@ from skcnn.batches import Images
 from skcnn.inspection._asking import check_fitted, in_parts, output_numbers, output_units
 from skcnn.inspection._methods import Method, Scores, Subject, bind_method
 from skcnn.network import Network
+from skcnn.parallel.contexts import in_own_context
 from skcnn.parallel.threads import Threads
 
 __all__ = ["saliency"]
 
 
+@in_own_context
 def saliency(
     estimator: Any,
     X: ArrayLike,
