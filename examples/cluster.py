@@ -2,13 +2,12 @@
 Searches and training on a cluster
 ==================================
 
-Two worker processes of `Dask <https://www.dask.org>`_ on this machine stand for
-a cluster: a grid search runs on them, and then they prepare images, block by
-block, for a network that learns from more of them than are ever in memory.
-Needs ``pip install ".[cluster]"`` and takes less than a minute.
+Two `Dask <https://www.dask.org>`_ worker processes on this machine stand in for a
+cluster. They run a grid search, and then they prepare images, block by block, for a
+network that learns from more of them than ever fit into memory at once. Needs
+``pip install ".[cluster]"`` and takes less than a minute.
 
-On a real cluster only the ``Client`` is another one:
-``Client("tcp://scheduler:8786")``.
+On a real cluster only the ``Client`` differs: ``Client("tcp://scheduler:8786")``.
 """
 
 import tempfile
@@ -29,12 +28,12 @@ from skcnn import ScratchCNNClassifier
 # %%
 # A search on the workers
 # -----------------------
-# Inside of ``joblib.parallel_config("dask")`` the fits of a search go to
-# whichever worker is free. The scores are those of a search in this process.
+# Inside ``joblib.parallel_config("dask")``, the fits of a search go to whichever worker
+# is idle. The scores equal those of a search in this process.
 
 
 def search_there_and_here(X, y):
-    """Fit two searches on the cluster, and the same in this process."""
+    """Fit two searches, on the cluster and in this process."""
     pipeline = make_pipeline(
         MinMaxScaler(), ScratchCNNClassifier(filters=8, dtype="float32", random_state=0)
     )
@@ -52,14 +51,14 @@ def search_there_and_here(X, y):
 
 
 # %%
-# Images that are there in parts only
-# -----------------------------------
-# A Dask array knows how its blocks are made, from files for instance. The
-# workers make one while the network learns from the one before.
+# Data in parts
+# -------------
+# A Dask array knows how to create its blocks, from files for instance. The workers
+# create one while the network learns from the previous one.
 
 
 def in_parts(client, *arrays):
-    """Blocks of the arrays, one of each at a time; the next ones are made meanwhile."""
+    """Yield one block of each array at a time while the next ones are computed."""
     blocks = list(zip(*(array.to_delayed().ravel() for array in arrays), strict=True))
     ahead = client.compute(list(blocks[0]))
     for block in blocks[1:]:
@@ -69,19 +68,19 @@ def in_parts(client, *arrays):
 
 
 def learn_in_parts(client, digits, answers, folder):
-    """Write many large pictures of digits into files, and train on them."""
+    """Write many large images of digits to files, and train on them."""
     rng = np.random.default_rng(0)
     n_files, rows = 10, 500
     for k in range(n_files):
         chosen = rng.integers(len(digits), size=rows)
-        pictures = np.kron(digits[chosen].reshape(-1, 8, 8), np.ones((1, 8, 8)))  # of 64 x 64
+        pictures = np.kron(digits[chosen].reshape(-1, 8, 8), np.ones((1, 8, 8)))  # 64 x 64 pixels
         noisy = pictures * 12 + rng.integers(64, size=pictures.shape)
         np.save(folder / f"images{k}.npy", noisy.astype(np.uint8))
         np.save(folder / f"labels{k}.npy", answers[chosen])
 
     files = [da.from_array(np.load(folder / f"images{k}.npy", mmap_mode="r"), chunks=-1)
              for k in range(n_files)]  # fmt: skip
-    X = da.concatenate(files)[:, ::2, ::2] / np.float32(255)  # to do on the workers
+    X = da.concatenate(files)[:, ::2, ::2] / np.float32(255)  # computed on the workers
     y = da.concatenate([np.load(folder / f"labels{k}.npy") for k in range(n_files)]).rechunk(rows)
     block = X.blocks[0].nbytes
     print(f"{len(X):,} images, {X.nbytes / 2**20:.0f} MiB, in blocks of {block / 2**20:.1f} MiB")
@@ -96,10 +95,10 @@ def learn_in_parts(client, digits, answers, folder):
 
 
 # %%
-# Both of them
-# ------------
-# The worker processes import this script, so that whatever starts them is kept
-# from their sight.
+# Run both
+# --------
+# The worker processes import this script, so the code that starts them must not run on
+# import.
 
 if __name__ == "__main__":
     X, y = load_digits(return_X_y=True)

@@ -2,10 +2,10 @@
 A convolution from its definition
 =================================
 
-The same convolution three times: as seven nested loops, which is its definition word
-for word; in a few lines of NumPy with ``einsum``, forward and backward; and as the layer
-of this package. All three give equal numbers, and the last takes some ten-thousandth of the
-time of the first.
+The same convolution three times: as seven nested loops, which is its literal
+definition; in a few lines of NumPy with ``einsum``, forward and backward; and as the
+layer of this package. All three give equal numbers, and the last takes about a
+ten-thousandth of the time of the first.
 """
 
 import inspect
@@ -25,8 +25,8 @@ from skcnn.network import Network
 # -----------
 #
 # An output pixel ``(p, q)`` of the filter ``f`` is the sum, over all channels ``c`` and
-# all places ``(i, j)`` of the kernel, of a weight times the pixel that it lies on, plus
-# a bias:
+# all positions ``(i, j)`` in the kernel, of a weight times the pixel below it, plus a
+# bias:
 #
 # .. math:: Y_{f, p, q} = b_f + \sum_{c, i, j} W_{f, c, i, j} \, X_{c, p + i, q + j}
 
@@ -51,11 +51,11 @@ def seven_loops(X, W, b):
 # Twenty lines
 # ------------
 #
-# NumPy can show all windows of an image as one array, without copying a pixel. Then the
-# sum is an ``einsum`` whose letters are those of the formula. Its derivatives are sums of
-# the same products: a weight collects from all pixels that it was multiplied with, and a
-# pixel from all windows that it lies in. This is `skcnn.layers.definition`, which the
-# fast layer is tested against:
+# NumPy can show all windows of an image as one array, without copying a pixel. The sum
+# is then an ``einsum`` with the letters of the formula. Its derivatives are sums of the
+# same products: a weight collects from all pixels that it was multiplied by, and a
+# pixel from all windows that contain it. This is `skcnn.layers.definition`, the
+# reference in the fast layer's tests:
 
 print(inspect.getsource(convolve))
 print(inspect.getsource(convolve_backward))
@@ -64,8 +64,8 @@ print(inspect.getsource(convolve_backward))
 # The layer
 # ---------
 #
-# ``Conv2d`` does the same by matrix products, on images that lie batch last. A `Network` of
-# that single layer takes images in the usual order.
+# ``Conv2d`` computes the same with matrix products, on images with the batch axis last.
+# A `Network` with that single layer takes images in the usual order.
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(2, 3, 9, 8))
@@ -81,7 +81,7 @@ print(f"from seven loops:  {np.abs(Y - seven_loops(X, W, b)).max():.1e} at most"
 print(f"from twenty lines: {np.abs(Y - convolve(X, W, b)).max():.1e} at most")
 
 # %%
-# Backward, from a gradient of the output:
+# The backward pass, from a gradient of the output:
 
 dY = rng.normal(size=Y.shape)
 _, dX, gradient = network.vjp(X, vector, dY)
@@ -92,12 +92,12 @@ for name, found, defined in zip(
     print(f"{name}: {np.abs(found - defined).max():.1e} at most")
 
 # %%
-# What a kernel does
-# ------------------
+# Two kernels at work
+# -------------------
 #
-# Kernels need not be learned. Two of Sobel's answer to edges: where it grows brighter to the
-# right, and where it does so downwards. Trained networks often find such
-# kernels by themselves.
+# Kernels need not be learned. Two of Sobel's detect edges: one where brightness
+# increases to the right, the other where it increases downwards. Trained networks often
+# discover such kernels.
 
 photograph = load_sample_image("china.jpg")[60:260:2, 120:520:2].mean(axis=2) / 255
 sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 4
@@ -115,11 +115,11 @@ for ax in axes:
 fig.colorbar(drawn, ax=axes, label="output", shrink=0.8)
 
 # %%
-# How long it takes
-# -----------------
+# Speed
+# -----
 #
-# Two layers as networks for small images have them, in float32, on one thread. The loops get
-# one image and not 64, for the sake of your patience; shown is the time of one image.
+# Two layers as in networks for small images, in float32, on one thread. To save time,
+# the loops process one image instead of 64; the times are per image.
 
 SIZES = {
     "1 x 28 x 28,\n6 of 5 x 5": ((1, 28, 28), 6, 5),
@@ -128,7 +128,7 @@ SIZES = {
 
 
 def seconds(function, *arrays, turns):
-    """The shortest of some turns."""
+    """Return the shortest of several times."""
     taken = []
     for _ in range(turns):
         start = time.perf_counter()
@@ -167,9 +167,9 @@ ax.spines[["top", "right"]].set_visible(False)
 ax.legend(frameon=False, ncols=3, loc="upper left")
 
 # %%
-# The loops need the same multiplications as the others; what takes the time is Python, which
-# looks at every number by itself. NumPy's ``einsum`` spares that, but goes through windows
-# that lie scattered in memory. ``Conv2d`` gives its numbers to matrix products in the order
-# in which these are fast.
+# The loops perform the same multiplications as the others; the time goes to Python,
+# which handles every number separately. NumPy's ``einsum`` avoids that, but reads
+# windows that are scattered in memory. ``Conv2d`` arranges its numbers in the order in
+# which matrix products are fast.
 
 plt.show()

@@ -1,10 +1,10 @@
 """
-Digits: search, save, and use elsewhere
-=======================================
+Digits: search, save, and deploy
+================================
 
-The main job of a classifier, on the digits that come with scikit-learn: fit it
-untouched, search over ``lr`` and ``filters`` in a pipeline, save the winner,
-and let a fresh process predict with it.
+The typical life of a classifier, on the digits that come with scikit-learn: fit it with
+its defaults, search over ``lr`` and ``filters`` in a pipeline, save the winner, and
+predict with it in a new process.
 
 It takes about a minute on two cores.
 """
@@ -30,11 +30,11 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 
 # %%
-# Untouched
-# ---------
+# With the defaults
+# -----------------
 #
-# The network is one step of a pipeline like any other. It reads 64 features as
-# 8 x 8 pixels. What it has settled from the data can be read off it.
+# The network is one step of a pipeline like any other. It reads 64 features as 8 x 8
+# pixels. The fitted estimator shows the values that it chose from the data.
 
 pipeline = Pipeline(
     [
@@ -50,8 +50,8 @@ print(f"What it chose: {pipeline['cnn'].auto_params_}\n")
 # The search
 # ----------
 #
-# What the untouched classifier chooses, "auto", is among the candidates. With
-# ``n_jobs=2`` the scores are those of ``n_jobs=1`` to the last bit.
+# The default, "auto", is among the candidates. With ``n_jobs=2`` the scores equal those
+# of ``n_jobs=1`` to the last bit.
 
 search = GridSearchCV(
     pipeline,
@@ -70,11 +70,11 @@ print(f"\nBest: {search.best_params_}")
 print(f"Held-out accuracy of the best: {search.score(X_test, y_test):.4f}\n")
 
 # %%
-# The differences between the candidates are of the size of their deviations:
-# on these data the search has little to win.
+# The differences between the candidates are no larger than their standard deviations:
+# on these data, the search has little to gain.
 #
-# Saved, and loaded in a fresh process
-# ------------------------------------
+# Save, and load in a new process
+# -------------------------------
 #
 # A saved model gives the same probabilities to the last bit.
 
@@ -94,12 +94,12 @@ if not identical:
     sys.exit("The loaded model predicts something else.")
 
 # %%
-# Where it is still wrong
-# -----------------------
+# Remaining mistakes
+# ------------------
 #
-# The held-out digits with the largest loss; wrong answers have an orange title, the
-# others were right, but not by much. Everything above needs no matplotlib; this
-# picture does.
+# The held-out digits with the largest loss. Wrong answers have an orange title; the
+# others were right, but only just. This picture is the only part of the example that
+# needs matplotlib.
 
 if find_spec("matplotlib"):
     import matplotlib.pyplot as plt

@@ -1,18 +1,17 @@
-"""Fashion-MNIST, the whole of it
-==============================
+"""Fashion-MNIST, complete
+=======================
 
-60,000 images to learn from, 10,000 to be judged by, in the four files that the
-data set is distributed in, such as Debian's package ``dataset-fashion-mnist``
-installs them. Published: a multi-layer perceptron 0.871, a support vector
-machine 0.897, two convolutions with pooling and batch normalisation 0.934 (the
-benchmark table of the data set). The network here adds to the untouched one
-what an expert would: images mirrored and moved by a pixel, more convolutions,
-dropout, and less weight decay, since there are many rows; and what it predicts
-is the mean over an image and its mirror image. That reached 0.942 (0.938 without
-the mirror images), in thirteen minutes on two cores.
+60,000 training images and 10,000 test images, in the four files of the original
+distribution, as installed for example by Debian's package ``dataset-fashion-mnist``.
+Published results: a multi-layer perceptron 0.871, a support vector machine 0.897, two
+convolutions with pooling and batch normalisation 0.934 (the benchmark table of the data
+set). The network here adds what an expert would to the default one: images mirrored and
+shifted by a pixel, more convolutions, dropout, and less weight decay, since there are
+many rows. Its predictions are averaged over an image and its mirror image. That reached
+0.942 (0.938 without the mirror images), in thirteen minutes on two cores.
 
 Run ``python examples/fashion_mnist.py [--data DIR]`` (needs the extra ``[plot]``);
-with ``--untouched`` it is ``ScratchCNNClassifier()`` that learns.
+``--untouched`` trains ``ScratchCNNClassifier()`` instead.
 """
 
 import argparse
@@ -36,8 +35,8 @@ NAMES = np.array(
 )
 
 # %%
-# The network: blocks as in the untouched one, of up to two convolutions, with
-# images mirrored and moved before them and dropout behind the hidden layer.
+# The network: blocks as in the default one, with up to two convolutions each, mirrored
+# and shifted images before them, and dropout after the hidden layer.
 
 LAYERS = [
     RandomFlip(),
@@ -49,11 +48,11 @@ LAYERS = [
 ]  # fmt: skip
 
 # %%
-# A picture of the training.
+# A plot of the training.
 
 
 def plot(history: dict[str, list[float]], path: Path) -> None:
-    """Loss, accuracy and rate of every epoch."""
+    """Plot loss, accuracy and learning rate by epoch."""
     figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
     for axis, name in zip(axes, ("loss", "accuracy", "lr"), strict=True):
         axis.plot(np.arange(1, len(history[name]) + 1), history[name])
@@ -62,11 +61,11 @@ def plot(history: dict[str, list[float]], path: Path) -> None:
 
 
 # %%
-# Training takes minutes; a line is printed for each epoch.
+# Training takes minutes; each epoch prints a line.
 
 
 def main() -> None:
-    """Train, judge, and draw."""
+    """Train, evaluate, and plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="/usr/share/datasets/fashion-mnist", help="folder")
     parser.add_argument("--epochs", type=int, default=19)

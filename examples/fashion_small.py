@@ -1,13 +1,13 @@
 """
-Fashion-MNIST, a twelfth of it
-==============================
+A twelfth of Fashion-MNIST
+==========================
 
-Ten kinds of clothes on 28 x 28 grey pixels: 5,000 of the 60,000 training images
-are enough to see what a small network makes of them beside a random forest,
-which clothes it takes for each other, and what it is most wrong about.
+Ten kinds of clothes in 28 x 28 grey pixels. 5,000 of the 60,000 training images are
+enough to compare a small network with a random forest, to see which clothes it
+confuses, and to find its worst mistakes.
 
-The images are the four files that the data set is distributed in, such as
-Debian's package ``dataset-fashion-mnist`` installs them.
+The images are in the four files of the original distribution, as installed for example
+by Debian's package ``dataset-fashion-mnist``.
 """
 
 import time
@@ -22,7 +22,7 @@ from skcnn import ScratchCNNClassifier
 from skcnn.datasets import load_mnist
 from skcnn.inspection import MistakesDisplay
 
-FOLDER = Path("/usr/share/datasets/fashion-mnist")  # where your files are
+FOLDER = Path("/usr/share/datasets/fashion-mnist")  # adjust to where your files are
 if not FOLDER.is_dir():
     print(f"Skipped: the files of Fashion-MNIST are not in {FOLDER}.")
     raise SystemExit
@@ -40,8 +40,8 @@ print(f"Training images: {X_train.shape}, {X_train.dtype}; test images: {X_test.
 # A network and a forest
 # ----------------------
 #
-# The network takes the images as they are, bytes from 0 to 255 in three axes;
-# the forest wants flat rows. Classes may be strings.
+# The network takes the images as they are, bytes from 0 to 255 in three axes; the
+# forest needs flat rows. Classes may be strings.
 
 forest = RandomForestClassifier(n_jobs=2, random_state=0)
 clf = ScratchCNNClassifier(filters=(16, 32), max_iter=6, random_state=0)
@@ -58,17 +58,16 @@ for model, train, test in [
     )
 
 # %%
-# The network is better and takes longer. The untouched one, which is wider and
-# trains for twelve epochs, takes many times as long for about 0.01 more. With all
-# 60,000 images, mirrored ones, dropout and more convolutions it becomes 0.94:
+# The network is better and takes longer. The default one, which is wider and trains for
+# twelve epochs, takes many times as long for about 0.01 more. With all 60,000 images,
+# mirrored copies, dropout and more convolutions, it reaches 0.94:
 # ``examples/fashion_mnist.py``.
 #
-# What is taken for what
-# ----------------------
+# What is confused with what
+# --------------------------
 #
-# Every row sums to 1: the part of the pullovers, say, that is taken for coats.
-# Trousers, bags and shoes are easy; what is worn on the upper body is not, and
-# a shirt least of all.
+# Every row sums to 1: the fraction of pullovers, say, that is predicted as coats.
+# Trousers, bags and shoes are easy; tops are not, shirts least of all.
 
 fig, ax = plt.subplots(figsize=(6.6, 6.3), layout="constrained")
 ConfusionMatrixDisplay.from_estimator(
@@ -78,12 +77,12 @@ ConfusionMatrixDisplay.from_estimator(
 ax.set_title("Fashion-MNIST, 3,000 test images")
 
 # %%
-# What it is most wrong about
-# ---------------------------
+# The worst mistakes
+# ------------------
 #
-# These are the images whose true class got the smallest probability. The
-# network is nearly certain of most of its answers, and for some of them one
-# would side with it: labels are given by people, too.
+# These are the images whose true class got the smallest probability. The network is
+# nearly certain of most of its answers, and for some of them one would agree with it:
+# people make mistakes when they label images, too.
 
 MistakesDisplay.from_estimator(clf, X_test, y_test)
 plt.show()

