@@ -354,7 +354,7 @@ def _axes(shape: Shape) -> Shape:
 
 
 def _seen(fields: Seen, reach: Reach) -> Seen:
-    """What the numbers after a layer see, from what those before it saw, along every axis."""
+    """Compute the receptive field after a layer from the one before it, along every axis."""
     if reach is None:
         return fields
     if [along.size for along in reach] != [len(axis) for axis in fields]:

@@ -64,7 +64,7 @@ MODEL = {
     "skcnn.state.TrainingState",
     "skcnn.training.TrainingState",  # its path in 0.1.0
 }
-"""What is in a fitted estimator besides the values that users choose."""
+"""Types in a fitted estimator besides the values that users choose."""
 
 
 def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:

@@ -217,7 +217,7 @@ class OneCycle(Schedule):
         return self.horizon is None
 
     def multiplier(self, t: float, max_iter: float = inf, history: History = NOTHING) -> float:
-        """From `start` to 1 in the first ``rise · horizon`` epochs, then from 1 to `final`."""
+        """Rise from `start` to 1 in ``rise · horizon`` epochs, then fall to `final`."""
         part = _part(t, self.horizon, max_iter)
         if part < self.rise:
             return _half_cosine(self.start, 1.0, part / self.rise)
@@ -338,5 +338,5 @@ def _part(t: float, horizon: float | None, max_iter: float) -> float:
 
 
 def _half_cosine(first: float, last: float, part: float) -> float:
-    """From `first` at 0 to `last` at 1, level at both ends."""
+    """Interpolate from `first` at 0 to `last` at 1 along a half cosine, level at both ends."""
     return float(last + (first - last) * (1 + cos(pi * part)) / 2)

@@ -145,7 +145,7 @@ def is_signal(image_shape: Shape) -> bool:
 
 
 def recipe(image_shape: Shape) -> dict[str, Any]:
-    """What the estimators give to `cnn` where a parameter is "auto".
+    """Return the arguments of `cnn` that "auto" stands for.
 
     It depends on the shape of the images alone:
 

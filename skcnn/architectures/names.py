@@ -1,4 +1,4 @@
-"""What names of parts of a network mean, and how such parts are given."""
+"""Names of activations and normalizations, and checks of the sizes given for blocks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -50,7 +50,7 @@ def activation_layer(activation: Any, owner: str = "cnn") -> Layer:
 
 
 def normalization_layers(normalization: Any) -> list[Layer]:
-    """What follows a convolution: one layer, or none."""
+    """Return the normalization after a convolution: one layer or none."""
     if normalization is None:
         return []
     if isinstance(normalization, Layer):

@@ -1,4 +1,4 @@
-"""What a fitted network has learned, and why it answered as it did: arrays, and displays of them.
+"""Inspection of fitted networks: activations, saliency maps, and displays of both.
 
 The functions need NumPy only; the displays need matplotlib,
 ``pip install "skcnn[plot]"``.

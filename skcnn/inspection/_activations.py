@@ -1,4 +1,4 @@
-"""What comes out of a layer."""
+"""Outputs of one layer of a fitted network."""
 
 from typing import Any
 

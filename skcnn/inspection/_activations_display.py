@@ -1,4 +1,4 @@
-"""What comes out of a layer, drawn."""
+"""Display of the outputs of one layer."""
 
 from collections.abc import Sequence
 from typing import Any, Self

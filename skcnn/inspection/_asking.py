@@ -1,4 +1,4 @@
-"""What is asked of an estimator: the images, scaled, in parts; and which of its outputs."""
+"""Images and outputs of a fitted estimator, as the inspection functions need them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,12 +16,12 @@ __all__ = [
 ]  # fmt: skip
 
 Fill = Callable[[np.ndarray, slice], None]
-"""Gets some images, (rows, channels, height, width), scaled, and which rows they are."""
+"""Function of some scaled images, (rows, channels, height, width), and the rows they stand for."""
 
 ALL = slice(None)
 
 LONGEST = 14
-"""Letters of a class that have room in a title."""
+"""Characters of a class name that fit into a title."""
 
 
 def check_estimator(estimator: Any, owner: str) -> BaseScratchCNN:
@@ -60,7 +60,7 @@ def arranged(estimator: BaseScratchCNN, values: np.ndarray) -> np.ndarray:
 
 
 def gathered(images: Images, rows: np.ndarray | slice = ALL) -> np.ndarray:
-    """The same of images, however they lie."""
+    """Copy unscaled images into an array of shape (n, channels, height, width)."""
     x = np.empty((*images.shape, len(np.arange(len(images))[rows])))
     images.with_scaling(None).gather(rows, x)
     return np.moveaxis(x, -1, 0)
@@ -90,7 +90,7 @@ def output_names(estimator: Any) -> np.ndarray:
 
 
 def output_numbers(estimator: Any, target: Any, n: int, owner: str) -> np.ndarray | None:
-    """Which output `target` means in each of `n` rows; None is the largest of each.
+    """Return the output that `target` means in each of `n` rows; None is the largest of each.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def output_numbers(estimator: Any, target: Any, n: int, owner: str) -> np.ndarra
 
 
 def output_labels(estimator: Any, X: Any, target: Any, owner: str) -> list[str]:
-    """What to call the output that `target` means in each row of `X`."""
+    """Name the output that `target` means in each row of `X`."""
     columns = output_numbers(estimator, target, np.shape(X)[0], owner)
     if estimator.out_activation_ in ("identity", "exp"):
         assert columns is not None
@@ -141,7 +141,7 @@ def shortened(name: Any) -> str:
 
 
 def output_units(estimator: Any) -> np.ndarray:
-    """What a unit of each output is in the target's unit; 1 for logits and logarithms."""
+    """Return the size of each output's unit in the target's unit; 1 for logits."""
     names = output_names(estimator)
     if estimator.out_activation_ == "identity":
         return estimator.target_scale_

@@ -1,4 +1,4 @@
-"""What the displays have in common: matplotlib, grids of axes, colours, and images as pictures."""
+"""Drawing shared by the displays: matplotlib, grids of axes, colours, images as pictures."""
 
 from math import ceil, sqrt
 from typing import Any
@@ -14,7 +14,7 @@ PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#9
 """Colours that the colour-blind can tell apart (Okabe & Ito 2008), without black and yellow."""
 
 GAIN_AND_LOSS = "RdBu_r"
-"""From blue over white to red."""
+"""Colour map from blue over white to red."""
 
 
 def pyplot(owner: str) -> Any:
@@ -29,7 +29,7 @@ def pyplot(owner: str) -> Any:
 
 
 def curve_map() -> Any:
-    """As `GAIN_AND_LOSS`, but grey in the middle, so that a curve can be seen on any ground."""
+    """Return `GAIN_AND_LOSS` with a grey middle, so that curves are visible on any background."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("gain_and_loss", [PALETTE[0], "#BBBBBB", PALETTE[1]])
@@ -52,7 +52,7 @@ def grid(
     ----------
     owner : str
     ax : Axes, array-like of Axes or None
-        One is the place for all; of several there must be as many as are needed.
+        One is divided; of several there must be exactly as many as needed.
     n_rows, n_columns : int
     tile : (float, float)
         Width and height of each in a new figure, in inches.
@@ -94,7 +94,7 @@ def mosaic(maps: np.ndarray, n_columns: int | None = None) -> np.ndarray:
     ----------
     maps : ndarray of shape (n, height, width)
     n_columns : int or None, default=None
-        How many to put into a row; None makes it about as wide as it is high.
+        Maps per row; None makes the mosaic about square.
     """
     n, H, W = maps.shape
     if n_columns is None:
@@ -119,7 +119,7 @@ def picture(x: np.ndarray, low: float, high: float) -> np.ndarray:
     ----------
     x : ndarray of shape (channels, height, width)
     low, high : float
-        What is black, and what is white.
+        Values drawn black and white.
     """
     unit = (x - low) / ((high - low) or 1)
     return np.moveaxis(unit, 0, -1) if len(x) == 3 else side_by_side(unit)
@@ -131,7 +131,7 @@ def is_signal(x: np.ndarray) -> bool:
 
 
 def levels(x: np.ndarray) -> np.ndarray:
-    """How far each channel of a signal, (channels, length), is moved lest the curves cross."""
+    """Return vertical offsets that keep the curves of a signal, (channels, length), apart."""
     reach = float(np.ptp(x)) or 1.0
     return -1.1 * reach * np.arange(len(x))
 

@@ -1,4 +1,4 @@
-"""What a convolution looks for."""
+"""Display of the filters of a convolution."""
 
 from typing import Any, Self
 

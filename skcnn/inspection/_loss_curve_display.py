@@ -1,4 +1,4 @@
-"""How the training went."""
+"""Display of loss, scores and learning rate over the epochs."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -21,7 +21,7 @@ ENDS = {
     "diverged": "diverged",
     "interrupted": "interrupted",
 }
-"""What `stop_reason_` means, in words."""
+"""Descriptions of `stop_reason_`."""
 
 
 class LossCurveDisplay:

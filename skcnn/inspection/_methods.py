@@ -57,7 +57,7 @@ class Scores:
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
 class Subject:
-    """What is explained.
+    """Output to be explained.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Subject:
 
 
 Explain: TypeAlias = Callable[[Scores, np.ndarray, slice], np.ndarray]
-"""From the outputs, some scaled images, and which rows they are, to what they say of the pixels."""
+"""Function from the outputs, some scaled images and their rows to a map of the pixels."""
 
 
 class Method(Hyperparameters, ABC):

@@ -15,7 +15,7 @@ from skcnn.parallel.contexts import in_own_context
 __all__ = ["MistakesDisplay"]
 
 PER_LINE = 6
-"""How many images stand beside each other."""
+"""Images per row."""
 
 
 class MistakesDisplay:
@@ -230,7 +230,7 @@ class MistakesDisplay:
 
 
 Found: TypeAlias = tuple[np.ndarray, np.ndarray, list[str]]
-"""Of every sample its loss, whether the prediction is wrong, and a title."""
+"""Loss of every sample, whether its prediction is wrong, and a title."""
 
 
 def _largest(found: Found, n: int) -> np.ndarray:

@@ -51,7 +51,7 @@ class _Block:
 
     @property
     def right(self) -> float:
-        """How far it reaches to the right of its middle."""
+        """Distance from its middle to its right edge."""
         return max(self.width / 2, LETTER * len(_times(self.output_shape)) + 0.2)
 
 

@@ -62,7 +62,7 @@ def path_to(network: Network, weights: np.ndarray, layer: Any, owner: str) -> li
     layer : int or str
         Its number, from the end where negative, or its name in ``summary()``.
     owner : str
-        Who asks, for errors.
+        Function that errors name.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def _unfolded(chain: Sequence[Link]) -> list[Link]:
 
 
 def after(network: Network, weights: np.ndarray, position: int) -> tuple[Network, np.ndarray]:
-    """What follows the layer of this number, as a network, and its flat vector."""
+    """Return the layers behind the layer of this number as a network, and its flat vector."""
     rest = links(network, weights)[position + 1 :]
     return bound(rest, network.shapes[position + 1], network.dtype)
 

@@ -1,4 +1,4 @@
-"""What each number of an image has to do with an output."""
+"""Saliency maps: the influence of each pixel on an output."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def saliency(
     method: str | Method = "gradient",
     random_state: Any = None,
 ) -> np.ndarray:
-    """How much each number of `X` has to do with an output of a fitted network.
+    """Compute the influence of each number of `X` on an output of a fitted network.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ from skcnn.parallel.contexts import in_own_context
 __all__ = ["SaliencyDisplay"]
 
 PER_LINE = 6
-"""How many images stand beside each other."""
+"""Images per row."""
 
 
 class SaliencyDisplay:

@@ -110,7 +110,7 @@ class Layer(Hyperparameters, ABC):
 
     @property
     def state_rates(self) -> dict[str, float]:
-        """By which part of that distance a mini-batch moves each of these arrays.
+        """Fraction of that distance by which a mini-batch moves each of these arrays.
 
         The first mini-batches move them further: the k-th at least by ``1 / k``,
         so that they are averages from the start.
@@ -130,7 +130,7 @@ class Layer(Hyperparameters, ABC):
         return 0
 
     def reach(self, input_shape: Shape) -> tuple[Windows | TransposedWindows, ...] | None:
-        """Which pixels each number of the output depends on, along every axis but the channels.
+        """Windows of pixels that an output depends on, for every axis but the channels.
 
         None for a layer whose numbers depend on the pixel at the same place only.
         """

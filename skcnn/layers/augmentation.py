@@ -297,7 +297,7 @@ class _Corners:
         self._source, self._column_source = scratch.source, scratch.column_source
 
     def look_up(self, inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Where every pixel comes from, for each sample; each result is (H, W, n).
+        """Compute the source position of every pixel for each sample; each result is (H, W, n).
 
         The first is the place of the upper left of the four pixels around the
         point, in a flat channel; the others are how far below and how far to

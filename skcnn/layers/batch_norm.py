@@ -10,7 +10,7 @@ from skcnn._hyperparameters import check_int, check_real
 from skcnn.layers._layer import Layer, Params, Scratch, Shape, Wanted
 
 BLOCK_BYTES = 2**18
-"""What an array of the channels that are looked at together may take, to stay in the cache."""
+"""Bytes of the channels that are normalized together, so that they stay in the cache."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)

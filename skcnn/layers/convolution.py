@@ -284,7 +284,7 @@ class ConvTranspose2d(Layer):
 
 
 def _same(size: int, kernel: int, stride: int, dilation: int, clip: bool) -> Windows:
-    """As many windows as ``ceil(size / stride)``; the odd pixel of padding comes after."""
+    """Return ``ceil(size / stride)`` windows; an odd pixel of padding goes to the end."""
     if clip:  # to what meets a pixel at all
         kernel = min(kernel, 2 * ((size - 1) // dilation) + 1)
     needed = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1

@@ -26,7 +26,7 @@ MIN_PIECE = 64
 """Columns below which a product is not worth its call."""
 
 FEW_FILTERS = range(2, 7)
-"""So few that one product is made for two rows of the output."""
+"""Numbers of filters for which one product computes two rows of the output."""
 
 SUM_BYTES = 8 * 2**20
 """Bytes that the products that sum up to one gradient may take at a time."""
@@ -85,7 +85,7 @@ class Kernels(NamedTuple):
         return 2 if pairs and self.filters in FEW_FILTERS else 1
 
     def scratch(self, dtype: np.dtype, image: bool, kept: bool, transpose: bool) -> Wanted:
-        """What a `Correlation` needs besides the images.
+        """Scratch arrays of a `Correlation`.
 
         Parameters
         ----------

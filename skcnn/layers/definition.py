@@ -22,7 +22,7 @@ __all__ = ["convolve", "convolve_backward"]
 
 
 def windows(padded: np.ndarray, W: np.ndarray, stride: int, dilation: int) -> np.ndarray:
-    """What each position of the kernel sees: a view of shape (n, C, OH, OW, KH, KW)."""
+    """Return the window of every position as a view of shape (n, C, OH, OW, KH, KW)."""
     extent = [dilation * (size - 1) + 1 for size in W.shape[2:]]
     view = sliding_window_view(padded, extent, axis=(2, 3), writeable=True)
     return view[:, :, ::stride, ::stride, ::dilation, ::dilation]

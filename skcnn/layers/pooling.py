@@ -110,7 +110,7 @@ class _Tournament(_Taps):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class _Pool2d(Layer):
-    """What max-pooling and mean-pooling have in common: the windows."""
+    """Windows of max-pooling and mean-pooling."""
 
     pool_size: int | tuple[int, int]
     stride: int | tuple[int, int] | None = None

@@ -1,4 +1,4 @@
-"""How windows lie along an axis, and arrays with a margin around an image.
+"""Geometry of sliding windows along an axis, and arrays with a margin around an image.
 
 Everything that slides over an image is based on these: convolution and pooling,
 their memory, and the receptive fields of a summary.
@@ -51,7 +51,7 @@ class Windows(NamedTuple):
 
     @property
     def extent(self) -> int:
-        """From a window's first pixel to its last, ``dilation (kernel - 1) + 1``."""
+        """Pixels that a window spans, ``dilation (kernel - 1) + 1``."""
         return self.dilation * (self.kernel - 1) + 1
 
     @property
@@ -61,12 +61,12 @@ class Windows(NamedTuple):
 
     @property
     def inside(self) -> slice:
-        """Where the unpadded pixels lie among the padded ones."""
+        """Position of the unpadded pixels among the padded ones."""
         return slice(self.before, self.before + self.size)
 
     @property
     def unused(self) -> int:
-        """How many pixels lie in no window."""
+        """Number of pixels that lie in no window."""
         used = {pixel for p in range(self.positions) for pixel in self.pixels(p)}
         return self.size - len(used)
 
@@ -97,11 +97,10 @@ class Windows(NamedTuple):
 
 
 class TransposedWindows(NamedTuple):
-    """The same windows, seen from their pixels.
+    """Windows seen from their pixels, as in a transposed convolution.
 
-    Those of a transposed convolution: its input has a number for every window,
-    and its output one for every pixel, which depends on the windows that hold
-    it.
+    The input of a transposed convolution has a number for every window, and its
+    output one for every pixel, which depends on the windows that hold it.
 
     Parameters
     ----------
@@ -128,7 +127,7 @@ class TransposedWindows(NamedTuple):
 
     @property
     def unused(self) -> int:
-        """How many windows hold padding only."""
+        """Number of windows that hold padding only."""
         return sum(not self.windows.pixels(p) for p in range(self.size))
 
     def pixels(self, q: int) -> list[int]:

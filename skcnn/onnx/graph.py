@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["Graph", "Operand", "element_type", "import_onnx"]
 
 Operand: TypeAlias = str | float | list[int] | np.ndarray
-"""What a node reads: a name, a number of the network's dtype, integers, or an array as it is."""
+"""Input of a node: a name, a number of the network's dtype, integers, or an array as it is."""
 
 
 def import_onnx() -> Any:
@@ -22,7 +22,7 @@ def import_onnx() -> Any:
 
 
 def element_type(dtype: Any) -> int:
-    """What ONNX calls a NumPy dtype, in either byte order."""
+    """Return ONNX's element type of a NumPy dtype, in either byte order."""
     return import_onnx().helper.np_dtype_to_tensor_dtype(np.dtype(dtype).newbyteorder("="))
 
 

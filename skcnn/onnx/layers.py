@@ -89,7 +89,7 @@ def add_layers(
 
 
 def _unchanged(graph: Graph, layer: Layer, x: str, shape: Shape, params: Params) -> str:
-    """What acts in training only."""
+    """Translate a layer that acts in training only: to nothing."""
     return x
 
 
@@ -201,7 +201,7 @@ def _avg_pool(graph: Graph, layer: AvgPool2d, x: str, shape: Shape, params: Para
 def _global_avg_pool(
     graph: Graph, layer: GlobalAvgPool2d, x: str, shape: Shape, params: Params
 ) -> str:
-    """As a sum, whose axes every version of ONNX takes in the same way."""
+    """Translate the mean as a sum, whose axes every version of ONNX takes in the same way."""
     total = graph.add("ReduceSum", x, [2, 3], keepdims=0)
     return graph.add("Mul", total, 1 / (shape[1] * shape[2]))
 

@@ -1,4 +1,4 @@
-"""What skl2onnx has to know to convert pipelines and ensembles that hold a network.
+"""Registration with skl2onnx, so that it converts pipelines and ensembles that hold a network.
 
 skl2onnx first *parses* a pipeline into operators, of which each class of
 estimators has one; then it asks for the *shapes* of their results, and for
@@ -35,7 +35,7 @@ CLASSIFIER_OPTIONS = {
     "output_class_labels": [False, True],
     "nocl": [True, False],
 }
-"""What skl2onnx' own converters of classifiers offer."""
+"""Options of skl2onnx's own converters of classifiers."""
 
 
 class Features(BaseEstimator):
@@ -116,7 +116,7 @@ def register() -> None:
 
 
 def _as_transformer(step: Any) -> Any:
-    """What stands for `step` where its ``transform`` is called."""
+    """Return a stand-in for `step` whose conversion is that of its ``transform``."""
     inner = step.estimator if isinstance(step, FrozenEstimator) else step
     return Features(inner) if isinstance(inner, BaseScratchCNN) else step
 
@@ -127,7 +127,7 @@ def _steps(pipeline: Pipeline) -> list[tuple[str, Any]]:
 
 
 def _parse_pipeline(scope, model, inputs, custom_parsers=None):
-    """As skl2onnx does, which takes every classifier for one that classifies."""
+    """Parse a pipeline as skl2onnx does, with networks as transformers before the last step."""
     from skl2onnx._parse import _parse_sklearn
 
     for _, step in _steps(model):
