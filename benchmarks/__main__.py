@@ -15,7 +15,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
 
-from benchmarks import fits, floor, footprint, predicts, search
+from benchmarks import fits, footprint, predicts, search, sgemm_bound
 from benchmarks.measure import Result, take_turns
 from benchmarks.networks import CASES
 
@@ -72,17 +72,17 @@ def show(result: Result) -> None:
         print(f"    {name:22} {result.ratio(name):5.2f}  ({low:.2f} to {high:.2f})")
 
 
-def show_floor(results: list[Result]) -> dict[str, float]:
+def show_sgemm_bound(results: list[Result]) -> dict[str, float]:
     """Share of the sgemm speed of this run that LeNet and the VGG-like net reach."""
-    speed = floor.sgemm_speed()
+    speed = sgemm_bound.sgemm_speed()
     print(f"\nsgemm: {2 * speed / 1e9:.0f} GFLOP/s on all threads of BLAS")
     shares = {}
     for result in results:
         name = result.work.removeprefix("fit ").split(",")[0]
         if name in ("LeNet", "VGG-like"):
-            least = floor.multiply_adds(CASES[name]) * CASES[name].n_rows / speed
+            least = sgemm_bound.multiply_adds(CASES[name]) * CASES[name].n_rows / speed
             shares[result.work] = least / float(np.median(result.seconds["skcnn"]))
-            print(f"    {result.work:24} {shares[result.work]:.0%} of the floor")
+            print(f"    {result.work:24} {shares[result.work]:.0%} of the sgemm bound")
     return shares
 
 
@@ -149,7 +149,7 @@ def main() -> None:
         results += measure_long_fits(max(3, rounds // 2))
     if not (options.quick or options.long):
         results.append(measure_search(max(3, rounds // 2)))
-    shares = show_floor(trained)
+    shares = show_sgemm_bound(trained)
     memory = footprint.memory_of_fit()
     importing = footprint.milliseconds_of_import(rounds)
     print(f"\nfit of LeNet on 60,000 images: {memory:.0f} MB beyond the data")
@@ -160,7 +160,7 @@ def main() -> None:
         "machine": about,
         "ratios": {r.work: {n: r.ratio(n) for n in r.seconds} for r in results},
         "seconds": {r.work: r.seconds for r in results},
-        "share_of_floor": shares,
+        "share_of_sgemm_bound": shares,
         "memory_mb": memory,
         "import_ms": importing,
     }

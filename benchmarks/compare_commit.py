@@ -1,6 +1,6 @@
 """Has training of LeNet become slower since an earlier commit?
 
-    python -m benchmarks.since COMMIT
+    python -m benchmarks.compare_commit COMMIT
 
 Two processes, one with each version, fit in turns on the same random images;
 several such pairs are compared, since the place of arrays in memory differs
@@ -74,7 +74,7 @@ def ratio_of_a_pair(now: Path, then: Path, batch_size: int, turns: int) -> float
 def main() -> None:
     """Print the ratio for every batch size."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.since",
+        prog="python -m benchmarks.compare_commit",
         description=__doc__.splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""The floor: the time of a network's matrix products alone, at full sgemm speed."""
+"""Lower bound of a training's time: its matrix products alone, at the full speed of sgemm."""
 
 import time
 

@@ -1,8 +1,8 @@
 """Hashes of what training gives for many settings: has a change of the code changed a bit?
 
-    python -m benchmarks.bits > before
+    python -m benchmarks.weight_hashes > before
     ...
-    python -m benchmarks.bits | diff before -
+    python -m benchmarks.weight_hashes | diff before -
 
 The figures hold for one machine and one version of NumPy; compare them there only.
 """
