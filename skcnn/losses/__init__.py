@@ -1,0 +1,32 @@
+"""Losses: the meaning of the network's outputs, and how wrong they are."""
+
+from skcnn.losses._loss import BatchLoss, Loss
+from skcnn.losses.classification import (
+    LOSSES,
+    ClassificationLoss,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+)
+from skcnn.losses.regression import (
+    REGRESSION_LOSSES,
+    AbsoluteError,
+    Huber,
+    PoissonDeviance,
+    RegressionLoss,
+    SquaredError,
+)
+
+__all__ = [
+    "LOSSES",
+    "REGRESSION_LOSSES",
+    "AbsoluteError",
+    "BatchLoss",
+    "ClassificationLoss",
+    "Huber",
+    "Loss",
+    "PoissonDeviance",
+    "RegressionLoss",
+    "SigmoidCrossEntropy",
+    "SoftmaxCrossEntropy",
+    "SquaredError",
+]
