@@ -17,7 +17,7 @@ _HOMES = {
     "ScratchCNNRegressor": "skcnn.regressor",
     "summary": "skcnn._summary",
 }
-"""Where the public names live; they are imported when they are asked for."""
+"""Modules of the public names, which are imported on first use."""
 
 
 def __getattr__(name: str) -> Any:

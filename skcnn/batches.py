@@ -19,7 +19,7 @@ BLOCK = 2**17
 
 
 class Scaling(NamedTuple):
-    """What is subtracted from every channel, and what it is then divided by.
+    """Mean that is subtracted from every channel, and deviation that it is divided by.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Scaling(NamedTuple):
     deviation: np.ndarray
 
     def constants(self, given: np.dtype, wanted: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-        """What to subtract and to multiply by, in a dtype that rounds nothing before that."""
+        """Return subtrahend and factor, in a dtype that loses no digits of the images."""
         return _constants(self.mean.tobytes(), self.deviation.tobytes(), given, wanted)
 
 
@@ -85,7 +85,7 @@ class Images:
         return C, H, W
 
     def with_scaling(self, scaling: Scaling | None) -> "Images":
-        """The same images with another scaling."""
+        """Return these images with another scaling."""
         return replace(self, scaling=scaling)
 
     def subset(self, rows: np.ndarray) -> "Images":
@@ -154,7 +154,7 @@ class Images:
         return Scaling(mean * unit, np.where(constant, 1.0, deviation * unit))
 
     def _unit(self, weights: np.ndarray) -> float:
-        """What to divide by so that squares of very large or small numbers fit into float64."""
+        """Return a divisor with which the squares of all numbers fit into float64."""
         if self.X.dtype.kind != "f" or self.X.dtype.itemsize < 8:
             return 1.0
         peak = max(float(np.abs(block).max()) for block, _ in self._blocks(weights))

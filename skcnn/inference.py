@@ -15,7 +15,7 @@ SPARE_BYTES = 8 * 2**20
 """Bytes up to which the arrays of one thread are kept for the next call."""
 
 SPARES = 4
-"""How many of them are kept."""
+"""Number of workspaces that are kept."""
 
 LANES = 16
 """Samples that the widest vector instructions of a matrix product take together."""

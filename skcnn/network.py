@@ -145,14 +145,14 @@ class Network:
         return hash((self.input_shape, self.dtype, len(self.layers)))
 
     def plan(self, backward: bool = True, input_gradient: bool = False) -> Plan:
-        """How its arrays share memory; cached, so that small predictions need not plan."""
+        """Memory plan of its arrays; cached, so that small predictions need not plan."""
         key = (backward, input_gradient)
         if key not in self._plans:
             self._plans[key] = self.chain.plan(self.dtype, backward, input_gradient)
         return self._plans[key]
 
     def _lay_out(self) -> list[dict[str, tuple[slice, Shape]]]:
-        """Where each array lies in the flat vector."""
+        """Assign a slice of the flat vector to each array."""
         slots: list[dict[str, tuple[slice, Shape]]] = [{} for _ in self.layers]
         decayed = [set(layer.decayed) for layer in self.layers]
         ends, end = [], 0
@@ -349,7 +349,7 @@ class Network:
         return rng
 
     def micro_batch_size(self, n_samples: int | None = None, max_bytes: float = np.inf) -> int:
-        """How many samples go through the layers together.
+        """Number of samples that go through the layers together.
 
         A power of two, 64 by default: more if that is little work per call, and
         fewer if the arrays would not fit into the cache; but a multiple of the
@@ -466,7 +466,7 @@ def _checked_dtype(dtype: Any) -> np.dtype:
 
 
 def difference(before: Network, now: Network) -> str:
-    """What two networks that are not equal differ in first, in words."""
+    """Describe the first difference between two networks that are not equal."""
     if before.input_shape != now.input_shape:
         return (
             f"images of shape {before.input_shape} (channels, height, width) have become "

@@ -1,4 +1,4 @@
-"""What training changes, and where its random numbers come from."""
+"""State of a training, and its streams of random numbers."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -34,7 +34,7 @@ def stream(seed: int, purpose: str, *where: int) -> np.random.Generator:
 
 @dataclass(repr=False, eq=False)
 class TrainingState:
-    """All that training changes, and all that is needed to go on with it.
+    """State of a training: everything it changes and needs to be continued.
 
     Attributes
     ----------

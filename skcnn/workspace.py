@@ -10,10 +10,10 @@ __all__ = ["Workspace"]
 
 
 class Planned(Protocol):
-    """What a workspace has to know about a network."""
+    """Interface that a workspace needs of a network."""
 
     def plan(self, backward: bool, input_gradient: bool) -> Plan:
-        """How the arrays share memory."""
+        """Memory plan of the arrays."""
 
 
 class Workspace:

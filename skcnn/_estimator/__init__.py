@@ -1,1 +1,1 @@
-"""What the estimators share, one file a subject. Only they and these know scikit-learn."""
+"""Code shared by the two estimators, one file per subject."""

@@ -1,4 +1,4 @@
-"""Where address space is limited, as by ``ulimit -v``: what is reserved before work begins.
+"""Limited address space (``ulimit -v``): reservations made before work begins.
 
 OpenBLAS takes a buffer when more calls run at once than ever before, and ends
 the process if it cannot have it, where NumPy would raise `MemoryError`.
@@ -18,10 +18,10 @@ except ImportError:  # not everywhere
 __all__ = ["reserve_for_blas", "room"]
 
 BUFFER_BYTES = 32 * 2**20
-"""What OpenBLAS takes for a call."""
+"""Bytes that OpenBLAS allocates for a call."""
 
 MARGIN_BYTES = 8 * 2**20
-"""What may be lost by where things lie."""
+"""Bytes that fragmentation may cost."""
 
 
 def room() -> float:

@@ -190,7 +190,7 @@ def _without_palettes(value: Any) -> Any:
 
 
 def _uneven(value: Any, error: ValueError) -> str:
-    """Which entries of a list differ from the first."""
+    """Find the entries of a list that differ from the first."""
     if not isinstance(value, Iterable):
         return f" ({error})"
     try:

@@ -1,4 +1,4 @@
-"""What "auto" means: a recipe that the first call settles from what the data are."""
+"""Values of parameters that are "auto": a recipe resolved from the data by the first call."""
 
 from collections.abc import Callable, Mapping
 from math import ceil
@@ -29,7 +29,7 @@ BATCH_SIZES = {10_000: 128, 3_000: 64, 0: 32}
 """Samples in a mini-batch from so many rows on."""
 
 WEIGHT_DECAY = 3e-3
-"""Of signals; that of images differs between the estimators."""
+"""Weight decay for signals; that for images differs between the estimators."""
 
 PATIENCE = 5
 """Epochs without improvement that a training is given at least."""
@@ -41,7 +41,7 @@ def is_auto(value: Any) -> bool:
 
 
 def or_auto(check: Callable, owner: str, name: str, value: Any, *limits: Any, **how: Any) -> Any:
-    """What a check returns for a value; its error says that the parameter may be "auto", too."""
+    """Run a check whose error adds that the parameter may be "auto"."""
     try:
         return check(owner, name, value, *limits, **how)
     except ValueError as error:
@@ -88,7 +88,7 @@ def recipe_for(
 
 
 def settle(estimator: Any, automatic: Mapping[str, Any], *, to_its_end: bool) -> dict[str, Any]:
-    """What the parameters that are "auto" mean.
+    """Resolve the parameters that are "auto".
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What both estimators are: a network that is trained, kept and asked."""
+"""Base class of both estimators: fitting, prediction and fitted attributes."""
 
 import os
 from abc import ABC, abstractmethod
@@ -139,7 +139,7 @@ class BaseScratchCNN(
 
     @abstractmethod
     def _answers(self) -> Any:
-        """What the outputs of the fitted network mean."""
+        """Encoder of the fitted network's outputs."""
 
     def _class_weights(
         self, answers: Any, targets: np.ndarray, weights: np.ndarray
@@ -148,7 +148,7 @@ class BaseScratchCNN(
         return None
 
     def _training_loss(self, answers: Any) -> Loss:
-        """What training makes small."""
+        """Loss that training minimizes."""
         return answers.loss
 
     # Training
@@ -308,7 +308,7 @@ class BaseScratchCNN(
     def _recipe_for(
         self, data: Data, n_rows: int, goes_on: str | None, cut_off: Checkpointed | None = None
     ) -> dict[str, Any]:
-        """All that "auto" can mean: the recipe, or what the model or checkpoint was trained by."""
+        """Return the values of "auto": the recipe's, or those of the model or checkpoint."""
         own: dict[str, Any] = {}
         if goes_on is not None:
             origin = self._origin()
@@ -540,7 +540,7 @@ class BaseScratchCNN(
         return taken
 
     def _infer(self, run: Callable[..., np.ndarray], X: Any) -> np.ndarray:
-        """What `run`, one of the functions in `skcnn.inference`, finds for `X`.
+        """Call `run`, a function of `skcnn.inference`, for `X`.
 
         Whatever else is read from the estimator, too, must come from the same `_snapshot`.
         """

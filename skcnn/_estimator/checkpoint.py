@@ -27,13 +27,13 @@ ROWS = 32
 """Images that are digested at a time."""
 
 DIGESTS = ("sample_weight", "y", "X")
-"""What is told by a digest, which says nothing to anybody."""
+"""Entries that are digests, which errors do not print."""
 
 ADDED = ("scorer",)
-"""What 0.2.0 has not told."""
+"""Entries that files of 0.2.0 lack."""
 
 MOMENT = "moment "
-"""How the names of the optimizer's arrays begin."""
+"""Prefix of the names of the optimizer's arrays."""
 
 
 def _is_count(value: Any) -> bool:
@@ -67,7 +67,7 @@ The rest are arrays, and the criterion.
 
 
 NUMBERS = ("lr", "constant_lr", "patience", "tol", "weight_decay", "batch_size", "max_iter")
-"""What of the meaning of "auto" is a number."""
+"""Values of "auto" that are numbers."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def belongings(
     judge: tuple[str, Any] | None,
     scorer: str | None,
 ) -> dict[str, str]:
-    """What decides about the bits of a training, in words and digests.
+    """Describe everything that the bits of a training depend on, in words and digests.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 
 def numbered(path: Path, age: int) -> Path:
-    """Where the checkpoint before the last one lies, and so on."""
+    """Path of the checkpoint that is `age` files old."""
     return path if age == 0 else path.with_name(f"{path.name}.{age}")
 
 

@@ -19,12 +19,12 @@ from skcnn.state import stream
 __all__ = ["Answers", "Data", "Model", "held_out_size", "split"]
 
 Answers: TypeAlias = Classes | Quantities
-"""What the outputs of a network mean."""
+"""Encoders of targets."""
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
 class Model:
-    """What a fit has settled before it trains.
+    """Decisions that a fit makes before it trains.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class Data:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What was passed besides."""
+        """Further arguments of the fit, by name."""
         return {} if self.weights.given is None else {"sample_weight": self.weights.given}
 
 

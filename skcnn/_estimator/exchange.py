@@ -22,7 +22,7 @@ ELSEWHERE = {"running_variance": "running_var"}
 OURS = {theirs: ours for ours, theirs in ELSEWHERE.items()}
 
 COUNTER = "num_batches_tracked"
-"""What PyTorch's normalisation counts, and what no prediction needs."""
+"""Name of PyTorch's batch counter, which predictions do not need."""
 
 KINDS = {"weight", "bias", "running_mean", "running_var"}
 """Last parts of names that tell what an array is, so that they have to agree."""
@@ -147,7 +147,7 @@ def _packed(network: Network, arrays: Any) -> np.ndarray:
 
 
 Pairs = list[tuple[str, np.ndarray, Any, str]]
-"""What an array of ours is, itself, what is to be written into it, and what errors call that."""
+"""Tuples of kind, destination, value, and the value's name in errors."""
 
 
 def _matched_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
@@ -221,7 +221,7 @@ def _named(network: Network, vector: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _places(layer: Layer) -> Iterator[str]:
-    """What the names of its arrays begin with, layer by layer where it holds others.
+    """Yield the prefixes of its arrays' names, layer by layer for a composite layer.
 
     The flat vector has another order: what is decayed, what is not, what is not trained.
     """

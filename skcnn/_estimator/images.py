@@ -24,7 +24,7 @@ AXES = {
 }
 ORDERS = list(AXES)
 CHANNELS = (1, 3, 4)
-"""How many channels an image usually has."""
+"""Usual numbers of channels."""
 
 NARROW = 8
 """Ratio of sides from which an image may be signals of several channels."""
@@ -400,7 +400,7 @@ def forms(shape: Shape, data_format: str) -> list[Shape]:
 
 
 def _described(array: np.ndarray, data_format: str) -> str:
-    """What an array holds."""
+    """Describe the contents of an array."""
     if array.ndim == 2:
         return f"rows of {array.shape[1]} features"
     axes = array.shape[1:]

@@ -26,7 +26,7 @@ __all__ = ["Classes", "check_classes", "check_label_set", "is_matrix"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Classes:
-    """What the outputs of a classifier mean.
+    """Encoder of class labels, or of several labels a sample.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Classes:
 
     @property
     def initializer(self) -> Initializer:
-        """How the output layer starts."""
+        """Initializer of the output layer."""
         return Glorot()
 
     @property
@@ -138,21 +138,21 @@ class Classes:
         return bool((targets != targets[:1]).any())
 
     def lacking(self, targets: np.ndarray) -> str:
-        """What is too little in these to train on, or nothing."""
+        """Describe why these are too few to train on; empty if they are not."""
         if self.several:
             return "" if len(targets) else "nothing of positive weight"
         return "" if self.suffice(targets) else "fewer than 2 classes"
 
     def measured(self, targets: np.ndarray, weights: np.ndarray) -> "Classes":
-        """There is nothing to measure."""
+        """Return self: there is nothing to measure."""
         return self
 
     def encoded(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """What the loss takes."""
+        """Return the targets as the loss takes them."""
         return targets
 
     def resumed(self, fitted: "Classes") -> "Classes":
-        """The same, for a training that goes on from those of a fitted model."""
+        """Return self: a continued training keeps the classes of the fitted model."""
         return self
 
     def attributes(self) -> dict[str, Any]:
@@ -160,11 +160,11 @@ class Classes:
         return {"classes_": self.labels, "out_activation_": self.loss.activation}
 
     def strata(self, targets: np.ndarray) -> np.ndarray | None:
-        """What a split keeps the shares of."""
+        """Strata whose proportions a split keeps; None for several labels a sample."""
         return None if self.several else targets
 
     def fewest_held_out(self, targets: np.ndarray) -> int:
-        """How many samples it takes to validate; labels ask for no number."""
+        """Smallest number of samples to validate on."""
         return 1 if self.several else len(np.unique(targets))
 
 

@@ -16,21 +16,21 @@ STEPS = 100
 """Steps of the optimizer from which a training is expected to have learned something."""
 
 SHARE = 1e-3
-"""How much of what a constant leaves to be learned that must be."""
+"""Fraction of a constant's excess loss that training must remove."""
 
 LITTLE = 1e-2
-"""What a constant may leave to be learned so that nobody minds: targets are alike, by weight."""
+"""Excess loss of a constant below which there is nothing to learn: targets are nearly equal."""
 
 
 class Start(NamedTuple):
-    """Where a training began: epochs and steps of the optimizer that were complete."""
+    """Start of a training: completed epochs and optimizer steps."""
 
     epoch: int
     step: int
 
 
 class Standstill(NamedTuple):
-    """What the training rows' loss is, and what it would be for the best constant outputs."""
+    """Loss on the training rows, and that of the best constant outputs."""
 
     loss: float
     constant: float

@@ -83,7 +83,7 @@ def check_switches(estimator: Any) -> None:
 def bind_settings(
     estimator: Any, settled: Mapping[str, Any], in_parts: bool = False
 ) -> TrainingConfig:
-    """How to train, by the parameters.
+    """Bind the parameters that configure a training.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def built_from(settled: Mapping[str, Any], parameters: Mapping[str, Any]) -> dic
 
 
 def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:
-    """What the network computes in."""
+    """Return the dtype that the network computes in."""
     owner = type(estimator).__name__
     if estimator.dtype is None:
         double = array.dtype.kind == "f" and array.dtype.itemsize >= 8

@@ -18,10 +18,10 @@ from typing import Any
 __all__ = ["Processes", "may_start"]
 
 IDLE_SECONDS = 60
-"""How long a process waits for the next training, holding no data."""
+"""Seconds that an idle worker waits for the next training, holding no data."""
 
 POLL_SECONDS = 0.2
-"""How often a process looks whether its parent is still there."""
+"""Seconds between two checks that the parent process is alive."""
 
 LIMITS = (
     "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",

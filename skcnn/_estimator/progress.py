@@ -1,4 +1,4 @@
-"""Who hears of a training's epochs: the screen, and scikit-learn's callbacks.
+"""Progress of a training: printed lines and scikit-learn's callbacks.
 
 `sklearn.callback` came with scikit-learn 1.9. Below it there are no callbacks,
 and the names that are imported here do nothing.

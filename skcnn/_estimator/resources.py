@@ -1,4 +1,4 @@
-"""What a computation may use: threads, processes and memory."""
+"""Resources of a computation: threads, processes and memory."""
 
 from collections.abc import Callable
 from math import inf

@@ -1,4 +1,4 @@
-"""What epochs are judged by."""
+"""Scores of epochs on validation rows."""
 
 import inspect
 import numbers

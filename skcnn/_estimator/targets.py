@@ -17,7 +17,7 @@ __all__ = ["Quantities", "bind_loss", "check_quantities", "n_quantities"]
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
 class Quantities:
-    """What the outputs of a regressor mean.
+    """Scaler of a regressor's targets.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Quantities:
 
     @property
     def initializer(self) -> Initializer:
-        """How the output layer starts: with predictions of the mean."""
+        """Initializer of the output layer: zeros, so that the mean is predicted."""
         return Zeros()
 
     def check_same(self, other: "Quantities", what: str) -> None:
@@ -81,22 +81,22 @@ class Quantities:
             )
 
     def lacking(self, targets: np.ndarray) -> str:
-        """What is too little in these to train on, or nothing."""
+        """Describe why these are too few to train on; empty if they are not."""
         return "" if len(targets) else "nothing of positive weight"
 
     def measured(self, targets: np.ndarray, weights: np.ndarray) -> "Quantities":
-        """The same in the unit of these targets: mean 0 and deviation 1, or mean 1."""
+        """Return a scaler fitted to these targets: to mean 0 and deviation 1, or to mean 1."""
         unit = Images(targets[:, :, np.newaxis, np.newaxis], False).measure(weights)
         if self.loss.activation == "exp":
             unit = Scaling(np.zeros_like(unit.mean), np.where(unit.mean > 0, unit.mean, 1))
         return replace(self, unit=unit)
 
     def resumed(self, fitted: "Quantities") -> "Quantities":
-        """The same, in the unit of a fitted model whose training goes on."""
+        """Return a scaler with the unit of the fitted model that is continued."""
         return replace(self, unit=fitted.unit)
 
     def encoded(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """What the loss takes."""
+        """Return the targets as the loss takes them, scaled."""
         assert self.unit is not None
         with np.errstate(over="ignore"):
             return ((targets - self.unit.mean) / self.unit.deviation).astype(dtype)
@@ -124,7 +124,7 @@ class Quantities:
         }
 
     def strata(self, targets: np.ndarray) -> None:
-        """There are no classes whose shares a split could keep."""
+        """Return None: there are no classes whose proportions a split could keep."""
 
     def fewest_held_out(self, targets: np.ndarray) -> int:
         """Of a single sample there is no R²."""
@@ -177,6 +177,6 @@ def check_quantities(
 
 
 def n_quantities(y: Any, owner: str) -> int:
-    """How many columns `y` has, 1 where it has one axis; it is not checked yet."""
+    """Return the number of columns of an unchecked `y`; 1 for one axis."""
     shape = (0,) if y is None else shape_of(y, "y", owner)
     return shape[1] if len(shape) == 2 else 1

@@ -12,12 +12,12 @@ from skcnn._hyperparameters import check_real
 __all__ = ["Weights", "check_sample_weight", "class_weights", "weigh_by_class"]
 
 LARGEST_SUM = 1e290
-"""Of weights, which are multiplied by numbers of pixels."""
+"""Largest sum of weights, which are multiplied by numbers of pixels."""
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
 class Weights:
-    """How much every sample counts.
+    """Weights of the samples.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def weigh_by_class(
 def class_weights(
     class_weight: Any, classes: np.ndarray, targets: np.ndarray, weights: np.ndarray, owner: str
 ) -> np.ndarray | None:
-    """What the parameter `class_weight` means, "balanced" by the weighted samples.
+    """Resolve the parameter `class_weight`, "balanced" by the weighted samples.
 
     Parameters
     ----------

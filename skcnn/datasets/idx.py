@@ -36,7 +36,7 @@ Read: TypeAlias = Callable[[int], bytes]
 """Returns between one byte and as many as asked for; none at the end of the data."""
 
 PREFIXES = {"train": "train", "test": "t10k"}
-"""What the names of MNIST's files begin with, for each subset."""
+"""Prefixes of MNIST's file names by subset."""
 
 
 def load_idx(path: PathLike) -> np.ndarray:

@@ -46,7 +46,7 @@ REDUCED = 2
 
 @dataclass(frozen=True)
 class Frame:
-    """What every image is made to be: its shape, colour, and what fills the rest."""
+    """Target form of every image: shape, colour, and filling."""
 
     height: int
     width: int

@@ -82,7 +82,7 @@ class Chain:
     def plan(
         self, dtype: np.dtype, backward: bool, input_gradient: bool, borrowed: bool = False
     ) -> Plan:
-        """How its arrays share memory; the parameters are those of `Plan`."""
+        """Plan the memory of its arrays; the parameters are those of `Plan`."""
         return Plan(self.steps, self.step_shapes, dtype, backward, input_gradient, borrowed)
 
     def nbytes_of_layers(self, plan: Plan) -> list[int]:

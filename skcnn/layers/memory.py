@@ -1,4 +1,4 @@
-"""Which arrays of a chain of layers share memory, and the arrays themselves."""
+"""Memory plan of a chain of layers, and the arrays laid out by it."""
 
 from collections.abc import Sequence
 from math import prod
@@ -20,7 +20,7 @@ CALLS = 2
 
 
 class Placed(NamedTuple):
-    """Where an array lies.
+    """Position of an array in memory.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Placed(NamedTuple):
 
 
 class Plan:
-    """Which arrays of a chain share a place, and how large each place is.
+    """Assignment of a chain's arrays to shared places, and the size of each place.
 
     What a backward pass will read has a place of its own. Everything else is
     short-lived: activations that are not read again and the gradients alternate

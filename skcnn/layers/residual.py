@@ -167,7 +167,7 @@ class Residual(Layer):
         return wanted
 
     def plans(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> dict[str, Plan]:
-        """How the arrays of each branch share memory; the ``x`` they start from is not included."""
+        """Memory plans of the branches, without the ``x`` they start from."""
         return _plans(_Same(self), input_shape, np.dtype(dtype), backward)
 
     def bind(self, x, y, dx, dy, weights, scratch):

@@ -197,7 +197,7 @@ class _Limited:
 
 
 class _OfThread(threading.local):
-    """What the guard knows of each thread."""
+    """State of the guard that belongs to one thread."""
 
     def __init__(self) -> None:
         self.helps = False

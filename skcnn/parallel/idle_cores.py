@@ -52,7 +52,7 @@ class IdleCores:
 
     @property
     def seconds(self) -> float:
-        """How long it has looked on. (The system counts hundredths of a second.)"""
+        """Seconds of observation. (The system counts hundredths of a second.)"""
         return self._clock() - self._then
 
     def available(self) -> float:

@@ -20,11 +20,11 @@ import numpy as np
 __all__ = ["Key", "Mapped", "ArraySpec", "SharedMemory", "available_bytes", "lay_out", "mapped"]
 
 LINE = 128
-"""Where arrays begin: two cache lines, which processors fetch together."""
+"""Alignment of arrays: two cache lines, which processors fetch together."""
 
 
 class ArraySpec(NamedTuple):
-    """Where an array lies in a segment.
+    """Position, shape and dtype of an array in shared memory.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def lay_out(wanted: dict[str, tuple[tuple[int, ...], Any]]) -> tuple[dict[str, A
 
 
 class Key(NamedTuple):
-    """How another process finds a segment.
+    """Handle by which another process attaches the memory.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ class Mapped(NamedTuple):
 
 
 def mapped(array: np.ndarray) -> Mapped | None:
-    """How another process finds an array that is a view of a memory-mapped file.
+    """Describe an array that is a view of a memory-mapped file, for another process.
 
     None where it is no such view, or where nobody else would see the same: the
     map is a private copy, or the file has lost its name.
@@ -250,7 +250,7 @@ def _meminfo() -> float | None:
 
 
 def _control_groups() -> Iterable[float]:
-    """What the limits of containers leave, of both versions of control groups."""
+    """Return the bytes that the limits of containers leave, for both versions of control groups."""
     root = Path("/sys/fs/cgroup")
     for folder, limit, used in (
         (root, "memory.max", "memory.current"),

@@ -178,7 +178,7 @@ def start(function: Callable, *args: object) -> bool:
 
 
 class Presence:
-    """Which threads are at work on something.
+    """Set of the threads that are at work on something.
 
     A thread that enters looks only then whether it is still wanted; so nobody
     begins any more once that was made impossible, and `wait` has returned.

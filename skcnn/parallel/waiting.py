@@ -14,7 +14,7 @@ WAKING = 2e-4
 """Seconds that it takes to sleep and to wake, about; the least that is worth spinning for."""
 
 LONGEST_SPIN = 5e-4
-"""Where waits take half of that on average, somebody else must have the core."""
+"""Longest spin in seconds; waits of half of that on average mean that the core is shared."""
 
 SHORTEST_SPIN, LONGEST_SLEEP = 2e-5, 5e-3
 

@@ -1,4 +1,4 @@
-"""How to train."""
+"""Configuration of a training."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ __all__ = ["TrainingConfig"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How to train; the names are those of the estimators.
+    """Configuration of a training, under the names of the estimators' parameters.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ DIVERGED = 1000.0
 
 
 class Validation(NamedTuple):
-    """What every epoch is judged on.
+    """Samples that every epoch is scored on.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ FLUSH_EVERY = 64
 """Steps from one flush of vanishing parameters and moments to the next."""
 
 LARGE_UNIT = 2.0**600
-"""What gradients are measured in whose squares leave float64."""
+"""Unit of gradients whose squares leave float64."""
 
 
 class Step(NamedTuple):
