@@ -13,6 +13,7 @@ from contextlib import suppress
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
+from skcnn._estimator.resources import _blas
 from skcnn.parallel.blas import BlasGuard
 from skcnn.parallel.contexts import holding
 from skcnn.parallel.interrupts import at_safe_places
@@ -92,10 +93,11 @@ def test_an_exception_at_every_step_leaves_nothing_behind():
                 finally:
                     sys.settrace(None)
                 # up to Python 3.11 a trace function, unlike a signal, can raise between taking a
-                # lock and the body of ``with``; other threads would wait for this guard for ever
-                with suppress(RuntimeError):
-                    while True:
-                        guard._lock.release()
+                # lock and the body of ``with``; other threads would wait for it for ever
+                for lock in (guard._lock, _blas._lock):
+                    with suppress(RuntimeError):
+                        while True:
+                            lock.release()
                 wait_until(lambda: state() == before)  # for a thread that was told to end
     finally:
         signal.signal(signal.SIGINT, handler)

@@ -74,10 +74,10 @@ def as_numbers(value: Any, name: str, owner: str) -> np.ndarray:
     if array.dtype.kind == "O":
         text = next((item for item in array.flat if isinstance(item, (str, bytes, PathLike))), None)
         if text is None:
+            check_scalars(array, name, owner)  # NumPy takes arrays of one number for numbers
             try:
                 array = array.astype(np.float64)
             except (TypeError, ValueError, OverflowError) as error:
-                check_scalars(array, name, owner)
                 kind = TypeError if isinstance(error, TypeError) else ValueError
                 raise kind(f"{owner}: {name} must hold real numbers: {error}.") from None
     elif array.dtype.kind in "SU" and array.size:
