@@ -234,15 +234,14 @@ class _Library:
 
 def _of_openblas(controller: Any, verb: str) -> Any:
     """Find a function of OpenBLAS by any of its names; None if there is none."""
-    names = (
-        f"{prefix}openblas_{verb}_num_threads{suffix}"
-        for prefix in ("", "scipy_")
-        for suffix in ("", "64_", "_64")
-    )
-    dynlib = getattr(
-        controller, "dynlib", None
-    )  # not before threadpoolctl 3.5, which ignores no thread
-    return next((getattr(dynlib, name) for name in names if hasattr(dynlib, name)), None)
+    # threadpoolctl has it since 3.5; older versions let every thread set the limit
+    dynlib = getattr(controller, "dynlib", None)
+    for prefix in ("", "scipy_"):
+        for suffix in ("", "64_", "_64"):
+            function = getattr(dynlib, f"{prefix}openblas_{verb}_num_threads{suffix}", None)
+            if function is not None:
+                return function
+    return None
 
 
 class _Recorder:
