@@ -89,21 +89,21 @@ def _is_int(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.timedelta64))
 
 
-def check_countable(owner: str, name: str, value: Any) -> None:
+def check_countable(caller: str, name: str, value: Any) -> None:
     """Raise ``ValueError`` for ints that nothing could count to."""
     if _is_int(value) and int(value) > MOST:
-        raise ValueError(f"{owner}: {name} must be at most 2**63 - 1, got {value!r}.")
+        raise ValueError(f"{caller}: {name} must be at most 2**63 - 1, got {value!r}.")
 
 
-def check_int(owner: str, name: str, value: Any, minimum: int) -> int:
+def check_int(caller: str, name: str, value: Any, minimum: int) -> int:
     """Return `value` as an int of at least `minimum`, or raise ``ValueError``."""
     if not _is_int(value) or int(value) < minimum:
-        raise ValueError(f"{owner}: {name} must be an int of at least {minimum}, got {value!r}.")
-    check_countable(owner, name, value)
+        raise ValueError(f"{caller}: {name} must be an int of at least {minimum}, got {value!r}.")
+    check_countable(caller, name, value)
     return int(value)
 
 
-def check_pair(owner: str, name: str, value: Any, minimum: int) -> tuple[int, int]:
+def check_pair(caller: str, name: str, value: Any, minimum: int) -> tuple[int, int]:
     """Return an int or a pair of ints (height, width) as a pair.
 
     They are numbers of pixels, which NumPy takes for strides in bytes.
@@ -113,23 +113,23 @@ def check_pair(owner: str, name: str, value: Any, minimum: int) -> tuple[int, in
         if len(value) == 2:
             height, width = value
             pair = (
-                check_int(owner, name, height, minimum),
-                check_int(owner, name, width, minimum),
+                check_int(caller, name, height, minimum),
+                check_int(caller, name, width, minimum),
             )
     elif _is_int(value) and int(value) >= minimum:
         pair = int(value), int(value)
     if pair is None:
         raise ValueError(
-            f"{owner}: {name} must be an int of at least {minimum} or a pair of them "
+            f"{caller}: {name} must be an int of at least {minimum} or a pair of them "
             f"(height, width), got {value!r}."
         )
     if max(pair) > MOST_PIXELS:
-        raise ValueError(f"{owner}: {name} must be at most {MOST_PIXELS}, got {value!r}.")
+        raise ValueError(f"{caller}: {name} must be at most {MOST_PIXELS}, got {value!r}.")
     return pair
 
 
 def check_real(
-    owner: str, name: str, value: Any, low: float, high: float = np.inf, *, bounds: str = "[)"
+    caller: str, name: str, value: Any, low: float, high: float = np.inf, *, bounds: str = "[)"
 ) -> float:
     """Return `value` as a float inside an interval, or raise ``ValueError``.
 
@@ -147,29 +147,29 @@ def check_real(
         if above and below:
             return number
     raise ValueError(
-        f"{owner}: {name} must be a number in {bounds[0]}{low:g}, {high:g}{bounds[1]}, "
+        f"{caller}: {name} must be a number in {bounds[0]}{low:g}, {high:g}{bounds[1]}, "
         f"got {value!r}."
     )
 
 
-def check_part(owner: str, name: str, part: Any) -> None:
+def check_part(caller: str, name: str, part: Any) -> None:
     """Let an optimizer or a schedule check itself; errors say which parameter holds it."""
     try:
         part.check()
     except ValueError as error:
-        raise ValueError(f"{owner}: {name} = {part!r}: {error}") from None
+        raise ValueError(f"{caller}: {name} = {part!r}: {error}") from None
 
 
-def check_bool(owner: str, name: str, value: Any) -> bool:
+def check_bool(caller: str, name: str, value: Any) -> bool:
     """Return `value` as a bool, or raise ``ValueError``."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    raise ValueError(f"{owner}: {name} must be True or False, got {value!r}.")
+    raise ValueError(f"{caller}: {name} must be True or False, got {value!r}.")
 
 
-def check_choice(owner: str, name: str, value: Any, allowed: Iterable[str]) -> str:
+def check_choice(caller: str, name: str, value: Any, allowed: Iterable[str]) -> str:
     """Return `value` if it is one of the `allowed` names, or raise ``ValueError``."""
     names = list(allowed)
     if isinstance(value, str) and value in names:
         return value
-    raise ValueError(f"{owner}: {name} must be one of {names}, got {value!r}.")
+    raise ValueError(f"{caller}: {name} must be one of {names}, got {value!r}.")

@@ -9,8 +9,8 @@ from sklearn.utils.metaestimators import available_if
 
 from skcnn._estimator.arrays import same, shape_of
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
-from skcnn._estimator.labels import Classes, check_classes, check_label_set, is_matrix
-from skcnn._estimator.weights import class_weights
+from skcnn._estimator.labels import ClassEncoder, check_classes, check_label_set, is_matrix
+from skcnn._estimator.sample_weights import class_weights
 from skcnn._hyperparameters import check_real
 from skcnn.inference import outputs
 from skcnn.losses import LOSSES, Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
@@ -74,7 +74,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         Order of the axes in 4-D `X`, in flat rows and in `image_shape`. "auto"
         takes the last of the axes for the channels where it has 1, 3 or 4
         entries, the first one has not, and the last two differ; it warns where
-        the other order is as likely. What the first fit settled is kept for
+        the other order is as likely. What the first fit resolved is kept for
         everything that follows.
     scale_input : bool, default=True
         Whether to standardise each channel by its mean and standard deviation
@@ -237,7 +237,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     ``y.argmax(axis=1)`` for classes that exclude each other. Matrices with
     other values are a case for `sklearn.multioutput.MultiOutputClassifier`.
 
-    What is "auto" is settled by the first call of ``fit`` or ``partial_fit``
+    What is "auto" is resolved by the first call of ``fit`` or ``partial_fit``
     from the shape of the images and the number of rows, and stays when the
     training goes on; `auto_params_` tells it. Only the string "auto" means this.
 
@@ -543,38 +543,38 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _read_targets(self, y: Any, n_samples: int) -> tuple[Classes, np.ndarray]:
+    def _read_targets(self, y: Any, n_samples: int) -> tuple[ClassEncoder, np.ndarray]:
         return check_classes(y, n_samples, type(self).__name__)
 
     def _class_weights(
-        self, answers: Classes, targets: np.ndarray, weights: np.ndarray
+        self, encoder: ClassEncoder, targets: np.ndarray, weights: np.ndarray
     ) -> np.ndarray | None:
-        owner = type(self).__name__
-        return class_weights(self.class_weight, answers.labels, targets, weights, owner)
+        caller = type(self).__name__
+        return class_weights(self.class_weight, encoder.labels, targets, weights, caller)
 
-    def _training_loss(self, answers: Classes) -> Loss:
-        owner = type(self).__name__
-        smoothing = check_real(owner, "label_smoothing", self.label_smoothing, 0, 1)
-        kind = SigmoidCrossEntropy if answers.several else SoftmaxCrossEntropy
+    def _training_loss(self, encoder: ClassEncoder) -> Loss:
+        caller = type(self).__name__
+        smoothing = check_real(caller, "label_smoothing", self.label_smoothing, 0, 1)
+        kind = SigmoidCrossEntropy if encoder.several else SoftmaxCrossEntropy
         return kind(smoothing)
 
-    def _answers(self) -> Classes:
-        return Classes(self.classes_, self.out_activation_ == "logistic")
+    def _fitted_encoder(self) -> ClassEncoder:
+        return ClassEncoder(self.classes_, self.out_activation_ == "logistic")
 
-    def _known_classes(self, y: Any, classes: Any) -> Classes:
+    def _known_classes(self, y: Any, classes: Any) -> ClassEncoder:
         """The classes of all calls to ``partial_fit``, against which `classes` is checked."""
-        owner, first = type(self).__name__, not hasattr(self, "classes_")
+        caller, first = type(self).__name__, not hasattr(self, "classes_")
         if not first:
-            known = self._answers()
-        elif y is not None and is_matrix(y, "y", owner):
-            known = Classes(np.arange(shape_of(y, "y", owner)[1]), True)
+            known = self._fitted_encoder()
+        elif y is not None and is_matrix(y, "y", caller):
+            known = ClassEncoder(np.arange(shape_of(y, "y", caller)[1]), True)
         elif classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         else:
-            known = Classes(check_label_set(classes, owner), False)
-        if classes is not None and not same(check_label_set(classes, owner), known.labels):
+            known = ClassEncoder(check_label_set(classes, caller), False)
+        if classes is not None and not same(check_label_set(classes, caller), known.labels):
             raise ValueError(
-                f"{owner}: classes={classes!r} are not those of "
+                f"{caller}: classes={classes!r} are not those of "
                 f"{'the matrix y' if first else 'the call before'}: {known.labels}."
             )
         return known

@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 
 from skcnn._estimator.arrays import as_numbers
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
-from skcnn._estimator.targets import Quantities, bind_loss, check_quantities, n_quantities
+from skcnn._estimator.targets import TargetScaler, bind_loss, check_targets, n_quantities
 from skcnn.batches import Scaling
 from skcnn.inference import outputs
 from skcnn.losses import REGRESSION_LOSSES
@@ -63,7 +63,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         Order of the axes in 4-D `X`, in flat rows and in `image_shape`. "auto"
         takes the last of the axes for the channels where it has 1, 3 or 4
         entries, the first one has not, and the last two differ; it warns where
-        the other order is as likely. What the first fit settled is kept for
+        the other order is as likely. What the first fit resolved is kept for
         everything that follows.
     scale_input : bool, default=True
         Whether to standardise each channel by its mean and standard deviation
@@ -439,8 +439,8 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         else:
             n_outputs = n_quantities(y, type(self).__name__)
             flat = n_outputs == 1
-        answers = Quantities(loss=bind_loss(self), n_outputs=n_outputs, flat=flat)
-        return self._fit_part(X, y, sample_weight, answers)
+        encoder = TargetScaler(loss=bind_loss(self), n_outputs=n_outputs, flat=flat)
+        return self._fit_part(X, y, sample_weight, encoder)
 
     @in_own_context
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -458,7 +458,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
             single column.
         """
         fitted = self._snapshot()
-        return fitted._answers().decoded(fitted._infer(outputs, X))
+        return fitted._fitted_encoder().inverse_transform(fitted._infer(outputs, X))
 
     @in_own_context
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -486,15 +486,15 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         """
         from sklearn.metrics import r2_score  # takes longer than all of skcnn's own imports
 
-        owner = type(self).__name__
+        caller = type(self).__name__
         predicted = self.predict(X)
-        true = as_numbers(y, "y", owner).astype(np.float64, copy=False)
+        true = as_numbers(y, "y", caller).astype(np.float64, copy=False)
         try:
             with np.errstate(over="raise"):
                 return r2_score(true, predicted, sample_weight=sample_weight)
         except FloatingPointError:
             raise ValueError(
-                f"{owner}: R² is beyond the range of float64: the predictions for X reach "
+                f"{caller}: R² is beyond the range of float64: the predictions for X reach "
                 f"{np.abs(predicted).max():g} and y reaches {np.abs(true).max():g}, whose "
                 "squares, or whose differences' squares, are too large."
             ) from None
@@ -505,15 +505,15 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         tags.target_tags.positive_only = self.loss == "poisson"
         return tags
 
-    def _read_targets(self, y: Any, n_samples: int) -> tuple[Quantities, np.ndarray]:
+    def _read_targets(self, y: Any, n_samples: int) -> tuple[TargetScaler, np.ndarray]:
         loss = bind_loss(self)
-        targets = check_quantities(y, n_samples, "y", loss, type(self).__name__)
+        targets = check_targets(y, n_samples, "y", loss, type(self).__name__)
         n_outputs = targets.shape[1]
-        return Quantities(loss=loss, n_outputs=n_outputs, flat=n_outputs == 1), targets
+        return TargetScaler(loss=loss, n_outputs=n_outputs, flat=n_outputs == 1), targets
 
-    def _answers(self) -> Quantities:
+    def _fitted_encoder(self) -> TargetScaler:
         loss = "poisson" if self.out_activation_ == "exp" else "squared_error"
-        return Quantities(
+        return TargetScaler(
             loss=REGRESSION_LOSSES[loss],  # any that makes the same predictions of outputs
             n_outputs=self.n_outputs_,
             flat=self._flat_targets,

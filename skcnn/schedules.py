@@ -326,9 +326,9 @@ class ReduceOnPlateau(Schedule):
         return float(max(self.lowest, self.factor**plateaus))
 
 
-def _check_horizon(owner: str, horizon: float | None) -> None:
+def _check_horizon(caller: str, horizon: float | None) -> None:
     if horizon is not None:
-        check_real(owner, "horizon", horizon, 0, bounds="()")
+        check_real(caller, "horizon", horizon, 0, bounds="()")
 
 
 def _part(t: float, horizon: float | None, max_iter: float) -> float:

@@ -14,8 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcnn import ScratchCNNClassifier
+from skcnn._estimator.arguments import read_data
 from skcnn._estimator.data import split
-from skcnn._estimator.reading import read_data
 from tests import shared
 from tests.shared import assert_same_model
 

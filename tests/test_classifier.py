@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from sklearn.base import clone
 
+from skcnn._estimator.arguments import read_data
 from skcnn._estimator.data import split
-from skcnn._estimator.reading import read_data
 from skcnn.layers import Conv2d, Dropout, Flatten, ReLU
 from tests.shared import DIGITS, LABELS, assert_same_model, quick
 

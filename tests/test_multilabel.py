@@ -22,8 +22,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier
+from skcnn._estimator.arguments import read_data
 from skcnn._estimator.data import held_out_size, split
-from skcnn._estimator.reading import read_data
 from skcnn.layers import Dense, Flatten, ReLU
 from tests.shared import assert_same_model, quick
 

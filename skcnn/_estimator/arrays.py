@@ -17,14 +17,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-def as_array(value: Any, name: str, owner: str, **how: Any) -> Any:
+def as_array(value: Any, name: str, caller: str, **how: Any) -> Any:
     """An array of any dtype and at least one axis, not copied if it is one.
 
     Parameters
     ----------
     value : array-like
         Dataframes and the like are left to scikit-learn.
-    name, owner : str
+    name, caller : str
         What errors call the argument, and the estimator.
     **how
         Arguments of `check_array`.
@@ -41,11 +41,11 @@ def as_array(value: Any, name: str, owner: str, **how: Any) -> Any:
     """
     if np.ma.is_masked(value):
         raise ValueError(
-            f"{owner}: {name} is a masked array with masked entries, which are not supported; "
+            f"{caller}: {name} is a masked array with masked entries, which are not supported; "
             "pass filled() or leave out such rows."
         )
     value = _without_palettes(value)
-    shape_of(value, name, owner)
+    shape_of(value, name, caller)
     default = {"ensure_min_samples": 0, "ensure_min_features": 0}
     try:
         return check_array(
@@ -54,15 +54,15 @@ def as_array(value: Any, name: str, owner: str, **how: Any) -> Any:
             ensure_2d=False,
             allow_nd=True,
             ensure_all_finite=False,
-            estimator=owner,
+            estimator=caller,
             input_name=name,
             **default | how,
         )
     except (TypeError, ValueError, RuntimeError) as error:  # the last of tensors with a gradient
-        raise named(error, name, owner) from None
+        raise named(error, name, caller) from None
 
 
-def as_numbers(value: Any, name: str, owner: str) -> np.ndarray:
+def as_numbers(value: Any, name: str, caller: str) -> np.ndarray:
     """As `as_array`, but of finite real numbers; objects become float64.
 
     Raises
@@ -70,32 +70,32 @@ def as_numbers(value: Any, name: str, owner: str) -> np.ndarray:
     ValueError, TypeError
         For text, dates, complex numbers, missing and infinite numbers.
     """
-    array = as_array(value, name, owner)
+    array = as_array(value, name, caller)
     if array.dtype.kind == "O":
         text = next((item for item in array.flat if isinstance(item, (str, bytes, PathLike))), None)
         if text is None:
-            check_scalars(array, name, owner)  # NumPy takes arrays of one number for numbers
+            check_scalars(array, name, caller)  # NumPy takes arrays of one number for numbers
             try:
                 array = array.astype(np.float64)
             except (TypeError, ValueError, OverflowError) as error:
                 kind = TypeError if isinstance(error, TypeError) else ValueError
-                raise kind(f"{owner}: {name} must hold real numbers: {error}.") from None
+                raise kind(f"{caller}: {name} must hold real numbers: {error}.") from None
     elif array.dtype.kind in "SU" and array.size:
         text = array.flat[0]
     else:
         text = None
     if text is not None:
         raise ValueError(
-            f"{owner}: {name} must hold real numbers, got text such as {shortened(text)}. (If "
+            f"{caller}: {name} must hold real numbers, got text such as {shortened(text)}. (If "
             "these are names of files, pass what they contain.)"
         )
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{owner}: {name} must hold real numbers, got dtype {array.dtype}.")
-    check_finite(array, name, owner)
+        raise ValueError(f"{caller}: {name} must hold real numbers, got dtype {array.dtype}.")
+    check_finite(array, name, caller)
     return array
 
 
-def check_scalars(array: np.ndarray, name: str, owner: str) -> None:
+def check_scalars(array: np.ndarray, name: str, caller: str) -> None:
     """Raise ``ValueError`` for an array of objects whose entries are arrays themselves."""
     if array.dtype.kind != "O":
         return
@@ -108,25 +108,25 @@ def check_scalars(array: np.ndarray, name: str, owner: str) -> None:
     for place, other in others:
         if other != shape:
             raise ValueError(
-                f"{owner}: {name} is an array of shape {array.shape} whose entries must be arrays "
+                f"{caller}: {name} is an array of shape {array.shape} whose entries must be arrays "
                 f"of the same shape, but that of entry {_spelt(first)} is {shape} and that of "
                 f"entry {_spelt(place)} is {other}. Bring them to one shape and pass {cure}."
             )
     raise ValueError(
-        f"{owner}: {name} is an array of shape {array.shape} whose entries are arrays of shape "
+        f"{caller}: {name} is an array of shape {array.shape} whose entries are arrays of shape "
         f"{shape}. Pass {cure}, one array of numbers."
     )
 
 
-def check_finite(array: np.ndarray, name: str, owner: str) -> None:
+def check_finite(array: np.ndarray, name: str, caller: str) -> None:
     """Raise ``ValueError`` for numbers that are missing, infinite or beyond float64."""
     kind = array.dtype.kind
     with np.errstate(over="ignore", invalid="ignore"):
         if kind != "f" or not np.isfinite(np.add.reduce(array, axis=None)):  # it may overflow
-            assert_all_finite(array, estimator_name=owner, input_name=name)
+            assert_all_finite(array, estimator_name=caller, input_name=name)
     wide = kind == "f" and array.dtype.itemsize > 8
     if wide and array.size and np.abs(array).max() > np.finfo(np.float64).max:
-        raise ValueError(f"{owner}: {name} holds numbers beyond the range of float64.")
+        raise ValueError(f"{caller}: {name} holds numbers beyond the range of float64.")
 
 
 def same(left: np.ndarray, right: np.ndarray) -> bool:
@@ -137,17 +137,17 @@ def same(left: np.ndarray, right: np.ndarray) -> bool:
     return left.shape == right.shape and bool(np.all(left == right))
 
 
-def check_length(array: Any, n_samples: int, name: str, owner: str) -> None:
+def check_length(array: Any, n_samples: int, name: str, caller: str) -> None:
     """Raise ``ValueError`` unless the targets are as many as the images that go with them."""
     found, images = array.shape[0], name.replace("y", "X", 1)  # X_val for y_val
     if found != n_samples:
         raise ValueError(
-            f"{owner}: {images} and {name} have inconsistent numbers of samples: {n_samples} and "
+            f"{caller}: {images} and {name} have inconsistent numbers of samples: {n_samples} and "
             f"{found}."
         )
 
 
-def shape_of(value: Any, name: str, owner: str) -> tuple[int, ...]:
+def shape_of(value: Any, name: str, caller: str) -> tuple[int, ...]:
     """Shape of an array-like; ``ValueError`` for what is none, or has rows of several lengths."""
     shape = getattr(value, "shape", None)
     if not isinstance(shape, tuple):
@@ -155,21 +155,21 @@ def shape_of(value: Any, name: str, owner: str) -> tuple[int, ...]:
             shape = np.asarray(value).shape
         except ValueError as error:
             raise ValueError(
-                f"{owner}: {name} must have entries of the same shape{_uneven(value, error)}."
+                f"{caller}: {name} must have entries of the same shape{_uneven(value, error)}."
             ) from None
         except (TypeError, RuntimeError) as error:  # of tensors with a gradient
-            raise named(error, name, owner) from None
+            raise named(error, name, caller) from None
     if shape == ():
-        raise ValueError(f"{owner}: {name} must be an array-like, got {shortened(value)}.")
+        raise ValueError(f"{caller}: {name} must be an array-like, got {shortened(value)}.")
     return shape
 
 
-def named(error: Exception, name: str, owner: str) -> Exception:
+def named(error: Exception, name: str, caller: str) -> Exception:
     """An error that names the argument, if this one does not."""
     if re.search(rf"\b{re.escape(name)}\b", str(error)):
         return error
     kind = TypeError if isinstance(error, TypeError) else ValueError
-    return kind(f"{owner}: {name}: {error}")
+    return kind(f"{caller}: {name}: {error}")
 
 
 def _without_palettes(value: Any) -> Any:

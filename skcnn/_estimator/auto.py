@@ -9,7 +9,7 @@ from skcnn.architectures import recipe
 from skcnn.architectures.blocks import is_signal
 from skcnn.layers._layer import Shape
 
-__all__ = ["NETWORK", "is_auto", "or_auto", "recipe_for", "settle"]
+__all__ = ["NETWORK", "is_auto", "or_auto", "recipe_for", "resolve"]
 
 NETWORK = (
     "filters", "kernel_size", "pool_size", "hidden_layer_sizes", "normalization", "global_pool",
@@ -40,10 +40,10 @@ def is_auto(value: Any) -> bool:
     return isinstance(value, str) and value == "auto"
 
 
-def or_auto(check: Callable, owner: str, name: str, value: Any, *limits: Any, **how: Any) -> Any:
+def or_auto(check: Callable, caller: str, name: str, value: Any, *limits: Any, **how: Any) -> Any:
     """Run a check whose error adds that the parameter may be "auto"."""
     try:
-        return check(owner, name, value, *limits, **how)
+        return check(caller, name, value, *limits, **how)
     except ValueError as error:
         raise ValueError(f"{error} (Or 'auto'.)") from None
 
@@ -87,7 +87,7 @@ def recipe_for(
     return values
 
 
-def settle(estimator: Any, automatic: Mapping[str, Any], *, to_its_end: bool) -> dict[str, Any]:
+def resolve(estimator: Any, automatic: Mapping[str, Any], *, to_its_end: bool) -> dict[str, Any]:
     """Resolve the parameters that are "auto".
 
     Parameters
@@ -104,14 +104,14 @@ def settle(estimator: Any, automatic: Mapping[str, Any], *, to_its_end: bool) ->
     dict
         By the names of the parameters that are "auto".
     """
-    settled: dict[str, Any] = {}
+    resolved: dict[str, Any] = {}
 
     def value(name: str, meaning: Any) -> Any:
         """The parameter, or what it means."""
         given = getattr(estimator, name)
         if not is_auto(given):
             return given
-        settled[name] = meaning
+        resolved[name] = meaning
         return meaning
 
     if estimator.layers is None:
@@ -122,15 +122,15 @@ def settle(estimator: Any, automatic: Mapping[str, Any], *, to_its_end: bool) ->
     value("lr", automatic["constant_lr"] if constant else automatic["lr"])
     value("weight_decay", automatic["weight_decay"])
     value("batch_size", automatic["batch_size"])
-    owner = type(estimator).__name__
-    max_iter = or_auto(check_int, owner, "max_iter", value("max_iter", automatic["max_iter"]), 1)
+    caller = type(estimator).__name__
+    max_iter = or_auto(check_int, caller, "max_iter", value("max_iter", automatic["max_iter"]), 1)
     stops = constant or estimator.early_stopping or not is_auto(estimator.tol)
     patience = automatic["patience"]
     if not constant:
         patience = max(patience, max_iter // 10)
     value("n_iter_no_change", patience if stops else None)
     value("tol", automatic["tol"])
-    return settled
+    return resolved
 
 
 def _epochs(n_rows: int, steps: int) -> int:

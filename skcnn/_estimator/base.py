@@ -13,19 +13,13 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn._estimator.auto import recipe_for, settle
-from skcnn._estimator.checkpoint import Checkpointed, belongings, read
-from skcnn._estimator.data import Answers, Data, Model, held_out_size, split
+from skcnn._estimator.arguments import read_data, read_part, read_validation
+from skcnn._estimator.auto import recipe_for, resolve
+from skcnn._estimator.checkpoint import Checkpointed, read, training_inputs
+from skcnn._estimator.data import Data, Model, TargetEncoder, held_out_size, split
 from skcnn._estimator.description import described
-from skcnn._estimator.exchange import ExchangesWeights
 from skcnn._estimator.images import read_fitted
-from skcnn._estimator.learning import Standstill, Start, standstill
 from skcnn._estimator.nested import NestedParameters
-from skcnn._estimator.notices import (
-    warn_of_divergence,
-    warn_of_interruption,
-    warn_of_standstill,
-)
 from skcnn._estimator.parameters import (
     bind_dtype,
     bind_layers,
@@ -40,10 +34,16 @@ from skcnn._estimator.progress import (
     Silent,
     with_callbacks,
 )
-from skcnn._estimator.reading import read_data, read_part, read_validation
 from skcnn._estimator.resources import with_workers, working_memory
 from skcnn._estimator.scoring import EpochScore, bind_scoring
 from skcnn._estimator.seeds import draw_seed
+from skcnn._estimator.standstill import Standstill, Start, standstill
+from skcnn._estimator.state_dict import ExchangesWeights
+from skcnn._estimator.user_warnings import (
+    warn_of_divergence,
+    warn_of_interruption,
+    warn_of_standstill,
+)
 from skcnn._migration import ALWAYS_AVERAGED, FORMAT, migrate_model, refuse_newer
 from skcnn._summary import Summary
 from skcnn.batches import Scaling
@@ -73,7 +73,7 @@ def has_partial_fit(estimator: Any) -> bool:
     return True
 
 
-class Begun(NamedTuple):
+class PreparedFit(NamedTuple):
     """A training before its first step, or before the next one.
 
     Parameters
@@ -138,18 +138,18 @@ class BaseScratchCNN(
         """Check the `y` of a fit: what the outputs mean, and the samples' targets."""
 
     @abstractmethod
-    def _answers(self) -> Any:
+    def _fitted_encoder(self) -> Any:
         """Encoder of the fitted network's outputs."""
 
     def _class_weights(
-        self, answers: Any, targets: np.ndarray, weights: np.ndarray
+        self, encoder: Any, targets: np.ndarray, weights: np.ndarray
     ) -> np.ndarray | None:
         """Weights of classes, where there are any."""
         return None
 
-    def _training_loss(self, answers: Any) -> Loss:
+    def _training_loss(self, encoder: Any) -> Loss:
         """Loss that training minimizes."""
-        return answers.loss
+        return encoder.loss
 
     # Training
 
@@ -166,15 +166,15 @@ class BaseScratchCNN(
     ) -> Self:
         """Begin, train, commit; from a checkpoint on where there is one."""
         resumed = checkpoint is not None
-        begun = self._begin(X, y, sample_weight, X_val, y_val, sample_weight_val, checkpoint)
+        prepared = self._begin(X, y, sample_weight, X_val, y_val, sample_weight_val, checkpoint)
 
         def train_and_commit(interrupts: Interrupts) -> tuple[str, int]:
-            trained, reason, learned_nothing = self._train(begun, interrupts, resumed)
+            trained, reason, learned_nothing = self._train(prepared, interrupts, resumed)
             # where warnings are errors, these leave the estimator as it was
             warn_of_divergence(reason, trained.epoch)
             if learned_nothing is not None:
                 warn_of_standstill(*learned_nothing)
-            self._commit(begun.model, trained, reason, keep_state=self.warm_start)
+            self._commit(prepared.model, trained, reason, keep_state=self.warm_start)
             return reason, trained.epoch
 
         warn_of_interruption(*at_safe_places(train_and_commit))
@@ -234,9 +234,9 @@ class BaseScratchCNN(
         sample_weight_val: Any = None,
         checkpoint: Any = None,
         anew: bool = False,
-    ) -> Begun:
+    ) -> PreparedFit:
         """Check and split; begin `anew`, or go on where parameters or a checkpoint say so."""
-        owner, goes_on = type(self).__name__, None
+        caller, continued_by = type(self).__name__, None
         cut_off = None if checkpoint is None else read(checkpoint)
         check_switches(self)
         scorer = bind_scoring(self)
@@ -247,43 +247,43 @@ class BaseScratchCNN(
             judge = ("split" if held_out is None else "given", self.scoring)
             told = described(self.scoring) if callable(self.scoring) else None
         if self.early_stopping and held_out is None:
-            size = held_out_size(data, self.validation_fraction, owner)
+            size = held_out_size(data, self.validation_fraction, caller)
         if self.warm_start and hasattr(self, "weights_") and not anew:
-            goes_on = "warm_start"
-        recipe = self._recipe_for(data, len(data) - size, goes_on, cut_off)
-        settled = settle(self, recipe, to_its_end=not self.warm_start)
-        settings = bind_settings(self, settled)
-        network, state = self._start(data, settled, settings, goes_on)
+            continued_by = "warm_start"
+        recipe = self._recipe_for(data, len(data) - size, continued_by, cut_off)
+        resolved = resolve(self, recipe, to_its_end=not self.warm_start)
+        settings = bind_settings(self, resolved)
+        network, state = self._start(data, resolved, settings, continued_by)
         if cut_off is None:
             state.judge_by(judge)
         else:
             fresh, state = state, cut_off.state
             state.criterion = judge
         if size:
-            data, held_out = split(data, size, state.seed, owner)
-        model = self._model(network, data, settled, recipe, goes_on)
+            data, held_out = split(data, size, state.seed, caller)
+        model = self._model(network, data, resolved, recipe, continued_by)
         judged = None if held_out is None else self._judged(model, held_out, scorer, given=not size)
-        belongs = cache(partial(belongings, model, data, held_out, settings, judge, told))
+        belongs = cache(partial(training_inputs, model, data, held_out, settings, judge, told))
         if cut_off is not None:
-            names = {*model.answers.history, *(VALIDATION_HISTORY if judge else ())}
+            names = {*model.encoder.history, *(VALIDATION_HISTORY if judge else ())}
             cut_off.check(checkpoint, belongs(), fresh, names)
-        return Begun(model, data, judged, settings, state, belongs)
+        return PreparedFit(model, data, judged, settings, state, belongs)
 
-    def _fit_part(self, X: Any, y: Any, sample_weight: Any, answers: Answers) -> Self:
+    def _fit_part(self, X: Any, y: Any, sample_weight: Any, encoder: TargetEncoder) -> Self:
         """One pass, for ``partial_fit``."""
         check_switches(self)
         bind_scoring(self)
-        data = read_part(self, X, y, sample_weight, answers)
-        goes_on = "partial_fit" if hasattr(self, "weights_") else None
-        recipe = self._recipe_for(data, len(data), goes_on)
-        settled = settle(self, recipe, to_its_end=False)
-        settings = bind_settings(self, settled, in_parts=True)
-        network, state = self._start(data, settled, settings, goes_on)
+        data = read_part(self, X, y, sample_weight, encoder)
+        continued_by = "partial_fit" if hasattr(self, "weights_") else None
+        recipe = self._recipe_for(data, len(data), continued_by)
+        resolved = resolve(self, recipe, to_its_end=False)
+        settings = bind_settings(self, resolved, in_parts=True)
+        network, state = self._start(data, resolved, settings, continued_by)
         if not data.weights.total.any():
             return self
         state.judge_by(None)
         first_loss, state.first_loss = state.first_loss, None  # each part is measured by its own
-        model = self._model(network, data, settled, recipe, goes_on)
+        model = self._model(network, data, resolved, recipe, continued_by)
         samples = data.samples(model, model.loss)
 
         begin(state, settings)
@@ -306,11 +306,11 @@ class BaseScratchCNN(
         return self
 
     def _recipe_for(
-        self, data: Data, n_rows: int, goes_on: str | None, cut_off: Checkpointed | None = None
+        self, data: Data, n_rows: int, continued_by: str | None, cut_off: Checkpointed | None = None
     ) -> dict[str, Any]:
         """Return the values of "auto": the recipe's, or those of the model or checkpoint."""
         own: dict[str, Any] = {}
-        if goes_on is not None:
+        if continued_by is not None:
             origin = self._origin()
             own = origin["_recipe"] | origin["_built_from"]
         elif cut_off is not None:
@@ -321,33 +321,37 @@ class BaseScratchCNN(
         """State with all that the model was trained by, also if only public attributes were set."""
         return migrate_model(type(self), vars(self), built_from)
 
-    def _is_built_from(self, settled: dict[str, Any]) -> bool:
+    def _is_built_from(self, resolved: dict[str, Any]) -> bool:
         """Whether the network was built from the parameters as they are now."""
         try:
-            return built_from(settled, vars(self)) == self._origin()["_built_from"]
+            return built_from(resolved, vars(self)) == self._origin()["_built_from"]
         except (TypeError, ValueError):  # arrays and pandas.NA, neither equal nor unequal
             return False
 
     def _start(
-        self, data: Data, settled: dict[str, Any], settings: TrainingConfig, goes_on: str | None
+        self,
+        data: Data,
+        resolved: dict[str, Any],
+        settings: TrainingConfig,
+        continued_by: str | None,
     ) -> tuple[Network, TrainingState]:
-        """A new training, or the last one to go on with because of `goes_on`, in its dtype."""
+        """A new training, or the last one to go on with because of `continued_by`, in its dtype."""
         shape = data.input.shape
-        if goes_on is not None and self._is_built_from(settled):
+        if continued_by is not None and self._is_built_from(resolved):
             layers = list(self.network_.layers)
         else:
-            layers = bind_layers(self, settled, shape, data.answers)
-        if self.dtype is None and goes_on is not None:
+            layers = bind_layers(self, resolved, shape, data.encoder)
+        if self.dtype is None and continued_by is not None:
             dtype = self.network_.dtype
         else:
             dtype = bind_dtype(self, data.input.array)
         network = Network(layers, shape, dtype)
-        if goes_on is None:
+        if continued_by is None:
             return network, self._new_state(network, settings)
-        self._answers().check_same(data.answers, goes_on)
+        self._fitted_encoder().check_same(data.encoder, continued_by)
         if network != self.network_:
             raise ValueError(
-                f"{goes_on} can only go on with the same network, but by the parameters and X "
+                f"{continued_by} can only go on with the same network, but by the parameters and X "
                 f"{difference(self.network_, network)}."
             )
         if hasattr(self, "_training_state"):
@@ -375,17 +379,17 @@ class BaseScratchCNN(
         self,
         network: Network,
         data: Data,
-        settled: dict[str, Any],
+        resolved: dict[str, Any],
         recipe: dict[str, Any],
-        goes_on: str | None,
+        continued_by: str | None,
     ) -> Model:
         """Measure the training rows; going on, what the first ones measured stays."""
         channels = data.input.shape[0]
-        if goes_on is not None:
+        if continued_by is not None:
             scaling = Scaling(self.input_mean_, self.input_scale_)
-            answers = data.answers.resumed(self._answers())
+            encoder = data.encoder.continuing(self._fitted_encoder())
         else:
-            answers = data.answers.measured(data.targets, data.weights.total)
+            encoder = data.encoder.fit(data.targets, data.weights.total)
             if self.scale_input:
                 scaling = data.input.images.measure(data.weights.total)
             else:
@@ -393,20 +397,20 @@ class BaseScratchCNN(
         return Model(
             network=network,
             scaling=scaling,
-            answers=answers,
+            encoder=encoder,
             names=data.input.names,
             data_format=data.input.data_format,
-            loss=self._training_loss(answers),
-            settled=settled,
+            loss=self._training_loss(encoder),
+            resolved=resolved,
             recipe=recipe,
-            built_from=built_from(settled, vars(self)),
+            built_from=built_from(resolved, vars(self)),
         )
 
     def _judged(
         self, model: Model, held_out: Data, scorer: Callable | str | None, given: bool
     ) -> Validation:
         """The validation part, and its score by `scoring`."""
-        samples = held_out.samples(model, model.answers.loss)
+        samples = held_out.samples(model, model.encoder.loss)
         if scorer is None:
             return Validation(samples)
         if isinstance(scorer, str):
@@ -424,10 +428,10 @@ class BaseScratchCNN(
 
     @with_callbacks
     def _train(
-        self, begun: Begun, interrupts: Interrupts, resumed: bool
+        self, prepared: PreparedFit, interrupts: Interrupts, resumed: bool
     ) -> tuple[TrainingState, str, Standstill | None]:
         """Train with all who want to hear of it, and see whether that was of use."""
-        model, data, judged, settings, state, belongs = begun
+        model, data, judged, settings, state, belongs = prepared
         if not resumed:
             begin(state, settings)
         start = Start(state.begun, state.begun_step)
@@ -481,7 +485,7 @@ class BaseScratchCNN(
         The weights are the best where early stopping has found them, the last
         otherwise; or those that are given.
         """
-        names = model.answers.history + (VALIDATION_HISTORY if self.early_stopping else [])
+        names = model.encoder.history + (VALIDATION_HISTORY if self.early_stopping else [])
         history = {name: list(state.history.get(name, [])) for name in names}
         curve = history["loss"]
         if weights is None:
@@ -489,7 +493,7 @@ class BaseScratchCNN(
             weights = state.weights if best is None else best
         network, scaling = model.network, model.scaling
         fitted = {
-            **model.answers.attributes(),
+            **model.encoder.attributes(),
             "n_features_in_": int(np.prod(network.input_shape)),
             "image_shape_": network.input_shape,
             "input_mean_": np.array(scaling.mean),
@@ -505,7 +509,7 @@ class BaseScratchCNN(
                 list(history["validation_score"]) if self.early_stopping else None
             ),
             "history_": history,
-            "auto_params_": dict(model.settled),
+            "auto_params_": dict(model.resolved),
             "_data_format": model.data_format,
             "_recipe": dict(model.recipe),
             "_built_from": dict(model.built_from),
@@ -598,7 +602,7 @@ class BaseScratchCNN(
     def initialize(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Do what `fit` does before its first step, and no more.
 
-        What is "auto" is settled, the scaling of `X` and the meaning of `y` are
+        What is "auto" is resolved, the scaling of `X` and the meaning of `y` are
         learned, and the weights are those that `fit` would begin with, drawn
         from `random_state`. The estimator then predicts, takes `set_weights`,
         and tells its `summary`. A later `fit` begins anew, as always, unless
@@ -629,9 +633,9 @@ class BaseScratchCNN(
         >>> clf.n_iter_, clf.predict_proba(X).shape
         (0, (1797, 10))
         """
-        begun = self._begin(X, y, sample_weight, anew=True)
+        prepared = self._begin(X, y, sample_weight, anew=True)
         # the state is kept: it knows that nothing was averaged in the moments yet
-        self._commit(begun.model, begun.state, None, keep_state=True)
+        self._commit(prepared.model, prepared.state, None, keep_state=True)
         return self
 
     def drop_training_state(self) -> Self:

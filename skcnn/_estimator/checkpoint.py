@@ -19,7 +19,7 @@ from skcnn.files import replace_file
 from skcnn.state import TrainingState
 from skcnn.training.config import TrainingConfig
 
-__all__ = ["Checkpointed", "belongings", "numbered", "read", "write"]
+__all__ = ["Checkpointed", "training_inputs", "numbered", "read", "write"]
 
 MAGIC = b"skcnn checkpoint\n"
 FORMAT = 1
@@ -78,7 +78,7 @@ class Checkpointed:
     ----------
     state : TrainingState
     belongs : dict of str
-        What it was trained with, by name, as `belongings` tells it.
+        What it was trained with, by name, as `training_inputs` tells it.
     recipe : dict
         All that "auto" meant in it, as `recipe_for` returns it.
     """
@@ -144,7 +144,7 @@ def _forms(state: TrainingState) -> dict[str, str]:
     return {name: f"{array.dtype} {array.shape}" for name, array in _arrays(state).items()}
 
 
-def belongings(
+def training_inputs(
     model: Model,
     data: Data,
     held_out: Data | None,
@@ -199,7 +199,7 @@ def _digests(model: Model, data: Data) -> dict[str, str]:
 
     And of what targets mean: the same numbers may stand for other classes.
     """
-    meaning = {name: np.asarray(each).tolist() for name, each in model.answers.attributes().items()}
+    meaning = {name: np.asarray(each).tolist() for name, each in model.encoder.attributes().items()}
     targets = hashlib.sha256(f"{len(data)} {data.targets.dtype} {meaning}".encode())
     targets.update(np.ascontiguousarray(data.targets).data)
     weights = hashlib.sha256(np.ascontiguousarray(data.weights.total).data)

@@ -7,18 +7,18 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from skcnn._estimator.images import Input
-from skcnn._estimator.labels import Classes
-from skcnn._estimator.notices import warn_user
-from skcnn._estimator.targets import Quantities
-from skcnn._estimator.weights import Weights
+from skcnn._estimator.labels import ClassEncoder
+from skcnn._estimator.sample_weights import SampleWeights
+from skcnn._estimator.targets import TargetScaler
+from skcnn._estimator.user_warnings import warn_user
 from skcnn.batches import Samples, Scaling
 from skcnn.losses import Loss
 from skcnn.network import Network
 from skcnn.state import stream
 
-__all__ = ["Answers", "Data", "Model", "held_out_size", "split"]
+__all__ = ["TargetEncoder", "Data", "Model", "held_out_size", "split"]
 
-Answers: TypeAlias = Classes | Quantities
+TargetEncoder: TypeAlias = ClassEncoder | TargetScaler
 """Encoders of targets."""
 
 
@@ -31,13 +31,13 @@ class Model:
     network : Network
     scaling : Scaling
         Of the images.
-    answers : Answers
+    encoder : TargetEncoder
     names : ndarray of str or None
         Names of the features.
     data_format : {"channels_first", "channels_last"}
     loss : Loss
         What training makes small.
-    settled : dict
+    resolved : dict
         What the parameters that are "auto" mean.
     recipe : dict
         All that "auto" can mean when the training goes on.
@@ -47,11 +47,11 @@ class Model:
 
     network: Network
     scaling: Scaling
-    answers: Answers
+    encoder: TargetEncoder
     names: np.ndarray | None
     data_format: str
     loss: Loss
-    settled: dict[str, Any]
+    resolved: dict[str, Any]
     recipe: dict[str, Any]
     built_from: dict[str, Any]
 
@@ -65,9 +65,9 @@ class Data:
     input : Input
         Their images.
     targets : ndarray of shape (n, ...)
-        As `answers` reads them.
-    answers : Answers
-    weights : Weights
+        As `encoder` reads them.
+    encoder : TargetEncoder
+    weights : SampleWeights
     whole : bool
         Whether these are all there are. Only ratios of weights matter then; the
         weights of a part are taken as they are.
@@ -75,8 +75,8 @@ class Data:
 
     input: Input
     targets: np.ndarray
-    answers: Answers
-    weights: Weights
+    encoder: TargetEncoder
+    weights: SampleWeights
     whole: bool = True
 
     def __len__(self) -> int:
@@ -97,13 +97,13 @@ class Data:
         weights = self.weights.total
         if self.whole:
             weights = weights / weights.mean()
-        targets = model.answers.encoded(self.targets, dtype)
+        targets = model.encoder.transform(self.targets, dtype)
         return Samples(images, targets, weights.astype(dtype), loss)
 
     @property
     def y(self) -> np.ndarray:
         """In the user's form."""
-        return self.answers.given(self.targets)
+        return self.encoder.as_y(self.targets)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -111,22 +111,22 @@ class Data:
         return {} if self.weights.given is None else {"sample_weight": self.weights.given}
 
 
-def held_out_size(data: Data, fraction: float, owner: str) -> int:
+def held_out_size(data: Data, fraction: float, caller: str) -> int:
     """Return ``max(ceil(fraction · n), classes)``, or raise where that leaves nothing.
 
     Labels in an indicator matrix ask for no number of samples.
     """
     n = len(data)
-    size = max(ceil(fraction * n), data.answers.fewest_held_out(data.targets))
+    size = max(ceil(fraction * n), data.encoder.fewest_held_out(data.targets))
     if size >= n:
         raise ValueError(
-            f"{owner}: early_stopping with validation_fraction={fraction:g} holds out {size} of "
+            f"{caller}: early_stopping with validation_fraction={fraction:g} holds out {size} of "
             f"{n} samples, which leaves none to train on."
         )
     return size
 
 
-def split(data: Data, size: int, seed: int, owner: str) -> tuple[Data, Data]:
+def split(data: Data, size: int, seed: int, caller: str) -> tuple[Data, Data]:
     """Split off so many samples for validation.
 
     Stratified where every class has two members and both parts have room for
@@ -138,7 +138,7 @@ def split(data: Data, size: int, seed: int, owner: str) -> tuple[Data, Data]:
     size : int
     seed : int
         Of the training.
-    owner : str
+    caller : str
         The estimator that errors name.
 
     Returns
@@ -159,7 +159,7 @@ def split(data: Data, size: int, seed: int, owner: str) -> tuple[Data, Data]:
     """
     from sklearn.model_selection import train_test_split  # takes half of the import's time
 
-    n, strata = len(data), data.answers.strata(data.targets)
+    n, strata = len(data), data.encoder.strata(data.targets)
     if strata is not None:
         counts = np.bincount(strata)
         counts = counts[counts > 0]
@@ -170,10 +170,10 @@ def split(data: Data, size: int, seed: int, owner: str) -> tuple[Data, Data]:
         np.arange(n), test_size=size, random_state=draw, stratify=strata
     )
     training, validation = data.subset(np.sort(rows)), data.subset(np.sort(held_out))
-    lacking = data.answers.lacking(training.targets[training.weights.total > 0])
+    lacking = data.encoder.lacking(training.targets[training.weights.total > 0])
     if lacking or not validation.weights.total.any():
         raise ValueError(
-            f"{owner}: early_stopping holds out {size} of {n} samples, which leaves "
+            f"{caller}: early_stopping holds out {size} of {n} samples, which leaves "
             f"{lacking or 'nothing of positive weight'} to "
             f"{'train' if lacking else 'validate'} on."
         )
@@ -183,7 +183,7 @@ def split(data: Data, size: int, seed: int, owner: str) -> tuple[Data, Data]:
 
 def _warn_of_rare_classes(data: Data, training: Data) -> None:
     """Warn of classes that a split tears apart."""
-    strata, kept = data.answers.strata(data.targets), data.answers.strata(training.targets)
+    strata, kept = data.encoder.strata(data.targets), data.encoder.strata(training.targets)
     if strata is None or kept is None:
         return
     members = np.bincount(strata)
@@ -193,7 +193,7 @@ def _warn_of_rare_classes(data: Data, training: Data) -> None:
         "most of whose members are held out": (2 * lost > members) & (members > 1),
     }
     complaints = [
-        f"classes {data.answers.given(np.flatnonzero(those)).tolist()}, {what}"
+        f"classes {data.encoder.as_y(np.flatnonzero(those)).tolist()}, {what}"
         for what, those in found.items()
         if those.any()
     ]

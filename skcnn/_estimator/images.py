@@ -10,7 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from skcnn._estimator.arrays import as_numbers, check_finite, named, same
 from skcnn._estimator.colour import count_channels, likely_sides
-from skcnn._estimator.notices import warn_user
+from skcnn._estimator.user_warnings import warn_user
 from skcnn._hyperparameters import check_choice, check_int
 from skcnn.batches import Images
 from skcnn.layers._layer import Shape
@@ -89,26 +89,26 @@ class Input:
         return X.take(self.rows) if hasattr(X, "take") else X[self.rows]  # of pyarrow, of polars
 
 
-def read_images(X: Any, image_shape: Any, data_format: str, owner: str) -> Input:
-    """Check the `X` of a first fit; `owner` is the estimator that errors name."""
-    array = check_X(X, owner)
-    shape, order = settle_shape(array, image_shape, data_format, owner)
-    names = feature_names(X, "X", owner)
+def read_images(X: Any, image_shape: Any, data_format: str, caller: str) -> Input:
+    """Check the `X` of a first fit; `caller` is the estimator that errors name."""
+    array = check_X(X, caller)
+    shape, order = settle_shape(array, image_shape, data_format, caller)
+    names = feature_names(X, "X", caller)
     return Input(X=X, array=array, names=names, data_format=order, shape=shape)
 
 
-def read_like(X: Any, first: Input, name: str, owner: str) -> Input:
+def read_like(X: Any, first: Input, name: str, caller: str) -> Input:
     """Check other images of the same shape and columns; errors call them `name`."""
-    array, data_format = check_X(X, owner, name), first.data_format
+    array, data_format = check_X(X, caller, name), first.data_format
     if not _fits(array.shape[1:], first.shape, data_format):
         raise ValueError(
-            f"{owner}: {name} holds {_described(array, data_format)}, but X images of shape "
+            f"{caller}: {name} holds {_described(array, data_format)}, but X images of shape "
             f"{_in_order(first.shape, data_format)} ({AXES[data_format]}), which are "
             f"{prod(first.shape)} features."
         )
-    names = feature_names(X, name, owner)
+    names = feature_names(X, name, caller)
     if names is not None and first.names is not None and not same(names, first.names):
-        raise ValueError(f"{owner}: {name} must have the columns of X, in the same order.")
+        raise ValueError(f"{caller}: {name} must have the columns of X, in the same order.")
     return Input(
         X=X, array=array, names=names, data_format=data_format, shape=first.shape, name=name
     )
@@ -119,17 +119,17 @@ def read_fitted(X: Any, estimator: Any) -> Input:
 
     Flat rows get scikit-learn's own messages for names and numbers of features.
     """
-    owner, data_format = type(estimator).__name__, estimator._data_format
-    array, shape = check_X(X, owner), estimator.image_shape_
+    caller, data_format = type(estimator).__name__, estimator._data_format
+    array, shape = check_X(X, caller), estimator.image_shape_
     if not _fits(array.shape[1:], shape, data_format):
         if array.shape in forms(shape, data_format)[1:]:
             raise ValueError(
-                f"X has the shape {array.shape} of a single image, but {owner} takes an array of "
+                f"X has the shape {array.shape} of a single image, but {caller} takes an array of "
                 "images: pass X[np.newaxis]."
             )
         if array.ndim > 2:
             raise ValueError(
-                f"X holds {_described(array, data_format)}, but {owner} was fitted on images of "
+                f"X holds {_described(array, data_format)}, but {caller} was fitted on images of "
                 f"shape {_in_order(shape, data_format)}."
             )
     if array.ndim == 2:
@@ -145,7 +145,7 @@ def read_fitted(X: Any, estimator: Any) -> Input:
     )
 
 
-def check_X(X: Any, owner: str, name: str = "X") -> np.ndarray:
+def check_X(X: Any, caller: str, name: str = "X") -> np.ndarray:
     """Return `X` as a finite numeric array of two to four dimensions, not copied.
 
     Errors call it `name`.
@@ -159,34 +159,34 @@ def check_X(X: Any, owner: str, name: str = "X") -> np.ndarray:
     """
     if type(X) is np.ndarray and X.dtype.kind in "biuf" and 2 <= X.ndim <= 4 and X.size:
         # all that is left to check, in a third of the time: a row is predicted in 0.2 ms
-        check_finite(X, name, owner)
+        check_finite(X, name, caller)
         return X
-    array = as_numbers(X, name, owner)
+    array = as_numbers(X, name, caller)
     if array.ndim == 1:
         raise ValueError(
-            f"{owner}: {name} must have shape {FORMS}, got 1 dimension: {array.shape}. Reshape "
+            f"{caller}: {name} must have shape {FORMS}, got 1 dimension: {array.shape}. Reshape "
             f"your data: a single image is {name}.reshape(1, -1), signals of one number each are "
             f"{name}.reshape(-1, 1)."
         )
     if array.ndim > 4:
         raise ValueError(
-            f"{owner}: {name} must have shape {FORMS}, got {array.ndim} dimensions: {array.shape}."
+            f"{caller}: {name} must have shape {FORMS}, got {array.ndim} dimensions: {array.shape}."
         )
     if array.shape[0] == 0 or array.shape[1:] == (0,):
         what = "sample" if array.shape[0] == 0 else "feature"
         raise ValueError(
-            f"{owner}: {name} holds 0 {what}(s) (shape={array.shape}) while a minimum of 1 is "
+            f"{caller}: {name} holds 0 {what}(s) (shape={array.shape}) while a minimum of 1 is "
             "required."
         )
     if 0 in array.shape:
         raise ValueError(
-            f"{owner}: {name} holds images without pixels, its shape is {array.shape}."
+            f"{caller}: {name} holds images without pixels, its shape is {array.shape}."
         )
     return array
 
 
 def settle_shape(
-    array: np.ndarray, image_shape: Any, data_format: str, owner: str
+    array: np.ndarray, image_shape: Any, data_format: str, caller: str
 ) -> tuple[Shape, str]:
     """Find the (channels, height, width) of the images in `array`, and the order of their axes.
 
@@ -199,7 +199,7 @@ def settle_shape(
         "auto" takes the last of four axes (of three in `image_shape`) for the
         channels where it has 1, 3 or 4 entries, the first one has not, and the
         last two differ.
-    owner : str
+    caller : str
 
     Returns
     -------
@@ -217,9 +217,9 @@ def settle_shape(
         Where another common reading contradicts the one that is taken: another
         order of the axes, signals of several channels, flattened colour images.
     """
-    check_choice(owner, "data_format", data_format, ["auto", *ORDERS])
+    check_choice(caller, "data_format", data_format, ["auto", *ORDERS])
     if image_shape is not None:
-        return _given_shape(array, image_shape, data_format, owner)
+        return _given_shape(array, image_shape, data_format, caller)
     if array.ndim == 4:
         return _four_axes(array.shape, data_format)
     order = "channels_first" if data_format == "auto" else data_format
@@ -326,7 +326,7 @@ def _warn_of_colour(rows: np.ndarray, shape: Shape, order: str) -> None:
 
 
 def _given_shape(
-    array: np.ndarray, image_shape: Any, data_format: str, owner: str
+    array: np.ndarray, image_shape: Any, data_format: str, caller: str
 ) -> tuple[Shape, str]:
     """The shape that the user gave, and the order of the axes, if `array` has such images."""
     if not (
@@ -335,11 +335,11 @@ def _given_shape(
         and len(image_shape) in (1, 2, 3)
     ):
         raise ValueError(
-            f"{owner}: image_shape must be None, (length,), (height, width) or (channels, height, "
+            f"{caller}: image_shape must be None, (length,), (height, width) or (channels, height, "
             f"width), with the channels last where data_format says so, got {image_shape!r}."
         )
     sizes = tuple(
-        check_int(owner, f"image_shape[{i}]", size, 1) for i, size in enumerate(image_shape)
+        check_int(caller, f"image_shape[{i}]", size, 1) for i, size in enumerate(image_shape)
     )
     doubt = None
     if data_format != "auto":
@@ -355,7 +355,7 @@ def _given_shape(
             break
     else:
         raise ValueError(
-            f"{owner}: image_shape={image_shape!r} with data_format={data_format!r} does not "
+            f"{caller}: image_shape={image_shape!r} with data_format={data_format!r} does not "
             f"match X, whose shape is {array.shape}."
         )
     if doubt == "order":
@@ -414,7 +414,7 @@ def _in_order(shape: Shape, data_format: str) -> Shape:
     return (*shape[1:], shape[0]) if data_format == "channels_last" else shape
 
 
-def feature_names(X: Any, name: str, owner: str) -> np.ndarray | None:
+def feature_names(X: Any, name: str, caller: str) -> np.ndarray | None:
     """Names of the columns of a dataframe, or None.
 
     scikit-learn's check writes them into the estimator it is given; that it
@@ -424,5 +424,5 @@ def feature_names(X: Any, name: str, owner: str) -> np.ndarray | None:
     try:
         validate_data(probe, X, skip_check_array=True)
     except TypeError as error:  # such as for names of several types
-        raise named(error, name, owner) from None
+        raise named(error, name, caller) from None
     return getattr(probe, "feature_names_in_", None)

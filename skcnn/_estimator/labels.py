@@ -17,15 +17,15 @@ from skcnn._estimator.arrays import (
     same,
     shape_of,
 )
-from skcnn._estimator.notices import warn_column
+from skcnn._estimator.user_warnings import warn_column
 from skcnn.initializers import Glorot, Initializer
 from skcnn.losses import LOSSES, Loss
 
-__all__ = ["Classes", "check_classes", "check_label_set", "is_matrix"]
+__all__ = ["ClassEncoder", "check_classes", "check_label_set", "is_matrix"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Classes:
+class ClassEncoder:
     """Encoder of class labels, or of several labels a sample.
 
     Parameters
@@ -62,7 +62,7 @@ class Classes:
     def __str__(self) -> str:
         return f"{len(self.labels)} labels in a matrix" if self.several else str(self.labels)
 
-    def check_same(self, other: "Classes", what: str) -> None:
+    def check_same(self, other: "ClassEncoder", what: str) -> None:
         """Raise ``ValueError`` unless `other`, those of new data, are these."""
         if self.several != other.several or not same(self.labels, other.labels):
             raise ValueError(
@@ -70,14 +70,14 @@ class Classes:
                 f"y has {other}."
             )
 
-    def read(self, y: Any, n_samples: int, name: str, known: str, owner: str) -> np.ndarray:
+    def read(self, y: Any, n_samples: int, name: str, known: str, caller: str) -> np.ndarray:
         """Targets of samples whose classes these are; not all need to be in `y`.
 
         Parameters
         ----------
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
         n_samples : int
-        name, known, owner : str
+        name, known, caller : str
             What errors call `y`, those whose classes are known, and the estimator.
 
         Raises
@@ -86,35 +86,36 @@ class Classes:
             As `check_classes`, and for labels that are none of the classes.
         """
         if y is None:
-            raise ValueError(f"{owner} requires {name} to be passed, but it is None.")
-        if is_matrix(y, name, owner) != self.several:
+            raise ValueError(f"{caller} requires {name} to be passed, but it is None.")
+        if is_matrix(y, name, caller) != self.several:
             what = f"a matrix of {len(self.labels)} labels" if self.several else "1D class labels"
             raise ValueError(
-                f"{owner}: {name} must be {what}, as known from {known}, got an array of shape "
-                f"{shape_of(y, name, owner)}."
+                f"{caller}: {name} must be {what}, as known from {known}, got an array of shape "
+                f"{shape_of(y, name, caller)}."
             )
         if self.several:
-            matrix = _check_labels(y, n_samples, name, owner)
+            matrix = _check_labels(y, n_samples, name, caller)
             if matrix.shape[1] != len(self.labels):
                 raise ValueError(
-                    f"{owner}: {name} has {matrix.shape[1]} labels, but {known} {len(self.labels)}."
+                    f"{caller}: {name} has {matrix.shape[1]} labels, "
+                    f"but {known} {len(self.labels)}."
                 )
             return matrix
-        labels, targets = _unique_labels(y, n_samples, name, owner)
+        labels, targets = _unique_labels(y, n_samples, name, caller)
         numbers = {label: i for i, label in enumerate(self.labels.tolist())}  # "0" is not 0
         unknown = [label for label in labels.tolist() if label not in numbers]
         if unknown:
             raise ValueError(
-                f"{owner}: {name} holds labels that are not among those of {known}: {unknown}; "
+                f"{caller}: {name} holds labels that are not among those of {known}: {unknown}; "
                 f"known are {self.labels.tolist()}."
             )
         return np.array([numbers[label] for label in labels.tolist()], dtype=np.intp)[targets]
 
-    def given(self, targets: np.ndarray) -> np.ndarray:
+    def as_y(self, targets: np.ndarray) -> np.ndarray:
         """The `y` that these targets come from."""
         return targets.astype(int) if self.several else self.labels[targets]
 
-    def check_weighted(self, targets: np.ndarray, weights: np.ndarray, owner: str) -> None:
+    def check_weighted(self, targets: np.ndarray, weights: np.ndarray, caller: str) -> None:
         """Raise ``ValueError`` unless samples of different classes have a positive weight."""
         if self.suffice(targets[weights > 0]):
             return
@@ -129,7 +130,7 @@ class Classes:
         else:
             found = f"positive for one class only: {self.labels[counted].tolist()[0]!r}"
         raise ValueError(
-            f"{owner} needs {what} a positive weight, but the weights (sample_weight times "
+            f"{caller} needs {what} a positive weight, but the weights (sample_weight times "
             f"class_weight) are {found}."
         )
 
@@ -143,15 +144,15 @@ class Classes:
             return "" if len(targets) else "nothing of positive weight"
         return "" if self.suffice(targets) else "fewer than 2 classes"
 
-    def measured(self, targets: np.ndarray, weights: np.ndarray) -> "Classes":
+    def fit(self, targets: np.ndarray, weights: np.ndarray) -> "ClassEncoder":
         """Return self: there is nothing to measure."""
         return self
 
-    def encoded(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    def transform(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Return the targets as the loss takes them."""
         return targets
 
-    def resumed(self, fitted: "Classes") -> "Classes":
+    def continuing(self, fitted: "ClassEncoder") -> "ClassEncoder":
         """Return self: a continued training keeps the classes of the fitted model."""
         return self
 
@@ -168,12 +169,12 @@ class Classes:
         return 1 if self.several else len(np.unique(targets))
 
 
-def check_classes(y: Any, n_samples: int, owner: str) -> tuple[Classes, np.ndarray]:
+def check_classes(y: Any, n_samples: int, caller: str) -> tuple[ClassEncoder, np.ndarray]:
     """Return the classes in `y`, and what the loss takes for targets.
 
     Returns
     -------
-    classes : Classes
+    classes : ClassEncoder
     targets : ndarray of int of shape (n,) or of bool of shape (n, n_labels)
         Every sample's number among the classes, or its labels.
 
@@ -184,89 +185,89 @@ def check_classes(y: Any, n_samples: int, owner: str) -> tuple[Classes, np.ndarr
         classes, or a single class.
     """
     if y is None:
-        raise ValueError(f"{owner} requires y to be passed, but the target y is None.")
-    if is_matrix(y, "y", owner):
-        labels = _check_labels(y, n_samples, "y", owner)
+        raise ValueError(f"{caller} requires y to be passed, but the target y is None.")
+    if is_matrix(y, "y", caller):
+        labels = _check_labels(y, n_samples, "y", caller)
         if (labels == labels[0]).all():
             raise ValueError(
-                f"{owner} needs samples of at least 2 classes in the data, but all samples have "
+                f"{caller} needs samples of at least 2 classes in the data, but all samples have "
                 f"the same labels: {labels[0].astype(int).tolist()}."
             )
-        return Classes(np.arange(labels.shape[1]), True), labels
-    classes, targets = _unique_labels(y, n_samples, "y", owner)
+        return ClassEncoder(np.arange(labels.shape[1]), True), labels
+    classes, targets = _unique_labels(y, n_samples, "y", caller)
     if len(classes) < 2:
         raise ValueError(
-            f"{owner} needs samples of at least 2 classes in the data, but the data contains "
+            f"{caller} needs samples of at least 2 classes in the data, but the data contains "
             f"only one class: {classes.tolist()[0]!r}."
         )
-    return Classes(classes, False), targets
+    return ClassEncoder(classes, False), targets
 
 
-def check_label_set(classes: Any, owner: str) -> np.ndarray:
+def check_label_set(classes: Any, caller: str) -> np.ndarray:
     """Return the argument `classes` of ``partial_fit``, sorted and without repetitions."""
-    labels, _ = _unique_labels(classes, None, "classes", owner)
+    labels, _ = _unique_labels(classes, None, "classes", caller)
     if len(labels) < 2:
-        raise ValueError(f"{owner}: classes must hold at least 2 labels, got {labels.tolist()}.")
+        raise ValueError(f"{caller}: classes must hold at least 2 labels, got {labels.tolist()}.")
     return labels
 
 
-def is_matrix(y: Any, name: str, owner: str) -> bool:
+def is_matrix(y: Any, name: str, caller: str) -> bool:
     """Whether `y` has two axes and more than one column, or is a sparse matrix."""
     try:
-        shape = shape_of(y, name, owner)
+        shape = shape_of(y, name, caller)
     except ValueError:  # perhaps rows of several lengths
         try:
             type_of_target(y, input_name=name)  # knows those that name the labels of each sample
         except (TypeError, ValueError, RuntimeError) as error:
-            raise named(error, name, owner) from None
+            raise named(error, name, caller) from None
         raise
     return len(shape) == 2 and (shape[1] != 1 or hasattr(y, "toarray"))
 
 
 def _unique_labels(
-    y: Any, n_samples: int | None, name: str, owner: str
+    y: Any, n_samples: int | None, name: str, caller: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """The different labels, sorted, and every sample's number among them.
 
     There may be any number of them where `n_samples` is None.
     """
-    given, y = y, as_array(y, name, owner)
-    check_scalars(y, name, owner)
+    given, y = y, as_array(y, name, caller)
+    check_scalars(y, name, caller)
     if y.dtype.kind == "U" and not hasattr(given, "dtype"):
-        _check_present(np.array(given, dtype=object), name, owner)  # NumPy writes "nan" and "None"
+        _check_present(np.array(given, dtype=object), name, caller)  # NumPy writes "nan" and "None"
     if y.ndim == 2 and y.shape[1] == 1:
         warn_column(name)
         y = y[:, 0]
     if y.ndim != 1:
         raise ValueError(
-            f"{owner}: {name} should be a 1d array of labels, got an array of shape {y.shape}."
+            f"{caller}: {name} should be a 1d array of labels, got an array of shape {y.shape}."
         )
     if n_samples is not None:
-        check_length(y, n_samples, name, owner)
-    _check_present(y, name, owner)
+        check_length(y, n_samples, name, caller)
+    _check_present(y, name, caller)
     kinds = sorted({type(label).__name__ for label in y}) if y.dtype.kind == "O" else []
     if y.dtype.kind in "SV" or "bytes" in kinds:
         raise TypeError(
-            f"{owner}: {name} must hold numbers or text, got {'bytes' if kinds else y.dtype}. (For "
-            "text, decode bytes, as in y.astype(str).)"
+            f"{caller}: {name} must hold numbers or text, got {'bytes' if kinds else y.dtype}. "
+            "(For text, decode bytes, as in y.astype(str).)"
         )
     try:
-        _check_discrete(y, name, owner)
+        _check_discrete(y, name, caller)
         return np.unique(y, return_inverse=True)
     except TypeError:
-        raise TypeError(f"{owner}: {name} must hold labels of one type, got {kinds}.") from None
+        raise TypeError(f"{caller}: {name} must hold labels of one type, got {kinds}.") from None
 
 
-def _check_discrete(y: np.ndarray, name: str, owner: str) -> None:
+def _check_discrete(y: np.ndarray, name: str, caller: str) -> None:
     """Raise ``ValueError`` for numbers that are no labels."""
     try:
         with np.errstate(invalid="ignore"):  # it casts large numbers to ints
             check_classification_targets(y)
     except ValueError as error:
-        raise named(error, name, owner) from None
+        raise named(error, name, caller) from None
 
 
-def _check_present(y: np.ndarray, name: str, owner: str) -> None:
+def _check_present(y: np.ndarray, name: str, caller: str) -> None:
     """Raise ``ValueError`` unless there is a label, not a NaN or the like, for every sample."""
     if y.dtype.kind == "O":
         missing = np.fromiter(map(_is_missing, y.flat), bool, y.size).reshape(y.shape)
@@ -278,11 +279,11 @@ def _check_present(y: np.ndarray, name: str, owner: str) -> None:
         rows = np.argwhere(missing)[:, 0]
         first = y[missing][0]
         raise ValueError(
-            f"{owner}: {name} must hold a label for every sample, but {len(rows)} are missing, "
+            f"{caller}: {name} must hold a label for every sample, but {len(rows)} are missing, "
             f"the first in row {rows[0]} ({name} contains "
             f"{'NaN' if isinstance(first, numbers.Number) else first})."
         )
-    check_finite(y, name, owner)
+    check_finite(y, name, caller)
 
 
 def _is_missing(label: Any) -> bool:
@@ -293,28 +294,28 @@ def _is_missing(label: Any) -> bool:
     return may_be and bool(label != label)
 
 
-def _check_labels(y: Any, n_samples: int, name: str, owner: str) -> np.ndarray:
+def _check_labels(y: Any, n_samples: int, name: str, caller: str) -> np.ndarray:
     """Return the indicator matrix `y` as booleans."""
-    y = as_array(y, name, owner, accept_sparse="csr", ensure_min_features=1)
-    check_length(y, n_samples, name, owner)
+    y = as_array(y, name, caller, accept_sparse="csr", ensure_min_features=1)
+    check_length(y, n_samples, name, caller)
     if y.shape[1] == 1:
         raise ValueError(
-            f"{owner}: a sparse {name} must have a column for each of several labels, got the "
+            f"{caller}: a sparse {name} must have a column for each of several labels, got the "
             f"shape {y.shape}; use {name}.toarray().ravel() for two classes."
         )
     y = y.toarray() if hasattr(y, "toarray") else y
-    check_scalars(y, name, owner)
-    _check_present(y, name, owner)
+    check_scalars(y, name, caller)
+    _check_present(y, name, caller)
     if y.dtype.kind == "O":  # such as a dataframe with columns of booleans and of integers
         with suppress(TypeError, ValueError, OverflowError):
             y = y.astype(np.float64)
     with np.errstate(invalid="ignore"):  # it casts large numbers to ints
         kind = "unknown" if y.dtype.kind == "O" else type_of_target(y, input_name=name)
     if kind == "continuous-multioutput":
-        _check_discrete(y, name, owner)  # raises
+        _check_discrete(y, name, caller)  # raises
     if kind != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
         raise ValueError(
-            f"{owner}: {name} of shape {y.shape} has values other than 0 and 1 (type of target "
+            f"{caller}: {name} of shape {y.shape} has values other than 0 and 1 (type of target "
             f"{kind!r}), which is not supported. Pass a matrix of 0 and 1 for several labels a "
             "sample, 1D class labels, or wrap the classifier in "
             "sklearn.multioutput.MultiOutputClassifier."

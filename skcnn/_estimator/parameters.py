@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from skcnn._estimator.auto import NETWORK, or_auto
-from skcnn._estimator.data import Answers
+from skcnn._estimator.data import TargetEncoder
 from skcnn._estimator.resources import working_memory
 from skcnn._hyperparameters import (
     as_tuples,
@@ -71,98 +71,98 @@ SCHEDULES: dict[str, Schedule] = {
 
 def check_switches(estimator: Any) -> None:
     """Check the parameters that say what a fit does at all."""
-    owner = type(estimator).__name__
-    check_bool(owner, "scale_input", estimator.scale_input)
-    check_bool(owner, "early_stopping", estimator.early_stopping)
-    check_bool(owner, "warm_start", estimator.warm_start)
-    check_real(owner, "validation_fraction", estimator.validation_fraction, 0, 1, bounds="()")
+    caller = type(estimator).__name__
+    check_bool(caller, "scale_input", estimator.scale_input)
+    check_bool(caller, "early_stopping", estimator.early_stopping)
+    check_bool(caller, "warm_start", estimator.warm_start)
+    check_real(caller, "validation_fraction", estimator.validation_fraction, 0, 1, bounds="()")
     if not isinstance(estimator.verbose, (bool, np.bool_)):
-        check_int(owner, "verbose", estimator.verbose, 0)
+        check_int(caller, "verbose", estimator.verbose, 0)
 
 
 def bind_settings(
-    estimator: Any, settled: Mapping[str, Any], in_parts: bool = False
+    estimator: Any, resolved: Mapping[str, Any], in_parts: bool = False
 ) -> TrainingConfig:
     """Bind the parameters that configure a training.
 
     Parameters
     ----------
     estimator : estimator
-    settled : mapping
+    resolved : mapping
         What those that are "auto" mean.
     in_parts : bool, default=False
         Whether calls follow each other, through which schedules go on.
     """
-    owner = type(estimator).__name__
+    caller = type(estimator).__name__
 
     def value(name: str, check: Callable, *limits: Any, **how: Any) -> Any:
         """A parameter that may be "auto", checked."""
-        given = settled.get(name, getattr(estimator, name))
-        return or_auto(check, owner, name, given, *limits, **how)
+        given = resolved.get(name, getattr(estimator, name))
+        return or_auto(check, caller, name, given, *limits, **how)
 
-    given = settled.get("lr_schedule", estimator.lr_schedule)
+    given = resolved.get("lr_schedule", estimator.lr_schedule)
     schedule = value("lr_schedule", bind_schedule)
-    check_part(owner, "lr_schedule", schedule)
+    check_part(caller, "lr_schedule", schedule)
     starts_anew = isinstance(given, str) or schedule.open
     norm = estimator.max_grad_norm
     return TrainingConfig(
-        optimizer=bind_optimizer(owner, estimator.optimizer),
+        optimizer=bind_optimizer(caller, estimator.optimizer),
         lr=value("lr", check_real, 0, bounds="()"),
         lr_schedule=schedule,
         restart_schedule=starts_anew and not in_parts,
         weight_decay=value("weight_decay", check_real, 0),
         max_grad_norm=(
-            None if norm is None else check_real(owner, "max_grad_norm", norm, 0, bounds="()")
+            None if norm is None else check_real(caller, "max_grad_norm", norm, 0, bounds="()")
         ),
         batch_size=value("batch_size", check_int, 1),
         max_iter=value("max_iter", check_int, 1),
-        shuffle=check_bool(owner, "shuffle", estimator.shuffle),
+        shuffle=check_bool(caller, "shuffle", estimator.shuffle),
         tol=value("tol", check_real, 0),
         n_iter_no_change=value("n_iter_no_change", _check_patience),
         max_bytes=working_memory(),
     )
 
 
-def _check_patience(owner: str, name: str, value: Any) -> int | None:
+def _check_patience(caller: str, name: str, value: Any) -> int | None:
     """Epochs without improvement; None is any number of them."""
     try:
-        return None if value is None else check_int(owner, name, value, 1)
+        return None if value is None else check_int(caller, name, value, 1)
     except ValueError:
         raise ValueError(
-            f"{owner}: {name} must be None or an int of at least 1, got {value!r}."
+            f"{caller}: {name} must be None or an int of at least 1, got {value!r}."
         ) from None
 
 
-def bind_optimizer(owner: str, optimizer: Any) -> Optimizer:
+def bind_optimizer(caller: str, optimizer: Any) -> Optimizer:
     """The optimizer that the parameter means."""
     if isinstance(optimizer, str):
-        optimizer = OPTIMIZERS[check_choice(owner, "optimizer", optimizer, OPTIMIZERS)]
+        optimizer = OPTIMIZERS[check_choice(caller, "optimizer", optimizer, OPTIMIZERS)]
     if not isinstance(optimizer, Optimizer):
         raise ValueError(
-            f"{owner}: optimizer must be one of {list(OPTIMIZERS)} or an instance from "
+            f"{caller}: optimizer must be one of {list(OPTIMIZERS)} or an instance from "
             f"skcnn.optimizers, got {optimizer!r}."
         )
-    check_part(owner, "optimizer", optimizer)
+    check_part(caller, "optimizer", optimizer)
     return optimizer
 
 
-def bind_schedule(owner: str, name: str, schedule: Any) -> Schedule:
+def bind_schedule(caller: str, name: str, schedule: Any) -> Schedule:
     """The schedule that the parameter `lr_schedule` means."""
     if isinstance(schedule, str):
-        schedule = SCHEDULES[check_choice(owner, name, schedule, SCHEDULES)]
+        schedule = SCHEDULES[check_choice(caller, name, schedule, SCHEDULES)]
     if not isinstance(schedule, Schedule):
         raise ValueError(
-            f"{owner}: {name} must be one of {list(SCHEDULES)} or an instance from "
+            f"{caller}: {name} must be one of {list(SCHEDULES)} or an instance from "
             f"skcnn.schedules, got {schedule!r}."
         )
     return schedule
 
 
 def bind_layers(
-    estimator: Any, settled: Mapping[str, Any], shape: Shape, answers: Answers
+    estimator: Any, resolved: Mapping[str, Any], shape: Shape, encoder: TargetEncoder
 ) -> list[Layer]:
     """The layers with the output layer, which takes vectors."""
-    owner, chosen = type(estimator).__name__, ""
+    caller, chosen = type(estimator).__name__, ""
     if estimator.layers is None:
         chosen = " and ".join(
             f"{name}={value!r}"
@@ -170,39 +170,39 @@ def bind_layers(
             if isinstance(value := getattr(estimator, name), Layer)
         )
         try:
-            layers = cnn(**{name: settled.get(name, getattr(estimator, name)) for name in OF_CNN})
+            layers = cnn(**{name: resolved.get(name, getattr(estimator, name)) for name in OF_CNN})
         except ValueError as error:
-            told = str(error).replace("cnn:", f"{owner}:", 1)
+            told = str(error).replace("cnn:", f"{caller}:", 1)
             parameter = told.split()[1].partition("[")[0]
             raise ValueError(f"{told} (Or 'auto'.)" if parameter in NETWORK else told) from None
     elif isinstance(estimator.layers, (list, tuple)):
         layers = list(estimator.layers)
     else:
         raise ValueError(
-            f"{owner}: layers must be None or a list of instances from skcnn.layers, "
+            f"{caller}: layers must be None or a list of instances from skcnn.layers, "
             f"got {estimator.layers!r}."
         )
     try:
         output_shape = Network(layers, shape).output_shape
     except ValueError as error:
-        raise ValueError(f"{owner}: with {chosen}: {error}" if chosen else str(error)) from None
-    *hidden, output = with_output(layers, output_shape, answers.n_outputs)
-    return [*hidden, replace(cast(Dense, output), initializer=answers.initializer)]
+        raise ValueError(f"{caller}: with {chosen}: {error}" if chosen else str(error)) from None
+    *hidden, output = with_output(layers, output_shape, encoder.n_outputs)
+    return [*hidden, replace(cast(Dense, output), initializer=encoder.initializer)]
 
 
-def built_from(settled: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+def built_from(resolved: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that the network is built from, with what "auto" means.
 
     Lists and arrays become tuples, which are equal wherever their contents are, and stay.
     """
     if parameters["layers"] is not None:
         return {"layers": as_tuples(parameters["layers"])}
-    return {name: as_tuples(settled.get(name, parameters[name])) for name in OF_CNN}
+    return {name: as_tuples(resolved.get(name, parameters[name])) for name in OF_CNN}
 
 
 def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:
     """Return the dtype that the network computes in."""
-    owner = type(estimator).__name__
+    caller = type(estimator).__name__
     if estimator.dtype is None:
         double = array.dtype.kind == "f" and array.dtype.itemsize >= 8
         return np.dtype(np.float64 if double else np.float32)
@@ -212,6 +212,6 @@ def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:
         dtype = None
     if dtype not in (np.float32, np.float64):
         raise ValueError(
-            f"{owner}: dtype must be None, float32 or float64, got {estimator.dtype!r}."
+            f"{caller}: dtype must be None, float32 or float64, got {estimator.dtype!r}."
         )
     return dtype

@@ -7,7 +7,7 @@ and the names that are imported here do nothing.
 from collections.abc import Callable
 from typing import Any
 
-from skcnn._estimator.notices import warn_of_mismatch
+from skcnn._estimator.user_warnings import warn_of_mismatch
 from skcnn.state import TrainingState
 from skcnn.training.trainer import Progress
 

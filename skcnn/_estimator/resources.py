@@ -8,8 +8,8 @@ from sklearn import get_config
 from threadpoolctl import ThreadpoolController
 
 from skcnn._estimator.address_space import reserve_for_blas, room
-from skcnn._estimator.notices import warn_user
-from skcnn._estimator.processes import Processes, may_start
+from skcnn._estimator.process_pool import Processes, may_start
+from skcnn._estimator.user_warnings import warn_user
 from skcnn.parallel.blas import BlasGuard
 from skcnn.parallel.contexts import holding
 from skcnn.parallel.interrupts import Interrupts

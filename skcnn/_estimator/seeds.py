@@ -8,13 +8,13 @@ from sklearn.utils import check_random_state
 __all__ = ["draw_seed"]
 
 
-def draw_seed(owner: str, random_state: Any) -> int:
+def draw_seed(caller: str, random_state: Any) -> int:
     """A seed for the engine's own streams; given an instance, it is drawn from it."""
     try:
         draws = check_random_state(random_state)
     except (TypeError, ValueError):
         raise ValueError(
-            f"{owner}: random_state must be None, an int from 0 to 2**32 - 1 or an instance of "
+            f"{caller}: random_state must be None, an int from 0 to 2**32 - 1 or an instance of "
             f"numpy.random.RandomState, got {random_state!r}."
         ) from None
     return int(draws.randint(np.iinfo(np.int32).max))

@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 
 from skcnn._estimator.arrays import as_numbers, check_length, shape_of
-from skcnn._estimator.notices import warn_column
+from skcnn._estimator.user_warnings import warn_column
 from skcnn._hyperparameters import check_choice
 from skcnn.batches import Images, Scaling
 from skcnn.initializers import Initializer, Zeros
 from skcnn.losses import REGRESSION_LOSSES, RegressionLoss
 
-__all__ = ["Quantities", "bind_loss", "check_quantities", "n_quantities"]
+__all__ = ["TargetScaler", "bind_loss", "check_targets", "n_quantities"]
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
-class Quantities:
+class TargetScaler:
     """Scaler of a regressor's targets.
 
     Parameters
@@ -46,7 +46,7 @@ class Quantities:
         """Initializer of the output layer: zeros, so that the mean is predicted."""
         return Zeros()
 
-    def check_same(self, other: "Quantities", what: str) -> None:
+    def check_same(self, other: "TargetScaler", what: str) -> None:
         """Raise ``ValueError`` unless `other`, those of new data, fit to these."""
         if self.n_outputs != other.n_outputs:
             raise ValueError(
@@ -59,49 +59,49 @@ class Quantities:
                 "targets in other units."
             )
 
-    def read(self, y: Any, n_samples: int, name: str, known: str, owner: str) -> np.ndarray:
+    def read(self, y: Any, n_samples: int, name: str, known: str, caller: str) -> np.ndarray:
         """Targets of more samples, called `name`, in as many columns as those of `known`."""
-        targets = check_quantities(y, n_samples, name, self.loss, owner)
+        targets = check_targets(y, n_samples, name, self.loss, caller)
         if targets.shape[1] != self.n_outputs:
             raise ValueError(
-                f"{owner}: {name} must have as many outputs as known from {known}, "
+                f"{caller}: {name} must have as many outputs as known from {known}, "
                 f"{self.n_outputs}, got {targets.shape[1]}."
             )
         return targets
 
-    def given(self, targets: np.ndarray) -> np.ndarray:
+    def as_y(self, targets: np.ndarray) -> np.ndarray:
         """The `y` that these targets come from."""
         return targets[:, 0] if self.flat else targets
 
-    def check_weighted(self, targets: np.ndarray, weights: np.ndarray, owner: str) -> None:
+    def check_weighted(self, targets: np.ndarray, weights: np.ndarray, caller: str) -> None:
         """Raise ``ValueError`` where no sample has a positive weight."""
         if not weights.any():
             raise ValueError(
-                f"{owner} needs a sample of positive weight, but all in sample_weight are zero."
+                f"{caller} needs a sample of positive weight, but all in sample_weight are zero."
             )
 
     def lacking(self, targets: np.ndarray) -> str:
         """Describe why these are too few to train on; empty if they are not."""
         return "" if len(targets) else "nothing of positive weight"
 
-    def measured(self, targets: np.ndarray, weights: np.ndarray) -> "Quantities":
+    def fit(self, targets: np.ndarray, weights: np.ndarray) -> "TargetScaler":
         """Return a scaler fitted to these targets: to mean 0 and deviation 1, or to mean 1."""
         unit = Images(targets[:, :, np.newaxis, np.newaxis], False).measure(weights)
         if self.loss.activation == "exp":
             unit = Scaling(np.zeros_like(unit.mean), np.where(unit.mean > 0, unit.mean, 1))
         return replace(self, unit=unit)
 
-    def resumed(self, fitted: "Quantities") -> "Quantities":
+    def continuing(self, fitted: "TargetScaler") -> "TargetScaler":
         """Return a scaler with the unit of the fitted model that is continued."""
         return replace(self, unit=fitted.unit)
 
-    def encoded(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    def transform(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Return the targets as the loss takes them, scaled."""
         assert self.unit is not None
         with np.errstate(over="ignore"):
             return ((targets - self.unit.mean) / self.unit.deviation).astype(dtype)
 
-    def decoded(self, z: np.ndarray) -> np.ndarray:
+    def inverse_transform(self, z: np.ndarray) -> np.ndarray:
         """Predictions in the user's unit, from outputs of shape (outputs, n).
 
         Numbers that leave float64 come out as the largest that do not.
@@ -110,7 +110,7 @@ class Quantities:
         with np.errstate(over="ignore"):
             found = self.loss.predictions(z.astype(np.float64))
             found = np.nan_to_num(found) * self.unit.deviation + self.unit.mean
-        return np.ascontiguousarray(self.given(np.nan_to_num(found)))
+        return np.ascontiguousarray(self.as_y(np.nan_to_num(found)))
 
     def attributes(self) -> dict[str, Any]:
         """Fitted attributes."""
@@ -133,12 +133,12 @@ class Quantities:
 
 def bind_loss(estimator: Any) -> RegressionLoss:
     """The loss that the parameter means."""
-    owner = type(estimator).__name__
-    return REGRESSION_LOSSES[check_choice(owner, "loss", estimator.loss, REGRESSION_LOSSES)]
+    caller = type(estimator).__name__
+    return REGRESSION_LOSSES[check_choice(caller, "loss", estimator.loss, REGRESSION_LOSSES)]
 
 
-def check_quantities(
-    y: Any, n_samples: int, name: str, loss: RegressionLoss, owner: str
+def check_targets(
+    y: Any, n_samples: int, name: str, loss: RegressionLoss, caller: str
 ) -> np.ndarray:
     """Return `y`, which errors call `name`, as float64 with a column for each quantity.
 
@@ -150,33 +150,33 @@ def check_quantities(
         loss takes none.
     """
     if y is None:
-        raise ValueError(f"{owner} requires {name} to be passed, but the target {name} is None.")
-    y = as_numbers(y, name, owner).astype(np.float64, copy=False)
+        raise ValueError(f"{caller} requires {name} to be passed, but the target {name} is None.")
+    y = as_numbers(y, name, caller).astype(np.float64, copy=False)
     if y.ndim > 2 or y.shape[1:] == (0,):
         raise ValueError(
-            f"{owner}: {name} must have shape (n,) or (n, n_outputs), got an array of shape "
+            f"{caller}: {name} must have shape (n,) or (n, n_outputs), got an array of shape "
             f"{y.shape}."
         )
-    check_length(y, n_samples, name, owner)
+    check_length(y, n_samples, name, caller)
     if y.ndim == 2 and y.shape[1] == 1:
         warn_column(name)
     targets = y.reshape(len(y), -1)
     if loss.activation == "exp" and (targets < 0).any():
         raise ValueError(
-            f"{owner}: loss='poisson' needs targets that are not negative, but the minimum of "
+            f"{caller}: loss='poisson' needs targets that are not negative, but the minimum of "
             f"{name} is {targets.min():g}."
         )
     if targets.size:
         least, most = float(targets.min()), float(targets.max())
         if most - least == float("inf"):
             raise ValueError(
-                f"{owner}: {name} spans {least:g} to {most:g}, whose difference is beyond float64; "
-                "divide it by a constant."
+                f"{caller}: {name} spans {least:g} to {most:g}, "
+                "whose difference is beyond float64; divide it by a constant."
             )
     return targets
 
 
-def n_quantities(y: Any, owner: str) -> int:
+def n_quantities(y: Any, caller: str) -> int:
     """Return the number of columns of an unchecked `y`; 1 for one axis."""
-    shape = (0,) if y is None else shape_of(y, "y", owner)
+    shape = (0,) if y is None else shape_of(y, "y", caller)
     return shape[1] if len(shape) == 2 else 1

@@ -282,17 +282,17 @@ def vgg19(dropout: float = 0.5) -> list[Layer]:
     return _vgg("vgg19", (2, 2, 4, 4, 4), dropout)
 
 
-def _vgg(owner: str, convolutions: Sequence[int], dropout: float) -> list[Layer]:
+def _vgg(caller: str, convolutions: Sequence[int], dropout: float) -> list[Layer]:
     """Blocks of the given numbers of convolutions; filters double in every block up to 512."""
     layers: list[Layer] = []
     for number, filters in zip(convolutions, (64, 128, 256, 512, 512), strict=True):
         layers += [Conv2d(filters, 3, padding=1), ReLU()] * number
         layers += [MaxPool2d(2)]
-    return layers + _two_of_4096(owner, dropout)
+    return layers + _two_of_4096(caller, dropout)
 
 
-def _two_of_4096(owner: str, dropout: float) -> list[Layer]:
+def _two_of_4096(caller: str, dropout: float) -> list[Layer]:
     """The hidden dense layers of AlexNet and VGG."""
-    check_real(owner, "dropout", dropout, 0, 1)
+    check_real(caller, "dropout", dropout, 0, 1)
     dropped: list[Layer] = [Dropout(dropout)] if dropout > 0 else []
     return [Flatten(), *[Dense(4096), ReLU(), *dropped] * 2]

@@ -39,12 +39,12 @@ NORMALIZATIONS: dict[str, Layer] = {"batch": BatchNorm()}
 """Normalizations by name."""
 
 
-def activation_layer(activation: Any, owner: str = "cnn") -> Layer:
+def activation_layer(activation: Any, caller: str = "cnn") -> Layer:
     """The layer that the parameter `activation` means."""
     if isinstance(activation, Layer):
         return activation
     try:
-        return ACTIVATIONS[check_choice(owner, "activation", activation, ACTIVATIONS)]
+        return ACTIVATIONS[check_choice(caller, "activation", activation, ACTIVATIONS)]
     except ValueError as error:
         raise ValueError(f"{error} (Or an instance from skcnn.layers.)") from None
 
@@ -72,16 +72,16 @@ def is_sequence(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
-def sizes(name: str, value: Any, owner: str = "cnn") -> list[int]:
+def sizes(name: str, value: Any, caller: str = "cnn") -> list[int]:
     """An int or a sequence of ints as a list of ints of at least 1."""
     if is_sequence(value):
-        return [check_int(owner, f"{name}[{i}]", size, 1) for i, size in enumerate(value)]
-    check_countable(owner, name, value)
+        return [check_int(caller, f"{name}[{i}]", size, 1) for i, size in enumerate(value)]
+    check_countable(caller, name, value)
     try:
-        return [check_int(owner, name, value, 1)]
+        return [check_int(caller, name, value, 1)]
     except ValueError:
         raise ValueError(
-            f"{owner}: {name} must be an int of at least 1 or a sequence of them, got {value!r}."
+            f"{caller}: {name} must be an int of at least 1 or a sequence of them, got {value!r}."
         ) from None
 
 

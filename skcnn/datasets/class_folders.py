@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from skcnn._estimator.notices import warn_user
+from skcnn._estimator.user_warnings import warn_user
 from skcnn.datasets.file_warnings import joined
 
 Identity: TypeAlias = tuple[int, int] | str

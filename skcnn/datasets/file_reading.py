@@ -15,11 +15,11 @@ from skcnn.datasets.file_warnings import (
 )
 
 
-def check_jobs(owner: str, n_jobs: Any) -> None:
+def check_jobs(caller: str, n_jobs: Any) -> None:
     """As joblib means it; its oldest versions say nothing of 0 and of text."""
     whole = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
     if n_jobs is not None and not (whole and n_jobs):
-        raise ValueError(f"{owner}: n_jobs must be None or an int other than 0, got {n_jobs!r}.")
+        raise ValueError(f"{caller}: n_jobs must be None or an int other than 0, got {n_jobs!r}.")
 
 
 def read_files(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skcnn._estimator.notices import warn_user
+from skcnn._estimator.user_warnings import warn_user
 
 NAMED = 5
 """Most files that a warning names."""

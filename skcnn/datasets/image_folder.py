@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skcnn._estimator.notices import warn_user
+from skcnn._estimator.user_warnings import warn_user
 from skcnn._hyperparameters import check_choice, check_int, check_pair, check_real
 from skcnn.datasets.class_folders import check_names, concerns_file, described, find_classes
 from skcnn.datasets.file_reading import check_jobs, read_files, stack_rows
@@ -266,16 +266,16 @@ def load_image_folder(
     >>> bunch.images.shape, bunch.target, bunch.target_names.tolist()
     ((2, 32, 48, 3), array([0, 1]), ['china', 'flower'])
     """
-    owner = "load_image_folder"
-    frame = _frame(owner, shape, color, resize, background, value_range)
-    names = check_names(owner, target_names)
-    skip = check_choice(owner, "errors", errors, ERRORS) == "skip"
-    check_int(owner, "verbose", verbose, 0)
-    check_jobs(owner, n_jobs)
-    path = check_path(owner, "path", path)
+    caller = "load_image_folder"
+    frame = _frame(caller, shape, color, resize, background, value_range)
+    names = check_names(caller, target_names)
+    skip = check_choice(caller, "errors", errors, ERRORS) == "skip"
+    check_int(caller, "verbose", verbose, 0)
+    check_jobs(caller, n_jobs)
+    path = check_path(caller, "path", path)
     if memmap is not None:
-        memmap = _writable(owner, memmap)
-    found = find_classes(path, names, skip, owner)
+        memmap = _writable(caller, memmap)
+    found = find_classes(path, names, skip, caller)
     names, paths, target = found.names, found.paths, found.target
 
     failed: dict[int, str] = {}
@@ -345,41 +345,41 @@ def _warn_of_skipped(files: list[str], of: int, folders: list[str]) -> None:
 
 
 def _frame(
-    owner: str, shape: Any, color: Any, resize: Any, background: Any, value_range: Any
+    caller: str, shape: Any, color: Any, resize: Any, background: Any, value_range: Any
 ) -> "Frame":
     from skcnn.datasets.image_file import Frame
 
-    height, width = check_pair(owner, "shape", shape, 1)
-    check_choice(owner, "color", color, COLORS)
-    check_choice(owner, "resize", resize, RESIZES)
+    height, width = check_pair(caller, "shape", shape, 1)
+    check_choice(caller, "color", color, COLORS)
+    check_choice(caller, "resize", resize, RESIZES)
     several = isinstance(background, (tuple, list, np.ndarray))
     values = list(background) if several else [background] * 3
     try:
         if len(values) != 3 or (several and color == "grey"):
             raise ValueError
-        red, green, blue = (check_int(owner, "background", value, 0) for value in values)
+        red, green, blue = (check_int(caller, "background", value, 0) for value in values)
         if max(red, green, blue) > 255:
             raise ValueError
     except ValueError:
         allowed = "an int from 0 to 255" + (" or three of them" if color == "rgb" else "")
         raise ValueError(
-            f"{owner}: background must be {allowed} with color={color!r}, got {background!r}."
+            f"{caller}: background must be {allowed} with color={color!r}, got {background!r}."
         ) from None
-    levels = None if value_range is None else _check_range(owner, value_range)
+    levels = None if value_range is None else _check_range(caller, value_range)
     return Frame(height, width, color, resize, (red, green, blue), levels)
 
 
-def _check_range(owner: str, value: Any) -> tuple[float, float]:
+def _check_range(caller: str, value: Any) -> tuple[float, float]:
     try:
         black, white = (
-            check_real(owner, "value_range", number, -np.inf, np.inf, bounds="()")
+            check_real(caller, "value_range", number, -np.inf, np.inf, bounds="()")
             for number in value
         )
         if black == white or not np.isfinite(white - black):
             raise ValueError
     except (TypeError, ValueError):
         raise ValueError(
-            f"{owner}: value_range must be None or two different numbers, the values of black and "
+            f"{caller}: value_range must be None or two different numbers, the values of black and "
             f"of white, got {value!r}."
         ) from None
     return black, white
@@ -407,14 +407,14 @@ def _paths(files: Any) -> list[Path]:
     ]
 
 
-def _writable(owner: str, memmap: Any) -> Path:
+def _writable(caller: str, memmap: Any) -> Path:
     """Path of a file that can be written."""
     if not isinstance(memmap, (str, os.PathLike)):
-        raise ValueError(f"{owner}: memmap must be None or a path, got {memmap!r}.")
-    memmap = check_path(owner, "memmap", memmap)
+        raise ValueError(f"{caller}: memmap must be None or a path, got {memmap!r}.")
+    memmap = check_path(caller, "memmap", memmap)
     if os.path.isdir(memmap):
-        raise IsADirectoryError(f"{owner}: memmap must be a file, but {memmap} is a folder.")
+        raise IsADirectoryError(f"{caller}: memmap must be a file, but {memmap} is a folder.")
     if not memmap.parent.is_dir():
-        raise FileNotFoundError(f"{owner}: memmap={str(memmap)!r} is in a folder that is missing.")
-    check_replaceable(memmap, f"{owner}: memmap")
+        raise FileNotFoundError(f"{caller}: memmap={str(memmap)!r} is in a folder that is missing.")
+    check_replaceable(memmap, f"{caller}: memmap")
     return memmap

@@ -124,7 +124,7 @@ class ActivationsDisplay:
         -------
         self
         """
-        A, owner = self.activations, f"{type(self).__name__}.plot"
+        A, caller = self.activations, f"{type(self).__name__}.plot"
         names = self.names
         if names is None:
             names = [f"sample {i}" for i in range(len(A))]
@@ -152,7 +152,7 @@ class ActivationsDisplay:
         n_columns = min(len(panels), 4) if pixels else 1
         n_rows = -(-len(panels) // n_columns)
         size = (tile[0] + (1.0 if n_rows * n_columns == 1 else 0), tile[1])
-        self.figure_, self.ax_, axes = grid(owner, ax, n_rows, n_columns, size)
+        self.figure_, self.ax_, axes = grid(caller, ax, n_rows, n_columns, size)
         self.axes_ = axes.ravel()
         self.images_ = []
         for panel, title, axis in zip(panels, titles, self.axes_, strict=False):

@@ -24,20 +24,20 @@ LONGEST = 14
 """Characters of a class name that fit into a title."""
 
 
-def check_estimator(estimator: Any, owner: str) -> BaseScratchCNN:
+def check_estimator(estimator: Any, caller: str) -> BaseScratchCNN:
     """Return `estimator` if it is one of this package's, or raise ``TypeError``."""
     if not isinstance(estimator, BaseScratchCNN):
         raise TypeError(
-            f"{owner}: estimator must be a ScratchCNNClassifier or a ScratchCNNRegressor, got "
+            f"{caller}: estimator must be a ScratchCNNClassifier or a ScratchCNNRegressor, got "
             f"{type(estimator).__name__}. Pass the network alone, such as pipeline[-1] with "
             "pipeline[:-1].transform(X), or search.best_estimator_."
         )
     return estimator
 
 
-def check_fitted(estimator: Any, owner: str) -> BaseScratchCNN:
+def check_fitted(estimator: Any, caller: str) -> BaseScratchCNN:
     """Return a snapshot of `estimator` if it is fitted too, or raise ``NotFittedError``."""
-    return check_estimator(estimator, owner)._snapshot()
+    return check_estimator(estimator, caller)._snapshot()
 
 
 def pixels(estimator: BaseScratchCNN, X: Any, rows: np.ndarray | slice = ALL) -> np.ndarray:
@@ -89,7 +89,7 @@ def output_names(estimator: Any) -> np.ndarray:
     return np.arange(estimator.n_outputs_)
 
 
-def output_numbers(estimator: Any, target: Any, n: int, owner: str) -> np.ndarray | None:
+def output_numbers(estimator: Any, target: Any, n: int, caller: str) -> np.ndarray | None:
     """Return the output that `target` means in each of `n` rows; None is the largest of each.
 
     Raises
@@ -103,27 +103,27 @@ def output_numbers(estimator: Any, target: Any, n: int, owner: str) -> np.ndarra
             return None
         if len(names) > 1:
             raise ValueError(
-                f"{owner}: target must be specified for a regressor with several outputs: one of "
+                f"{caller}: target must be specified for a regressor with several outputs: one of "
                 f"{names}."
             )
         return np.zeros(n, np.intp)
     given = np.asarray(target)
     if given.ndim > 1 or (given.ndim == 1 and len(given) != n):
         raise ValueError(
-            f"{owner}: target must be None, one of {names}, or one of them for each of the {n} "
+            f"{caller}: target must be None, one of {names}, or one of them for each of the {n} "
             f"rows of X, got an array of shape {given.shape}."
         )
     numbers = {name: i for i, name in enumerate(names)}
     wanted = given.reshape(-1).tolist()
     for name in wanted:
         if name not in numbers:
-            raise ValueError(f"{owner}: target must be among {names}, got {name!r}.")
+            raise ValueError(f"{caller}: target must be among {names}, got {name!r}.")
     return np.broadcast_to([numbers[name] for name in wanted], n)
 
 
-def output_labels(estimator: Any, X: Any, target: Any, owner: str) -> list[str]:
+def output_labels(estimator: Any, X: Any, target: Any, caller: str) -> list[str]:
     """Name the output that `target` means in each row of `X`."""
-    columns = output_numbers(estimator, target, np.shape(X)[0], owner)
+    columns = output_numbers(estimator, target, np.shape(X)[0], caller)
     if estimator.out_activation_ in ("identity", "exp"):
         assert columns is not None
         alone = estimator.n_outputs_ == 1

@@ -17,13 +17,13 @@ GAIN_AND_LOSS = "RdBu_r"
 """Colour map from blue over white to red."""
 
 
-def pyplot(owner: str) -> Any:
+def pyplot(caller: str) -> Any:
     """``matplotlib.pyplot``, or an ``ImportError`` that says how to get it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            f'{owner} needs matplotlib, which pip install "skcnn[plot]" installs.'
+            f'{caller} needs matplotlib, which pip install "skcnn[plot]" installs.'
         ) from error
     return plt
 
@@ -35,22 +35,22 @@ def curve_map() -> Any:
     return LinearSegmentedColormap.from_list("gain_and_loss", [PALETTE[0], "#BBBBBB", PALETTE[1]])
 
 
-def figure_of(owner: str, ax: Any, size: tuple[float, float]) -> tuple[Any, Any]:
+def figure_of(caller: str, ax: Any, size: tuple[float, float]) -> tuple[Any, Any]:
     """The figure of `ax`, and `ax`; new ones of a size in inches if it is None."""
-    plt = pyplot(owner)
+    plt = pyplot(caller)
     if ax is None:
         _, ax = plt.subplots(figsize=size, layout="constrained")
     return ax.figure, ax
 
 
 def grid(
-    owner: str, ax: Any, n_rows: int, n_columns: int, tile: tuple[float, float]
+    caller: str, ax: Any, n_rows: int, n_columns: int, tile: tuple[float, float]
 ) -> tuple[Any, Any, np.ndarray]:
     """Axes in rows and columns, as `sklearn.inspection.PartialDependenceDisplay` makes them.
 
     Parameters
     ----------
-    owner : str
+    caller : str
     ax : Axes, array-like of Axes or None
         One is divided; of several there must be exactly as many as needed.
     n_rows, n_columns : int
@@ -64,7 +64,7 @@ def grid(
         The place for all, if there is one.
     axes : ndarray of Axes of shape (n_rows, n_columns)
     """
-    plt = pyplot(owner)
+    plt = pyplot(caller)
     if ax is None:
         size = (tile[0] * n_columns, tile[1] * n_rows)
         figure = plt.figure(figsize=size, layout="constrained")
@@ -72,7 +72,7 @@ def grid(
     if isinstance(ax, plt.Axes):
         place = ax.get_subplotspec()
         if place is None:
-            raise ValueError(f"{owner}: ax must be a subplot, got axes placed by hand.")
+            raise ValueError(f"{caller}: ax must be a subplot, got axes placed by hand.")
         ax.set_axis_off()
         inner = place.subgridspec(n_rows, n_columns)
         axes = np.empty((n_rows, n_columns), object)
@@ -82,7 +82,7 @@ def grid(
     axes = np.asarray(ax, object)
     if axes.size != n_rows * n_columns:
         raise ValueError(
-            f"{owner}: ax must be one subplot, or {n_rows * n_columns} of them, got {axes.size}."
+            f"{caller}: ax must be one subplot, or {n_rows * n_columns} of them, got {axes.size}."
         )
     return axes.flat[0].figure, None, axes.reshape(n_rows, n_columns)
 

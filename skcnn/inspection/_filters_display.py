@@ -142,7 +142,7 @@ class FiltersDisplay:
         return self
 
 
-def _convolution(estimator: Any, layer: Any, owner: str) -> Link:
+def _convolution(estimator: Any, layer: Any, caller: str) -> Link:
     """The layer with its arrays, or an error that names the convolutions there are."""
     network, weights = estimator.network_, estimator.weights_
     every = [
@@ -151,13 +151,13 @@ def _convolution(estimator: Any, layer: Any, owner: str) -> Link:
         if isinstance(link.layer, (Conv2d, ConvTranspose2d))
     ]
     if not every:
-        raise ValueError(f"{owner}: the network has no convolution.")
+        raise ValueError(f"{caller}: the network has no convolution.")
     if layer is None:
         return every[0]
-    link = path_to(network, weights, layer, owner)[-1]
+    link = path_to(network, weights, layer, caller)[-1]
     if not isinstance(link.layer, (Conv2d, ConvTranspose2d)):
         raise ValueError(
-            f"{owner}: layer must be a convolution, one of {[link.name for link in every]}, got "
+            f"{caller}: layer must be a convolution, one of {[link.name for link in every]}, got "
             f"{layer!r}, which is {link.layer!r}."
         )
     return link

@@ -139,14 +139,14 @@ class LossCurveDisplay:
         -------
         self
         """
-        owner = type(self).__name__
+        caller = type(self).__name__
         names = self._names(self.name if name is None else name)
         panels = [panel for panel in PANELS if any(panel in each for each in self.curves)]
-        figure, place, axes = grid(f"{owner}.plot", ax, len(panels), 1, (6.4, 2.0))
+        figure, place, axes = grid(f"{caller}.plot", ax, len(panels), 1, (6.4, 2.0))
         self.figure_, self.ax_, self.axes_ = figure, place, axes[:, 0]
         self.lines_: list[dict[tuple[str, str], Any]] = []
         self.best_: list[Any] = []
-        drawn = sum(line.get_gid() == owner for line in self.axes_[0].lines)
+        drawn = sum(line.get_gid() == caller for line in self.axes_[0].lines)
         for i, (curves, label) in enumerate(zip(self.curves, names, strict=True)):
             color = PALETTE[(drawn + i) % len(PALETTE)]
             alone = len(self.curves) == 1 and not drawn

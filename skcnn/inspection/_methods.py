@@ -83,7 +83,7 @@ class Subject:
         mean, deviation = self.images.scaling
         return Scaling(mean.reshape(-1, 1, 1), deviation.reshape(-1, 1, 1))
 
-    def scaled(self, value: Any, owner: str) -> np.ndarray:
+    def scaled(self, value: Any, caller: str) -> np.ndarray:
         """A baseline in the user's unit and form as the network sees it, for one or for all rows.
 
         None is the mean of each channel.
@@ -93,14 +93,14 @@ class Subject:
             return np.zeros((1, *shape), self.network.dtype)
         array = np.asarray(value)
         if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-            raise ValueError(f"{owner}: baseline must hold finite numbers, got {value!r}.")
+            raise ValueError(f"{caller}: baseline must hold finite numbers, got {value!r}.")
         if array.ndim == 0:
             array = np.full((1, *self.form[1:]), array)
         elif array.shape == self.form[1:]:
             array = array[np.newaxis]
         elif array.shape != self.form:
             raise ValueError(
-                f"{owner}: baseline must be a number, an image of shape {self.form[1:]} or one "
+                f"{caller}: baseline must be a number, an image of shape {self.form[1:]} or one "
                 f"for each row of X, {self.form}, got an array of shape {array.shape}."
             )
         array = array.reshape(len(array), *self.images.X.shape[1:])
@@ -330,14 +330,14 @@ METHODS: dict[str, Method] = {
 }
 
 
-def bind_method(method: Any, owner: str) -> Method:
+def bind_method(method: Any, caller: str) -> Method:
     """Return a method by its name, or the instance."""
     if isinstance(method, Method):
         return method
     if isinstance(method, str) and method in METHODS:
         return METHODS[method]
     raise ValueError(
-        f"{owner}: method must be one of {list(METHODS)} or an instance of one of the methods in "
+        f"{caller}: method must be one of {list(METHODS)} or an instance of one of the methods in "
         f"skcnn.inspection, got {method!r}."
     )
 

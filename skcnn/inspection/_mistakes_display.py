@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcnn._estimator.images import read_images
-from skcnn._estimator.labels import Classes, check_classes, check_label_set
+from skcnn._estimator.labels import ClassEncoder, check_classes, check_label_set
 from skcnn._hyperparameters import check_int
 from skcnn.inspection._asking import check_fitted, gathered, pixels, shortened
 from skcnn.inspection._drawing import PALETTE, grid, is_signal, pyplot, sample
@@ -106,15 +106,15 @@ class MistakesDisplay:
         pyplot(f"{cls.__name__}.from_estimator")
         estimator = check_fitted(estimator, cls.__name__)
         n_mistakes = check_int(cls.__name__, "n_mistakes", n_mistakes, 1)
-        answers, owner = estimator._answers(), cls.__name__
-        names = _names(owner, display_labels, answers.n_outputs, getattr(answers, "labels", None))
-        if isinstance(answers, Classes):
+        encoder, caller = estimator._fitted_encoder(), cls.__name__
+        names = _names(caller, display_labels, encoder.n_outputs, getattr(encoder, "labels", None))
+        if isinstance(encoder, ClassEncoder):
             probabilities, logs = estimator.predict_proba(X), estimator.predict_log_proba(X)
-            truth = answers.read(y, len(probabilities), "y", "fit", owner)
-            found = _of_classes(truth, probabilities, logs, answers, names)
+            truth = encoder.read(y, len(probabilities), "y", "fit", caller)
+            found = _of_classes(truth, probabilities, logs, encoder, names)
         else:
             predicted = estimator.predict(X)
-            truth = answers.read(y, len(predicted), "y", "fit", owner)
+            truth = encoder.read(y, len(predicted), "y", "fit", caller)
             found = _of_quantities(truth, predicted, estimator.target_scale_, names)
         rows = _largest(found, n_mistakes)
         return cls._of_rows(pixels(estimator, X, rows), rows, found).plot(ax=ax)
@@ -156,28 +156,28 @@ class MistakesDisplay:
         -------
         MistakesDisplay
         """
-        owner = cls.__name__
-        pyplot(f"{owner}.from_predictions")
-        n_mistakes = check_int(owner, "n_mistakes", n_mistakes, 1)
-        given = read_images(X, image_shape, data_format, owner).images
+        caller = cls.__name__
+        pyplot(f"{caller}.from_predictions")
+        n_mistakes = check_int(caller, "n_mistakes", n_mistakes, 1)
+        given = read_images(X, image_shape, data_format, caller).images
         if classes is None:
-            known, truth = check_classes(y_true, len(given), owner)
+            known, truth = check_classes(y_true, len(given), caller)
         else:
-            known = Classes(check_label_set(classes, owner), False)
+            known = ClassEncoder(check_label_set(classes, caller), False)
             if not np.array_equal(known.labels, np.asarray(classes)):
                 raise ValueError(
-                    f"{owner}: classes must be sorted and have no repetitions, as classes_ of an "
+                    f"{caller}: classes must be sorted and have no repetitions, as classes_ of an "
                     f"estimator, got {classes!r}."
                 )
-            truth = known.read(y_true, len(given), "y_true", "classes", owner)
+            truth = known.read(y_true, len(given), "y_true", "classes", caller)
         probabilities = np.asarray(y_proba, dtype=float)
         if known.several or probabilities.shape != (len(given), known.n_outputs):
             raise ValueError(
-                f"{owner}: y_proba must have a probability for each of {len(given)} samples and "
+                f"{caller}: y_proba must have a probability for each of {len(given)} samples and "
                 f"{known.n_outputs} classes, got an array of shape {probabilities.shape}."
             )
         with np.errstate(divide="ignore"):
-            names = _names(owner, display_labels, known.n_outputs, known.labels)
+            names = _names(caller, display_labels, known.n_outputs, known.labels)
             found = _of_classes(truth, probabilities, np.log(probabilities), known, names)
         rows = _largest(found, n_mistakes)
         return cls._of_rows(gathered(given, rows), rows, found).plot(ax=ax)
@@ -207,14 +207,14 @@ class MistakesDisplay:
         -------
         self
         """
-        owner, x = f"{type(self).__name__}.plot", self.samples
+        caller, x = f"{type(self).__name__}.plot", self.samples
         longest = max(len(line) for name in self.names for line in name.split("\n"))
         if is_signal(x):
             n_columns, tile = 1, (6.4, 1.4 + 0.35 * (x.shape[1] - 1))
         else:
             n_columns, tile = min(len(x), PER_LINE), (max(1.3, 0.078 * longest + 0.1), 1.8)
         n_rows = -(-len(x) // n_columns)
-        self.figure_, self.ax_, axes = grid(owner, ax, n_rows, n_columns, tile)
+        self.figure_, self.ax_, axes = grid(caller, ax, n_rows, n_columns, tile)
         self.axes_ = axes.ravel()
         low, high = float(x.min()), float(x.max())
         for axis in self.axes_[len(x) :]:
@@ -239,14 +239,14 @@ def _largest(found: Found, n: int) -> np.ndarray:
     return np.argsort(-losses, kind="stable")[:n]
 
 
-def _names(owner: str, given: Any, n_outputs: int, labels: np.ndarray | None) -> list[str]:
+def _names(caller: str, given: Any, n_outputs: int, labels: np.ndarray | None) -> list[str]:
     """Names of classes, labels or outputs as they stand in titles; outputs may have none."""
     if given is None:
         return [""] * n_outputs if labels is None else [shortened(label) for label in labels]
     names = np.asarray(given, dtype=object)
     if names.shape != (n_outputs,):
         raise ValueError(
-            f"{owner}: display_labels must be {n_outputs} names, one for each class, label or "
+            f"{caller}: display_labels must be {n_outputs} names, one for each class, label or "
             f"output, got {given!r}."
         )
     return [shortened(name) for name in names]
@@ -256,7 +256,7 @@ def _of_classes(
     truth: np.ndarray,
     probabilities: np.ndarray,
     logs: np.ndarray,
-    known: Classes,
+    known: ClassEncoder,
     names: list[str],
 ) -> Found:
     """Cross-entropies, of classes or summed over labels."""

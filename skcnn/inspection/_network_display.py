@@ -168,8 +168,8 @@ class NetworkDisplay:
         side = max(element.right for element in elements)
         width = 2 * side + 0.2
         height = LINE + 0.05 + _height(elements) + GAP + 0.05
-        owner = f"{type(self).__name__}.plot"
-        self.figure_, self.ax_ = figure_of(owner, ax, (width, height))
+        caller = f"{type(self).__name__}.plot"
+        self.figure_, self.ax_ = figure_of(caller, ax, (width, height))
         self.ax_.set_axis_off()
         self.ax_.set(xlim=(-width / 2, width / 2), ylim=(-height, 0), aspect="equal")
         layout = self.figure_.get_layout_engine()

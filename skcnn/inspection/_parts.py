@@ -52,7 +52,7 @@ def inside(link: Link) -> list[list[Link]]:
     return [found[:n], found[n:]]
 
 
-def path_to(network: Network, weights: np.ndarray, layer: Any, owner: str) -> list[Link]:
+def path_to(network: Network, weights: np.ndarray, layer: Any, caller: str) -> list[Link]:
     """The layers from the input to `layer`; inside a `Residual`, those of its branch.
 
     Parameters
@@ -61,7 +61,7 @@ def path_to(network: Network, weights: np.ndarray, layer: Any, owner: str) -> li
     weights : ndarray of shape (vector_size,)
     layer : int or str
         Its number, from the end where negative, or its name in ``summary()``.
-    owner : str
+    caller : str
         Function that errors name.
 
     Raises
@@ -74,14 +74,14 @@ def path_to(network: Network, weights: np.ndarray, layer: Any, owner: str) -> li
     if isinstance(layer, (int, np.integer)) and not isinstance(layer, bool):
         if not -count <= layer < count:
             raise ValueError(
-                f"{owner}: layer must be in [{-count}, {count - 1}], since the network has "
+                f"{caller}: layer must be in [{-count}, {count - 1}], since the network has "
                 f"{count} layers, got {layer}."
             )
         name = str(layer % count)
     found = _path(chain, name) if isinstance(name, str) else None
     if found is None:
         raise ValueError(
-            f"{owner}: layer must be the number of a layer, or its name in summary(), one of "
+            f"{caller}: layer must be the number of a layer, or its name in summary(), one of "
             f"{[link.name for link in every_link(network, weights)]}, got {layer!r}."
         )
     return found

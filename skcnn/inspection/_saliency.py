@@ -86,14 +86,14 @@ def saliency(
     >>> bool((shares[X[:3] == 0] == 0).all())  # as black as the baseline
     True
     """
-    owner = "saliency"
-    estimator = check_fitted(estimator, owner)
-    method = bind_method(method, owner)
+    caller = "saliency"
+    estimator = check_fitted(estimator, caller)
+    method = bind_method(method, caller)
 
     def run(
         network: Network, weights: np.ndarray, images: Images, workers: Threads, max_bytes: float
     ) -> np.ndarray:
-        chosen = output_numbers(estimator, target, len(images), owner)
+        chosen = output_numbers(estimator, target, len(images), caller)
         units = output_units(estimator)
         subject = Subject(
             network=network,

@@ -137,12 +137,12 @@ class SaliencyDisplay:
         -------
         self
         """
-        owner = type(self).__name__
-        check_choice(owner, "kind", kind, ["beside", "over"])
+        caller = type(self).__name__
+        check_choice(caller, "kind", kind, ["beside", "over"])
         n = len(self.samples)
         if self.names is not None and len(self.names) != n:
             raise ValueError(
-                f"{owner}: names must have one for each of {n} samples, got {len(self.names)}."
+                f"{caller}: names must have one for each of {n} samples, got {len(self.names)}."
             )
         self.samples_: list[Any] = []
         self.maps_: list[Any] = []

@@ -301,11 +301,11 @@ def _padded(
     return Windows(size, kernel, stride, dilation, padding, padding)
 
 
-def _check_groups(owner: str, groups: int, channels: int, filters: int) -> None:
-    check_int(owner, "groups", groups, 1)
+def _check_groups(caller: str, groups: int, channels: int, filters: int) -> None:
+    check_int(caller, "groups", groups, 1)
     if channels % groups or filters % groups:
         raise ValueError(
-            f"{owner}: groups must divide the {channels} channels of the input and the "
+            f"{caller}: groups must divide the {channels} channels of the input and the "
             f"{filters} filters, got {groups}."
         )
 

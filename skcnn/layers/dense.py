@@ -102,11 +102,11 @@ class Dense(Layer):
             np.matmul(params["weight"].T, dy, out=dx)  # (inputs, units) @ (units, n)
 
 
-def check_initializer(owner: str, initializer: Initializer) -> None:
+def check_initializer(caller: str, initializer: Initializer) -> None:
     """Raise ``ValueError`` unless `initializer` is one, with valid hyperparameters."""
     if not isinstance(initializer, Initializer):
         raise ValueError(
-            f"{owner}: initializer must be an instance from skcnn.initializers, "
+            f"{caller}: initializer must be an instance from skcnn.initializers, "
             f"got {initializer!r}."
         )
     initializer.check()

@@ -9,14 +9,14 @@ import numpy as np
 from skcnn._estimator.arrays import as_numbers
 from skcnn._hyperparameters import check_real
 
-__all__ = ["Weights", "check_sample_weight", "class_weights", "weigh_by_class"]
+__all__ = ["SampleWeights", "check_sample_weight", "class_weights", "weigh_by_class"]
 
 LARGEST_SUM = 1e290
 """Largest sum of weights, which are multiplied by numbers of pixels."""
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
-class Weights:
+class SampleWeights:
     """Weights of the samples.
 
     Parameters
@@ -38,14 +38,14 @@ class Weights:
         """Whether there are any but ones by default."""
         return self.given is not None or self.by_class is not None
 
-    def subset(self, rows: np.ndarray) -> "Weights":
+    def subset(self, rows: np.ndarray) -> "SampleWeights":
         """Weights of some of the samples."""
         given = None if self.given is None else self.given[rows]
         return replace(self, given=given, total=self.total[rows])
 
 
 def check_sample_weight(
-    sample_weight: Any, n: int, owner: str, name: str = "sample_weight"
+    sample_weight: Any, n: int, caller: str, name: str = "sample_weight"
 ) -> np.ndarray:
     """Weight of every sample in float64, 1 for None; a number is that of all.
 
@@ -58,14 +58,14 @@ def check_sample_weight(
         return np.ones(n)
     if isinstance(sample_weight, numbers.Real):
         sample_weight = [sample_weight] * n
-    weights = as_numbers(sample_weight, name, owner).astype(np.float64, copy=False)
+    weights = as_numbers(sample_weight, name, caller).astype(np.float64, copy=False)
     if weights.ndim != 1:
-        raise ValueError(f"{owner}: {name} must be 1D, got an array of shape {weights.shape}.")
+        raise ValueError(f"{caller}: {name} must be 1D, got an array of shape {weights.shape}.")
     if len(weights) != n:
-        raise ValueError(f"{owner}: {name} holds {len(weights)} weights for {n} samples.")
+        raise ValueError(f"{caller}: {name} holds {len(weights)} weights for {n} samples.")
     if (weights < 0).any():
         raise ValueError(
-            f"{owner}: {name} must not be negative, but its minimum is {weights.min():g}."
+            f"{caller}: {name} must not be negative, but its minimum is {weights.min():g}."
         )
     return weights
 
@@ -74,7 +74,7 @@ def weigh_by_class(
     weights: np.ndarray,
     table: np.ndarray | None,
     targets: np.ndarray,
-    owner: str,
+    caller: str,
     name: str = "sample_weight",
     scaled: bool = True,
 ) -> np.ndarray:
@@ -100,14 +100,14 @@ def weigh_by_class(
         if not weights.sum() <= LARGEST_SUM:
             what = name if table is None else f"{name} times class_weight"
             raise ValueError(
-                f"{owner}: the weights ({what}) are too large to be summed; only their ratios "
+                f"{caller}: the weights ({what}) are too large to be summed; only their ratios "
                 "matter, so scale them down."
             )
     return weights
 
 
 def class_weights(
-    class_weight: Any, classes: np.ndarray, targets: np.ndarray, weights: np.ndarray, owner: str
+    class_weight: Any, classes: np.ndarray, targets: np.ndarray, weights: np.ndarray, caller: str
 ) -> np.ndarray | None:
     """Resolve the parameter `class_weight`, "balanced" by the weighted samples.
 
@@ -119,7 +119,7 @@ def class_weights(
     classes : ndarray
     targets : ndarray of int of shape (n,) or of bool of shape (n, n_labels)
     weights : ndarray of shape (n,)
-    owner : str
+    caller : str
 
     Returns
     -------
@@ -129,12 +129,12 @@ def class_weights(
     if class_weight is None:
         return None
     if targets.ndim == 1:
-        return _class_weights(class_weight, classes, targets, weights, owner)
-    return _label_weights(class_weight, targets, weights, owner)
+        return _class_weights(class_weight, classes, targets, weights, caller)
+    return _label_weights(class_weight, targets, weights, caller)
 
 
 def _class_weights(
-    class_weight: Any, classes: np.ndarray, targets: np.ndarray, weights: np.ndarray, owner: str
+    class_weight: Any, classes: np.ndarray, targets: np.ndarray, weights: np.ndarray, caller: str
 ) -> np.ndarray:
     if isinstance(class_weight, str) and class_weight == "balanced":
         totals = np.bincount(targets, weights=weights, minlength=len(classes))
@@ -144,24 +144,24 @@ def _class_weights(
         return np.ones(len(classes))
     if not isinstance(class_weight, dict):
         raise ValueError(
-            f"{owner}: class_weight must be None, 'balanced' or a dict from class labels to "
+            f"{caller}: class_weight must be None, 'balanced' or a dict from class labels to "
             f"weights, got {class_weight!r}."
         )
     for label, value in class_weight.items():
-        check_real(owner, f"class_weight[{label!r}]", value, 0)
+        check_real(caller, f"class_weight[{label!r}]", value, 0)
     result = np.array([class_weight.get(label, 1.0) for label in classes], dtype=np.float64)
     unknown = [label for label in class_weight if label not in set(classes)]
     missing = [label for label in classes.tolist() if label not in class_weight]
     if unknown and missing:
         raise ValueError(
-            f"{owner}: class_weight has weights for {unknown}, which are no classes in y, but none "
-            f"for {missing}, which are. (Classes that class_weight does not name weigh 1.)"
+            f"{caller}: class_weight has weights for {unknown}, which are no classes in y, "
+            f"but none for {missing}, which are. (Classes that class_weight does not name weigh 1.)"
         )
     return result
 
 
 def _label_weights(
-    class_weight: Any, targets: np.ndarray, weights: np.ndarray, owner: str
+    class_weight: Any, targets: np.ndarray, weights: np.ndarray, caller: str
 ) -> np.ndarray:
     """For every label the weights of 0 and of 1."""
     n_labels = targets.shape[1]
@@ -173,11 +173,11 @@ def _label_weights(
         and all(isinstance(weights_of_label, dict) for weights_of_label in class_weight)
     ):
         raise ValueError(
-            f"{owner}: class_weight must be None, 'balanced' or, for a y of {n_labels} labels, a "
+            f"{caller}: class_weight must be None, 'balanced' or, for a y of {n_labels} labels, a "
             f"list of {n_labels} dicts from 0 and 1 to weights, got {class_weight!r}."
         )
     table = [
-        _class_weights(weights_of_label, np.arange(2), column, weights, owner)
+        _class_weights(weights_of_label, np.arange(2), column, weights, caller)
         for column, weights_of_label in zip(targets.T.astype(int), class_weight, strict=True)
     ]
     return np.array(table)
