@@ -2,7 +2,8 @@
 
 Every class that pickles know says in ``__setstate__`` that its state passes through here. An
 attribute that a version has added means in older states what those versions did, which today's
-default need not be: it belongs into `ADDED`, and `tests/test_stored_models.py` demands that.
+default need not be: it belongs in `ADDED`, as
+`tests/robustness/test_models_of_older_versions.py` demands.
 """
 
 from ast import literal_eval

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from tests.faults.traces import assert_as_before, traces
+from tests.robustness.faults.traces import assert_as_before, traces
 from tests.shared import X, quick, y
 
 pytestmark = [

@@ -4,9 +4,9 @@ import ast
 import re
 from pathlib import Path
 
-from tests.test_rooms import IMPORTS, PACKAGE
+from tests.unit.test_import_arrows import IMPORTS, PACKAGE
 
-PAGE = Path(__file__).parents[1] / "docs" / "api.rst"
+PAGE = Path(__file__).parents[2] / "docs" / "api.rst"
 
 FAMILIES = {"architectures", "initializers", "layers", "layers.definition", "losses"}
 FAMILIES |= {"optimizers", "schedules"}

@@ -12,7 +12,7 @@ import pytest
 
 from tests.waiting import PATIENCE
 
-FOLDER = Path(__file__).parents[1] / "examples"
+FOLDER = Path(__file__).parents[2] / "examples"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 LONG = {"cluster", "fashion_mnist", "reference_networks"}
 """Shown in the gallery, but not run: minutes, or several machines."""

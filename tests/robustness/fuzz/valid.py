@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor, layers, optimizers, schedules
-from tests.fuzz.values import made_in
+from tests.robustness.fuzz.values import made_in
 
 FORMS = {
     "flat": (16,), "grey": (5, 6), "first": (3, 5, 6), "last": (5, 6, 3), "signal": (13,),

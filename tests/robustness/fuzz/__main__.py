@@ -1,5 +1,6 @@
-"""Repeat trials: ``python -m tests.fuzz bad 12345``, ``valid``, ``layout``, ``overlap``, or
-``case '{...}'``.
+"""Repeat trials: ``python -m tests.robustness.fuzz bad 12345``.
+
+Other kinds are ``valid``, ``layout``, ``overlap`` and ``case '{...}'``.
 
 Two numbers are a range of seeds; all failures of a range are printed.
 """
@@ -7,7 +8,7 @@ Two numbers are a range of seeds; all failures of a range are printed.
 import json
 import sys
 
-from tests.fuzz import bad, layouts, overlaps, valid
+from tests.robustness.fuzz import bad, layouts, overlaps, valid
 
 KINDS = {"bad": bad, "valid": valid, "layout": layouts, "overlap": overlaps}
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.scripts import run, tell
+from tests.robustness.faults.scripts import run, tell
 from tests.waiting import PATIENCE
 
 pytestmark = [

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.faults.scripts import begin, tell
-from tests.faults.traces import children
+from tests.robustness.faults.scripts import begin, tell
+from tests.robustness.faults.traces import children
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = [

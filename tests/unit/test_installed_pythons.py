@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / ".ci" / "pythons"
 pytestmark = pytest.mark.skipif(
     not SCRIPT.exists() or shutil.which("bash") is None,

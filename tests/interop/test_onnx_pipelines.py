@@ -22,7 +22,7 @@ pytest.importorskip("onnxruntime")
 
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType  # noqa: E402
 
-from tests.test_onnx import NEAR, run, same  # noqa: E402
+from tests.interop.test_onnx import NEAR, run, same  # noqa: E402
 
 LAYERS = [Conv2d(3, 3), ReLU(), Flatten(), Dense(5), Tanh()]
 register()

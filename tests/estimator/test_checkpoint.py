@@ -359,7 +359,7 @@ def test_within_a_pipeline_it_is_set_on_the_network(path):
 SCRIPT = """
 import sys
 from skcnn.callbacks import Checkpoint
-from tests.test_checkpoint import Stop, X, killed, y
+from tests.estimator.test_checkpoint import Stop, X, killed, y
 
 class Told(Stop):
     def on_fit_task_end(self, estimator, context):

@@ -15,7 +15,7 @@ from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn.layers import Conv2d, Dense, Flatten, GlobalAvgPool2d, Layer, ReLU, Tanh
 from skcnn.onnx import to_onnx
 from tests.random_networks import pair, random_layers
-from tests.test_layers import TABLE
+from tests.unit.test_layers import TABLE
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed (the extra [test-onnx] has it)")
 ort = pytest.importorskip(

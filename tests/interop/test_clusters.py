@@ -201,7 +201,7 @@ def test_data_larger_than_memory_are_there_in_parts_only():
 
 def test_example():
     pytest.importorskip("distributed")
-    example = Path(__file__).parents[1] / "examples" / "cluster.py"
+    example = Path(__file__).parents[2] / "examples" / "cluster.py"
     run = subprocess.run([sys.executable, example], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "equal to the bit: True" in run.stdout

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.__main__ import KINDS
+from tests.robustness.fuzz.__main__ import KINDS
 
 CORPUS = json.loads(Path(__file__).with_name("corpus.json").read_text(encoding="utf-8"))
 
@@ -14,7 +14,9 @@ def failures(kind, seeds):
     """A line for every failure, which repeats it."""
     module = KINDS[kind]
     found = [(seed, module.run(module.draw(seed))) for seed in seeds]
-    return [f"python -m tests.fuzz {kind} {seed}: {text}" for seed, text in found if text]
+    return [
+        f"python -m tests.robustness.fuzz {kind} {seed}: {text}" for seed, text in found if text
+    ]
 
 
 @pytest.mark.parametrize("start", range(0, 2000, 250))

@@ -9,7 +9,7 @@ from skcnn import ScratchCNNClassifier
 from skcnn.inspection import IntegratedGradients, saliency
 
 torch = pytest.importorskip("torch")
-from tests.test_pytorch import module_of, random_network  # noqa: E402
+from tests.interop.test_pytorch import module_of, random_network  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

@@ -28,8 +28,8 @@ from skcnn import (
 from skcnn import initializers as inits
 from skcnn.datasets import load_idx, load_mnist
 from skcnn.network import Network
-from tests.fuzz.checking import Refused, call, judged, refusing
-from tests.fuzz.values import JUNK, MISSING, ODD, SAME, SAME_1D, SAME_2D
+from tests.robustness.fuzz.checking import Refused, call, judged, refusing
+from tests.robustness.fuzz.values import JUNK, MISSING, ODD, SAME, SAME_1D, SAME_2D
 
 FORMS = {"flat": (16,), "grey": (4, 4), "first": (1, 4, 4), "colour": (4, 5, 3), "signal": (7,)}
 CLASSES = {"classifier": ScratchCNNClassifier, "regressor": ScratchCNNRegressor}

@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from tests.untrusted.readers import as_idx, examine_file, examine_folder, valid_files
+from tests.robustness.untrusted.readers import as_idx, examine_file, examine_folder, valid_files
 
 FILES = list(valid_files())
 

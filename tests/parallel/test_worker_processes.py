@@ -14,7 +14,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier
-from skcnn._estimator import processes
+from skcnn._estimator import process_pool
 from skcnn._estimator.resources import _processes
 from skcnn.layers import Conv2d, Dense, Flatten, ReLU
 from skcnn.training import epoch
@@ -259,12 +259,12 @@ def test_several_fits_at_once(helped):
 
 
 def where_they_may_start(_):
-    return processes.may_start()
+    return process_pool.may_start()
 
 
 @pytest.mark.slow
 def test_workers_of_others_start_none():
-    assert processes.may_start()
+    assert process_pool.may_start()
     with joblib.parallel_config("loky"):
         assert joblib.Parallel(2)(joblib.delayed(where_they_may_start)(i) for i in range(2)) == (
             [False, False]
@@ -500,7 +500,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 @pytest.mark.parametrize("work", ["pass", "fit(2, 4); assert not any(map(alive, children()))"])
 def test_a_forked_child_ends_without_a_word_and_starts_no_processes(work):
     if work != "pass":
-        work = f"from tests.test_processes import alive, children; {work}"
+        work = f"from tests.parallel.test_worker_processes import alive, children; {work}"
     process = start("import warnings; warnings.simplefilter('ignore')" + FORK.format(work))
     out, errors = process.communicate(timeout=60)
     assert out == "0\n"
@@ -508,9 +508,9 @@ def test_a_forked_child_ends_without_a_word_and_starts_no_processes(work):
 
 
 def test_no_process_is_started_where_there_is_no_proc(monkeypatch):
-    assert processes.may_start()
-    monkeypatch.setattr(processes, "PROC", "/no/proc")
-    assert not processes.may_start()
+    assert process_pool.may_start()
+    monkeypatch.setattr(process_pool, "PROC", "/no/proc")
+    assert not process_pool.may_start()
 
 
 @pytest.mark.usefixtures("at_once")

@@ -1,6 +1,6 @@
-"""Coverage-guided: ``python -m tests.untrusted SECONDS [images]``, with atheris installed.
+"""Mutate files, guided by coverage: ``python -m tests.robustness.untrusted SECONDS [images]``.
 
-It mutates valid files for so long, of IDX or of images, and ends with an error
+It needs atheris, mutates valid files for so long, of IDX or of images, and ends with an error
 at the first content that `examine_file`, `examine_folder` or `examine_image`
 does not like; it is printed then. Nothing is left on the disk.
 """
@@ -18,7 +18,7 @@ LONGEST = 4096
 def idx_examiner(folder, atheris):
     """A function that examines bytes as files of the IDX format."""
     with atheris.instrument_imports(include=["skcnn.datasets"]):
-        from tests.untrusted.readers import examine_file, examine_folder
+        from tests.robustness.untrusted.readers import examine_file, examine_folder
 
     def one(data):
         """The first byte says what is done with the others."""
@@ -37,7 +37,7 @@ def idx_examiner(folder, atheris):
 def image_examiner(folder, atheris):
     """A function that examines bytes as an image."""
     with atheris.instrument_imports(include=["skcnn.datasets", "PIL"]):
-        from tests.untrusted.images import examine_image
+        from tests.robustness.untrusted.images import examine_image
 
     return lambda data: examine_image(folder / "image", data)
 
@@ -56,7 +56,7 @@ def write_idx(corpus):
     """Files to begin with, of the IDX format."""
     import numpy as np
 
-    from tests.untrusted.readers import as_idx, valid_files
+    from tests.robustness.untrusted.readers import as_idx, valid_files
 
     for i, content in enumerate(valid_files()):
         how = b"p" if content.startswith(b"\x1f\x8b") else b"z"
@@ -68,7 +68,7 @@ def write_idx(corpus):
 
 def write_images(corpus):
     """Images to begin with."""
-    from tests.untrusted.images import valid_images
+    from tests.robustness.untrusted.images import valid_images
 
     for i, content in enumerate(valid_images()):
         (corpus / str(i)).write_bytes(content)
@@ -83,7 +83,7 @@ def main(seconds, kind):
         folder, corpus = Path(name), Path(name, "corpus")
         corpus.mkdir()
         KINDS[kind][0](corpus)
-        command = [sys.executable, "-m", "tests.untrusted", str(seconds), kind, name]
+        command = [sys.executable, "-m", "tests.robustness.untrusted", str(seconds), kind, name]
         code = subprocess.run(command, check=False).returncode
         for found in folder.glob("crash-*"):
             print(f"Failed: {found.read_bytes()!r}")  # noqa: T201

@@ -100,7 +100,7 @@ def forbid_building(monkeypatch):
 
 
 def test_every_released_version_has_stored_models():
-    changelog = (Path(__file__).parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
+    changelog = (Path(__file__).parents[2] / "CHANGELOG.md").read_text(encoding="utf-8")
     assert set(FOLDERS) == set(re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.MULTILINE))
     for folder in FOLDERS.values():
         of_this = [case for case in FITTED if case.startswith(f"{folder.name} ")]

@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier
 from skcnn.parallel import shared_memory
-from tests.faults.scripts import begin, tell
-from tests.faults.traces import assert_as_before, traces
+from tests.robustness.faults.scripts import begin, tell
+from tests.robustness.faults.traces import assert_as_before, traces
 from tests.shared import X, quick, y
 from tests.waiting import PATIENCE
 
