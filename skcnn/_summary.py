@@ -15,8 +15,8 @@ from skcnn.layers._layer import Shape
 from skcnn.layers.chain import Chain
 from skcnn.layers.memory import Plan
 from skcnn.layers.windows import TransposedWindows, Windows
+from skcnn.layers.workspace import Workspace
 from skcnn.network import Network
-from skcnn.workspace import Workspace
 
 __all__ = ["LayerSummary", "Summary", "summary"]
 

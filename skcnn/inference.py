@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from skcnn.batches import Images
+from skcnn.data import Images
+from skcnn.layers.workspace import Workspace
 from skcnn.network import Network, even_parts
 from skcnn.parallel.threads import Threads
-from skcnn.workspace import Workspace
 
 __all__ = ["features", "outputs"]
 

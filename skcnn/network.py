@@ -13,8 +13,8 @@ from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
 from skcnn.layers.chain import LARGEST, Chain
 from skcnn.layers.memory import Plan
+from skcnn.layers.workspace import Workspace
 from skcnn.parallel.contexts import in_own_context
-from skcnn.workspace import Workspace
 
 __all__ = ["Network", "difference", "even_parts", "longest", "micro_batches"]
 

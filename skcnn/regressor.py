@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from skcnn._estimator.arrays import as_numbers
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
 from skcnn._estimator.targets import TargetScaler, bind_loss, check_targets, n_quantities
-from skcnn.batches import Scaling
+from skcnn.data import Scaling
 from skcnn.inference import outputs
 from skcnn.losses import REGRESSION_LOSSES
 from skcnn.parallel.contexts import in_own_context

@@ -46,7 +46,7 @@ from skcnn._estimator.user_warnings import (
 )
 from skcnn._migration import ALWAYS_AVERAGED, FORMAT, migrate_model, refuse_newer
 from skcnn._summary import Summary
-from skcnn.batches import Scaling
+from skcnn.data import Scaling
 from skcnn.denormals import without_denormals
 from skcnn.inference import features
 from skcnn.losses import Loss

@@ -11,7 +11,7 @@ from skcnn._estimator.labels import ClassEncoder
 from skcnn._estimator.sample_weights import SampleWeights
 from skcnn._estimator.targets import TargetScaler
 from skcnn._estimator.user_warnings import warn_user
-from skcnn.batches import Samples, Scaling
+from skcnn.data import Samples, Scaling
 from skcnn.losses import Loss
 from skcnn.network import Network
 from skcnn.state import stream

@@ -12,7 +12,7 @@ from skcnn._estimator.arrays import as_numbers, check_finite, named, same
 from skcnn._estimator.colour import count_channels, likely_sides
 from skcnn._estimator.user_warnings import warn_user
 from skcnn._hyperparameters import check_choice, check_int
-from skcnn.batches import Images
+from skcnn.data import Images
 from skcnn.layers._layer import Shape
 
 __all__ = ["Input", "read_fitted", "read_images", "read_like"]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skcnn.batches import Samples
+from skcnn.data import Samples
 from skcnn.network import Network
 from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState

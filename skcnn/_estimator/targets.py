@@ -8,7 +8,7 @@ import numpy as np
 from skcnn._estimator.arrays import as_numbers, check_length, shape_of
 from skcnn._estimator.user_warnings import warn_column
 from skcnn._hyperparameters import check_choice
-from skcnn.batches import Images, Scaling
+from skcnn.data import Images, Scaling
 from skcnn.initializers import Initializer, Zeros
 from skcnn.losses import REGRESSION_LOSSES, RegressionLoss
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skcnn.batches import Images
+from skcnn.data import Images
 from skcnn.inspection._asking import check_fitted, in_parts
 from skcnn.inspection._parts import bound, path_to
 from skcnn.network import Network

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from skcnn._estimator.base import BaseScratchCNN
-from skcnn.batches import Images
+from skcnn.data import Images
 from skcnn.network import Network, micro_batches
 from skcnn.parallel.threads import Threads
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from skcnn._hyperparameters import Hyperparameters, check_int, check_pair, check_real
-from skcnn.batches import Images, Scaling
+from skcnn.data import Images, Scaling
 from skcnn.inspection._parts import after, bound, links
 from skcnn.layers import Conv2d, ConvTranspose2d, Residual
 from skcnn.network import Network

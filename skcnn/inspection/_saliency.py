@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcnn._estimator.seeds import draw_seed
-from skcnn.batches import Images
+from skcnn.data import Images
 from skcnn.inspection._asking import check_fitted, in_parts, output_numbers, output_units
 from skcnn.inspection._methods import Method, Scores, Subject, bind_method
 from skcnn.network import Network

@@ -6,7 +6,7 @@ from math import ceil
 
 import numpy as np
 
-from skcnn.batches import Samples
+from skcnn.data import Samples
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
 from skcnn.parallel.idle_cores import IdleCores

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcnn.batches import Samples
+from skcnn.data import Samples
 from skcnn.layers._layer import Params
+from skcnn.layers.workspace import Workspace
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
 from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState, stream
 from skcnn.training.update import Step, Update, cut, norm, squares
-from skcnn.workspace import Workspace
 
 __all__ = ["Buffers", "Replica", "StepPlan", "Task", "count_slots", "train_step"]
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skcnn.batches import Samples
+from skcnn.data import Samples
 from skcnn.inference import outputs
 from skcnn.losses import BatchLoss
 from skcnn.network import Network

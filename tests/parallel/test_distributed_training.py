@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from skcnn.architectures import cnn
-from skcnn.batches import Images, Samples, Scaling
+from skcnn.data import Images, Samples, Scaling
 from skcnn.layers import (
     BatchNorm,
     Conv2d,

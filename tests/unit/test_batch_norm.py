@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
-from skcnn.batches import Images, Samples
+from skcnn.data import Images, Samples
 from skcnn.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU
 from skcnn.network import Network
 from skcnn.optimizers import SGD

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skcnn import batches
-from skcnn.batches import Images, Scaling
+from skcnn.data import Images, Scaling
 
 rng = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
-from skcnn.batches import Images, Samples
+from skcnn.data import Images, Samples
 from skcnn.denormals import flush, flush_vanishing, without_denormals
 from skcnn.layers import BatchNorm, Dense, Flatten, ReLU
 from skcnn.losses import SoftmaxCrossEntropy

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier
-from skcnn.batches import Images
+from skcnn.data import Images
 from skcnn.inference import features, outputs
 from skcnn.layers import (
     AvgPool2d,

@@ -36,8 +36,8 @@ from skcnn.layers import (
     Softmax,
     Tanh,
 )
+from skcnn.layers.workspace import Workspace
 from skcnn.network import Network
-from skcnn.workspace import Workspace
 from tests.oracles import FORWARD, numerical_gradient, spread_out
 
 sizes = st.integers(1, 6)

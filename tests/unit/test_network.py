@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from skcnn import network as network_module
 from skcnn.architectures import cnn
 from skcnn.layers import BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU, Tanh
+from skcnn.layers.workspace import Workspace
 from skcnn.network import Network
-from skcnn.workspace import Workspace
 
 LAYERS = [Conv2d(4, 3, padding=1), ReLU(), MaxPool2d(2), Conv2d(3, 3), Tanh(), Flatten()]
 LAYERS += [Dense(6), ReLU(), Dropout(0.5), Dense(4)]

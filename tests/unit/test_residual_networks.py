@@ -25,8 +25,8 @@ from skcnn.layers import (
     Sigmoid,
     Tanh,
 )
+from skcnn.layers.workspace import Workspace
 from skcnn.network import Network
-from skcnn.workspace import Workspace
 
 X, y = load_digits(return_X_y=True)
 INNER = [Conv2d(6, 3, padding=1), BatchNorm(8), ReLU(), Conv2d(3, 3, padding=1)]

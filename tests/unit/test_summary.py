@@ -25,8 +25,8 @@ from skcnn.layers import (
     ReLU,
     Tanh,
 )
+from skcnn.layers.workspace import Workspace
 from skcnn.network import Network
-from skcnn.workspace import Workspace
 
 LENET = [
     Conv2d(6, 5, padding=2), ReLU(), MaxPool2d(2), Conv2d(16, 5), ReLU(), MaxPool2d(2),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from skcnn.architectures import cnn
-from skcnn.batches import Images, Samples
+from skcnn.data import Images, Samples
 from skcnn.layers import BatchNorm, Dense, Dropout, Flatten, ReLU
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from skcnn.network import Network

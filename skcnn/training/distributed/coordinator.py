@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from skcnn.batches import Images
+from skcnn.data import Images
 from skcnn.parallel.shared_memory import (
     SharedMemory,
     available_bytes,

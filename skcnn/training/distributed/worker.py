@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from skcnn.batches import Images, Samples
+from skcnn.data import Images, Samples
 from skcnn.losses import Loss
 from skcnn.parallel.shared_memory import ArraySpec, Key, Mapped, SharedMemory
 from skcnn.parallel.threads import Threads
