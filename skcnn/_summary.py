@@ -116,7 +116,7 @@ class Summary:
         rows, _ = _rows(
             network.chain, network.plan(), seen, [str(i) for i in range(len(network.layers))]
         )
-        per_sample, size = Workspace.nbytes_per_sample(network), network.micro_batch_size()
+        per_sample, size = Workspace.nbytes_per_sample(network), network.cost.micro_batch_size()
         return cls(
             network.input_shape,
             network.dtype.name,

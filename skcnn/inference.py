@@ -1,12 +1,16 @@
 """The forward pass over any number of rows."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from weakref import finalize
 
 import numpy as np
 
 from skcnn.data import Images
+from skcnn.layers._layer import Params
 from skcnn.layers.workspace import Workspace
-from skcnn.network import Network, even_parts
+from skcnn.micro_batches import even_slices
+from skcnn.network import Network
 from skcnn.parallel.threads import Threads
 
 __all__ = ["features", "outputs"]
@@ -94,15 +98,16 @@ def _run(
     Z: np.ndarray,
 ) -> np.ndarray:
     """Fill `Z`, batch last, with what comes out of the steps before `stop`."""
-    params = _params(network, weights)
-    size = network.micro_batch_size(max_bytes=max_bytes)
+    spares = spares_of(network)
+    params = spares.unpack(network, weights)
+    size = network.cost.micro_batch_size(max_bytes=max_bytes)
     filled = len(images) >= LANES or network.multiply_adds <= LITTLE_WORK
-    parts, capacity = even_parts(len(images), size, LANES if filled and size >= LANES else 1)
+    parts, capacity = even_slices(len(images), size, LANES if filled and size >= LANES else 1)
     workspaces: dict[int, Workspace] = {}
 
     def task(worker: int, i: int) -> None:
         if worker not in workspaces:
-            workspaces[worker] = _take_spare(network, capacity) or Workspace(
+            workspaces[worker] = spares.take(capacity) or Workspace(
                 network, capacity, backward=False
             )
         rows = parts[i]
@@ -115,7 +120,7 @@ def _run(
         Z[..., rows] = arrays.x[stop][..., :n]
 
     threads.run(len(parts), task)
-    _keep_spares(network, workspaces.values())
+    spares.keep(workspaces.values())
     if np.isfinite(Z).all():
         return Z
     _check_range(images, network)
@@ -141,30 +146,56 @@ def _check_range(images: Images, network: Network) -> None:
             )
 
 
-def _params(network: Network, weights: np.ndarray) -> list[dict[str, np.ndarray]]:
-    """The layers' arrays; kept where the vector is small, and no view of something larger."""
-    last = network.spare_params
-    if last is not None and last[0] is weights:
-        return last[1]
-    params = network.unpack(weights)
-    if weights.flags.owndata and weights.nbytes <= SPARE_BYTES:
-        network.spare_params = weights, params
-    return params
+@dataclass(eq=False)
+class Spares:
+    """Memory that small predictions leave for the next one.
 
+    Laying out a workspace takes as long as a small prediction. Calls from several threads
+    take different ones.
 
-def _take_spare(network: Network, capacity: int) -> Workspace | None:
-    """A workspace that an earlier call left: laying one out takes as long as a small prediction.
-
-    Calls from several threads take different ones.
+    Parameters
+    ----------
+    workspaces : list of Workspace
+    unpacked : tuple of ndarray and list of dict, or None
+        The last vector, where it is small and no view of something larger, and the layers'
+        arrays in it.
     """
-    try:
-        spare = network.spare_workspaces.pop()
-    except IndexError:
-        return None
-    return spare if spare.capacity == capacity else None
+
+    workspaces: list[Workspace] = field(default_factory=list)
+    unpacked: tuple[np.ndarray, list[Params]] | None = None
+
+    def unpack(self, network: Network, weights: np.ndarray) -> list[Params]:
+        """Return the layers' arrays, from the last call where the vector is the same."""
+        last = self.unpacked
+        if last is not None and last[0] is weights:
+            return last[1]
+        params = network.unpack(weights)
+        if weights.flags.owndata and weights.nbytes <= SPARE_BYTES:
+            self.unpacked = weights, params
+        return params
+
+    def take(self, capacity: int) -> Workspace | None:
+        """Return a workspace for so many samples, if one was left."""
+        try:
+            spare = self.workspaces.pop()
+        except IndexError:
+            return None
+        return spare if spare.capacity == capacity else None
+
+    def keep(self, workspaces: Iterable[Workspace]) -> None:
+        """Keep workspaces for the next call, unless they are large or many."""
+        for workspace in workspaces:
+            if workspace.memory.nbytes <= SPARE_BYTES and len(self.workspaces) < SPARES:
+                self.workspaces.append(workspace)
 
 
-def _keep_spares(network: Network, workspaces: Iterable[Workspace]) -> None:
-    for workspace in workspaces:
-        if workspace.memory.nbytes <= SPARE_BYTES and len(network.spare_workspaces) < SPARES:
-            network.spare_workspaces.append(workspace)
+_spares: dict[int, Spares] = {}  # by the identity of networks
+
+
+def spares_of(network: Network) -> Spares:
+    """Return what earlier predictions of a network have left; it is dropped with the network."""
+    found = _spares.get(id(network))
+    if found is None:
+        found = _spares.setdefault(id(network), Spares())
+        finalize(network, _spares.pop, id(network), None).atexit = False
+    return found

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from math import ceil, prod
+from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,24 +15,10 @@ from skcnn.layers._layer import Params, Shape
 from skcnn.layers.chain import LARGEST, Chain
 from skcnn.layers.memory import Plan
 from skcnn.layers.workspace import Workspace
+from skcnn.micro_batches import SampleCost, longest
 from skcnn.parallel.contexts import in_own_context
 
-__all__ = ["Network", "difference", "even_parts", "longest", "micro_batches"]
-
-CACHE_BYTES = 32 * 2**20
-"""Bytes that the arrays of one micro-batch may take, roughly a last-level cache."""
-
-SMALL_BYTES = 4 * 2**20
-"""Bytes up to which a network is so small that calls take longer than the arithmetic."""
-
-WORTH_A_THREAD = 12 * 10**6
-"""Multiply-adds in float32, or half as many in float64: about a millisecond forward and back."""
-
-WORTH_SHARING = 3 * 10**9
-"""Multiply-adds in float32, forward: training on them takes about half a second."""
-
-SHARED_BY = {32: 2, 64: 4, 256: 8}
-"""Into how many micro-batches mini-batches from a size on are cut where processes may help."""
+__all__ = ["Network", "difference"]
 
 
 class Network:
@@ -112,10 +99,6 @@ class Network:
         self.samples_together = self.chain.samples_together
         self._slots = self._lay_out()
         self._plans: dict[tuple[bool, bool], Plan] = {}  # made on demand
-        # what small predictions leave for the next one: workspaces; a vector, and the layers'
-        # arrays in it
-        self.spare_workspaces: list[Workspace] = []
-        self.spare_params: tuple[np.ndarray, list[Params]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the arguments of the constructor, from which all the rest follows."""
@@ -150,6 +133,15 @@ class Network:
         if key not in self._plans:
             self._plans[key] = self.chain.plan(self.dtype, backward, input_gradient)
         return self._plans[key]
+
+    @cached_property
+    def cost(self) -> SampleCost:
+        """Costs of one sample, which decide how mini-batches are split."""
+        return SampleCost(
+            nbytes=Workspace.nbytes_per_sample(self),
+            multiply_adds=self.multiply_adds * self.dtype.itemsize / 4,
+            together=self.samples_together,
+        )
 
     def _lay_out(self) -> list[dict[str, tuple[slice, Shape]]]:
         """Assign a slice of the flat vector to each array."""
@@ -251,7 +243,7 @@ class Network:
         vector = self._checked_vector(vector)
         Y = np.empty((len(X), *self.output_shape), self.dtype)
         params = self.unpack(vector)
-        parts = self.micro_batches(len(X), self.micro_batch_size(len(X)))
+        parts = self.cost.split(len(X), self.cost.micro_batch_size(len(X)))
         workspace = Workspace(self, longest(parts), backward=False)
         for part in parts:
             arrays = workspace.arrays(len(X[part]))
@@ -309,7 +301,7 @@ class Network:
         Y, dX = np.empty_like(dY), np.empty_like(X)
         gradient, part_gradient = np.zeros_like(vector), np.zeros_like(vector)
         params, grads = self.unpack(vector), self.unpack(part_gradient)
-        parts = self.micro_batches(len(X), self.micro_batch_size(len(X)))
+        parts = self.cost.split(len(X), self.cost.micro_batch_size(len(X)))
         workspace = Workspace(self, longest(parts), input_gradient=True)
         for part in parts:
             arrays = workspace.arrays(len(X[part]))
@@ -347,90 +339,6 @@ class Network:
         if training and rng is None and self.chain.draws:
             raise ValueError("This network draws random numbers in training: pass rng.")
         return rng
-
-    def micro_batch_size(self, n_samples: int | None = None, max_bytes: float = np.inf) -> int:
-        """Number of samples that go through the layers together.
-
-        A power of two, 64 by default: more if that is little work per call, and
-        fewer if the arrays would not fit into the cache; but a multiple of the
-        number of samples that are normalised together. If the number of samples
-        is known, they are divided as evenly as whole samples, or whole ghost
-        batches, allow, and preferably into an even number of micro-batches if
-        these are worth a thread of their own. The size depends only on the
-        network, its dtype and the number of samples, so that results do too;
-        only `max_bytes` can lower it.
-
-        Parameters
-        ----------
-        n_samples : int or None, default=None
-            Number of samples, if known.
-        max_bytes : float, default=inf
-            Bytes that a workspace may take.
-
-        Returns
-        -------
-        int
-            At least 1.
-        """
-        one = Workspace.nbytes_per_sample(self)
-        size = 128 if 128 * one <= SMALL_BYTES else 64
-        while size > 1 and size * one > CACHE_BYTES:
-            size //= 2
-        size = max(1, int(min(size, max_bytes / one)))
-        size = max(size // self.samples_together, 1) * self.samples_together
-        if n_samples is None:
-            return size
-        n, together = max(1, n_samples), self.samples_together
-        parts = ceil(n / size)
-        if parts % 2 and self.worth_a_thread(n / (parts + 1)):
-            parts += 1
-        return min(ceil(n / parts / together) * together, n)
-
-    def worth_a_thread(self, n_samples: float) -> bool:
-        """Whether so many samples are enough for a thread of their own."""
-        return self.multiply_adds * self.dtype.itemsize / 4 * n_samples >= WORTH_A_THREAD
-
-    def worth_sharing(self, n_samples: int) -> bool:
-        """Whether an epoch over so many samples takes about half a second, on one core.
-
-        Mini-batches are cut more finely then, which takes a single thread up to
-        a tenth longer, so that several processes have work. Like the size of
-        micro-batches, it depends on the network, its dtype and the samples' number alone.
-        """
-        return self.multiply_adds * self.dtype.itemsize / 4 * n_samples >= WORTH_SHARING
-
-    def finer(self, n_samples: int, size: int) -> int:
-        """Cut a mini-batch into 2, 4 or 8 micro-batches, or a multiple of that.
-
-        Two from 32 samples on, four from 64 and eight from 256; and whole ghost
-        batches where samples are normalised together.
-
-        Parameters
-        ----------
-        n_samples : int
-            In the mini-batch.
-        size : int
-            What is enough for one process.
-
-        Returns
-        -------
-        int
-            Samples in a micro-batch, at most `size`.
-        """
-        share = max((parts for least, parts in SHARED_BY.items() if n_samples >= least), default=1)
-        parts, together = ceil(ceil(n_samples / size) / share) * share, self.samples_together
-        return min(ceil(n_samples / parts / together) * together, size)
-
-    def micro_batches(self, n_samples: int, size: int) -> list[slice]:
-        """Cut ``range(n_samples)`` into micro-batches of `size`, the last one smaller.
-
-        If samples are normalised together, a last one of a single sample is
-        merged into the one before.
-        """
-        parts = micro_batches(n_samples, size)
-        if self.samples_together > 1 and len(parts) > 1 and n_samples % size == 1:
-            parts[-2:] = [slice(parts[-2].start, n_samples)]
-        return parts
 
 
 def _numbers(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
@@ -478,20 +386,3 @@ def difference(before: Network, now: Network) -> str:
         if was != is_now:
             return f"layers_[{i}] was {was!r} and has become {is_now!r}"
     return f"{len(before.layers)} layers have become {len(now.layers)}"
-
-
-def micro_batches(n_samples: int, size: int) -> list[slice]:
-    """Cut ``range(n_samples)`` into slices of at most `size`."""
-    return [slice(i, min(i + size, n_samples)) for i in range(0, n_samples, size)]
-
-
-def even_parts(n_samples: int, size: int, multiple: int) -> tuple[list[slice], int]:
-    """Micro-batches of about the same size, and how many samples each has room for."""
-    capacity = -(-n_samples // -(-n_samples // size))
-    capacity = -(-capacity // multiple) * multiple
-    return micro_batches(n_samples, capacity), capacity
-
-
-def longest(parts: list[slice]) -> int:
-    """Number of samples in the largest of some micro-batches."""
-    return max((part.stop - part.start for part in parts), default=1)

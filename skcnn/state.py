@@ -66,7 +66,8 @@ class TrainingState:
         What epochs are judged by: None is the loss, anything else a score on a
         validation part; see `judge_by`.
     finely : bool or None
-        How mini-batches are cut, see `Network.finer`; None is not settled yet.
+        Whether mini-batches are split for several processes, see `SampleCost.finer`;
+        None until the first epoch.
         It stays when the training goes on, with any number of samples.
     """
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from skcnn._estimator.base import BaseScratchCNN
 from skcnn.data import Images
-from skcnn.network import Network, micro_batches
+from skcnn.micro_batches import slices
+from skcnn.network import Network
 from skcnn.parallel.threads import Threads
 
 __all__ = [
@@ -70,7 +71,7 @@ def in_parts(
     images: Images, network: Network, workers: Threads, max_bytes: float, fill: Fill
 ) -> None:
     """Call `fill` with as many images at a time as fit into memory, on all threads."""
-    parts = micro_batches(len(images), network.micro_batch_size(max_bytes=max_bytes))
+    parts = slices(len(images), network.cost.micro_batch_size(max_bytes=max_bytes))
 
     def task(worker: int, i: int) -> None:
         rows = parts[i]

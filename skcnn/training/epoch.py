@@ -76,17 +76,17 @@ class EpochRunner:
         self.state, self.threads = state, threads
         self.schedule_start = state.begun if config.restart_schedule else 0
         batch_size = min(config.batch_size, len(samples))
-        self.size = coarse = network.micro_batch_size(batch_size, config.max_bytes)
+        self.size = coarse = network.cost.micro_batch_size(batch_size, config.max_bytes)
         if state.finely:
-            self.size = network.finer(batch_size, coarse)
-        few = self.size < coarse and not network.worth_a_thread(self.size)
+            self.size = network.cost.finer(batch_size, coarse)
+        few = self.size < coarse and not network.cost.worth_a_thread(self.size)
         self.n_threads = ceil(batch_size / coarse) if few else threads.n_threads
-        self.cuts = network.micro_batches(len(samples), batch_size)
+        self.cuts = network.cost.split(len(samples), batch_size)
         joined = network.samples_together > 1  # a single sample may join a batch
         update = Update(network, config)
         plan = StepPlan(network, update, state.seed, self.size, self.size + joined)
         n_parts = max(
-            len(network.micro_batches(cut.stop - cut.start, self.size))
+            len(network.cost.split(cut.stop - cut.start, self.size))
             for cut in (self.cuts[0], self.cuts[-1])
         )
         nbytes = network.vector_size * network.dtype.itemsize

@@ -242,7 +242,7 @@ class Replica:
         """Return the micro-batches of the mini-batch."""
         n = task.stop - task.start
         if n not in self._cuts:
-            self._cuts[n] = self.plan.network.micro_batches(n, self.plan.size)
+            self._cuts[n] = self.plan.network.cost.split(n, self.plan.size)
         return self._cuts[n]
 
     def round_size(self, task: Task) -> int:

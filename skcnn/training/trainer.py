@@ -110,7 +110,7 @@ def train(
     epochs = config.max_iter if epochs is None else epochs
     epochs -= state.epoch - state.begun
     if state.finely is None:
-        state.finely = network.worth_sharing(len(samples))
+        state.finely = network.cost.worth_sharing(len(samples))
     return holding(
         EpochRunner(network, samples, config, state, threads, epochs),
         lambda runner: _epochs(runner, validation, progress, epochs),

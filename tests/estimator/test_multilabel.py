@@ -312,7 +312,7 @@ def test_weights_do_not_depend_on_the_number_of_workers(dtype):
         with threadpool_limits(workers, "blas"):
             clf = quick(filters=(8, 16), batch_size=200, dropout=0.2, dtype=dtype)
             models.append(clf.fit(X, Y))
-    assert models[0].network_.micro_batch_size() < 200
+    assert models[0].network_.cost.micro_batch_size() < 200
     assert_same_model(*models)
     assert models[0].predict_proba(X).dtype == dtype
 

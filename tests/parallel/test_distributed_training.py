@@ -235,7 +235,7 @@ def test_gradients_that_do_not_fit_are_summed_in_rounds(clip, monkeypatch):
     settings = {"batch_size": 120, "max_grad_norm": clip}
     JoinAt(monkeypatch, 1, 1)
     state = train_with(network, 2, settings)
-    assert network.finer(120, 64) * 3 < 120  # more micro-batches than processes
+    assert network.cost.finer(120, 64) * 3 < 120  # more micro-batches than processes
     assert_same(state, alone(network, settings))
 
 
@@ -529,8 +529,8 @@ def test_small_data_keep_the_coarse_cut_and_a_training_keeps_its_own():
     with Threads(1) as workers:
         state, _ = train(network, SAMPLES, settings, state, workers)
         assert state.finely is False
-        assert not network.worth_sharing(N)
-        assert network.worth_sharing(10**9)
+        assert not network.cost.worth_sharing(N)
+        assert network.cost.worth_sharing(10**9)
         fine = new_state(network, settings.optimizer, 0)
         fine.finely = True
         fine, _ = train(network, SAMPLES, settings, fine, workers)
@@ -544,13 +544,13 @@ def test_small_data_keep_the_coarse_cut_and_a_training_keeps_its_own():
      (256, 64, 32), (300, 64, 38), (256, 16, 16), (48, 8, 8), (1000, 128, 125)],
 )  # fmt: skip
 def test_mini_batches_are_cut_for_two_four_or_eight(n, size, expected):
-    assert network_of(CNN).finer(n, size) == expected
+    assert network_of(CNN).cost.finer(n, size) == expected
 
 
 @pytest.mark.parametrize(("n", "expected"), [(32, 32), (64, 32), (96, 32), (128, 32), (512, 64)])
 def test_a_finer_cut_holds_whole_ghost_batches(n, expected):
     network = network_of([Flatten(), BatchNorm(32)])
-    assert network.finer(n, 64) == expected
+    assert network.cost.finer(n, 64) == expected
 
 
 def test_a_short_wait_gives_turns_away_without_sleeping(monkeypatch):
@@ -573,5 +573,5 @@ def test_pieces_that_are_cut_for_processes_are_threads_work_if_they_are_large(fi
     state.finely = True
     with Threads(2) as threads:
         runner = epoch.EpochRunner(network, samples, settings, state, threads)
-    assert len(network.micro_batches(32, runner.size)) == 2
+    assert len(network.cost.split(32, runner.size)) == 2
     assert runner.n_threads == n_threads

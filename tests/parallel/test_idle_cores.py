@@ -86,7 +86,7 @@ def asks(monkeypatch):
     monkeypatch.setattr(epoch, "WORTH_STARTING", -1.0)
     monkeypatch.setattr(epoch, "WORTH_ASKING", -1.0)
     monkeypatch.setattr(epoch, "MEASURED", 0.0)
-    monkeypatch.setattr("skcnn.network.WORTH_SHARING", 0)
+    monkeypatch.setattr("skcnn.micro_batches.WORTH_SHARING", 0)
     asked = []
     monkeypatch.setattr(epoch.Coordinator, "start", lambda self: asked.append(True))
 

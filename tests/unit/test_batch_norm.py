@@ -88,11 +88,11 @@ def test_the_flat_vector_ends_with_what_is_not_trained():
 
 def test_micro_batches_hold_whole_ghost_batches():
     network = Network([BatchNorm(24), BatchNorm(16)], (4,))
-    assert network.micro_batch_size() % 48 == 0
-    assert network.micro_batch_size(max_bytes=1) == 48
-    assert network.micro_batches(97, 48) == [slice(0, 48), slice(48, 97)]
-    assert network.micro_batches(98, 48) == [slice(0, 48), slice(48, 96), slice(96, 98)]
-    assert network.micro_batches(1, 48) == [slice(0, 1)]
+    assert network.cost.micro_batch_size() % 48 == 0
+    assert network.cost.micro_batch_size(max_bytes=1) == 48
+    assert network.cost.split(97, 48) == [slice(0, 48), slice(48, 97)]
+    assert network.cost.split(98, 48) == [slice(0, 48), slice(48, 96), slice(96, 98)]
+    assert network.cost.split(1, 48) == [slice(0, 1)]
 
 
 @pytest.mark.parametrize("n_workers", [1, 2])

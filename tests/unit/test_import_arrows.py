@@ -22,10 +22,11 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "schedules": {"_hyperparameters"},
     "layers": {"_hyperparameters", "initializers"},
     "architectures": {"_hyperparameters", "initializers", "layers"},
-    "network": {"_hyperparameters", "_migration", "layers", "parallel"},
+    "micro_batches": set(),
+    "network": {"_hyperparameters", "_migration", "layers", "micro_batches", "parallel"},
     "_summary": {"_hyperparameters", "architectures", "layers", "network"},
     "data": {"layers", "losses"},
-    "inference": {"data", "network", "parallel"},
+    "inference": {"data", "layers", "micro_batches", "network", "parallel"},
     "state": {"_migration", "network", "optimizers"},
     "training": {
         "data", "inference", "layers", "losses", "network", "optimizers", "parallel",
@@ -42,7 +43,9 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     # leaves: nothing imports them
     "callbacks": {"_estimator", "_hyperparameters", "files"},
     "datasets": {"_estimator", "_hyperparameters", "files"},
-    "inspection": {"_estimator", "_hyperparameters", "data", "layers", "network", "parallel"},
+    "inspection": {
+        "_estimator", "_hyperparameters", "data", "layers", "micro_batches", "network", "parallel",
+    },
     "onnx": {"_estimator", "_hyperparameters", "classifier", "layers", "parallel", "regressor"},
     "persistence": {
         "_estimator", "initializers", "layers", "network", "optimizers", "schedules",

@@ -75,7 +75,7 @@ def test_memory_by_hand():
 def test_memory_is_that_of_the_workspace():
     table = summary(LENET, (28, 28), 10)
     network = Network([*LENET, Dense(10, initializer=Glorot())], (1, 28, 28))
-    size = network.micro_batch_size()
+    size = network.cost.micro_batch_size()
     assert table.micro_batch_size == size
     workspace = Workspace(network, size).memory.nbytes
     assert workspace == pytest.approx(table.micro_batch_memory, rel=1e-3)

@@ -5,6 +5,7 @@ from skcnn.architectures import cnn
 from skcnn.data import Images, Samples
 from skcnn.layers import BatchNorm, Dense, Dropout, Flatten, ReLU
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
+from skcnn.micro_batches import SampleCost
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
 from skcnn.parallel.threads import Threads
@@ -280,7 +281,7 @@ def test_a_gradient_without_a_norm_is_not_clipped(spoiled):
 @pytest.mark.parametrize("layers", [cnn((2, 3), hidden_layer_sizes=5, dropout=0.5)])
 def test_weights_do_not_depend_on_the_number_of_workers(layers, monkeypatch):
     network = network_of(layers)
-    monkeypatch.setattr(Network, "micro_batch_size", lambda self, n=None, m=np.inf: 3)
+    monkeypatch.setattr(SampleCost, "micro_batch_size", lambda self, n=None, m=np.inf: 3)
     settings = {"optimizer": Adam(), "batch_size": 20, "shuffle": True, "max_iter": 3}
     settings |= {"max_grad_norm": 0.1, "lr_schedule": Cosine(4)}
     results = [run(network, n_workers=n, **settings)[0].weights for n in (1, 2, 3, 7)]
