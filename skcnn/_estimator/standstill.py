@@ -68,7 +68,7 @@ def standstill(
     """
     if state.step - start.step < STEPS:
         return None
-    loss, targets, weights = samples.loss, samples.targets, samples.weights
+    loss, targets, weights = samples.loss, samples.targets, samples.sample_weight
     (n_outputs,) = network.output_shape
     constant = loss.constant(targets, weights, n_outputs)
     least = loss.constant(targets[:1], np.ones(1), n_outputs)  # of who knows every target

@@ -159,7 +159,7 @@ class EpochRunner:
     def _totals(self, order: np.ndarray) -> list[float]:
         """Return the weight of all samples of each mini-batch together."""
         starts = [part.start for part in self.cuts]
-        return np.add.reduceat(self.samples.weights[order], starts, dtype=np.float64).tolist()
+        return np.add.reduceat(self.samples.sample_weight[order], starts, dtype=np.float64).tolist()
 
     def _order(self) -> np.ndarray:
         """Return the rows in the order of this epoch."""
