@@ -1,6 +1,7 @@
 """The interface of all layers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -35,6 +36,26 @@ Wanted: TypeAlias = dict[str, Scratch | None]
 """Arrays by name; None for one that is not needed this time."""
 
 
+class Branch(NamedTuple):
+    """A sequence of layers inside a composite layer, which starts from the input of that layer.
+
+    Parameters
+    ----------
+    name : str
+        Name of the sequence in error messages.
+    layers : tuple of Layer
+        From the input to the output; none of them for the input itself.
+    names : tuple of str
+        For each of these layers its name in the composite layer, which, with a
+        dot, is the prefix of its arrays' names. Names do not begin with one
+        another and a dot.
+    """
+
+    name: str
+    layers: "tuple[Layer, ...]"
+    names: tuple[str, ...]
+
+
 class Layer(Hyperparameters, ABC):
     """A layer: hyperparameters, shapes, and the mathematics of the forward and backward passes.
 
@@ -67,6 +88,17 @@ class Layer(Hyperparameters, ABC):
     takes_maximum: ClassVar[bool] = False
 
     @property
+    def inner(self) -> tuple[Branch, ...]:
+        """The layers inside a composite layer, branch by branch; () for any other layer.
+
+        Raises
+        ------
+        ValueError
+            If the layer was given something else than layers.
+        """
+        return ()
+
+    @property
     def draws(self) -> bool:
         """Whether `forward` draws from `rng` in training."""
         return False
@@ -94,6 +126,16 @@ class Layer(Hyperparameters, ABC):
         ValueError
             If a hyperparameter is not allowed or does not fit the shape.
         """
+
+    def join_shapes(self, input_shape: Shape, shapes: Sequence[Shape]) -> Shape:
+        """Shape of a composite layer's output, given those of the outputs of its branches.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit together.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no layers inside.")
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Name and shape of every trained array."""
@@ -175,7 +217,8 @@ class Layer(Hyperparameters, ABC):
         weights : ndarray of shape (n,)
             Holds the weights of the samples whenever a pass in training begins.
         scratch : object
-            The arrays requested by `scratch`, as attributes.
+            The arrays requested by `scratch`, as attributes; for a composite
+            layer, a list of the `Arrays` of its branches.
         """
         return scratch
 
@@ -206,6 +249,19 @@ class Layer(Hyperparameters, ABC):
 
         `dy` may be overwritten. `dx` is None if it is not needed.
         """
+
+
+def split_params(branches: Sequence[Branch], params: Params) -> list[list[Params]]:
+    """The arrays of each layer of each branch, under its own names for them."""
+    if not branches:
+        return []
+    own: dict[str, Params] = {name: {} for branch in branches for name in branch.names}
+    for full_name, array in params.items():
+        end = full_name.index(".")
+        while full_name[:end] not in own:
+            end = full_name.index(".", end + 1)
+        own[full_name[:end]][full_name[end + 1 :]] = array
+    return [[own[name] for name in branch.names] for branch in branches]
 
 
 def image_shape(layer: Layer, input_shape: Shape) -> Shape:
