@@ -65,10 +65,13 @@ class _Fork:
     ----------
     branches : tuple of tuple of _Block or _Fork
         No blocks are the input itself.
+    sign : str
+        How they are joined.
     output_shape : tuple of int
     """
 
     branches: tuple[tuple[Any, ...], ...]
+    sign: str
     output_shape: Shape
 
     @property
@@ -99,9 +102,9 @@ class NetworkDisplay:
     """The layers of a network from top to bottom, with the shapes between them.
 
     A layer that has weights stands in a box with the small layers behind it; a
-    composite layer such as `Residual` is a frame with its branches and the sum.
-    It is recommended to use `from_estimator`; all parameters are stored as
-    attributes.
+    composite layer such as `Residual` is a frame with its branches, which meet
+    in a sum, or in what is concatenated of them. It is recommended to use
+    `from_estimator`; all parameters are stored as attributes.
 
     Parameters
     ----------
@@ -238,17 +241,21 @@ class NetworkDisplay:
         frame.set_zorder(0.5)
         self.frames_.append(frame)
         split, join = y - 0.1, y - fork.height + 0.17
+        reach = 0.1 if len(fork.sign) == 1 else LETTER * len(fork.sign) / 2 + 0.05
         for middle, branch in zip(fork.middles, fork.branches, strict=True):
             place = x - fork.width / 2 + middle
             self._line([(x, y), (x, split), (place, split)])
             end = self._draw(branch, place, split) if branch else split
+            if abs(place - x) < reach:  # from above
+                self._arrow((place, end), (place, join + 0.1))
+                continue
             self._line([(place, end), (place, join)])
-            towards = 0.1 if place > x else -0.1
-            self._arrow((place, join), (x + towards, join))
+            self._arrow((place, join), (x + (reach if place > x else -reach), join))
+        circle = f"{'circle' if len(fork.sign) == 1 else 'round'},pad=0.15"
         self.ax_.text(
-            x, join, "+", ha="center", va="center_baseline", color=INK, fontsize=FONT * self._scale,
-            bbox={"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": INK,
-                  "linewidth": 0.8}, zorder=4,
+            x, join, fork.sign, ha="center", va="center_baseline", color=INK,
+            fontsize=FONT * self._scale, zorder=4,
+            bbox={"boxstyle": circle, "facecolor": "white", "edgecolor": INK, "linewidth": 0.8},
         )  # fmt: skip
         self._line([(x, join - 0.1), (x, y - fork.height)])
 
@@ -312,7 +319,7 @@ def _elements(chain: Chain) -> tuple[Any, ...]:
     for bound in chain.bound:
         layer, shape = bound.layer, bound.output_shape
         if bound.branches:
-            found.append(_Fork(tuple(map(_elements, bound.branches)), shape))
+            found.append(_Fork(tuple(map(_elements, bound.branches)), layer.joins, shape))
             open_ = False
             continue
         line, weighty = _call(layer), isinstance(layer, (Conv2d, ConvTranspose2d, Dense))

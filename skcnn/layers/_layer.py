@@ -79,6 +79,9 @@ class Layer(Hyperparameters, ABC):
     rectifies, takes_maximum : bool
         Whether the layer is ``max(x, 0)``; whether each of its outputs is the
         largest of some inputs. The two may be swapped.
+    joins : str
+        Sign in drawings for the way in which a composite layer joins its
+        branches.
     """
 
     reads_x: ClassVar[bool] = False
@@ -86,6 +89,7 @@ class Layer(Hyperparameters, ABC):
     writes: ClassVar[Literal["new", "over_x", "view"]] = "new"
     rectifies: ClassVar[bool] = False
     takes_maximum: ClassVar[bool] = False
+    joins: ClassVar[str] = "+"
 
     @property
     def inner(self) -> tuple[Branch, ...]:

@@ -1,7 +1,9 @@
-"""The base class of composite layers, whose layers lie in branches."""
+"""Composite layers: branches of layers, whose outputs are added or joined."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from math import lcm
 from typing import Any, ClassVar
 
@@ -79,10 +81,17 @@ class Composite(Layer):
 
 
 class BoundBranches:
-    """The branches of a composite layer, with their arrays for one batch size."""
+    """The branches of a composite layer, with their arrays for one batch size.
+
+    Attributes
+    ----------
+    ends : list of int
+        Where the outputs of all branches but the last end, if they are joined.
+    """
 
     def __init__(self, branches: Sequence[Branch], arrays: Sequence[Arrays]) -> None:
         self._branches, self._arrays = branches, arrays
+        self.ends = list(accumulate(len(each.x[-1]) for each in arrays[:-1]))
 
     def forward(self, params: Params, training: bool, rng: Any) -> list[np.ndarray]:
         """The outputs of all branches."""
@@ -113,14 +122,18 @@ class BoundBranches:
                 np.copyto(arrays.dx[-1], dy)  # which the layers may overwrite
                 arrays.backward(*both)
             back.append(dy if len(arrays.x) == 1 else arrays.dx[0])
-        if dx is None:
-            return
-        if len(back) == 1:
-            np.copyto(dx, back[0])
-            return
-        np.add(back[0], back[1], out=dx)
-        for more in back[2:]:
-            dx += more
+        if dx is not None:
+            add_up(back, dx)
+
+
+def add_up(arrays: Sequence[np.ndarray], out: np.ndarray) -> None:
+    """Write the sum of some arrays, added from the first to the last, into `out`."""
+    if len(arrays) == 1:
+        np.copyto(out, arrays[0])
+        return
+    np.add(arrays[0], arrays[1], out=out)
+    for more in arrays[2:]:
+        out += more
 
 
 def branch_of(name: str, prefix: str, layers: Layer | Sequence[Layer]) -> Branch:
@@ -128,3 +141,121 @@ def branch_of(name: str, prefix: str, layers: Layer | Sequence[Layer]) -> Branch
     if isinstance(layers, Layer):
         return Branch(name, (layers,), (prefix,))
     return Branch(name, tuple(layers), tuple(f"{prefix}.{i}" for i in range(len(layers))))
+
+
+class _ListOfBranches(Composite):
+    """Base class of the composite layers that take a list of branches."""
+
+    branches: Sequence[Layer | Sequence[Layer]]
+
+    @property
+    def inner(self) -> tuple[Branch, ...]:
+        caller, branches = type(self).__name__, self.branches
+        if not isinstance(branches, (list, tuple)) or not branches:
+            raise ValueError(
+                f"{caller}: branches must be a list of at least one branch, got {branches!r}."
+            )
+        for i, branch in enumerate(branches):
+            if not isinstance(branch, (Layer, list, tuple)):
+                raise ValueError(
+                    f"{caller}: branches[{i}] must be a layer or a list of layers, [] for the "
+                    f"input itself, got {branch!r}."
+                )
+        return tuple(
+            branch_of(f"branches[{i}]", str(i), branch) for i, branch in enumerate(branches)
+        )
+
+    def _refuse(self, input_shape: Shape, shapes: Sequence[Shape], i: int, rule: str) -> None:
+        """Raise ``ValueError`` for the i-th branch, whose output does not fit the first one's."""
+        raise ValueError(
+            f"{type(self).__name__}: branches[0] turns the input {input_shape} into {shapes[0]}, "
+            f"but branches[{i}] turns it into {shapes[i]}; {rule}."
+        )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Add(_ListOfBranches):
+    """Adds the outputs of its branches, ``y = Σ f_i(x)``.
+
+    The general form of `Residual`. Its parameters are those of its layers, under
+    names such as ``0.1.weight``, that of the second layer in the first branch.
+
+    Parameters
+    ----------
+    branches : list of Layer or of lists of Layer
+        Each branch gets the input of this layer, and their outputs have the same
+        shape. An empty list is the input itself.
+
+    Examples
+    --------
+    >>> from skcnn.layers import BatchNorm, Conv2d
+    >>> block = Add([[Conv2d(16, 3, padding=1), BatchNorm()], Conv2d(16, 1, bias=False)])
+    >>> block.output_shape((8, 28, 28))
+    (16, 28, 28)
+    >>> list(block.param_shapes((8, 28, 28)))
+    ['0.0.weight', '0.0.bias', '0.1.weight', '0.1.bias', '1.weight']
+    """
+
+    branches: Sequence[Layer | Sequence[Layer]]
+
+    def join_shapes(self, input_shape: Shape, shapes: Sequence[Shape]) -> Shape:
+        for i, shape in enumerate(shapes):
+            if shape != shapes[0]:
+                self._refuse(input_shape, shapes, i, "all must have one shape to be added")
+        return shapes[0]
+
+    def forward(self, x, y, params, branches, training, rng):
+        """``y = Σ f_i(x)``."""
+        add_up(branches.forward(params, training, rng), y)
+
+    def backward(self, dx, dy, x, y, params, grads, branches):
+        """``dx = Σ f_iᵀ(dy)``: the derivative of a sum goes into every branch."""
+        branches.backward(dx, [dy] * len(self.branches), params, grads)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Concatenate(_ListOfBranches):
+    """Joins the outputs of its branches along the channels, or along the features.
+
+    Szegedy et al. (2015), "Going deeper with convolutions": kernels of several
+    sizes beside each other. With an empty list among the branches the input is
+    kept, as in Huang et al. (2017), "Densely connected convolutional networks".
+
+    Its parameters are those of its layers, under names such as ``0.1.weight``,
+    that of the second layer in the first branch.
+
+    Parameters
+    ----------
+    branches : list of Layer or of lists of Layer
+        Each branch gets the input of this layer; their outputs are images of one
+        height and width, or vectors. An empty list is the input itself.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Conv2d
+    >>> block = Concatenate([[], Conv2d(16, 1), [Conv2d(4, 1), Conv2d(8, 5, padding=2)]])
+    >>> block.output_shape((8, 28, 28))
+    (32, 28, 28)
+    >>> list(block.param_shapes((8, 28, 28)))
+    ['1.weight', '1.bias', '2.0.weight', '2.0.bias', '2.1.weight', '2.1.bias']
+    """
+
+    branches: Sequence[Layer | Sequence[Layer]]
+
+    joins: ClassVar[str] = "concat"
+
+    def join_shapes(self, input_shape: Shape, shapes: Sequence[Shape]) -> Shape:
+        for i, shape in enumerate(shapes):
+            if len(shape) != len(shapes[0]) or shape[1:] != shapes[0][1:]:
+                self._refuse(
+                    input_shape, shapes, i, "only the numbers of channels or features may differ"
+                )
+        return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+    def forward(self, x, y, params, branches, training, rng):
+        """``y = [f_1(x); f_2(x); …]``."""
+        np.concatenate(branches.forward(params, training, rng), out=y)
+
+    def backward(self, dx, dy, x, y, params, grads, branches):
+        """``dx = Σ f_iᵀ(dy_i)``, where ``dy_i`` are the rows of ``dy`` that ``f_i`` has made."""
+        branches.backward(dx, np.split(dy, branches.ends), params, grads)

@@ -8,7 +8,7 @@ import numpy as np
 
 from skcnn._hyperparameters import check_int, check_pair
 from skcnn.layers._layer import Branch, Layer, Shape, image_shape
-from skcnn.layers.composite import Composite, branch_of
+from skcnn.layers.composite import Composite, add_up, branch_of
 from skcnn.layers.windows import Windows
 
 SHORTCUT = "shortcut"
@@ -78,8 +78,7 @@ class Residual(Composite):
 
     def forward(self, x, y, params, branches, training, rng):
         """``y = f(x) + s(x)``."""
-        f, s = branches.forward(params, training, rng)
-        np.add(f, s, out=y)
+        add_up(branches.forward(params, training, rng), y)
 
     def backward(self, dx, dy, x, y, params, grads, branches):
         """``dx = fᵀ(dy) + sᵀ(dy)``: the derivative of a sum goes into both branches."""

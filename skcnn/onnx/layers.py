@@ -7,6 +7,7 @@ rest; the gathering knows strides, dilation and padding as a table of places.
 """
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,8 +15,10 @@ import numpy as np
 from skcnn.layers import (
     ELU,
     GELU,
+    Add,
     AvgPool2d,
     BatchNorm,
+    Concatenate,
     Conv2d,
     ConvTranspose2d,
     Dense,
@@ -209,6 +212,10 @@ def _global_avg_pool(
     return graph.add("Mul", total, 1 / (shape[1] * shape[2]))
 
 
+def _sum(graph: Graph, ends: Sequence[str]) -> str:
+    return reduce(lambda left, right: graph.add("Add", left, right), ends)
+
+
 def _pad_channels(graph: Graph, layer: PadChannels, x: str, shape: Shape, params: Params) -> str:
     C, H, W = shape
     height, width = layer.reach(shape)
@@ -243,7 +250,9 @@ TRANSLATIONS: dict[type[Layer], Translation] = {
 }
 
 JOINS: dict[type[Layer], Join] = {
-    Residual: lambda graph, ends: graph.add("Add", *ends),
+    Add: _sum,
+    Concatenate: lambda graph, ends: graph.add("Concat", *ends, axis=1),
+    Residual: _sum,
 }
 
 
