@@ -12,6 +12,7 @@ from skcnn._hyperparameters import check_int, check_pair
 from skcnn.layers._layer import Layer, Params, Scratch, Shape, Wanted, image_shape
 from skcnn.layers.chain import Chain
 from skcnn.layers.memory import CALLS, Arrays, Plan
+from skcnn.layers.training_rows import TrainingRows, init_from_rows
 from skcnn.layers.windows import Windows
 
 SHORTCUT = "shortcut"
@@ -144,15 +145,25 @@ class Residual(Layer):
             for name, size in layer.state_shapes(shape).items()
         }
 
+    def constant_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        return {
+            f"{inner}.{name}": size
+            for inner, layer, shape in self._bound(input_shape)
+            for name, size in layer.constant_shapes(shape).items()
+        }
+
     def init(self, params: Params, rng: np.random.Generator) -> None:
         for inner, layer in self.named:
-            begin = f"{inner}."
-            own = {
-                name.removeprefix(begin): array
-                for name, array in params.items()
-                if name.startswith(begin)
-            }
-            layer.init(own, rng)
+            layer.init(_own(params, inner), rng)
+
+    @property
+    def reads_rows(self) -> bool:
+        return any(layer.reads_rows for _, layer in self.named)
+
+    def init_from_rows(self, params: Params, rows: TrainingRows) -> None:
+        each = iter(_own(params, inner) for inner, _ in self.named)
+        for chain in self.branches(rows.shape).values():
+            init_from_rows(chain.layers, [next(each) for _ in chain.layers], rows)
 
     def multiply_adds(self, input_shape: Shape) -> int:
         return sum(chain.multiply_adds for chain in self.branches(input_shape).values())
@@ -180,7 +191,11 @@ class Residual(Layer):
         slots = [
             (f"{inner}.{name}", i, name)
             for i, (inner, layer, shape) in enumerate(layers)
-            for name in (*layer.param_shapes(shape), *layer.state_shapes(shape))
+            for name in (
+                *layer.param_shapes(shape),
+                *layer.state_shapes(shape),
+                *layer.constant_shapes(shape),
+            )
         ]
         f, s = branches["layers"], branches.get(SHORTCUT)
         return _Branches(f, s, slots, len(self._layers), len(layers))
@@ -246,6 +261,14 @@ def _back(branch: Arrays, dy: np.ndarray, params: list[Params], grads: list[Para
         branch.backward(params, grads)
 
 
+def _own(params: Params, inner: str) -> Params:
+    """The arrays of an inner layer, under its own names for them."""
+    begin = f"{inner}."
+    return {
+        name.removeprefix(begin): array for name, array in params.items() if name.startswith(begin)
+    }
+
+
 class _Branches:
     """The arrays of both branches for one batch size.
 
@@ -272,7 +295,8 @@ class _Branches:
         """The parameters of each layer of both branches, under its own names for them."""
         each: list[Params] = [{} for _ in range(self._n_layers)]
         for name, layer, own in self._slots:
-            each[layer][own] = params[name]
+            if name in params:  # gradients have no constants
+                each[layer][own] = params[name]
         return each[: self._n_layers_of_f], each[self._n_layers_of_f :]
 
 
