@@ -262,6 +262,8 @@ class BaseScratchCNN(
         if size:
             data, held_out = split(data, size, state.seed, caller)
         model = self._model(network, data, resolved, recipe, continued_by)
+        if cut_off is None and continued_by is None:
+            _init_from_rows(model, data, state)
         judged = None if held_out is None else self._judged(model, held_out, scorer, given=not size)
         belongs = cache(partial(training_inputs, model, data, held_out, settings, judge, told))
         if cut_off is not None:
@@ -284,6 +286,8 @@ class BaseScratchCNN(
         state.judge_by(None)
         first_loss, state.first_loss = state.first_loss, None  # each part is measured by its own
         model = self._model(network, data, resolved, recipe, continued_by)
+        if continued_by is None:
+            _init_from_rows(model, data, state)
         samples = data.samples(model, model.loss)
 
         begin(state, settings)
@@ -720,3 +724,14 @@ class BaseScratchCNN(
         if isinstance(state.get("weights_"), np.ndarray):  # 0.2.0 kept denormal numbers
             state["weights_"] = without_denormals(state["weights_"])
         super().__setstate__(migrate_model(type(self), state, built_from))
+
+
+def _init_from_rows(model: Model, data: Data, state: TrainingState) -> None:
+    """Set the parameters that depend on the training rows, where the network has any."""
+    network, images = model.network, data.input.images.with_scaling(model.scaling)
+    if not network.reads_rows:
+        return
+    rows = images.training_rows(data.weights.total, network.dtype)
+    at_safe_places(
+        partial(with_workers, work=lambda _: network.init_from_rows(state.weights, rows))
+    )

@@ -2,12 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from skcnn._hyperparameters import Hyperparameters
 from skcnn.layers.windows import TransposedWindows, Windows
+
+if TYPE_CHECKING:
+    from skcnn.layers.training_rows import TrainingRows
 
 Shape: TypeAlias = tuple[int, ...]
 Params: TypeAlias = dict[str, np.ndarray]
@@ -154,6 +157,13 @@ class Layer(Hyperparameters, ABC):
         """
         return {}
 
+    def constant_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Name and shape of every array that training leaves as it is.
+
+        They stand among the parameters, but not among the gradients.
+        """
+        return {}
+
     @property
     def state_rates(self) -> dict[str, float]:
         """Fraction of that distance by which a mini-batch moves each of these arrays.
@@ -170,6 +180,18 @@ class Layer(Hyperparameters, ABC):
 
     def init(self, params: Params, rng: np.random.Generator) -> None:
         """Fill the arrays in place with their initial values."""
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether initial values depend on the training rows, see `init_from_rows`."""
+        return False
+
+    def init_from_rows(self, params: Params, rows: "TrainingRows") -> None:
+        """Set the arrays that depend on the training rows, once, before the first step.
+
+        Called after `init` and only if `reads_rows`. Repeating a row must be
+        the same as a weight, and the order of the rows must not matter.
+        """
 
     def multiply_adds(self, input_shape: Shape) -> int:
         """Multiply-adds of the matrix products in the forward pass of one sample."""

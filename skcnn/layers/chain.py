@@ -1,6 +1,6 @@
 """Layers, and sequences of layers, bound to an input shape."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import is_dataclass
 from math import lcm, prod
 
@@ -31,9 +31,9 @@ class BoundLayer:
     branches : tuple of Chain
         The branches of a composite layer.
     output_shape : tuple of int
-    param_shapes, state_shapes : dict
-        Name and shape of the arrays that are trained, and of those that are
-        learned without a gradient.
+    param_shapes, state_shapes, constant_shapes : dict
+        Name and shape of the arrays that are trained, of those that are learned
+        without a gradient, and of those that training leaves as they are.
     multiply_adds : int
         Multiply-adds of the matrix products in the forward pass of one sample.
     """
@@ -46,18 +46,25 @@ class BoundLayer:
             self.output_shape = layer.output_shape(input_shape)
             self.param_shapes = layer.param_shapes(input_shape)
             self.state_shapes = layer.state_shapes(input_shape)
+            self.constant_shapes = layer.constant_shapes(input_shape)
             self.multiply_adds = layer.multiply_adds(input_shape)
             return
         outputs = [chain.shapes[-1] for chain in self.branches]
         self.output_shape = layer.join_shapes(input_shape, outputs)
-        self.param_shapes, self.state_shapes = {}, {}
-        for branch, chain in zip(inner, self.branches, strict=True):
-            for name, bound in zip(branch.names, chain.bound, strict=True):
-                for array, shape in bound.param_shapes.items():
-                    self.param_shapes[f"{name}.{array}"] = shape
-                for array, shape in bound.state_shapes.items():
-                    self.state_shapes[f"{name}.{array}"] = shape
+        named = [
+            pair
+            for branch, chain in zip(inner, self.branches, strict=True)
+            for pair in zip(branch.names, chain.bound, strict=True)
+        ]
+        self.param_shapes = _prefixed((name, bound.param_shapes) for name, bound in named)
+        self.state_shapes = _prefixed((name, bound.state_shapes) for name, bound in named)
+        self.constant_shapes = _prefixed((name, bound.constant_shapes) for name, bound in named)
         self.multiply_adds = sum(chain.multiply_adds for chain in self.branches)
+
+
+def _prefixed(named: Iterable[tuple[str, dict[str, Shape]]]) -> dict[str, Shape]:
+    """Shapes of the arrays of several layers, under the layers' names and their own."""
+    return {f"{name}.{own}": shape for name, shapes in named for own, shape in shapes.items()}
 
 
 class Chain:

@@ -12,6 +12,7 @@ import numpy as np
 from skcnn.layers._layer import Branch, Layer, Params, Shape, split_params
 from skcnn.layers.chain import BoundLayer
 from skcnn.layers.memory import Arrays
+from skcnn.layers.training_rows import TrainingRows, init_from_rows
 
 
 class Composite(Layer):
@@ -48,6 +49,9 @@ class Composite(Layer):
     def state_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return BoundLayer(self, input_shape).state_shapes
 
+    def constant_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        return BoundLayer(self, input_shape).constant_shapes
+
     def multiply_adds(self, input_shape: Shape) -> int:
         return BoundLayer(self, input_shape).multiply_adds
 
@@ -75,6 +79,14 @@ class Composite(Layer):
         for branch, each in zip(self.inner, split_params(self.inner, params), strict=True):
             for layer, own in zip(branch.layers, each, strict=True):
                 layer.init(own, rng)
+
+    @property
+    def reads_rows(self) -> bool:
+        return any(layer.reads_rows for _, layer in self._layers)
+
+    def init_from_rows(self, params: Params, rows: TrainingRows) -> None:
+        for branch, each in zip(self.inner, split_params(self.inner, params), strict=True):
+            init_from_rows(branch.layers, each, rows)
 
     def bind(self, x, y, dx, dy, sample_weight, scratch):
         return BoundBranches(self.inner, scratch)

@@ -380,7 +380,8 @@ def test_the_former_content_of_the_workspace_does_not_matter(kind, dtype, data, 
         workspace.memory[...] = fill
         arrays = workspace.arrays(n)
         arrays.x[0][...] = X
-        params, grads = network.unpack(vector), network.unpack(np.full_like(vector, np.nan))
+        params = network.unpack(vector)
+        grads = network.unpack(np.full(network.gradient_size, np.nan, dtype))
         arrays.forward(params, True, np.random.default_rng(1))
         Y = arrays.x[-1].copy()
         arrays.dx[-1][...] = dY
@@ -399,7 +400,8 @@ def test_declared_shapes_are_the_real_ones(kind, data):
     layer, shape = data.draw(TABLE[kind])
     network, vector = network_of([layer], shape)
     real = {name: array.shape for name, array in network.unpack(vector)[0].items()}
-    assert real == layer.param_shapes(shape) | layer.state_shapes(shape)
+    declared = layer.param_shapes(shape) | layer.state_shapes(shape)
+    assert real == declared | layer.constant_shapes(shape)
     assert network.forward(np.zeros((2, *shape)), vector).shape == (2, *layer.output_shape(shape))
 
 
