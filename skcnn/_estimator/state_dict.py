@@ -1,7 +1,7 @@
 """The weights as arrays with names: those of a fitted estimator, and others in their place."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from reprlib import repr as short
 from typing import Any, Self
 
@@ -9,8 +9,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.arrays import as_numbers, shape_of
+from skcnn._hyperparameters import check_bool
 from skcnn.denormals import flush
 from skcnn.layers import Layer
+from skcnn.layers._layer import Params
 from skcnn.network import Network
 from skcnn.parallel.contexts import in_own_context
 
@@ -57,7 +59,9 @@ class ExchangesWeights:
         return fitted.network_.unpack(fitted.weights_.copy())
 
     @in_own_context
-    def set_weights(self, arrays: list[dict[str, np.ndarray]] | Mapping[str, Any]) -> Self:
+    def set_weights(
+        self, arrays: list[dict[str, np.ndarray]] | Mapping[str, Any], *, prefix: str = ""
+    ) -> Self:
         """Replace the weights, for instance by those of another framework.
 
         An estimator that was never fitted is made ready by `initialize`.
@@ -74,6 +78,11 @@ class ExchangesWeights:
             end in "num_batches_tracked" are left aside. Names that are all of
             `to_state_dict`'s may come in any order.
             (`skcnn.persistence.from_keras` makes such a list of Keras'.)
+        prefix : str, default=""
+            Beginning of the names, in `to_state_dict`, of the arrays that are
+            replaced, such as "0." for those of the first layer and the layers
+            inside it; `arrays` is a mapping of all of these, under names without
+            the prefix, and all others stay as they are.
 
         Returns
         -------
@@ -82,7 +91,8 @@ class ExchangesWeights:
         Raises
         ------
         ValueError
-            If names or shapes differ from these, or a number is not finite.
+            If names or shapes differ from these, or a number is not finite; with
+            `prefix`, if an array within it is missing, or one too many is given.
 
         Examples
         --------
@@ -95,12 +105,18 @@ class ExchangesWeights:
         array([7.5])
         """
         check_is_fitted(self, msg=UNFITTED)
-        self.weights_ = _packed(self.network_, arrays)
+        self.weights_ = _packed(self.network_, arrays, self.weights_, prefix)
         self.__dict__.pop("_training_state", None)
         return self
 
-    def to_state_dict(self) -> dict[str, np.ndarray]:
+    def to_state_dict(self, *, head: bool = True) -> dict[str, np.ndarray]:
         """Copies of all arrays under the names that PyTorch has for them.
+
+        Parameters
+        ----------
+        head : bool, default=True
+            Whether to include the output layer, the last of ``layers_``. Without
+            it they are the arrays of the layers whose output is `transform`'s.
 
         Returns
         -------
@@ -110,23 +126,35 @@ class ExchangesWeights:
             "1.running_var", and so on, counted by the layers in ``layers_``,
             also those without arrays.
         """
+        check_bool("to_state_dict", "head", head)
         fitted = self._snapshot()
-        named = _named(fitted.network_, fitted.weights_)
+        network = fitted.network_
+        stop = None if head else network.head
+        named = _named(network.layers[:stop], network.unpack(fitted.weights_))
         return {name: array.copy() for name, array in named.items()}
 
 
-def _packed(network: Network, arrays: Any) -> np.ndarray:
+def _packed(network: Network, arrays: Any, weights: np.ndarray, prefix: Any) -> np.ndarray:
     """The flat vector of `arrays`, one dict a layer or one mapping of all.
+
+    Parameters
+    ----------
+    network : Network
+    arrays, prefix
+        As `set_weights` takes them.
+    weights : ndarray of shape (vector_size,)
+        Flat vector with the arrays that are not replaced.
 
     Raises
     ------
     ValueError
         If names or shapes are not those of the network, or a number is not finite.
     """
-    vector = np.empty(network.vector_size, network.dtype)
+    vector = weights.copy()
     mine = network.unpack(vector)
-    if isinstance(arrays, Mapping):
-        pairs = _matched_by_name_or_in_order(_named(network, vector), arrays)
+    if isinstance(arrays, Mapping) or not isinstance(prefix, str) or prefix:
+        ours = _within(_named(network.layers, mine), prefix)
+        pairs = _matched_by_name_or_in_order(ours, arrays)
     else:
         pairs = _matched_by_layer(mine, arrays)
     for kind, array, given, what in pairs:
@@ -144,6 +172,24 @@ def _packed(network: Network, arrays: Any) -> np.ndarray:
         )
     flush(vector)
     return vector
+
+
+def _within(named: dict[str, np.ndarray], prefix: Any) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with a prefix, which ends before or with a dot, without it."""
+    begin, found = None, {}
+    if isinstance(prefix, str):
+        begin = f"{prefix.removesuffix('.')}." if prefix else ""
+        found = {
+            name.removeprefix(begin): array
+            for name, array in named.items()
+            if name.startswith(begin)
+        }
+    if begin != "" and not found:
+        raise ValueError(
+            "set_weights: prefix must be the beginning of some names of arrays, up to a dot, which "
+            f"are {list(named)}, got {short(prefix)}."
+        )
+    return found
 
 
 Pairs = list[tuple[str, np.ndarray, Any, str]]
@@ -178,11 +224,16 @@ def _matched_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
     return pairs
 
 
-def _matched_by_name_or_in_order(ours: dict[str, np.ndarray], arrays: Mapping) -> Pairs:
+def _matched_by_name_or_in_order(ours: dict[str, np.ndarray], arrays: Any) -> Pairs:
     """For a mapping of all arrays: by name where the names are ours, else one after the other.
 
     In the latter case names are compared where they tell what an array is.
     """
+    if not isinstance(arrays, Mapping):
+        raise ValueError(
+            "set_weights: arrays must be a mapping from names to arrays where a prefix is given, "
+            f"got {short(arrays)}."
+        )
     given = {name: array for name, array in arrays.items() if _kind(name) != COUNTER}
     if len(given) != len(ours):
         raise ValueError(
@@ -208,12 +259,12 @@ def _kind(name: Any) -> str:
     return str(name).rpartition(".")[-1]
 
 
-def _named(network: Network, vector: np.ndarray) -> dict[str, np.ndarray]:
-    """All arrays under the names, and in the order, of a ``torch.nn.Sequential`` of the layers."""
+def _named(layers: Sequence[Layer], params: Sequence[Params]) -> dict[str, np.ndarray]:
+    """The layers' arrays under the names, and in the order, that ``torch.nn.Sequential`` has."""
     named = {}
-    for i, (layer, params) in enumerate(zip(network.layers, network.unpack(vector), strict=True)):
+    for i, (layer, own) in enumerate(zip(layers, params, strict=False)):
         for place in _places(layer):
-            for name, array in params.items():
+            for name, array in own.items():
                 branch, dot, kind = name.rpartition(".")
                 if branch + dot == place:
                     named[f"{i}.{place}{ELSEWHERE.get(kind, kind)}"] = array
