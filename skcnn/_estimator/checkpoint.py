@@ -12,14 +12,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from skcnn._estimator.data import Data, Model
+from skcnn._estimator.data import Data
+from skcnn._estimator.description import describe
+from skcnn._estimator.model import Model
 from skcnn._hyperparameters import as_tuples
 from skcnn._migration import migrate_checkpoint
 from skcnn.files import replace_file
 from skcnn.state import TrainingState
 from skcnn.training.config import TrainingConfig
 
-__all__ = ["Checkpointed", "training_inputs", "numbered", "read", "write"]
+__all__ = ["TrainingCheckpoint", "describe_scorer", "numbered", "read", "training_inputs", "write"]
 
 MAGIC = b"skcnn checkpoint\n"
 FORMAT = 1
@@ -71,24 +73,24 @@ NUMBERS = ("lr", "constant_lr", "patience", "tol", "weight_decay", "batch_size",
 
 
 @dataclass(frozen=True)
-class Checkpointed:
+class TrainingCheckpoint:
     """A training after some epoch.
 
     Parameters
     ----------
     state : TrainingState
-    belongs : dict of str
-        What it was trained with, by name, as `training_inputs` tells it.
+    inputs : dict of str
+        Everything it was trained with, as `training_inputs` describes it.
     recipe : dict
         All that "auto" meant in it, as `recipe_for` returns it.
     """
 
     state: TrainingState
-    belongs: dict[str, str]
+    inputs: dict[str, str]
     recipe: dict[str, Any]
 
     def check(
-        self, path: Any, belongs: dict[str, str], fresh: TrainingState, history: set[str]
+        self, path: Any, inputs: dict[str, str], fresh: TrainingState, history: set[str]
     ) -> None:
         """Raise ``ValueError`` where something differs from what the training began with.
 
@@ -96,14 +98,15 @@ class Checkpointed:
         ----------
         path : str or path-like
             The file, for errors.
-        belongs : dict of str
+        inputs : dict of str
+            Description of those that a resumed training would have.
         fresh : TrainingState
             A state whose arrays have the shapes and dtypes that there must be.
         history : set of str
             The numbers that every epoch leaves.
         """
-        for name, now in belongs.items():
-            then = self.belongs.get(name)
+        for name, now in inputs.items():
+            then = self.inputs.get(name)
             if then is None and name in ADDED:
                 continue
             if then != now:
@@ -186,6 +189,11 @@ def training_inputs(
     return {**told, "network": str(network.layers)}
 
 
+def describe_scorer(scoring: Any) -> str | None:
+    """Describe a `scoring` that is a callable, with everything it holds; None for others."""
+    return describe(scoring) if callable(scoring) else None
+
+
 def _named(scoring: Any) -> str:
     """A scoring in words that are the same in another process, where its address is not."""
     if not callable(scoring):
@@ -216,13 +224,13 @@ def _digests(model: Model, data: Data) -> dict[str, str]:
     return dict(zip(DIGESTS, found, strict=True))
 
 
-def write(path: Path, checkpointed: Checkpointed, keep: int) -> None:
+def write(path: Path, checkpoint: TrainingCheckpoint, keep: int) -> None:
     """Write beside the file, flush, and rename; `keep` - 1 older ones are kept beside it."""
-    state = checkpointed.state
+    state = checkpoint.state
     about = {
         "state": {name: getattr(state, name) for name in KINDS},
-        "belongs": checkpointed.belongs,
-        "recipe": checkpointed.recipe,
+        "belongs": checkpoint.inputs,
+        "recipe": checkpoint.recipe,
     }
     arrays = _arrays(state)
     text = json.dumps(about, default=_plain).encode()
@@ -256,7 +264,7 @@ def _plain(value: Any) -> Any:
     return value.item()
 
 
-def read(path: Any) -> Checkpointed:
+def read(path: Any) -> TrainingCheckpoint:
     """Read what `write` has written; nothing in it is run.
 
     Raises
@@ -288,7 +296,7 @@ def read(path: Any) -> Checkpointed:
             f"this version reads formats up to {FORMAT}). Please update skcnn."
         )
     try:
-        return _checkpointed(payload)
+        return _parse(payload)
     except Exception as error:  # of NumPy, of the zip format, and of those who check
         raise ValueError(
             f"{path}: the checksum of this checkpoint agrees, but its contents are none that skcnn "
@@ -296,7 +304,7 @@ def read(path: Any) -> Checkpointed:
         ) from error
 
 
-def _checkpointed(payload: bytes) -> Checkpointed:
+def _parse(payload: bytes) -> TrainingCheckpoint:
     """Parse the contents and check all that can be checked without the network."""
     with np.load(io.BytesIO(payload), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
@@ -342,7 +350,7 @@ def _checkpointed(payload: bytes) -> Checkpointed:
         best_weights=arrays.get("best_weights"),
         **told,
     )
-    return Checkpointed(state, belongs, _recipe(about))
+    return TrainingCheckpoint(state, belongs, _recipe(about))
 
 
 def _recipe(about: dict[str, Any]) -> dict[str, Any]:

@@ -2,58 +2,19 @@
 
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from skcnn._estimator.images import Input
-from skcnn._estimator.labels import ClassEncoder
+from skcnn._estimator.model import Model, TargetEncoder
 from skcnn._estimator.sample_weights import SampleWeights
-from skcnn._estimator.targets import TargetScaler
 from skcnn._estimator.user_warnings import warn_user
-from skcnn.data import Samples, Scaling
+from skcnn.data import Samples
 from skcnn.losses import Loss
-from skcnn.network import Network
 from skcnn.state import stream
 
-__all__ = ["TargetEncoder", "Data", "Model", "held_out_size", "split"]
-
-TargetEncoder: TypeAlias = ClassEncoder | TargetScaler
-"""Encoders of targets."""
-
-
-@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
-class Model:
-    """Decisions that a fit makes before it trains.
-
-    Parameters
-    ----------
-    network : Network
-    scaling : Scaling
-        Of the images.
-    encoder : TargetEncoder
-    names : ndarray of str or None
-        Names of the features.
-    data_format : {"channels_first", "channels_last"}
-    loss : Loss
-        What training makes small.
-    resolved : dict
-        What the parameters that are "auto" mean.
-    recipe : dict
-        All that "auto" can mean when the training goes on.
-    built_from : dict
-        Parameters that the network was built from.
-    """
-
-    network: Network
-    scaling: Scaling
-    encoder: TargetEncoder
-    names: np.ndarray | None
-    data_format: str
-    loss: Loss
-    resolved: dict[str, Any]
-    recipe: dict[str, Any]
-    built_from: dict[str, Any]
+__all__ = ["Data", "held_out_size", "split"]
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["described"]
+__all__ = ["describe"]
 
 
-def described(value: Any) -> str:
+def describe(value: Any) -> str:
     """Describe a callable with all it holds: arguments, attributes, closures.
 
     The text holds no addresses, which differ between processes. The code of
@@ -22,7 +22,7 @@ def described(value: Any) -> str:
 
 
 class _Description:
-    """A description in which every object is described once, however often it occurs."""
+    """A description in which every object is describe once, however often it occurs."""
 
     def __init__(self) -> None:
         self._seen: dict[int, Any] = {}  # the objects are kept, lest others get their ids

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from skcnn._estimator.auto import NETWORK, or_auto
-from skcnn._estimator.data import TargetEncoder
+from skcnn._estimator.model import TargetEncoder
 from skcnn._estimator.resources import working_memory
 from skcnn._hyperparameters import (
     as_tuples,
