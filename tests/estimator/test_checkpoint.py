@@ -209,8 +209,8 @@ def test_what_judges_is_compared(path):
 def test_ctrl_c_within_an_epoch_leaves_the_model_and_the_file(path, monkeypatch):
     def interrupted(*args, **options):
         network, samples, settings, state, _, *others = args
-        workers = InterruptedThreads(when=2 * 5 + 3)  # 300 rows are 5 batches
-        return train(network, samples, settings, state, workers, *others, **options)
+        threads = InterruptedThreads(when=2 * 5 + 3)  # 300 rows are 5 batches
+        return train(network, samples, settings, state, threads, *others, **options)
 
     monkeypatch.setattr("skcnn._estimator.fitting.train", interrupted)
     clf = quick(max_iter=5).set_callbacks(Checkpoint(path, every=3))

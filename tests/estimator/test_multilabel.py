@@ -306,10 +306,10 @@ def test_warm_start_wants_the_same_labels():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_weights_do_not_depend_on_the_number_of_workers(dtype):
+def test_weights_do_not_depend_on_the_number_of_threads(dtype):
     models = []
-    for workers in (1, 2):
-        with threadpool_limits(workers, "blas"):
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads, "blas"):
             clf = quick(filters=(8, 16), batch_size=200, dropout=0.2, dtype=dtype)
             models.append(clf.fit(X, Y))
     assert models[0].network_.cost.micro_batch_size() < 200
