@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -40,9 +41,7 @@ def test_without_sklearn_callback_nothing_is_missed():
 
 callback = pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 
-
-def quick(**parameters):
-    return shared.quick(**{"max_iter": 3} | parameters)
+quick = partial(shared.quick, max_iter=3)
 
 
 class Recorder:
