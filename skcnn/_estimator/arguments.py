@@ -1,4 +1,4 @@
-"""Arguments of a fit, checked together."""
+"""Checks of the arguments of ``fit`` and ``partial_fit``."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Base class of both estimators: fitting, prediction and fitted attributes."""
+"""Base class of both estimators: their common public API."""
 
 import os
 from abc import ABC, abstractmethod
@@ -27,7 +27,7 @@ __all__ = ["BaseScratchCNN", "has_partial_fit"]
 
 
 def has_partial_fit(estimator: Any) -> bool:
-    """Whether ``partial_fit`` can be called, or an error that says why it cannot."""
+    """Whether ``partial_fit`` is available; raise ``AttributeError`` with the reason if not."""
     if estimator.early_stopping:
         raise AttributeError(
             "partial_fit is not available with early_stopping=True: there is no validation part "
@@ -44,15 +44,15 @@ class BaseScratchCNN(
     ExchangesWeights,
     ABC,
 ):
-    """Training, inference and persistence; what `y` means is left to the subclasses."""
+    """Training, inference and persistence; subclasses define the meaning of `y`."""
 
-    # What scikit-learn's HTML form links to. It shows the parameters' documentation only where
-    # there is a link, and this one leads nowhere else: it must not tell where the package lies.
+    # scikit-learn's HTML form shows the parameters' documentation only if it has a link to it.
+    # This one stays on the page, so that the form does not reveal where the package is installed.
     _doc_link_module = "skcnn"
     _doc_link_template = "#{estimator_name}"
 
-    _auto_tol: float  # what tol="auto" means
-    _auto_weight_decay: ClassVar[dict[int, float]]  # and weight_decay, from so many images on
+    _auto_tol: float  # value of tol="auto"
+    _auto_weight_decay: ClassVar[dict[int, float]]  # of weight_decay, by the least number of rows
 
     early_stopping: bool
     validation_fraction: float
@@ -73,20 +73,20 @@ class BaseScratchCNN(
 
     @abstractmethod
     def _read_targets(self, y: Any, n_samples: int) -> tuple[Any, np.ndarray]:
-        """Check the `y` of a fit: what the outputs mean, and the samples' targets."""
+        """Check the `y` of a fit, and return its encoder and the samples' targets."""
 
     @abstractmethod
     def _fitted_encoder(self) -> Any:
-        """Encoder of the fitted network's outputs."""
+        """Return the encoder of the fitted network's outputs."""
 
     def _class_weights(
         self, encoder: Any, targets: np.ndarray, weights: np.ndarray
     ) -> np.ndarray | None:
-        """Weights of classes, where there are any."""
+        """Return the weights of the classes; None if all are 1."""
         return None
 
     def _training_loss(self, encoder: Any) -> Loss:
-        """Loss that training minimizes."""
+        """Return the loss that training minimizes."""
         return encoder.loss
 
     # Training
@@ -103,21 +103,20 @@ class BaseScratchCNN(
         y_val: Any = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
-        """Finish a training that was interrupted, from its last checkpoint on.
+        """Finish an interrupted training from its last checkpoint.
 
-        The result is that of the training that was not interrupted, to the bit:
-        it ends where that would have ended, by `max_iter`, `tol` or
-        `early_stopping`. (``fit`` with ``warm_start=True`` trains `max_iter`
-        epochs more instead.)
+        The result is bit-identical to that of an uninterrupted training: it ends
+        after the same epoch, by `max_iter`, `tol` or `early_stopping`. (``fit``
+        with ``warm_start=True`` trains for `max_iter` more epochs instead.)
 
         Parameters
         ----------
         path : str or path-like
-            What `skcnn.callbacks.Checkpoint` has written. Loading it runs no
-            code.
+            File that `skcnn.callbacks.Checkpoint` has written. Loading it runs
+            no code.
         X, y, sample_weight, X_val, y_val, sample_weight_val
-            What was passed to `fit`. A training that had begun from a fitted
-            model, with ``warm_start=True``, is resumed on that model.
+            The arguments that were passed to `fit`. If the training continued a
+            fitted model, with ``warm_start=True``, call `resume` on that model.
 
         Returns
         -------
@@ -126,9 +125,9 @@ class BaseScratchCNN(
         Raises
         ------
         ValueError, TypeError
-            As `fit` does, for a file that is damaged, cut, or written by a
-            newer version, and where parameters or data are not those of the
-            training; nothing has changed then.
+            As in `fit`, for a file that is damaged, incomplete or written by a
+            newer version, and if parameters or data differ from those of the
+            training. The estimator is unchanged then.
         """
         if not isinstance(path, (str, os.PathLike)):
             raise TypeError(
@@ -141,20 +140,20 @@ class BaseScratchCNN(
     # The fitted model
 
     def _snapshot(self) -> Self:
-        """A shallow copy of this fitted estimator, whose attributes belong together.
+        """Return a shallow copy of this fitted estimator whose attributes belong to one fit.
 
-        They are read in one step: another thread may call ``fit`` at any time.
+        They are read in one step, because another thread may call ``fit`` at any time.
         """
         taken = object.__new__(type(self))
         taken.__dict__ |= self.__dict__
-        if "weights_" not in vars(taken):  # all there is to ask, in no time
+        if "weights_" not in vars(taken):  # this test takes no time, unlike the next
             check_is_fitted(taken)
         return taken
 
     def _infer(self, run: Callable[..., np.ndarray], X: Any) -> np.ndarray:
-        """Call `run`, a function of `skcnn.inference`, for `X`.
+        """Check `X` and call `run`, such as a function of `skcnn.inference`, in threads.
 
-        Whatever else is read from the estimator, too, must come from the same `_snapshot`.
+        Call it on the `_snapshot` from which all other attributes are read.
         """
         scaling = Scaling(self.input_mean_, self.input_scale_)
         images = read_fitted(X, self).images.with_scaling(scaling)
@@ -164,17 +163,18 @@ class BaseScratchCNN(
 
     @in_own_context
     def transform(self, X: ArrayLike) -> Any:
-        """Compute the features that the output layer sees: the input of ``layers_[-1]``.
+        """Compute the features from which the output layer predicts: the input of ``layers_[-1]``.
 
         Parameters
         ----------
         X : array-like
-            Images in any of the forms that `fit` takes.
+            Images in any of the forms that `fit` accepts.
 
         Returns
         -------
         ndarray of shape (n, n_features_out)
-            In the dtype of ``weights_``; with ``set_output`` a dataframe.
+            Features in the dtype of ``weights_``; a dataframe after
+            ``set_output``.
 
         Examples
         --------
@@ -197,26 +197,26 @@ class BaseScratchCNN(
 
     @property
     def _n_features_out(self) -> int:
-        """Number of columns of `transform`, which `get_feature_names_out` asks for."""
+        """Number of columns of `transform`, for `get_feature_names_out`."""
         (size,) = self.network_.shapes[-2]
         return size
 
     @in_own_context
     def initialize(self, X: ArrayLike, y: Any, sample_weight: ArrayLike | None = None) -> Self:
-        """Do what `fit` does before its first step, and no more.
+        """Prepare the network for its first training step without training it.
 
-        What is "auto" is resolved, the scaling of `X` and the meaning of `y` are
-        learned, and the weights are those that `fit` would begin with, drawn
-        from `random_state`. The estimator then predicts, takes `set_weights`,
-        and tells its `summary`. A later `fit` begins anew, as always, unless
-        ``warm_start=True``: then it begins with the weights that are there, and
-        so does ``partial_fit``. As long as they are those of `initialize`, that
-        is a training from its first step, to the bit.
+        This resolves parameters that are "auto", learns the scaling of `X` and
+        the classes or scaling of `y`, and draws the initial weights from
+        `random_state`, all as `fit` does. Afterwards `predict`, `set_weights` and
+        `summary` are available. A later `fit` starts anew, as always, unless
+        ``warm_start=True``: then it continues from the current weights, as
+        ``partial_fit`` does. If these are still the initial ones, the result is
+        bit-identical to that of a new training.
 
         Parameters
         ----------
         X, y, sample_weight
-            As `fit` takes them.
+            As in `fit`.
 
         Returns
         -------
@@ -225,7 +225,7 @@ class BaseScratchCNN(
         Raises
         ------
         ValueError, TypeError
-            As `fit` does; nothing has changed then.
+            As in `fit`. The estimator is unchanged then.
 
         Examples
         --------
@@ -240,15 +240,15 @@ class BaseScratchCNN(
         return self
 
     def drop_training_state(self) -> Self:
-        """Forget what only a training that goes on needs: a model to predict with remains.
+        """Drop the state that only continued training needs, and keep a model for prediction.
 
-        After ``initialize``, ``partial_fit`` and ``fit`` with ``warm_start=True``, a model
-        holds the last weights once more, the optimizer's moments and, with
-        `early_stopping`, the best weights; its files are two to four times as
-        large. Predictions and fitted attributes stay as they are. A later
-        ``partial_fit``, or ``fit`` with ``warm_start=True``, still goes on from
-        the weights, but as with a model that was fitted without `warm_start`:
-        the optimizer and the random numbers start anew.
+        After ``initialize``, ``partial_fit`` and ``fit`` with ``warm_start=True``, a
+        model also stores a second copy of the last weights, the optimizer's
+        moments and, with `early_stopping`, the best weights, so that its files
+        are two to four times as large. Predictions and fitted attributes do not
+        change. A later ``partial_fit``, or ``fit`` with ``warm_start=True``, still
+        continues from the weights, but the optimizer and the random numbers
+        start anew, as with a model that was fitted without `warm_start`.
 
         Returns
         -------
@@ -270,21 +270,23 @@ class BaseScratchCNN(
         return self
 
     def summary(self) -> Summary:
-        """The fitted network as a table.
+        """Return the fitted network as a table.
 
         Returns
         -------
         Summary
-            For every layer its shape, parameters, multiply-adds, memory and
-            receptive field, as `skcnn.summary` gives them before a fit.
+            Shape, parameters, multiply-adds, memory and receptive field of every
+            layer, as `skcnn.summary` computes them before a fit.
         """
         return Summary.of(self._snapshot().network_)
 
-    # What notebooks show: scikit-learn's form, and the fitted network below it
+    # HTML for notebooks: scikit-learn's form, and the fitted network below it
 
     @property
     def _repr_html_(self) -> Callable[[], str]:
-        form = super()._repr_html_  # an AttributeError where scikit-learn is told to show text
+        form = (
+            super()._repr_html_
+        )  # raises AttributeError if scikit-learn is configured to show text
         return lambda: form() + self._network_html()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
@@ -294,7 +296,7 @@ class BaseScratchCNN(
         return bundle
 
     def _network_html(self) -> str:
-        """The network's table, folded in; nothing before a fit."""
+        """Return the network's table as a collapsed element; empty before a fit."""
         if not hasattr(self, "network_"):
             return ""
         table = self.summary()
