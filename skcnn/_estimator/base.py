@@ -16,7 +16,7 @@ from skcnn._estimator.images import read_fitted
 from skcnn._estimator.nested import NestedParameters
 from skcnn._estimator.progress import CallbackSupportMixin
 from skcnn._estimator.resources import run_in_threads, working_memory
-from skcnn._estimator.state_dict import ExchangesWeights
+from skcnn._estimator.state_dict import WeightsMixin
 from skcnn._summary import Summary
 from skcnn.data import Scaling
 from skcnn.inference import features
@@ -41,7 +41,7 @@ class BaseScratchCNN(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     NestedParameters,
-    ExchangesWeights,
+    WeightsMixin,
     ABC,
 ):
     """Training, inference and persistence; subclasses define the meaning of `y`."""

@@ -20,7 +20,7 @@ from skcnn._estimator.parameters import check_switches
 from skcnn._estimator.progress import FitProgress, progress_lines, with_callbacks
 from skcnn._estimator.resources import with_threads
 from skcnn._estimator.scoring import bind_scoring, validation_part
-from skcnn._estimator.standstill import Standstill, standstill
+from skcnn._estimator.standstill import Standstill, find_standstill
 from skcnn._estimator.start import start_training
 from skcnn._estimator.user_warnings import (
     warn_of_divergence,
@@ -182,7 +182,7 @@ def _train_whole(estimator: Any, prepared: PreparedFit, interrupts: Interrupts) 
     assert describe_inputs is not None
     last_epoch = state.begun + config.max_iter
     visible: dict[str, Callable] = {
-        "X": data.input.given,
+        "X": data.input.as_X,
         "y": lambda: data.y,
         "metadata": lambda: data.metadata,
     }
@@ -203,7 +203,7 @@ def _train_whole(estimator: Any, prepared: PreparedFit, interrupts: Interrupts) 
 
 
 def _train_part(estimator: Any, prepared: PreparedFit, interrupts: Interrupts) -> Outcome:
-    """Train for one epoch, which is compared with no other part's."""
+    """Train for one epoch, whose loss is not compared with that of other parts."""
     state = prepared.state
     first_loss, state.first_loss = state.first_loss, None  # divergence is relative to this part
     trained, reason, _ = _train(prepared, progress_lines(estimator.verbose), interrupts, epochs=1)
@@ -215,7 +215,7 @@ def _train_part(estimator: Any, prepared: PreparedFit, interrupts: Interrupts) -
 def _train(
     prepared: PreparedFit, progress: Progress, interrupts: Interrupts, epochs: int | None = None
 ) -> Outcome:
-    """Train for some epochs; if they are not limited, see at the end whether it was of use."""
+    """Train and, unless `epochs` limits it, compare the result with a constant prediction."""
     model, data, validation, config, state, _ = prepared
     samples = data.samples(model, model.loss)
 
@@ -226,7 +226,7 @@ def _train(
         if epochs is not None or reason not in ("max_iter", "no_change"):
             return Outcome(trained, reason)
         try:
-            found = standstill(model.network, samples, trained, threads, config.max_bytes)
+            found = find_standstill(model.network, samples, trained, threads, config.max_bytes)
         except KeyboardInterrupt:
             return Outcome(trained, "interrupted")
         return Outcome(trained, reason, found)

@@ -77,7 +77,7 @@ class Input:
             images = Images(self.array.reshape(len(self.array), C, H, W), False, name=self.name)
         return images if self.rows is None else images.subset(self.rows)
 
-    def given(self) -> Any:
+    def as_X(self) -> Any:
         """Return the images in the form of `X`; dataframes keep their column names."""
         X: Any = self.X
         if self.rows is None:

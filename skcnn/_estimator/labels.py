@@ -118,7 +118,7 @@ class ClassEncoder:
 
     def check_weighted(self, targets: np.ndarray, weights: np.ndarray, caller: str) -> None:
         """Raise ``ValueError`` unless samples of different classes have a positive weight."""
-        if self.suffice(targets[weights > 0]):
+        if self._differ(targets[weights > 0]):
             return
         what = "samples with different labels and" if self.several else (
             "samples of at least 2 classes with"
@@ -135,7 +135,7 @@ class ClassEncoder:
             f"class_weight) are {found}."
         )
 
-    def suffice(self, targets: np.ndarray) -> bool:
+    def _differ(self, targets: np.ndarray) -> bool:
         """Whether the targets differ between samples."""
         return bool((targets != targets[:1]).any())
 
@@ -143,7 +143,7 @@ class ClassEncoder:
         """Describe what these targets lack for training; empty if nothing."""
         if self.several:
             return "" if len(targets) else "nothing of positive weight"
-        return "" if self.suffice(targets) else "fewer than 2 classes"
+        return "" if self._differ(targets) else "fewer than 2 classes"
 
     def fit(self, targets: np.ndarray, weights: np.ndarray) -> "ClassEncoder":
         """Return self, since there is nothing to measure."""

@@ -40,7 +40,7 @@ __all__ = [
     "SCHEDULES",
     "bind_dtype",
     "bind_layers",
-    "bind_settings",
+    "bind_config",
     "built_from",
     "check_switches",
 ]
@@ -80,7 +80,7 @@ def check_switches(estimator: Any) -> None:
         check_int(caller, "verbose", estimator.verbose, 0)
 
 
-def bind_settings(
+def bind_config(
     estimator: Any, resolved: Mapping[str, Any], in_parts: bool = False
 ) -> TrainingConfig:
     """Check the parameters that configure a training.

@@ -61,7 +61,7 @@ class WorkerProcess:
         self._released = self._done = False
         self._ended = time.monotonic()
         self._pid: int | None = None
-        # asking a future takes locks, which a signal at that moment would leave taken
+        # callbacks: asking a future takes locks, which a signal at that moment would leave taken
         executor.submit(os.getpid).add_done_callback(self._note_pid)
         executor.submit(function, *args).add_done_callback(self._note_end)
 
@@ -87,14 +87,14 @@ class WorkerProcess:
             os.kill(self._pid, signal.SIGKILL)
 
     @property
-    def free(self) -> bool:
+    def is_free(self) -> bool:
         """Whether another function can be submitted."""
         return self._released or self.done()
 
     @property
-    def waits(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether it is free and its process has not been stopped for idleness yet."""
-        return self.free and time.monotonic() - self._ended < IDLE_SECONDS
+        return self.is_free and time.monotonic() - self._ended < IDLE_SECONDS
 
 
 class Processes:
@@ -105,7 +105,7 @@ class Processes:
         self._workers: list[WorkerProcess] = []
         self._of_parent: list[WorkerProcess] = []
         self._kept: list[Any] = []
-        self._ends_at_exit = self._over = False
+        self._registered_at_exit = self._shutting_down = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 
@@ -121,7 +121,7 @@ class Processes:
 
     def has_idle_worker(self) -> bool:
         """Whether there is an idle worker."""
-        return any(worker.waits for worker in self._workers)
+        return any(worker.is_idle for worker in self._workers)
 
     def spawn(self, function: Callable, *args: Any) -> WorkerProcess:
         """Call a function in an idle worker, or in a new one if all are busy.
@@ -132,31 +132,31 @@ class Processes:
             If no process can be started.
         """
         with self._lock, _no_interrupts():
-            if self._over:
+            if self._shutting_down:
                 raise RuntimeError("The interpreter ends.")
-            for worker in [worker for worker in self._workers if worker.free]:
+            for worker in [worker for worker in self._workers if worker.is_free]:
                 self._workers.remove(worker)
                 try:
                     self._workers.append(WorkerProcess(worker.executor, function, args))
                 except RuntimeError:  # its process was killed while it waited
                     continue
                 return self._workers[-1]
-            self._workers.append(WorkerProcess(_executor(), function, args))
-            self._end_at_exit()
+            self._workers.append(WorkerProcess(_new_executor(), function, args))
+            self._register_at_exit()
             return self._workers[-1]
 
-    def _end_at_exit(self) -> None:
+    def _register_at_exit(self) -> None:
         """Register `_shut_down` to run at exit, before loky waits for running work.
 
         Hooks run in reverse order of registration, and loky registers its own with the first
         process, as `concurrent.futures` does.
         """
-        if not self._ends_at_exit:
-            self._ends_at_exit = True
+        if not self._registered_at_exit:
+            self._registered_at_exit = True
             threading._register_atexit(self._shut_down)  # type: ignore[attr-defined]
 
     def _shut_down(self) -> None:
-        self._over = True
+        self._shutting_down = True
         for worker in self._workers:
             # nobody waits for the thread that feeds this queue: if it held the last reference to
             # the queue's semaphores, it could end between removing one and reporting that, and
@@ -165,7 +165,7 @@ class Processes:
             worker.executor.shutdown(wait=False, kill_workers=True)
 
 
-def _executor() -> Any:
+def _new_executor() -> Any:
     """Return an executor of one process, which is not started yet."""
     from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
@@ -191,10 +191,10 @@ class _no_interrupts:  # noqa: N801
 def _initialize(parent: int) -> None:
     """Initialize a worker process, which ignores Ctrl-C and ends when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
 
 
-def _die_with(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     """End this process when its parent has ended."""
     while os.getppid() == parent:
         time.sleep(POLL_SECONDS)

@@ -99,7 +99,7 @@ class EpochScore:
         if given and data.weights.given is not None:
             arguments.append("sample_weight_val")
         self.where = "the validation part" + (f" ({', '.join(arguments)})" if arguments else "")
-        self.X, self.y = data.input.given(), data.y
+        self.X, self.y = data.input.as_X(), data.y
         self.weights = {}
         if data.weights.matter and _takes_weights(scorer):
             self.weights = {"sample_weight": data.weights.total}

@@ -10,7 +10,7 @@ from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState
 from skcnn.training.trainer import mean_loss
 
-__all__ = ["Standstill", "standstill"]
+__all__ = ["Standstill", "find_standstill"]
 
 STEPS = 100
 """Steps of the optimizer from which a training is expected to have learned something."""
@@ -29,7 +29,7 @@ class Standstill(NamedTuple):
     constant: float
 
 
-def standstill(
+def find_standstill(
     network: Network,
     samples: Samples,
     state: TrainingState,
@@ -62,7 +62,7 @@ def standstill(
     loss, targets, weights = samples.loss, samples.targets, samples.weights
     (n_outputs,) = network.output_shape
     constant = loss.constant(targets, weights, n_outputs)
-    least = loss.constant(targets[:1], np.ones(1), n_outputs)  # known targets
+    least = loss.constant(targets[:1], np.ones(1), n_outputs)  # if each target were predicted
     limit = constant - SHARE * (constant - least)
     if constant - least <= LITTLE:
         return None

@@ -8,7 +8,7 @@ import numpy as np
 from skcnn._estimator.auto import recipe_for, resolve
 from skcnn._estimator.data import Data
 from skcnn._estimator.model import Model
-from skcnn._estimator.parameters import bind_dtype, bind_layers, bind_settings, built_from
+from skcnn._estimator.parameters import bind_config, bind_dtype, bind_layers, built_from
 from skcnn._estimator.pickling import migrated
 from skcnn._estimator.seeds import draw_seed
 from skcnn._migration import ALWAYS_AVERAGED
@@ -107,7 +107,7 @@ def start_training(
         own = fitted["_recipe"] | fitted["_built_from"]
     recipe = recipe_for(estimator, data.input.shape, n_rows, own)
     resolved = resolve(estimator, recipe, to_its_end=not (in_parts or estimator.warm_start))
-    config = bind_settings(estimator, resolved, in_parts)
+    config = bind_config(estimator, resolved, in_parts)
     network = _network(estimator, data, resolved, continued=continued_by is not None)
     if continued_by is None:
         state = _new_state(estimator, network, config)

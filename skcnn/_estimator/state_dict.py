@@ -14,7 +14,7 @@ from skcnn.layers import Layer, Residual
 from skcnn.network import Network
 from skcnn.parallel.contexts import in_own_context
 
-__all__ = ["ExchangesWeights"]
+__all__ = ["WeightsMixin"]
 
 TORCH_NAMES = {"running_variance": "running_var"}
 """PyTorch's names of arrays that have another name here."""
@@ -34,7 +34,7 @@ UNFITTED = (
 )
 
 
-class ExchangesWeights:
+class WeightsMixin:
     """Public methods that read and replace the weights."""
 
     weights_: np.ndarray
@@ -209,7 +209,7 @@ def _kind(name: Any) -> str:
 
 
 def _named(network: Network, vector: np.ndarray) -> dict[str, np.ndarray]:
-    """All arrays under the names, and in the order, of a ``torch.nn.Sequential`` of the layers."""
+    """Return all arrays by their names, and in their order, in a ``torch.nn.Sequential``."""
     named = {}
     for i, (layer, params) in enumerate(zip(network.layers, network.unpack(vector), strict=True)):
         for place in _places(layer):
