@@ -117,7 +117,7 @@ class Images:
                 part *= factor
                 np.copyto(out, part, casting="same_kind")
 
-    def measure(self, weights: np.ndarray) -> Scaling:
+    def measure(self, sample_weight: np.ndarray) -> Scaling:
         """Weighted mean and standard deviation of every channel.
 
         Blocks of rows are merged as in Chan, Golub & LeVeque (1983), equation
@@ -125,17 +125,17 @@ class Images:
 
         Parameters
         ----------
-        weights : ndarray of shape (n,)
+        sample_weight : ndarray of shape (n,)
             Weight of every image, not all 0.
 
         Returns
         -------
         Scaling
         """
-        unit = self._unit(weights)
+        unit = self._unit(sample_weight)
         channels = self.shape[0]
         total, mean, spread = 0.0, np.zeros(channels), np.zeros(channels)
-        for block, w in self._blocks(weights):
+        for block, w in self._blocks(sample_weight):
             if not w.any():
                 continue
             block /= unit
@@ -153,14 +153,14 @@ class Images:
         constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
         return Scaling(mean * unit, np.where(constant, 1.0, deviation * unit))
 
-    def _unit(self, weights: np.ndarray) -> float:
+    def _unit(self, sample_weight: np.ndarray) -> float:
         """Return a divisor with which the squares of all numbers fit into float64."""
         if self.X.dtype.kind != "f" or self.X.dtype.itemsize < 8:
             return 1.0
-        peak = max(float(np.abs(block).max()) for block, _ in self._blocks(weights))
+        peak = max(float(np.abs(block).max()) for block, _ in self._blocks(sample_weight))
         return 1.0 if peak == 0 or 1e-100 < peak < 1e100 else peak
 
-    def _blocks(self, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _blocks(self, sample_weight: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Some images at a time, as float64.
 
         Always (channels, height, width), whatever the order in memory, so that
@@ -171,7 +171,7 @@ class Images:
             part = slice(start, start + length)
             block = self._take(part)
             block = block.transpose(0, 3, 1, 2) if self.channels_last else block
-            yield block.astype(np.float64, order="C"), weights[part].astype(np.float64)
+            yield block.astype(np.float64, order="C"), sample_weight[part].astype(np.float64)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -183,7 +183,7 @@ class Samples:
     images : Images
     targets : ndarray of int of shape (n,), or of bool or float of shape (n, outputs)
         Class of every image, its labels or its quantities, as `loss` takes them.
-    weights : ndarray of shape (n,)
+    sample_weight : ndarray of shape (n,)
         Weight of every image.
     loss : Loss
         Loss of a network's outputs for them.
@@ -191,7 +191,7 @@ class Samples:
 
     images: Images
     targets: np.ndarray
-    weights: np.ndarray
+    sample_weight: np.ndarray
     loss: Loss = SoftmaxCrossEntropy()
 
     def __len__(self) -> int:

@@ -30,14 +30,14 @@ LITTLE_WORK = 2**14
 
 def outputs(
     network: Network,
-    weights: np.ndarray,
+    params: np.ndarray,
     images: Images,
     threads: Threads,
     max_bytes: float = np.inf,
 ) -> np.ndarray:
     """Outputs of the network for all images, batch last.
 
-    Numbers that overflowed by the weights are returned as the largest finite
+    Numbers that overflow because of the parameters are returned as the largest finite
     ones (and their differences as 0), so that everything computed from them
     stays finite; images that make them overflow are an error. All
     micro-batches are filled up to the same multiple of `LANES` samples: a
@@ -49,7 +49,7 @@ def outputs(
     Parameters
     ----------
     network : Network
-    weights : ndarray of shape (vector_size,)
+    params : ndarray of shape (vector_size,)
     images : Images
     threads : Threads
     max_bytes : float, default=inf
@@ -65,12 +65,12 @@ def outputs(
         For images so large that the outputs overflow.
     """
     Z = np.empty((*network.output_shape, len(images)), network.dtype)
-    return _run(network, weights, images, threads, max_bytes, len(network.steps), Z)
+    return _run(network, params, images, threads, max_bytes, len(network.steps), Z)
 
 
 def features(
     network: Network,
-    weights: np.ndarray,
+    params: np.ndarray,
     images: Images,
     threads: Threads,
     max_bytes: float = np.inf,
@@ -85,12 +85,12 @@ def features(
     """
     stop = len(network.steps) - 1
     H = np.empty((len(images), *network.step_shapes[stop]), network.dtype)
-    return _run(network, weights, images, threads, max_bytes, stop, H.T).T
+    return _run(network, params, images, threads, max_bytes, stop, H.T).T
 
 
 def _run(
     network: Network,
-    weights: np.ndarray,
+    params: np.ndarray,
     images: Images,
     threads: Threads,
     max_bytes: float,
@@ -99,7 +99,7 @@ def _run(
 ) -> np.ndarray:
     """Fill `Z`, batch last, with what comes out of the steps before `stop`."""
     spares = spares_of(network)
-    params = spares.unpack(network, weights)
+    unpacked = spares.unpack(network, params)
     size = network.cost.micro_batch_size(max_bytes=max_bytes)
     filled = len(images) >= LANES or network.multiply_adds <= LITTLE_WORK
     parts, capacity = even_slices(len(images), size, LANES if filled and size >= LANES else 1)
@@ -116,7 +116,7 @@ def _run(
         with np.errstate(all="ignore"):
             images.gather(rows, arrays.x[0][..., :n])
             arrays.x[0][..., n:] = 0
-            arrays.forward(params, False, None, stop)
+            arrays.forward(unpacked, False, None, stop)
         Z[..., rows] = arrays.x[stop][..., :n]
 
     threads.run(len(parts), task)
@@ -130,7 +130,7 @@ def _run(
 def _check_range(images: Images, network: Network) -> None:
     """Raise ``ValueError`` where outputs overflowed because the images are out of all proportion.
 
-    That is where their squares are not finite. It is the weights' fault otherwise.
+    That is where their squares are not finite. Otherwise the parameters are the cause.
     """
     largest = np.sqrt(np.finfo(network.dtype).max)
     for i in range(len(images)):
@@ -164,15 +164,15 @@ class Spares:
     workspaces: list[Workspace] = field(default_factory=list)
     unpacked: tuple[np.ndarray, list[Params]] | None = None
 
-    def unpack(self, network: Network, weights: np.ndarray) -> list[Params]:
+    def unpack(self, network: Network, params: np.ndarray) -> list[Params]:
         """Return the layers' arrays, from the last call where the vector is the same."""
         last = self.unpacked
-        if last is not None and last[0] is weights:
+        if last is not None and last[0] is params:
             return last[1]
-        params = network.unpack(weights)
-        if weights.flags.owndata and weights.nbytes <= SPARE_BYTES:
-            self.unpacked = weights, params
-        return params
+        unpacked = network.unpack(params)
+        if params.flags.owndata and params.nbytes <= SPARE_BYTES:
+            self.unpacked = params, unpacked
+        return unpacked
 
     def take(self, capacity: int) -> Workspace | None:
         """Return a workspace for so many samples, if one was left."""

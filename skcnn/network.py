@@ -248,7 +248,7 @@ class Network:
         for part in parts:
             arrays = workspace.arrays(len(X[part]))
             np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
-            arrays.weights[...] = weights[part]
+            arrays.sample_weight[...] = weights[part]
             arrays.forward(params, training, rng)
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
         return Y
@@ -306,7 +306,7 @@ class Network:
         for part in parts:
             arrays = workspace.arrays(len(X[part]))
             np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
-            arrays.weights[...] = weights[part]
+            arrays.sample_weight[...] = weights[part]
             arrays.forward(params, training, rng)
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
             np.copyto(arrays.dx[-1], np.moveaxis(dY[part], 0, -1))

@@ -59,7 +59,7 @@ def find_standstill(
     """
     if state.step - state.begun_step < STEPS:
         return None
-    loss, targets, weights = samples.loss, samples.targets, samples.weights
+    loss, targets, weights = samples.loss, samples.targets, samples.sample_weight
     (n_outputs,) = network.output_shape
     constant = loss.constant(targets, weights, n_outputs)
     least = loss.constant(targets[:1], np.ones(1), n_outputs)  # if each target were predicted

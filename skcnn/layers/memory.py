@@ -112,7 +112,7 @@ class Plan:
     def lay_out(
         self,
         memory: Sequence[np.ndarray],
-        weights: np.ndarray,
+        sample_weight: np.ndarray,
         x: np.ndarray | None = None,
         input_gradient: bool | None = None,
     ) -> "Arrays":
@@ -122,7 +122,7 @@ class Plan:
         ----------
         memory : sequence of ndarray of uint8
             For each place at least as many bytes as its size for ``n`` samples.
-        weights : ndarray of shape (n,)
+        sample_weight : ndarray of shape (n,)
             Where the layers find the weights of the samples.
         x : ndarray or None, default=None
             The input, if it is borrowed.
@@ -136,7 +136,7 @@ class Plan:
         """
         if input_gradient is None:
             input_gradient = self.input_gradient
-        n, first = len(weights), 0 if input_gradient else self.first_trained
+        n, first = len(sample_weight), 0 if input_gradient else self.first_trained
         xs: list[np.ndarray] = []
         for placed in self.x:
             if placed.place is not None:
@@ -159,8 +159,8 @@ class Plan:
                 for name, placed in wanted.items()
             }
             arrays = xs[i], xs[i + 1], dxs[i], dxs[i + 1]
-            bound.append(step.bind(*arrays, weights, SimpleNamespace(**own)))
-        return Arrays(self.steps, xs, dxs, weights, bound, first)
+            bound.append(step.bind(*arrays, sample_weight, SimpleNamespace(**own)))
+        return Arrays(self.steps, xs, dxs, sample_weight, bound, first)
 
     def nbytes_of_steps(self) -> list[int]:
         """Bytes that the output and the scratch arrays of each step take for one sample."""
@@ -260,7 +260,7 @@ class Arrays:
         Input of every step, and at the end the output.
     dx : list of ndarray or None
         Gradient with respect to each of `x`; None if it is not needed.
-    weights : ndarray of shape (n,)
+    sample_weight : ndarray of shape (n,)
         Weight of every sample; ones until others are written.
     """
 
@@ -269,11 +269,11 @@ class Arrays:
         steps: Sequence[Layer],
         x: list[np.ndarray],
         dx: list[Any],
-        weights: np.ndarray,
+        sample_weight: np.ndarray,
         bound: list[Any],
         first_backward: int,
     ) -> None:
-        self.x, self.dx, self.weights = x, dx, weights
+        self.x, self.dx, self.sample_weight = x, dx, sample_weight
         self._steps, self._bound, self._first_backward = steps, bound, first_backward
 
     def forward(

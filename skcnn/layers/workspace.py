@@ -61,6 +61,6 @@ class Workspace:
     def arrays(self, n_samples: int) -> Arrays:
         """The arrays for a micro-batch of `n_samples`, at most `capacity`."""
         if n_samples not in self._carved:
-            weights = np.ones(n_samples, self._plan.dtype)
-            self._carved[n_samples] = self._plan.lay_out(self._places, weights)
+            sample_weight = np.ones(n_samples, self._plan.dtype)
+            self._carved[n_samples] = self._plan.lay_out(self._places, sample_weight)
         return self._carved[n_samples]

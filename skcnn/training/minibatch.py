@@ -180,13 +180,13 @@ class Gradient:
     ) -> BatchLoss:
         """Fill `grads` with sums over these rows, and return the sums of the loss."""
         samples, arrays = self.samples, self.workspace.arrays(len(rows))
-        weights = samples.weights[rows]
+        sample_weight = samples.sample_weight[rows]
         with np.errstate(all="ignore"):
             samples.images.gather(rows, arrays.x[0])
-            arrays.weights[...] = weights
+            arrays.sample_weight[...] = sample_weight
             arrays.forward(params, True, rng)
             result = samples.loss.loss_and_gradient(
-                arrays.x[-1], arrays.dx[-1], samples.targets[rows], weights
+                arrays.x[-1], arrays.dx[-1], samples.targets[rows], sample_weight
             )
             arrays.backward(params, grads)
         return result

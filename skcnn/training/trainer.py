@@ -212,13 +212,13 @@ def score_validation(
 
 
 def mean_loss(
-    network: Network, weights: np.ndarray, samples: Samples, threads: Threads, max_bytes: float
+    network: Network, params: np.ndarray, samples: Samples, threads: Threads, max_bytes: float
 ) -> BatchLoss:
-    """Loss and accuracy of weights as they predict, averages by the samples' weights."""
-    z = outputs(network, weights, samples.images, threads, max_bytes).astype(np.float64)
+    """Loss and accuracy of parameters as they predict, weighted means over the samples."""
+    z = outputs(network, params, samples.images, threads, max_bytes).astype(np.float64)
     with np.errstate(all="ignore"):
         result = samples.loss.loss_and_gradient(
-            z, np.empty_like(z), samples.targets, samples.weights
+            z, np.empty_like(z), samples.targets, samples.sample_weight
         )
-    total = float(samples.weights.sum())
+    total = float(samples.sample_weight.sum())
     return BatchLoss(result.loss / total, result.correct / total)

@@ -1,4 +1,4 @@
-"""From the summed gradient to the next weights: divide, clip, decay, step.
+"""From the summed gradient to the next parameters: divide, clip, decay, step.
 
 Everything goes part by part over the flat vectors, so that all passes over a
 part find it in the cache, and so that several processes can share the parts.
@@ -108,7 +108,7 @@ class Update:
     def move(
         self,
         part: slice,
-        weights: np.ndarray,
+        params: np.ndarray,
         moments: dict[str, np.ndarray],
         gradient: np.ndarray,
         step: Step,
@@ -119,7 +119,7 @@ class Update:
         ----------
         part : slice
             Where it lies in the flat vector.
-        weights, gradient : ndarray
+        params, gradient : ndarray
             That part of the vectors; both are changed.
         moments : dict of ndarray
             That part of the moments; changed.
@@ -129,12 +129,12 @@ class Update:
         if self.weight_decay and part.start < self.n_decayed:
             decayed = slice(self.n_decayed - part.start)
             if self.optimizer.decoupled:
-                weights[decayed] *= 1 - step.lr * self.weight_decay
+                params[decayed] *= 1 - step.lr * self.weight_decay
             else:
-                gradient[decayed] += self.weight_decay * weights[decayed]
-        self.optimizer.step(weights, gradient, moments, step.lr, step.t)
+                gradient[decayed] += self.weight_decay * params[decayed]
+        self.optimizer.step(params, gradient, moments, step.lr, step.t)
         if step.t % FLUSH_EVERY == 0:
-            self.optimizer.flush(weights, moments)
+            self.optimizer.flush(params, moments)
 
     def move_untrained(self, state: np.ndarray, gradient: np.ndarray, step: Step) -> None:
         """Move the untrained state towards what the layers have written for it.

@@ -141,7 +141,7 @@ class Coordinator:
             },
             **Buffers.specs(network, n, self._n_slots),
             "targets": (samples.targets.shape, samples.targets.dtype),
-            "sample_weight": (samples.weights.shape, samples.weights.dtype),
+            "sample_weight": (samples.sample_weight.shape, samples.sample_weight.dtype),
         }
         if file is None:
             wanted["X"] = (n, *images.X.shape[1:]), images.X.dtype
@@ -153,7 +153,7 @@ class Coordinator:
         segment = self._segment = SharedMemory.reserve(total)
         arrays = {name: segment.array(place) for name, place in places.items()}
         np.copyto(arrays["targets"], samples.targets)
-        np.copyto(arrays["sample_weight"], samples.weights)
+        np.copyto(arrays["sample_weight"], samples.sample_weight)
         if file is None:
             self._copy(images, arrays["X"])
         elif images.rows is not None:
