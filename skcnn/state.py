@@ -44,7 +44,7 @@ class TrainingState:
     seed : int
         Where all random numbers come from.
     weights : ndarray of shape (vector_size,)
-        The last weights, and the untrained state.
+        The last weights, the untrained state and the constants.
     moments : dict of ndarray
         What the optimizer remembers.
     epoch, step : int

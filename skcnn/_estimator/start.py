@@ -1,6 +1,7 @@
 """Start of a training: new, or continued from a fitted model."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ from skcnn._estimator.data import Data
 from skcnn._estimator.model import Model
 from skcnn._estimator.parameters import bind_config, bind_dtype, bind_layers, built_from
 from skcnn._estimator.pickling import migrated
+from skcnn._estimator.resources import with_threads
 from skcnn._estimator.seeds import draw_seed
 from skcnn._migration import ALWAYS_AVERAGED
 from skcnn.data import Scaling
 from skcnn.network import Network, difference
+from skcnn.parallel.interrupts import at_safe_places
 from skcnn.state import VALIDATION_HISTORY, TrainingState, new_state
 from skcnn.training.config import TrainingConfig
 
@@ -57,6 +60,7 @@ class Start:
             else:
                 channels = data.input.shape[0]
                 scaling = Scaling(np.zeros(channels), np.ones(channels))
+            self._init_from_rows(data, scaling)
         return Model(
             network=self.network,
             scaling=scaling,
@@ -68,6 +72,16 @@ class Start:
             recipe=self.recipe,
             built_from=built_from(self.resolved, vars(estimator)),
         )
+
+    def _init_from_rows(self, data: Data, scaling: Scaling) -> None:
+        """Set the parameters that depend on the training rows, where the network has any."""
+        network, params = self.network, self.state.weights
+        if network.reads_rows:
+            images = data.input.images.with_scaling(scaling)
+            rows = images.training_rows(data.weights.total, network.dtype)
+            at_safe_places(
+                partial(with_threads, work=lambda _: network.init_from_rows(params, rows))
+            )
 
 
 def start_training(

@@ -133,7 +133,8 @@ def _epochs(
             loss, accuracy, lr = _run_epoch(runner, good)
             if _diverged(loss, state):
                 return good, "diverged"
-            config.optimizer.flush(state.weights, state.moments)  # nothing denormal is kept
+            changed = state.weights[: network.gradient_size]
+            config.optimizer.flush(changed, state.moments)  # nothing denormal is kept
             state.epoch += 1
             state.record(loss=loss)
             if runner.samples.loss.counts:
