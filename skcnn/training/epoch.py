@@ -29,27 +29,27 @@ from skcnn.training.update import Step, Update
 __all__ = ["EpochRunner"]
 
 WORTH_STARTING = 1.2
-"""Seconds that a training must still take for processes to be spawned."""
+"""Least estimated seconds to the end of the training for which workers are spawned."""
 
 WORTH_ASKING = 0.25
-"""Seconds that it must still take where idle workers wait already."""
+"""The same limit when idle workers exist already."""
 
 MEASURED = 0.05
-"""Seconds of training from which that is estimated, and what the machine has left."""
+"""Seconds of training before the first estimate of the time left and of idle cores."""
 
 LOOK_AGAIN = 1.0
-"""Seconds after which that is looked at again where it was not enough."""
+"""Seconds between two checks for idle cores."""
 
 IDLE = 0.5
-"""Share of a core that must be idle, or used by this process, for each process."""
+"""Share of a core that must be available for each worker."""
 
 
 class EpochRunner:
-    """Epochs of a training, with all memory they need.
+    """Runs the epochs of a training, and holds all memory they need.
 
-    Worker processes may join, and a `Coordinator` then runs the steps. Micro-batches
-    that are small for the sake of processes, which do not wait for the interpreter's
-    lock, are not worth a thread.
+    Worker processes may join, and a `Coordinator` then runs the steps. If
+    mini-batches are split finely so that processes can share them, the
+    micro-batches may be too small to be worth a thread.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class EpochRunner:
         Changed by each epoch.
     threads : Threads
     epochs : int, default=0
-        Number of epochs to come, to judge whether processes are worth it.
+        Number of epochs to come, from which the benefit of workers is estimated.
     """
 
     def __init__(
@@ -117,16 +117,16 @@ class EpochRunner:
 
     @property
     def mismatch(self) -> bool:
-        """Whether worker processes have computed something else than this one."""
+        """Whether a worker's results differed from those of this process."""
         return self.coordinator is not None and self.coordinator.mismatch
 
     def run(self) -> tuple[float, float, float]:
-        """Train for one epoch, and return mean loss, accuracy and the last learning rate.
+        """Train for one epoch; return the mean loss, the accuracy and the last learning rate.
 
         Raises
         ------
         WorkerLostError
-            When a worker has died; the state is then half-way through the epoch.
+            If a worker has died; the state is then part of the way through the epoch.
         """
         loss = correct = weight = 0.0
         state, order = self.state, self._order()
@@ -134,7 +134,7 @@ class EpochRunner:
         rates, totals = self._rates(), self._totals(order)
         self.began = time.perf_counter() - self.seconds
         for batch, (part, lr, total) in enumerate(zip(self.cuts, rates, totals, strict=True)):
-            if total != 0:  # otherwise nothing to learn here, not even to forget
+            if total != 0:  # a mini-batch without weight changes nothing, not even by weight decay
                 state.step += 1
                 state.averaged += 1
                 step = Step(state.step, lr, 1 / (part.stop - part.start), total, state.averaged)
@@ -157,7 +157,7 @@ class EpochRunner:
         return [config.lr * float(multiplier(epoch + i / n, max_iter, history)) for i in range(n)]
 
     def _totals(self, order: np.ndarray) -> list[float]:
-        """Return the weight of all samples of each mini-batch together."""
+        """Return the total sample weight of each mini-batch."""
         starts = [part.start for part in self.cuts]
         return np.add.reduceat(self.samples.sample_weight[order], starts, dtype=np.float64).tolist()
 
@@ -169,7 +169,7 @@ class EpochRunner:
         return np.arange(n)
 
     def _train_step(self, batch: int, part: slice, step: Step) -> BatchLoss:
-        """Move the parameters by one mini-batch, together with workers where that is faster."""
+        """Update the parameters from one mini-batch, with the workers if that is faster."""
         coordinator, start = self.coordinator, time.perf_counter()
         task = Task(GRADIENTS, 1, 0, 0, self.state.epoch, batch, part.start, part.stop, step)
         joined = coordinator is not None and self._joined(coordinator, task)
@@ -184,7 +184,7 @@ class EpochRunner:
         return sums
 
     def _joined(self, coordinator: Coordinator, task: Task) -> bool:
-        """Whether workers take part; they are spawned once it is known that they are worth it."""
+        """Whether workers take part; spawns them once they are expected to pay off."""
         if coordinator.started:
             return coordinator.join(self.state, task)
         seconds = time.perf_counter() - self.began
@@ -197,7 +197,7 @@ class EpochRunner:
         return False
 
     def _has_room(self) -> bool:
-        """Whether the machine has cores for others; looked at from time to time."""
+        """Whether the machine has idle cores for workers; checked from time to time."""
         if self.idle_cores.seconds < self.look_after:
             return False
         self.look_after = LOOK_AGAIN
