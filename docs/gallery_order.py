@@ -1,4 +1,4 @@
-"""The order of the gallery: what most people want first."""
+"""The order of the gallery, most useful pages first."""
 
 from pathlib import Path
 
