@@ -161,7 +161,7 @@ def fit_with_workers(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
 
 
 def resumed(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
-    """Print a line for training resumed after its first epoch, and one for uninterrupted training."""
+    """Print a line for training resumed after one epoch, and one for uninterrupted training."""
     setting = EXPLICIT | {"layers": CNN, "max_iter": 3, "lr_schedule": "cosine"}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "training.ckpt"
