@@ -415,8 +415,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         """Train with one pass over a part of the data, in mini-batches.
 
         The first call on an unfitted model starts training; any other call
-        continues it, whether it was started by ``fit`` or by ``partial_fit``. Not available with `early_stopping` or
-        ``class_weight="balanced"``, which need to see all data.
+        continues it, whether it was started by ``fit`` or by ``partial_fit``. Not
+        available with `early_stopping` or ``class_weight="balanced"``, which need
+        all data.
 
         Parameters
         ----------

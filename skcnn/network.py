@@ -365,9 +365,7 @@ def _checked_shape(input_shape: Any) -> Shape:
 
 def _checked_dtype(dtype: Any) -> np.dtype:
     found = None
-    if isinstance(
-        dtype, (str, type, np.dtype)
-    ):  # NumPy would read the attribute `dtype` of anything else
+    if isinstance(dtype, (str, type, np.dtype)):  # NumPy reads `dtype` of anything else
         with suppress(SyntaxError, TypeError, ValueError):
             found = np.dtype(dtype)
     if found not in (np.float32, np.float64):
