@@ -69,13 +69,13 @@ class EpochRunner:
             self.size = network.cost.finer(batch_size, coarse)
         few = self.size < coarse and not network.cost.worth_a_thread(self.size)
         self.n_threads = ceil(batch_size / coarse) if few else threads.n_threads
-        self.cuts = network.cost.split(len(samples), batch_size)
+        self.batches = network.cost.split(len(samples), batch_size)
         joined = network.samples_together > 1  # a single sample may join a batch
         update = Update(network, config)
         plan = StepPlan(network, update, state.seed, self.size, self.size + joined)
         n_parts = max(
-            len(network.cost.split(cut.stop - cut.start, self.size))
-            for cut in (self.cuts[0], self.cuts[-1])
+            len(network.cost.split(part.stop - part.start, self.size))
+            for part in (self.batches[0], self.batches[-1])
         )
         nbytes = network.vector_size * network.dtype.itemsize
         n_slots = count_slots(n_parts, self.n_threads, nbytes)
@@ -84,7 +84,7 @@ class EpochRunner:
         self.coordinator: Coordinator | None = None
         self.policy, self.speedup, self.idle_cores = POLICY, SpeedupMonitor(0.0), IdleCores()
         self.look_after = self.policy.measured
-        self.n_batches, self.n_done = epochs * len(self.cuts), 0
+        self.n_batches, self.n_done = epochs * len(self.batches), 0
         self.seconds = self.began = 0.0
         if threads.spawn is not None and threads.n_threads > 1 and self.size < batch_size:
             self.coordinator = Coordinator(
@@ -122,7 +122,7 @@ class EpochRunner:
         np.copyto(self.replica.buffers.order, order)
         rates, totals = self._rates(), self._totals(order)
         self.began = time.perf_counter() - self.seconds
-        for batch, (part, lr, total) in enumerate(zip(self.cuts, rates, totals, strict=True)):
+        for batch, (part, lr, total) in enumerate(zip(self.batches, rates, totals, strict=True)):
             if total != 0:  # a mini-batch without weight changes nothing, not even by weight decay
                 state.step += 1
                 state.averaged += 1
@@ -140,14 +140,14 @@ class EpochRunner:
     def _rates(self) -> list[float]:
         """Return the learning rate of each mini-batch of this epoch."""
         config, start = self.config, self.schedule_start
-        epoch, n = self.state.epoch - start, len(self.cuts)
+        epoch, n = self.state.epoch - start, len(self.batches)
         history = {name: values[start:] for name, values in self.state.history.items()}
         multiplier, max_iter = config.lr_schedule.multiplier, config.max_iter
         return [config.lr * float(multiplier(epoch + i / n, max_iter, history)) for i in range(n)]
 
     def _totals(self, order: np.ndarray) -> list[float]:
         """Return the total sample weight of each mini-batch."""
-        starts = [part.start for part in self.cuts]
+        starts = [part.start for part in self.batches]
         return np.add.reduceat(self.samples.sample_weight[order], starts, dtype=np.float64).tolist()
 
     def _order(self) -> np.ndarray:

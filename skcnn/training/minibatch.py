@@ -18,7 +18,7 @@ from skcnn.losses import BatchLoss
 from skcnn.network import Network
 from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState, stream
-from skcnn.training.update import Step, Update, cut, norm, squares
+from skcnn.training.update import Step, Update, chunks, norm, squares
 
 __all__ = ["Buffers", "Replica", "StepPlan", "Task", "count_slots", "train_step"]
 
@@ -126,7 +126,7 @@ class Buffers(NamedTuple):
             "order": ((n_samples,), np.intp),
             "slots": ((n_slots, network.vector_size), network.dtype),
             "sums": ((n_slots, 2), np.float64),
-            "squares": ((len(cut(0, network.n_parameters)),), np.float64),
+            "squares": ((len(chunks(0, network.n_parameters)),), np.float64),
         }
 
     @classmethod
@@ -216,7 +216,7 @@ class Replica:
         self.plan, self.samples = plan, samples
         self.threads, self.n_threads = threads, n_threads
         self._gradients: dict[int, Gradient] = {}  # one for each thread
-        self._cuts: dict[int, list[slice]] = {}
+        self._splits: dict[int, list[slice]] = {}
         self._bind(buffers)
 
     def _bind(self, buffers: Buffers) -> None:
@@ -225,7 +225,7 @@ class Replica:
         self._params = network.unpack(buffers.params)
         self._grads = [network.unpack(slot) for slot in buffers.slots]
         n = network.n_parameters
-        self._chunks = [[slot[part] for slot in buffers.slots] for part in cut(0, n)]
+        self._chunks = [[slot[part] for slot in buffers.slots] for part in chunks(0, n)]
         self._untrained = [vector[n:] for vector in (buffers.params, *buffers.slots)]
         self._shards: dict[tuple[int, int], list[Piece]] = {}
 
@@ -241,9 +241,9 @@ class Replica:
     def micro_batches(self, task: Task) -> list[slice]:
         """Return the micro-batches of the mini-batch."""
         n = task.stop - task.start
-        if n not in self._cuts:
-            self._cuts[n] = self.plan.network.cost.split(n, self.plan.size)
-        return self._cuts[n]
+        if n not in self._splits:
+            self._splits[n] = self.plan.network.cost.split(n, self.plan.size)
+        return self._splits[n]
 
     def round_size(self, task: Task) -> int:
         """Return the number of micro-batches in a round."""
@@ -332,7 +332,7 @@ class Replica:
                     {name: moment[part] for name, moment in buffers.moments.items()},
                     [slot[part] for slot in buffers.slots],
                 )
-                for part in cut(start, stop)
+                for part in chunks(start, stop)
             ]
         return self._shards[n_ranks, rank]
 

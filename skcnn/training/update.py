@@ -12,7 +12,7 @@ import numpy as np
 from skcnn.network import Network
 from skcnn.training.config import TrainingConfig
 
-__all__ = ["Step", "Update", "cut", "norm", "squares"]
+__all__ = ["Step", "Update", "chunks", "norm", "squares"]
 
 CHUNK = 2**16
 """Number of parameters in a chunk."""
@@ -49,7 +49,7 @@ class Step(NamedTuple):
     averaged: int
 
 
-def cut(start: int, stop: int) -> list[slice]:
+def chunks(start: int, stop: int) -> list[slice]:
     """Split a range of the flat vector into chunks."""
     return [slice(i, min(i + CHUNK, stop)) for i in range(start, stop, CHUNK)]
 
@@ -70,7 +70,7 @@ def norm(gradient: np.ndarray, sums: list[float]) -> float:
         total += one
     if not total < inf:
         unit, total = LARGE_UNIT, 0.0
-        for part in cut(0, len(gradient)):
+        for part in chunks(0, len(gradient)):
             total += squares(gradient[part] / unit)
     return unit * sqrt(total)
 
