@@ -53,7 +53,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": rf"/(?!({'|'.join(SHOWN)})\.py$)\w+\.py$",
-    "within_subsection_order": "gallery_order.AsTold",
+    "within_subsection_order": "gallery_order.GalleryOrder",
     "doc_module": ("skcnn",),
     "backreferences_dir": "api/examples",
     "reference_url": {"skcnn": None},
