@@ -1,4 +1,4 @@
-"""From whatever is passed for an array to an array, with errors that name the argument."""
+"""Conversion of array arguments, with errors that name the argument."""
 
 import operator
 import re
@@ -18,26 +18,26 @@ __all__ = [
 
 
 def as_array(value: Any, name: str, caller: str, **how: Any) -> Any:
-    """An array of any dtype and at least one axis, not copied if it is one.
+    """Return an array of any dtype and at least one axis, without a copy if possible.
 
     Parameters
     ----------
     value : array-like
-        Dataframes and the like are left to scikit-learn.
+        Data frames and similar containers are converted by scikit-learn.
     name, caller : str
-        What errors call the argument, and the estimator.
+        Names of the argument and of the estimator in errors.
     **how
         Arguments of `check_array`.
 
     Returns
     -------
-    ndarray, or a sparse matrix where `how` accepts them
+    ndarray, or a sparse matrix if `how` accepts them
         Not checked for missing or infinite numbers.
 
     Raises
     ------
     ValueError, TypeError
-        For anything else, such as rows of several lengths.
+        For anything else, such as uneven rows.
     """
     if np.ma.is_masked(value):
         raise ValueError(
@@ -58,12 +58,12 @@ def as_array(value: Any, name: str, caller: str, **how: Any) -> Any:
             input_name=name,
             **default | how,
         )
-    except (TypeError, ValueError, RuntimeError) as error:  # the last of tensors with a gradient
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: tensors with a gradient
         raise named(error, name, caller) from None
 
 
 def as_numbers(value: Any, name: str, caller: str) -> np.ndarray:
-    """As `as_array`, but of finite real numbers; objects become float64.
+    """Return an array of finite real numbers, as `as_array` does; objects become float64.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def as_numbers(value: Any, name: str, caller: str) -> np.ndarray:
     if array.dtype.kind == "O":
         text = next((item for item in array.flat if isinstance(item, (str, bytes, PathLike))), None)
         if text is None:
-            check_scalars(array, name, caller)  # NumPy takes arrays of one number for numbers
+            check_scalars(array, name, caller)  # NumPy treats arrays of one number as numbers
             try:
                 array = array.astype(np.float64)
             except (TypeError, ValueError, OverflowError) as error:
@@ -96,7 +96,7 @@ def as_numbers(value: Any, name: str, caller: str) -> np.ndarray:
 
 
 def check_scalars(array: np.ndarray, name: str, caller: str) -> None:
-    """Raise ``ValueError`` for an array of objects whose entries are arrays themselves."""
+    """Raise ``ValueError`` for an object array whose entries are arrays."""
     if array.dtype.kind != "O":
         return
     one_of_each = {type(entry): entry for entry in array.flat}
@@ -132,13 +132,13 @@ def check_finite(array: np.ndarray, name: str, caller: str) -> None:
 def same(left: np.ndarray, right: np.ndarray) -> bool:
     """Whether two arrays have the same shape and entries.
 
-    ``np.array_equal`` takes an exception, also that of a signal's handler, for a no.
+    ``np.array_equal`` treats any exception, even of a signal's handler, as a no.
     """
     return left.shape == right.shape and bool(np.all(left == right))
 
 
 def check_length(array: Any, n_samples: int, name: str, caller: str) -> None:
-    """Raise ``ValueError`` unless the targets are as many as the images that go with them."""
+    """Raise ``ValueError`` unless there are as many targets as images."""
     found, images = array.shape[0], name.replace("y", "X", 1)  # X_val for y_val
     if found != n_samples:
         raise ValueError(
@@ -148,7 +148,7 @@ def check_length(array: Any, n_samples: int, name: str, caller: str) -> None:
 
 
 def shape_of(value: Any, name: str, caller: str) -> tuple[int, ...]:
-    """Shape of an array-like; ``ValueError`` for what is none, or has rows of several lengths."""
+    """Return the shape of an array-like; ``ValueError`` for other values and uneven rows."""
     shape = getattr(value, "shape", None)
     if not isinstance(shape, tuple):
         try:
@@ -157,7 +157,7 @@ def shape_of(value: Any, name: str, caller: str) -> tuple[int, ...]:
             raise ValueError(
                 f"{caller}: {name} must have entries of the same shape{_uneven(value, error)}."
             ) from None
-        except (TypeError, RuntimeError) as error:  # of tensors with a gradient
+        except (TypeError, RuntimeError) as error:  # tensors with a gradient
             raise named(error, name, caller) from None
     if shape == ():
         raise ValueError(f"{caller}: {name} must be an array-like, got {shortened(value)}.")
@@ -165,7 +165,7 @@ def shape_of(value: Any, name: str, caller: str) -> tuple[int, ...]:
 
 
 def named(error: Exception, name: str, caller: str) -> Exception:
-    """An error that names the argument, if this one does not."""
+    """Return an error that names the argument."""
     if re.search(rf"\b{re.escape(name)}\b", str(error)):
         return error
     kind = TypeError if isinstance(error, TypeError) else ValueError
@@ -173,11 +173,11 @@ def named(error: Exception, name: str, caller: str) -> Exception:
 
 
 def _without_palettes(value: Any) -> Any:
-    """A list of Pillow's images with the colours of their palettes; other values as they are.
+    """Convert Pillow's palette images in a list to colours; return other values unchanged.
 
-    NumPy takes the places in a palette for the pixels.
+    NumPy would read palette indices as pixels.
     """
-    kind = getattr(sys.modules.get("PIL.Image"), "Image", ())  # who has images has imported it
+    kind = getattr(sys.modules.get("PIL.Image"), "Image", ())  # imported if there are images
     if not isinstance(value, (list, tuple)):
         return value
     colours = [
@@ -195,7 +195,7 @@ def _uneven(value: Any, error: ValueError) -> str:
         return f" ({error})"
     try:
         shapes = [np.shape(entry) for entry in value]
-    except ValueError:  # within an entry
+    except ValueError:  # uneven within an entry
         return f" ({error})"
     for i, shape in enumerate(shapes):
         if shape != shapes[0]:
@@ -204,7 +204,7 @@ def _uneven(value: Any, error: ValueError) -> str:
 
 
 def _inner_shape(entry: Any) -> tuple[int, ...]:
-    """Shape of an entry, of what it shows of it where it is uneven itself."""
+    """Return the shape of an entry, or the part of it that is defined if it is uneven."""
     try:
         return np.shape(entry)
     except ValueError:
@@ -212,5 +212,5 @@ def _inner_shape(entry: Any) -> tuple[int, ...]:
 
 
 def _spelt(place: tuple[int, ...]) -> str:
-    """The place of an entry, as few words as it takes."""
+    """Format the position of an entry briefly."""
     return str(place[0] if len(place) == 1 or not any(place[1:]) else list(place))

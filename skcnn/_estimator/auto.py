@@ -1,4 +1,4 @@
-"""Values of parameters that are "auto": a recipe resolved from the data by the first call."""
+"""Values of "auto" parameters, resolved from the data by the first call."""
 
 from collections.abc import Callable, Mapping
 from math import ceil
@@ -17,26 +17,26 @@ NETWORK = (
 """Parameters of the network that may be "auto"."""
 
 EPOCHS = {10_000: 10, 1_000: 12, 0: 14}
-"""Epochs that a training takes at least, from so many rows on."""
+"""Least epochs of a training, by the smallest number of rows."""
 
 STEPS = 150
-"""Steps of the optimizer that it takes at least."""
+"""Least optimizer steps of a training."""
 
 ANNEALED, CONSTANT = 8e-3, 2e-3
-"""Learning rates: the peak of one that falls to nothing, and one that stays."""
+"""Learning rates: the peak of one that falls to 0, and a constant one."""
 
 BATCH_SIZES = {10_000: 128, 3_000: 64, 0: 32}
-"""Samples in a mini-batch from so many rows on."""
+"""Samples in a mini-batch, by the smallest number of rows."""
 
 WEIGHT_DECAY = 3e-3
 """Weight decay for signals; that for images differs between the estimators."""
 
 PATIENCE = 5
-"""Epochs without improvement that a training is given at least."""
+"""Least epochs without improvement before training stops."""
 
 
 def is_auto(value: Any) -> bool:
-    """Only the string means it."""
+    """Whether a value is the string "auto"."""
     return isinstance(value, str) and value == "auto"
 
 
@@ -51,10 +51,10 @@ def or_auto(check: Callable, caller: str, name: str, value: Any, *limits: Any, *
 def recipe_for(
     estimator: Any, image_shape: Shape, n_rows: int, own: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return all that "auto" can mean in a training.
+    """Return all values that "auto" can have in a training.
 
-    It is stored with the model, whose training goes on by it, whatever the recipe of a later
-    version is, and whatever the later rows are.
+    They are stored with the model. Continued training uses them, whatever the defaults of a
+    later version and the later rows are.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def recipe_for(
     n_rows : int
         Number of rows to train on.
     own : mapping
-        Values that a model or a checkpoint has already; they win.
+        Values already stored in a model or a checkpoint, which take precedence.
     """
     values = {
         **recipe(image_shape),
@@ -94,20 +94,20 @@ def resolve(estimator: Any, automatic: Mapping[str, Any], *, to_its_end: bool) -
     ----------
     estimator : estimator
     automatic : mapping
-        As `recipe_for` returns it.
+        Result of `recipe_for`.
     to_its_end : bool
-        Whether this call trains to the end: not under ``warm_start``, and not
-        in ``partial_fit``.
+        Whether this call trains to the end, unlike under ``warm_start`` and in
+        ``partial_fit``.
 
     Returns
     -------
     dict
-        By the names of the parameters that are "auto".
+        Resolved values by parameter name.
     """
     resolved: dict[str, Any] = {}
 
     def value(name: str, meaning: Any) -> Any:
-        """The parameter, or what it means."""
+        """Return the parameter, or its resolved value."""
         given = getattr(estimator, name)
         if not is_auto(given):
             return given
@@ -134,10 +134,10 @@ def resolve(estimator: Any, automatic: Mapping[str, Any], *, to_its_end: bool) -
 
 
 def _epochs(n_rows: int, steps: int) -> int:
-    """Enough for the steps there have to be, and for the rows to be seen often enough."""
+    """Return enough epochs for the least number of steps and of passes over the rows."""
     return max(_by_rows(EPOCHS, n_rows), ceil(STEPS / steps))
 
 
 def _by_rows(values: dict[int, int], n_rows: int) -> int:
-    """The value for so many rows."""
+    """Return the value for this number of rows."""
     return next(value for least, value in values.items() if n_rows >= least)

@@ -1,4 +1,4 @@
-"""From `y` to classes, of which a sample has one, or to labels, of which it has several."""
+"""Encoding of `y` as classes, or as several labels per sample."""
 
 import numbers
 from contextlib import suppress
@@ -26,12 +26,12 @@ __all__ = ["ClassEncoder", "check_classes", "check_label_set", "is_matrix"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ClassEncoder:
-    """Encoder of class labels, or of several labels a sample.
+    """Encoder of class labels, or of several labels per sample.
 
     Parameters
     ----------
     labels : ndarray of shape (n_classes,)
-        Sorted; the numbers of the labels where a sample has several.
+        Sorted class labels; for several labels per sample, their numbers.
     several : bool
         Whether a sample may have several labels, and `y` is an indicator matrix.
     """
@@ -41,12 +41,12 @@ class ClassEncoder:
 
     @property
     def loss(self) -> Loss:
-        """Of classes or of several labels."""
+        """Loss for classes or for several labels."""
         return LOSSES["logistic" if self.several else "softmax"]
 
     @property
     def history(self) -> list[str]:
-        """Numbers that every epoch of training leaves."""
+        """Names of the numbers that training records per epoch."""
         return ["loss", "accuracy", "lr"]
 
     @property
@@ -63,7 +63,7 @@ class ClassEncoder:
         return f"{len(self.labels)} labels in a matrix" if self.several else str(self.labels)
 
     def check_same(self, other: "ClassEncoder", what: str) -> None:
-        """Raise ``ValueError`` unless `other`, those of new data, are these."""
+        """Raise ``ValueError`` unless new data have the same classes."""
         if self.several != other.several or not same(self.labels, other.labels):
             raise ValueError(
                 f"{what} can only go on with the same classes: the model was fitted on {self}, "
@@ -71,19 +71,20 @@ class ClassEncoder:
             )
 
     def read(self, y: Any, n_samples: int, name: str, known: str, caller: str) -> np.ndarray:
-        """Targets of samples whose classes these are; not all need to be in `y`.
+        """Encode the `y` of more samples, which need not contain all classes.
 
         Parameters
         ----------
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
         n_samples : int
         name, known, caller : str
-            What errors call `y`, those whose classes are known, and the estimator.
+            Names in errors of `y`, of the data with known classes, and of the
+            estimator.
 
         Raises
         ------
         ValueError
-            As `check_classes`, and for labels that are none of the classes.
+            As in `check_classes`, and for labels outside the known classes.
         """
         if y is None:
             raise ValueError(f"{caller} requires {name} to be passed, but it is None.")
@@ -112,7 +113,7 @@ class ClassEncoder:
         return np.array([numbers[label] for label in labels.tolist()], dtype=np.intp)[targets]
 
     def as_y(self, targets: np.ndarray) -> np.ndarray:
-        """The `y` that these targets come from."""
+        """Decode targets to the form of `y`."""
         return targets.astype(int) if self.several else self.labels[targets]
 
     def check_weighted(self, targets: np.ndarray, weights: np.ndarray, caller: str) -> None:
@@ -135,25 +136,25 @@ class ClassEncoder:
         )
 
     def suffice(self, targets: np.ndarray) -> bool:
-        """Whether not all samples are alike."""
+        """Whether the samples differ in their classes."""
         return bool((targets != targets[:1]).any())
 
     def lacking(self, targets: np.ndarray) -> str:
-        """Describe why these are too few to train on; empty if they are not."""
+        """Explain why these targets do not suffice for training; empty if they do."""
         if self.several:
             return "" if len(targets) else "nothing of positive weight"
         return "" if self.suffice(targets) else "fewer than 2 classes"
 
     def fit(self, targets: np.ndarray, weights: np.ndarray) -> "ClassEncoder":
-        """Return self: there is nothing to measure."""
+        """Return self: nothing is estimated from the targets."""
         return self
 
     def transform(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Return the targets as the loss takes them."""
+        """Return the targets in the form that the loss requires."""
         return targets
 
     def continuing(self, fitted: "ClassEncoder") -> "ClassEncoder":
-        """Return self: a continued training keeps the classes of the fitted model."""
+        """Return self: continued training keeps the classes of the fitted model."""
         return self
 
     def attributes(self) -> dict[str, Any]:
@@ -161,27 +162,27 @@ class ClassEncoder:
         return {"classes_": self.labels, "out_activation_": self.loss.activation}
 
     def strata(self, targets: np.ndarray) -> np.ndarray | None:
-        """Strata whose proportions a split keeps; None for several labels a sample."""
+        """Return the strata for a split; None for several labels per sample."""
         return None if self.several else targets
 
     def fewest_held_out(self, targets: np.ndarray) -> int:
-        """Smallest number of samples to validate on."""
+        """Return the smallest number of samples to validate on."""
         return 1 if self.several else len(np.unique(targets))
 
 
 def check_classes(y: Any, n_samples: int, caller: str) -> tuple[ClassEncoder, np.ndarray]:
-    """Return the classes in `y`, and what the loss takes for targets.
+    """Return the encoder of the classes in `y`, and the encoded targets.
 
     Returns
     -------
     classes : ClassEncoder
     targets : ndarray of int of shape (n,) or of bool of shape (n, n_labels)
-        Every sample's number among the classes, or its labels.
+        Class index of every sample, or its labels.
 
     Raises
     ------
     ValueError
-        For a missing `y`, another length than that of `X`, values that are no
+        For a missing `y`, a length other than that of `X`, values that are not
         classes, or a single class.
     """
     if y is None:
@@ -215,9 +216,9 @@ def is_matrix(y: Any, name: str, caller: str) -> bool:
     """Whether `y` has two axes and more than one column, or is a sparse matrix."""
     try:
         shape = shape_of(y, name, caller)
-    except ValueError:  # perhaps rows of several lengths
+    except ValueError:  # perhaps uneven rows
         try:
-            type_of_target(y, input_name=name)  # knows those that name the labels of each sample
+            type_of_target(y, input_name=name)  # recognises lists of labels per sample
         except (TypeError, ValueError, RuntimeError) as error:
             raise named(error, name, caller) from None
         raise
@@ -227,14 +228,14 @@ def is_matrix(y: Any, name: str, caller: str) -> bool:
 def _unique_labels(
     y: Any, n_samples: int | None, name: str, caller: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The different labels, sorted, and every sample's number among them.
+    """Return the distinct labels, sorted, and the index of every sample's label.
 
-    There may be any number of them where `n_samples` is None.
+    If `n_samples` is None, `y` may have any length.
     """
     given, y = y, as_array(y, name, caller)
     check_scalars(y, name, caller)
     if y.dtype.kind == "U" and not hasattr(given, "dtype"):
-        _check_present(np.array(given, dtype=object), name, caller)  # NumPy writes "nan" and "None"
+        _check_present(np.array(given, dtype=object), name, caller)  # NumPy turns them into text
     if y.ndim == 2 and y.shape[1] == 1:
         warn_column(name)
         y = y[:, 0]
@@ -259,7 +260,7 @@ def _unique_labels(
 
 
 def _check_discrete(y: np.ndarray, name: str, caller: str) -> None:
-    """Raise ``ValueError`` for numbers that are no labels."""
+    """Raise ``ValueError`` for numbers that are not class labels."""
     try:
         with np.errstate(invalid="ignore"):  # it casts large numbers to ints
             check_classification_targets(y)
@@ -268,7 +269,7 @@ def _check_discrete(y: np.ndarray, name: str, caller: str) -> None:
 
 
 def _check_present(y: np.ndarray, name: str, caller: str) -> None:
-    """Raise ``ValueError`` unless there is a label, not a NaN or the like, for every sample."""
+    """Raise ``ValueError`` for missing labels, such as NaN."""
     if y.dtype.kind == "O":
         missing = np.fromiter(map(_is_missing, y.flat), bool, y.size).reshape(y.shape)
     elif y.dtype.kind in "mM":
@@ -287,7 +288,7 @@ def _check_present(y: np.ndarray, name: str, caller: str) -> None:
 
 
 def _is_missing(label: Any) -> bool:
-    """Whether an object stands for no label: None, NaN, or the like of pandas."""
+    """Whether an object is a missing label: None, NaN, or pandas' equivalents."""
     if label is None or type(label).__name__ in ("NAType", "NaTType"):  # without importing pandas
         return True
     may_be = isinstance(label, (numbers.Number, np.datetime64, np.timedelta64))
@@ -306,7 +307,7 @@ def _check_labels(y: Any, n_samples: int, name: str, caller: str) -> np.ndarray:
     y = y.toarray() if hasattr(y, "toarray") else y
     check_scalars(y, name, caller)
     _check_present(y, name, caller)
-    if y.dtype.kind == "O":  # such as a dataframe with columns of booleans and of integers
+    if y.dtype.kind == "O":  # such as a data frame with boolean and integer columns
         with suppress(TypeError, ValueError, OverflowError):
             y = y.astype(np.float64)
     with np.errstate(invalid="ignore"):  # it casts large numbers to ints

@@ -1,4 +1,4 @@
-"""Names such as ``layers__0__filters`` for the fields of values in parameters."""
+"""Nested parameter names such as ``layers__0__filters``."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -10,10 +10,10 @@ __all__ = ["NestedParameters"]
 
 
 def nested_parameters(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Names and values of what lies inside a parameter.
+    """Yield the names and values of the items inside a parameter.
 
-    A layer, optimizer or initializer (any dataclass) holds its fields, and a
-    list or tuple of them holds its items by their number.
+    The items of a layer, optimizer or initializer (any dataclass) are its fields, and
+    those of a list or tuple of them are numbered.
     """
     for key, inner in _items(value):
         yield f"{name}__{key}", inner
@@ -29,9 +29,9 @@ def _items(value: Any) -> list[tuple[str, Any]]:
 
 
 def replaced(value: Any, path: str, new: Any) -> Any:
-    """A copy of `value` in which the item at `path` is `new`.
+    """Return a copy of `value` in which the item at `path` is `new`.
 
-    Layers and optimizers are frozen: what lies around the item is made anew.
+    Layers and optimizers are frozen, so everything around the item is rebuilt.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def replaced(value: Any, path: str, new: Any) -> Any:
     Raises
     ------
     KeyError
-        Where there is no such item.
+        If there is no such item.
     """
     key, deeper, rest = path.partition("__")
     items = dict(_items(value))
@@ -57,7 +57,7 @@ def replaced(value: Any, path: str, new: Any) -> Any:
 
 
 class NestedParameters(BaseEstimator):
-    """``get_params`` and ``set_params`` that reach into layers and optimizers."""
+    """Base class with ``get_params`` and ``set_params`` for layers and optimizers."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters.
@@ -65,8 +65,8 @@ class NestedParameters(BaseEstimator):
         Parameters
         ----------
         deep : bool, default=True
-            Whether to add what lies inside layers and optimizers, under names
-            such as ``layers__0__filters`` and ``optimizer__momentum``.
+            Whether to add the fields of layers and optimizers, under names such as
+            ``layers__0__filters`` and ``optimizer__momentum``.
 
         Returns
         -------
@@ -79,15 +79,15 @@ class NestedParameters(BaseEstimator):
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, nested ones too.
+        """Set parameters, including nested ones.
 
-        Layers and optimizers are never changed: a nested name puts new ones,
-        in a new list, into the parameter.
+        Layers and optimizers are never changed: a nested name replaces them, and the
+        list that contains them.
 
         Parameters
         ----------
         **params : dict
-            Names as `get_params` gives them.
+            Names as in `get_params`.
 
         Returns
         -------

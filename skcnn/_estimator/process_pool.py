@@ -1,8 +1,7 @@
-"""Worker processes that wait for long trainings.
+"""Pool of worker processes for long trainings.
 
-loky starts them, ends them when they have waited for too long, and notices
-when one dies. Each has an executor of its own, so that those who are left can
-go on when one was killed.
+loky starts them, ends them after an idle time, and detects when one dies. Each has
+its own executor, so that the others survive if one is killed.
 """
 
 import multiprocessing
@@ -18,7 +17,7 @@ from typing import Any
 __all__ = ["Processes", "may_start"]
 
 IDLE_SECONDS = 60
-"""Seconds that an idle worker waits for the next training, holding no data."""
+"""Seconds that an idle worker, which holds no data, waits for the next training."""
 
 POLL_SECONDS = 0.2
 """Seconds between two checks that the parent process is alive."""
@@ -30,17 +29,16 @@ LIMITS = (
 
 
 IMPORTED_BY = os.getpid()
-"""The process that imported this module; a forked child has another number."""
+"""Id of the process that imported this module, which differs in a forked child."""
 
 PROC = "/proc/self/stat"
-"""A file that Linux has wherever psutil works, which loky uses in workers if it is installed."""
+"""File that psutil needs on Linux; loky uses psutil in workers if it is installed."""
 
 
 def may_start() -> bool:
-    """Whether this process may have children.
+    """Whether this process may start worker processes.
 
-    It may if it is nobody's worker and no forked child, and if Python can be
-    started.
+    It may if it is neither a worker nor a forked child, and if Python can be started.
     """
     if os.getpid() != IMPORTED_BY:
         return False
@@ -55,14 +53,14 @@ def may_start() -> bool:
 
 
 class WorkerProcess:
-    """A process at work, a `Worker` of coordinators."""
+    """A worker process and its current function; implements `Worker`."""
 
     def __init__(self, executor: Any, function: Callable, args: tuple) -> None:
         self.executor = executor
         self._released = self._done = False
         self._ended = time.monotonic()
         self._pid: int | None = None
-        # a future takes locks when it is asked, which a signal in the midst would leave taken
+        # asking a future takes locks, which a signal in the middle would leave locked
         executor.submit(os.getpid).add_done_callback(self._note_pid)
         executor.submit(function, *args).add_done_callback(self._note_end)
 
@@ -79,27 +77,27 @@ class WorkerProcess:
         return self._done
 
     def release(self) -> None:
-        """Let others ask for it: it will be free as soon as it can."""
+        """Mark it as available, as soon as its function has returned."""
         self._released = True
 
     def kill(self) -> None:
-        """End its process, also one that was stopped; `done` says when it has ended."""
+        """Kill the process, even if suspended; `done` becomes true when it has ended."""
         if self._pid is not None and not self._done:
             os.kill(self._pid, signal.SIGKILL)
 
     @property
     def free(self) -> bool:
-        """Whether it can be asked."""
+        """Whether it can take a new function."""
         return self._released or self.done()
 
     @property
     def waits(self) -> bool:
-        """Whether it is free, and has not gone home."""
+        """Whether it is free, and its process has not exited."""
         return self.free and time.monotonic() - self._ended < IDLE_SECONDS
 
 
 class Processes:
-    """The worker processes of this process; `spawn` is a `Spawn` of coordinators."""
+    """The worker processes of this process; `spawn` implements `Spawn`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -111,26 +109,26 @@ class Processes:
             os.register_at_fork(after_in_child=self._after_fork)
 
     def _after_fork(self) -> None:
-        """The processes are the parent's; forgetting them would wake its threads."""
+        """Keep the parent's executors alive in a forked child: deleting them would wake threads."""
         self._lock = threading.Lock()
         for worker in self._workers:
-            # at its end, multiprocessing would wait for them, which only the parent can
+            # multiprocessing would wait for them at exit, which only the parent can
             own = getattr(worker.executor, "_processes", None) or {}
             multiprocessing.process._children.difference_update(own.values())  # type: ignore[attr-defined]
         self._of_parent += self._workers
         self._workers = []
 
     def has_idle_worker(self) -> bool:
-        """Whether a process is there that has nothing to do."""
+        """Whether an idle worker process exists."""
         return any(worker.waits for worker in self._workers)
 
     def spawn(self, function: Callable, *args: Any) -> WorkerProcess:
-        """Call a function in a process of its own, a new one where all are busy.
+        """Call a function in an idle worker process, or in a new one.
 
         Raises
         ------
         Exception
-            Where none can be started.
+            If no process can be started.
         """
         with self._lock, _no_interrupts():
             if self._over:
@@ -139,7 +137,7 @@ class Processes:
                 self._workers.remove(worker)
                 try:
                     self._workers.append(WorkerProcess(worker.executor, function, args))
-                except RuntimeError:  # its process was killed while it waited
+                except RuntimeError:  # its process was killed while idle
                     continue
                 return self._workers[-1]
             self._workers.append(WorkerProcess(_executor(), function, args))
@@ -147,10 +145,10 @@ class Processes:
             return self._workers[-1]
 
     def _end_at_exit(self) -> None:
-        """When the interpreter ends, end before loky waits for the work that goes on.
+        """Register the end of all workers at exit, before loky waits for running functions.
 
-        Hooks run in the order in which they were registered last, and loky has
-        registered its own with the first process; `concurrent.futures` does the same.
+        Hooks run in reverse order of registration, and loky registers its own with
+        the first process; `concurrent.futures` does the same.
         """
         if not self._ends_at_exit:
             self._ends_at_exit = True
@@ -159,15 +157,15 @@ class Processes:
     def _end(self) -> None:
         self._over = True
         for worker in self._workers:
-            # the thread that feeds this queue is waited for by nobody: if it was the last to hold
-            # the queue's semaphores, it could end between removing one and saying so, and loky
-            # would warn of a leak; so they are kept for the main thread to remove
+            # nothing joins the thread that feeds this queue: if it held the last reference to the
+            # queue's semaphores, it could end between removing one and reporting that, and loky
+            # would warn of a leak; so a reference is kept for the main thread to remove them
             self._kept.append(getattr(worker.executor, "_call_queue", None))
             worker.executor.shutdown(wait=False, kill_workers=True)
 
 
 def _executor() -> Any:
-    """An executor of one process that has not been started yet."""
+    """Return an executor of one process, which is not started yet."""
     from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
     return ProcessPoolExecutor(
@@ -180,7 +178,7 @@ def _executor() -> Any:
 
 
 class _no_interrupts:  # noqa: N801
-    """Context in which new processes are started that do not hear Ctrl-C from the beginning."""
+    """Context in which new processes ignore Ctrl-C from the start."""
 
     def __enter__(self) -> None:
         self._before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -190,7 +188,7 @@ class _no_interrupts:  # noqa: N801
 
 
 def _begin(parent: int) -> None:
-    """Begin a worker's life: deaf to Ctrl-C, and no longer than the parent's."""
+    """Initialize a worker: ignore Ctrl-C, and exit when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
 

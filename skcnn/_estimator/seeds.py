@@ -1,4 +1,4 @@
-"""From `random_state` to a seed."""
+"""Seeds from the parameter `random_state`."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ __all__ = ["draw_seed"]
 
 
 def draw_seed(caller: str, random_state: Any) -> int:
-    """A seed for the engine's own streams; given an instance, it is drawn from it."""
+    """Return a seed for the engine's streams, drawn from `random_state` if it is an instance."""
     try:
         draws = check_random_state(random_state)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The weights as arrays with names: those of a fitted estimator, and others in their place."""
+"""Exchange of weights with other frameworks, as named arrays."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from skcnn.parallel.contexts import in_own_context
 __all__ = ["ExchangesWeights"]
 
 ELSEWHERE = {"running_variance": "running_var"}
-"""Names of ours that PyTorch has others for."""
+"""Names that differ in PyTorch."""
 
 OURS = {theirs: ours for ours, theirs in ELSEWHERE.items()}
 
@@ -25,7 +25,7 @@ COUNTER = "num_batches_tracked"
 """Name of PyTorch's batch counter, which predictions do not need."""
 
 KINDS = {"weight", "bias", "running_mean", "running_var"}
-"""Last parts of names that tell what an array is, so that they have to agree."""
+"""Last parts of names that identify an array, and must therefore agree."""
 
 
 UNFITTED = (
@@ -35,23 +35,23 @@ UNFITTED = (
 
 
 class ExchangesWeights:
-    """Weights of an estimator, read and replaced."""
+    """Methods that read and replace the weights of an estimator."""
 
     weights_: np.ndarray
     network_: Network
 
     @abstractmethod
     def _snapshot(self) -> Self:
-        """A shallow copy of this fitted estimator, whose attributes belong together."""
+        """Return a shallow copy of this fitted estimator with consistent attributes."""
 
     def get_weights(self) -> list[dict[str, np.ndarray]]:
-        """Copies of all arrays: what `set_weights` takes.
+        """Return copies of all arrays, in the form that `set_weights` accepts.
 
         Returns
         -------
         list of dict
-            For every layer of ``layers_`` its arrays by name ("weight", "bias",
-            "running_mean", "running_variance"); ``{}`` where it has none.
+            For every layer of ``layers_``, its arrays by name ("weight", "bias",
+            "running_mean", "running_variance"); ``{}`` if it has none.
         """
         fitted = self._snapshot()
         return fitted.network_.unpack(fitted.weights_.copy())
@@ -60,20 +60,20 @@ class ExchangesWeights:
     def set_weights(self, arrays: list[dict[str, np.ndarray]] | Mapping[str, Any]) -> Self:
         """Replace the weights, for instance by those of another framework.
 
-        An estimator that was never fitted is made ready by `initialize`.
+        Use `initialize` to prepare an estimator that was never fitted.
 
         Parameters
         ----------
         arrays : list of dict, or mapping from str to array-like
-            As `get_weights` gives them: for every layer its arrays by name,
-            convolutions (filters, channels, height, width) and dense layers
-            (units, inputs). Or all of them in one mapping, such as PyTorch's
-            ``state_dict()``, in the order of the layers (of a residual block,
-            its shortcut last); names then matter only where they end in
-            "weight", "bias", "running_mean" or "running_var", and those that
-            end in "num_batches_tracked" are left aside. Names that are all of
-            `to_state_dict`'s may come in any order.
-            (`skcnn.persistence.from_keras` makes such a list of Keras'.)
+            Arrays as from `get_weights`: for every layer a dict by name, with
+            weights (filters, channels, height, width) for convolutions and (units,
+            inputs) for dense layers. Or all arrays in one mapping, such as
+            PyTorch's ``state_dict()``, in the order of the layers (with the
+            shortcut of a residual block last). Names then matter only if they end
+            in "weight", "bias", "running_mean" or "running_var"; those that end in
+            "num_batches_tracked" are ignored. If all names are those of
+            `to_state_dict`, their order does not matter.
+            (`skcnn.persistence.from_keras` creates such a list from Keras' arrays.)
 
         Returns
         -------
@@ -100,15 +100,15 @@ class ExchangesWeights:
         return self
 
     def to_state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all arrays under the names that PyTorch has for them.
+        """Return copies of all arrays under PyTorch's names.
 
         Returns
         -------
         dict from str to ndarray
-            What ``torch.nn.Sequential`` of the same layers takes in
-            ``load_state_dict`` after ``torch.from_numpy``: "0.weight", "0.bias",
-            "1.running_var", and so on, counted by the layers in ``layers_``,
-            also those without arrays.
+            Argument of ``load_state_dict`` for a ``torch.nn.Sequential`` of the same
+            layers, after ``torch.from_numpy``: "0.weight", "0.bias",
+            "1.running_var", and so on. All layers in ``layers_`` are counted,
+            including those without arrays.
         """
         fitted = self._snapshot()
         named = _named(fitted.network_, fitted.weights_)
@@ -116,7 +116,7 @@ class ExchangesWeights:
 
 
 def _packed(network: Network, arrays: Any) -> np.ndarray:
-    """The flat vector of `arrays`, one dict a layer or one mapping of all.
+    """Pack `arrays`, one dict per layer or one mapping, into the flat vector.
 
     Raises
     ------
@@ -151,7 +151,7 @@ Pairs = list[tuple[str, np.ndarray, Any, str]]
 
 
 def _matched_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
-    """For a list of one dict a layer, by their names."""
+    """Match a list with one dict per layer, by name."""
     if not isinstance(arrays, (list, tuple)) or len(arrays) != len(mine):
         told = f"a list of {len(arrays)}" if isinstance(arrays, (list, tuple)) else short(arrays)
         raise ValueError(
@@ -179,9 +179,9 @@ def _matched_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
 
 
 def _matched_by_name_or_in_order(ours: dict[str, np.ndarray], arrays: Mapping) -> Pairs:
-    """For a mapping of all arrays: by name where the names are ours, else one after the other.
+    """Match a mapping of all arrays, by name if the names are ours, otherwise in order.
 
-    In the latter case names are compared where they tell what an array is.
+    In the latter case, names are compared if they identify the kind of array.
     """
     given = {name: array for name, array in arrays.items() if _kind(name) != COUNTER}
     if len(given) != len(ours):

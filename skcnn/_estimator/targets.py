@@ -1,4 +1,4 @@
-"""From `y` to quantities, in a unit that networks learn well."""
+"""Reading and scaling of a regressor's targets."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,12 +23,12 @@ class TargetScaler:
     ----------
     loss : RegressionLoss
     n_outputs : int
-        How many quantities a sample has.
+        Number of quantities per sample.
     flat : bool
-        Whether there is one, and `y` has one axis.
+        Whether `y` has one axis.
     unit : Scaling or None, default=None
-        What is subtracted from every quantity, and what it is then divided by;
-        None as long as that is not known.
+        Number to subtract from every quantity, and divisor of the result; None
+        before `fit`.
     """
 
     loss: RegressionLoss
@@ -38,16 +38,16 @@ class TargetScaler:
 
     @property
     def history(self) -> list[str]:
-        """Numbers that every epoch of training leaves."""
+        """Names of the numbers that training records per epoch."""
         return ["loss", "lr"]
 
     @property
     def initializer(self) -> Initializer:
-        """Initializer of the output layer: zeros, so that the mean is predicted."""
+        """Initializer of the output layer: zeros, so that training starts at the mean."""
         return Zeros()
 
     def check_same(self, other: "TargetScaler", what: str) -> None:
-        """Raise ``ValueError`` unless `other`, those of new data, fit to these."""
+        """Raise ``ValueError`` unless new data have as many outputs and the same kind of scale."""
         if self.n_outputs != other.n_outputs:
             raise ValueError(
                 f"{what} can only go on with as many outputs: the model was fitted on "
@@ -60,7 +60,7 @@ class TargetScaler:
             )
 
     def read(self, y: Any, n_samples: int, name: str, known: str, caller: str) -> np.ndarray:
-        """Targets of more samples, called `name`, in as many columns as those of `known`."""
+        """Read the targets of more samples, called `name`, with as many columns as `known`."""
         targets = check_targets(y, n_samples, name, self.loss, caller)
         if targets.shape[1] != self.n_outputs:
             raise ValueError(
@@ -70,18 +70,18 @@ class TargetScaler:
         return targets
 
     def as_y(self, targets: np.ndarray) -> np.ndarray:
-        """The `y` that these targets come from."""
+        """Return targets in the form of `y`."""
         return targets[:, 0] if self.flat else targets
 
     def check_weighted(self, targets: np.ndarray, weights: np.ndarray, caller: str) -> None:
-        """Raise ``ValueError`` where no sample has a positive weight."""
+        """Raise ``ValueError`` if no sample has a positive weight."""
         if not weights.any():
             raise ValueError(
                 f"{caller} needs a sample of positive weight, but all in sample_weight are zero."
             )
 
     def lacking(self, targets: np.ndarray) -> str:
-        """Describe why these are too few to train on; empty if they are not."""
+        """Explain why these targets do not suffice for training; empty if they do."""
         return "" if len(targets) else "nothing of positive weight"
 
     def fit(self, targets: np.ndarray, weights: np.ndarray) -> "TargetScaler":
@@ -92,19 +92,19 @@ class TargetScaler:
         return replace(self, unit=unit)
 
     def continuing(self, fitted: "TargetScaler") -> "TargetScaler":
-        """Return a scaler with the unit of the fitted model that is continued."""
+        """Return a scaler with the unit of the fitted model."""
         return replace(self, unit=fitted.unit)
 
     def transform(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Return the targets as the loss takes them, scaled."""
+        """Return the scaled targets in the form that the loss requires."""
         assert self.unit is not None
         with np.errstate(over="ignore"):
             return ((targets - self.unit.mean) / self.unit.deviation).astype(dtype)
 
     def inverse_transform(self, z: np.ndarray) -> np.ndarray:
-        """Predictions in the user's unit, from outputs of shape (outputs, n).
+        """Convert outputs of shape (outputs, n) to predictions in the user's unit.
 
-        Numbers that leave float64 come out as the largest that do not.
+        Numbers that overflow float64 become the largest finite ones.
         """
         assert self.unit is not None
         with np.errstate(over="ignore"):
@@ -124,15 +124,15 @@ class TargetScaler:
         }
 
     def strata(self, targets: np.ndarray) -> None:
-        """Return None: there are no classes whose proportions a split could keep."""
+        """Return None: quantities have no strata."""
 
     def fewest_held_out(self, targets: np.ndarray) -> int:
-        """Of a single sample there is no R²."""
+        """Return the smallest number of samples to validate on; R² needs two."""
         return 2
 
 
 def bind_loss(estimator: Any) -> RegressionLoss:
-    """The loss that the parameter means."""
+    """Return the loss that the parameter names."""
     caller = type(estimator).__name__
     return REGRESSION_LOSSES[check_choice(caller, "loss", estimator.loss, REGRESSION_LOSSES)]
 
@@ -140,14 +140,14 @@ def bind_loss(estimator: Any) -> RegressionLoss:
 def check_targets(
     y: Any, n_samples: int, name: str, loss: RegressionLoss, caller: str
 ) -> np.ndarray:
-    """Return `y`, which errors call `name`, as float64 with a column for each quantity.
+    """Return `y`, called `name` in errors, as float64 with a column per quantity.
 
     Raises
     ------
     ValueError
-        For a missing `y`, another length than that of `X`, values that are no
-        finite numbers or whose differences are none, and negative ones where the
-        loss takes none.
+        For a missing `y`, a length other than that of `X`, numbers that are not
+        finite or whose differences overflow, and negative ones if the loss does not
+        allow them.
     """
     if y is None:
         raise ValueError(f"{caller} requires {name} to be passed, but the target {name} is None.")

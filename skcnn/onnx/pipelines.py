@@ -1,4 +1,4 @@
-"""Registration with skl2onnx, so that it converts pipelines and ensembles that hold a network.
+"""Registration with skl2onnx, for pipelines and ensembles that contain a network.
 
 skl2onnx first *parses* a pipeline into operators, one per class of estimators; then
 it requests the *shapes* of their results, and their *conversion* into nodes. An
@@ -46,7 +46,7 @@ class Features(BaseEstimator):
 
 
 def register() -> None:
-    """Let skl2onnx convert pipelines and ensembles that hold an estimator of this package.
+    """Register converters with skl2onnx for pipelines and ensembles of this package's estimators.
 
     After this call ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` know
     both estimators, as the last step of a pipeline and as transformers before
