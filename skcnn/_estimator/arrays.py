@@ -195,7 +195,7 @@ def _ragged(value: Any, error: ValueError) -> str:
         return f" ({error})"
     try:
         shapes = [np.shape(entry) for entry in value]
-    except ValueError:  # within an entry
+    except ValueError:  # uneven within an entry
         return f" ({error})"
     for i, shape in enumerate(shapes):
         if shape != shapes[0]:

@@ -48,7 +48,7 @@ def count_channels(rows: np.ndarray) -> int | None:
     numbers = np.unique(np.linspace(0, n - 1, ROWS, dtype=np.intp))
     seen = rows[:, start : start + VALUES][numbers].astype(np.float64)
     seen = np.unique(seen, axis=0)
-    with np.errstate(all="ignore"):  # constant rows, and differences beyond float64
+    with np.errstate(all="ignore"):  # constant rows, and differences that overflow
         ratios = {
             channels: _ratio(seen, channels) for channels in (3, 4) if features % channels == 0
         }

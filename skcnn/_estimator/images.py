@@ -24,7 +24,7 @@ AXES = {
 }
 ORDERS = list(AXES)
 CHANNELS = (1, 3, 4)
-"""Usual numbers of channels."""
+"""Common numbers of channels."""
 
 NARROW = 8
 """Least ratio of sides at which an image could be signals of several channels."""

@@ -216,7 +216,7 @@ def is_matrix(y: Any, name: str, caller: str) -> bool:
     """Whether `y` has two axes and more than one column, or is a sparse matrix."""
     try:
         shape = shape_of(y, name, caller)
-    except ValueError:  # perhaps rows of several lengths
+    except ValueError:  # perhaps uneven rows
         try:
             type_of_target(y, input_name=name)  # recognizes lists of each sample's labels
         except (TypeError, ValueError, RuntimeError) as error:
@@ -235,7 +235,7 @@ def _unique_labels(
     given, y = y, as_array(y, name, caller)
     check_scalars(y, name, caller)
     if y.dtype.kind == "U" and not hasattr(given, "dtype"):
-        _check_present(np.array(given, dtype=object), name, caller)  # NumPy writes "nan" and "None"
+        _check_present(np.array(given, dtype=object), name, caller)  # NumPy turns them into text
     if y.ndim == 2 and y.shape[1] == 1:
         warn_column(name)
         y = y[:, 0]
@@ -307,7 +307,7 @@ def _check_labels(y: Any, n_samples: int, name: str, caller: str) -> np.ndarray:
     y = y.toarray() if hasattr(y, "toarray") else y
     check_scalars(y, name, caller)
     _check_present(y, name, caller)
-    if y.dtype.kind == "O":  # such as a dataframe with columns of booleans and of integers
+    if y.dtype.kind == "O":  # such as a data frame with boolean and integer columns
         with suppress(TypeError, ValueError, OverflowError):
             y = y.astype(np.float64)
     with np.errstate(invalid="ignore"):  # it casts large numbers to ints

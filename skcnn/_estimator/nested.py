@@ -10,7 +10,7 @@ __all__ = ["NestedParameters"]
 
 
 def nested_parameters(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Names and values of what lies inside a parameter.
+    """Yield the names and values of the items inside a parameter.
 
     A layer, optimizer or initializer (any dataclass) holds its fields, and a
     list or tuple of them, or of lists of them, holds its items by their number.

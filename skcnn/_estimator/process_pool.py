@@ -30,7 +30,7 @@ LIMITS = (
 
 
 IMPORTED_BY = os.getpid()
-"""The process that imported this module; a forked child has another number."""
+"""Id of the process that imported this module, which differs in a forked child."""
 
 PROC = "/proc/self/stat"
 """File without which psutil fails on Linux; loky uses psutil in workers if it is installed."""
@@ -138,7 +138,7 @@ class Processes:
                 self._workers.remove(worker)
                 try:
                     self._workers.append(WorkerProcess(worker.executor, function, args))
-                except RuntimeError:  # its process was killed while it waited
+                except RuntimeError:  # its process was killed while idle
                     continue
                 return self._workers[-1]
             self._workers.append(WorkerProcess(_new_executor(), function, args))

@@ -17,7 +17,7 @@ LARGEST_SUM = 1e290
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
 class SampleWeights:
-    """Weights of the samples.
+    """Weights of samples, before and after multiplication by class weights.
 
     Parameters
     ----------

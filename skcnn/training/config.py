@@ -26,8 +26,8 @@ class TrainingConfig:
         Memory that each thread's arrays may take.
     lr_schedule : Schedule
     restart_schedule : bool
-        Whether it counts epochs from the start of this training, or from the
-        model's first.
+        Whether the schedule counts epochs from the start of this training
+        rather than from the model's first.
     max_grad_norm : float or None
     """
 
