@@ -82,7 +82,7 @@ class Checkpoint:
         is_epoch = context.task_name.startswith("epoch ")
         done = fitted_estimator.n_iter_ % self.every == 0
         if is_epoch == done:  # after the fit, what was not written after its last epoch
-            write(self._absolute, fitted_estimator._checkpointed(), self.keep)
+            write(self._absolute, fitted_estimator._checkpoint(), self.keep)
         return False
 
     def teardown(self, estimator: Any, context: Any) -> None:

@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
+from skcnn._estimator import fitting
+from skcnn._estimator.arguments import FitArguments
 from skcnn._estimator.arrays import same, shape_of
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
 from skcnn._estimator.labels import ClassEncoder, check_classes, check_label_set, is_matrix
@@ -344,6 +346,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         self.dtype = dtype
         self.verbose = verbose
 
+    @in_own_context
     def fit(
         self,
         X: ArrayLike,
@@ -401,7 +404,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
             same for all of them. If warnings are errors, nothing has changed
             then.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        arguments = FitArguments(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        fitting.fit(self, arguments)
+        return self
 
     @available_if(_has_partial_fit)
     @in_own_context
@@ -471,7 +476,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         >>> clf.score(X[1400:], y[1400:]) > 0.8
         True
         """
-        return self._fit_part(X, y, sample_weight, self._known_classes(y, classes))
+        encoder = self._known_classes(y, classes)
+        fitting.fit_part(self, FitArguments(X, y, sample_weight), encoder)
+        return self
 
     @in_own_context
     def predict(self, X: ArrayLike) -> np.ndarray:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from skcnn.layers._layer import Shape
+from skcnn.layers.training_rows import TrainingRows
 from skcnn.losses import Loss, SoftmaxCrossEntropy
 
 __all__ = ["Images", "Samples", "Scaling"]
@@ -152,6 +154,47 @@ class Images:
         deviation = np.sqrt(spread / total)
         constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
         return Scaling(mean * unit, np.where(constant, 1.0, deviation * unit))
+
+    def training_rows(self, sample_weight: np.ndarray, dtype: np.dtype) -> TrainingRows:
+        """Images of positive weight in the order of their values, for layers that ask for them.
+
+        They are sorted by mean and deviation of their own numbers, before any
+        scaling; images that agree in both are told apart by a hash of all of them.
+
+        Parameters
+        ----------
+        sample_weight : ndarray of shape (n,)
+            Weight of every image, not all 0.
+        dtype : dtype
+            Dtype that the network computes in.
+
+        Returns
+        -------
+        TrainingRows
+        """
+        means, deviations = np.empty((2, len(self)))
+        start = 0
+        with np.errstate(all="ignore"):
+            for block, _ in self._blocks(sample_weight):
+                part = slice(start, start := start + len(block))
+                flat = block.reshape(len(block), -1)
+                means[part] = flat.mean(axis=1)
+                deviations[part] = flat.std(axis=1)
+        order = np.lexsort((means, deviations))
+        order = order[sample_weight[order] > 0]
+        agree = (means[order[1:]] == means[order[:-1]]) & (
+            deviations[order[1:]] == deviations[order[:-1]]
+        )
+        edges = np.flatnonzero(np.diff(agree, prepend=False, append=False))
+        for first, last in edges.reshape(-1, 2):
+            order[first : last + 1] = sorted(order[first : last + 1], key=self._hash)
+        cumulative = np.cumsum(sample_weight[order], dtype=np.float64)
+        return TrainingRows(self.gather, self.shape, dtype, order, cumulative / cumulative[-1])
+
+    def _hash(self, row: int) -> bytes:
+        image = self._take(np.array([row])).astype(np.float64) + 0.0  # without negative zeros
+        image = image.transpose(0, 3, 1, 2) if self.channels_last else image
+        return blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
 
     def _unit(self, sample_weight: np.ndarray) -> float:
         """Return a divisor that keeps the squares of all numbers within float64."""

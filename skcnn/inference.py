@@ -53,7 +53,7 @@ def outputs(
     images : Images
     threads : Threads
     max_bytes : float, default=inf
-        Memory that each worker's arrays may take.
+        Memory that each thread's arrays may take.
 
     Returns
     -------
@@ -105,14 +105,14 @@ def _run(
     parts, capacity = even_slices(len(images), size, LANES if filled and size >= LANES else 1)
     workspaces: dict[int, Workspace] = {}
 
-    def task(worker: int, i: int) -> None:
-        if worker not in workspaces:
-            workspaces[worker] = spares.take(capacity) or Workspace(
+    def task(thread: int, i: int) -> None:
+        if thread not in workspaces:
+            workspaces[thread] = spares.take(capacity) or Workspace(
                 network, capacity, backward=False
             )
         rows = parts[i]
         n = rows.stop - rows.start
-        arrays = workspaces[worker].arrays(capacity)
+        arrays = workspaces[thread].arrays(capacity)
         with np.errstate(all="ignore"):
             images.gather(rows, arrays.x[0][..., :n])
             arrays.x[0][..., n:] = 0

@@ -14,6 +14,7 @@ from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
 from skcnn.layers.chain import LARGEST, Chain
 from skcnn.layers.memory import Plan
+from skcnn.layers.training_rows import TrainingRows, init_from_rows
 from skcnn.layers.workspace import Workspace
 from skcnn.micro_batches import SampleCost, longest
 from skcnn.parallel.contexts import in_own_context
@@ -25,7 +26,8 @@ class Network:
     """Layers bound to an input shape.
 
     All parameters lie in one flat vector, ``[decayed parameters | undecayed
-    parameters | untrained state]``, in the order of the layers within each part.
+    parameters | untrained state | constants]``, in the order of the layers within each
+    part. Gradients are flat vectors without the constants.
 
     Parameters
     ----------
@@ -57,7 +59,9 @@ class Network:
     samples_together : int
         Micro-batches hold a multiple of this many samples.
     vector_size : int
-        Length of the flat vector, including the untrained state.
+        Length of the flat vector, including the untrained state and the constants.
+    gradient_size : int
+        Length of its first three parts, that of a gradient.
     state_rates : ndarray
         For each number of the untrained state, the fraction of its distance from
         the samples' value by which a mini-batch moves it.
@@ -93,7 +97,8 @@ class Network:
         self.dtype = _checked_dtype(dtype)
         self.chain = Chain(layers, self.input_shape)
         self.layers, self.shapes = self.chain.layers, self.chain.shapes
-        self.steps, self.step_shapes = self.chain.steps, self.chain.step_shapes
+        self.steps = tuple(step.layer for step in self.chain.steps)
+        self.step_shapes = (self.input_shape, *(step.output_shape for step in self.chain.steps))
         self.output_shape = self.shapes[-1]
         self.multiply_adds = self.chain.multiply_adds
         self.samples_together = self.chain.samples_together
@@ -148,23 +153,28 @@ class Network:
         slots: list[dict[str, tuple[slice, Shape]]] = [{} for _ in self.layers]
         decayed = [set(layer.decayed) for layer in self.layers]
         ends, end = [], 0
-        for part in ("decayed", "undecayed", "state"):
-            for i, (layer, shape) in enumerate(zip(self.layers, self.shapes, strict=False)):
-                arrays = (layer.state_shapes if part == "state" else layer.param_shapes)(shape)
+        for part in ("decayed", "undecayed", "state", "constants"):
+            for i, bound in enumerate(self.chain.bound):
+                trained = part in ("decayed", "undecayed")
+                if trained:
+                    arrays = bound.param_shapes
+                else:
+                    arrays = bound.state_shapes if part == "state" else bound.constant_shapes
                 for name, size in arrays.items():
                     if prod(size) > LARGEST:
                         raise ValueError(
-                            f"{layer!r}: NumPy has no arrays as large as its {name}, {size}."
+                            f"{bound.layer!r}: NumPy has no arrays as large as its {name}, {size}."
                         )
-                    if part == "state" or (name in decayed[i]) == (part == "decayed"):
+                    if not trained or (name in decayed[i]) == (part == "decayed"):
                         slots[i][name] = (slice(end, end + prod(size)), size)
                         end += prod(size)
             ends.append(end)
-        self.n_decayed, self.n_parameters, self.vector_size = ends
+        self.n_decayed, self.n_parameters, self.gradient_size, self.vector_size = ends
         rates = [
-            np.full(prod(size), layer.state_rates[name])
-            for layer, shape in zip(self.layers, self.shapes, strict=False)
-            for name, size in layer.state_shapes(shape).items()
+            np.full(prod(size), rates_of_layer[name])
+            for bound in self.chain.bound
+            if (rates_of_layer := bound.layer.state_rates)
+            for name, size in bound.state_shapes.items()
         ]
         self.state_rates = np.concatenate([np.empty(0), *rates]).astype(self.dtype)
         return slots
@@ -187,26 +197,46 @@ class Network:
             layer.init(params, rng)
         return vector
 
+    @property
+    def reads_rows(self) -> bool:
+        """Whether initial parameters depend on the training rows."""
+        return any(layer.reads_rows for layer in self.layers)
+
+    @in_own_context
+    def init_from_rows(self, vector: np.ndarray, rows: TrainingRows) -> None:
+        """Set, in place, the parameters that depend on the training rows.
+
+        Parameters
+        ----------
+        vector : ndarray of shape (vector_size,)
+            As `init` returns it.
+        rows : TrainingRows
+            The rows that the network will be trained on.
+        """
+        init_from_rows(self.layers, self.unpack(vector), rows)
+
     def unpack(self, vector: np.ndarray) -> list[Params]:
         """Return the layers' arrays as views of the flat vector.
 
         Parameters
         ----------
-        vector : ndarray of shape (vector_size,)
+        vector : ndarray of shape (vector_size,) or (gradient_size,)
 
         Returns
         -------
         list of dict
-            One per layer, from names ("weight", "bias") to arrays.
+            One per layer, from names ("weight", "bias") to arrays; those of a
+            gradient have no constants.
         """
-        if np.shape(vector) != (self.vector_size,) or not isinstance(vector, np.ndarray):
-            raise ValueError(
-                f"Network: vector must be a flat array, which in this network has "
-                f"{self.vector_size} numbers, got {type(vector).__name__} of shape "
-                f"{np.shape(vector)}."
-            )
+        sizes = (self.vector_size,), (self.gradient_size,)
+        if np.shape(vector) not in sizes or not isinstance(vector, np.ndarray):
+            raise self._wrong_size(vector)
         return [
-            {name: vector[part].reshape(shape) for name, (part, shape) in slot.items()}
+            {
+                name: vector[part].reshape(shape)
+                for name, (part, shape) in slot.items()
+                if part.stop <= len(vector)
+            }
             for slot in self._slots
         ]
 
@@ -286,7 +316,7 @@ class Network:
             Output of the network.
         dX : ndarray of shape ``(n, *input_shape)``
             Gradient with respect to the input.
-        gradient : ndarray of shape (vector_size,)
+        gradient : ndarray of shape (gradient_size,)
             Gradient with respect to the parameters, summed over the samples; in
             the third part, the distance of the untrained state from each sample's
             value.
@@ -299,8 +329,9 @@ class Network:
         weights = self._checked_weights(weights, len(X))
         vector = self._checked_vector(vector)
         Y, dX = np.empty_like(dY), np.empty_like(X)
-        gradient, part_gradient = np.zeros_like(vector), np.zeros_like(vector)
-        params, grads = self.unpack(vector), self.unpack(part_gradient)
+        params = self.unpack(vector)
+        gradient, part_gradient = (np.zeros(self.gradient_size, self.dtype) for _ in range(2))
+        grads = self.unpack(part_gradient)
         parts = self.cost.split(len(X), self.cost.micro_batch_size(len(X)))
         workspace = Workspace(self, longest(parts), input_gradient=True)
         for part in parts:
@@ -323,7 +354,16 @@ class Network:
         return found
 
     def _checked_vector(self, vector: Any) -> np.ndarray:
-        return _numbers("vector", vector, self.dtype)  # its shape is checked by `unpack`
+        found = _numbers("vector", vector, self.dtype)
+        if found.shape != (self.vector_size,):
+            raise self._wrong_size(found)
+        return found
+
+    def _wrong_size(self, vector: Any) -> ValueError:
+        return ValueError(
+            f"Network: vector must be a flat array, which in this network has {self.vector_size} "
+            f"numbers, got {type(vector).__name__} of shape {np.shape(vector)}."
+        )
 
     def _checked_weights(self, weights: Any, n_samples: int) -> np.ndarray:
         if weights is None:

@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
+from skcnn._estimator import fitting
+from skcnn._estimator.arguments import FitArguments
 from skcnn._estimator.arrays import as_numbers
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
 from skcnn._estimator.targets import TargetScaler, bind_loss, check_targets, n_quantities
@@ -317,6 +319,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         self.dtype = dtype
         self.verbose = verbose
 
+    @in_own_context
     def fit(
         self,
         X: ArrayLike,
@@ -370,7 +373,9 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
             same for all of them. If warnings are errors, nothing has changed
             then.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        arguments = FitArguments(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        fitting.fit(self, arguments)
+        return self
 
     @available_if(has_partial_fit)
     @in_own_context
@@ -438,7 +443,8 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
             n_outputs = n_quantities(y, type(self).__name__)
             flat = n_outputs == 1
         encoder = TargetScaler(loss=bind_loss(self), n_outputs=n_outputs, flat=flat)
-        return self._fit_part(X, y, sample_weight, encoder)
+        fitting.fit_part(self, FitArguments(X, y, sample_weight), encoder)
+        return self
 
     @in_own_context
     def predict(self, X: ArrayLike) -> np.ndarray:

@@ -9,7 +9,10 @@ from skcnn._migration import migrate
 from skcnn.network import Network
 from skcnn.optimizers import Optimizer
 
-__all__ = ["TrainingState", "new_state", "stream"]
+__all__ = ["VALIDATION_HISTORY", "TrainingState", "new_state", "stream"]
+
+VALIDATION_HISTORY = ("validation_loss", "validation_score")
+"""Names of the numbers of an epoch that only a validation part gives."""
 
 _STREAMS = {"init": 0, "shuffle": 1, "layers": 2, "split": 3}
 
@@ -41,7 +44,7 @@ class TrainingState:
     seed : int
         Seed of all random numbers.
     weights : ndarray of shape (vector_size,)
-        The last weights, and the untrained state.
+        The last weights, the untrained state and the constants.
     moments : dict of ndarray
         Moments of the optimizer.
     epoch, step : int
@@ -119,7 +122,7 @@ class TrainingState:
             return
         self.criterion = criterion
         self.forget_best()
-        for name in ("validation_loss", "validation_score"):
+        for name in VALIDATION_HISTORY:
             self.history.pop(name, None)
             if criterion is not None and self.epoch:
                 self.history[name] = [float("nan")] * self.epoch

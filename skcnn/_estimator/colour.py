@@ -7,30 +7,29 @@ import numpy as np
 __all__ = ["count_channels", "likely_sides"]
 
 ROWS = 64
-"""Most rows that are examined."""
+"""Number of rows to compare."""
 
 VALUES = 3072
-"""Most values of a row that are examined, from its middle."""
+"""Number of values to compare in the middle of a row."""
 
 FEWEST = 100
-"""Fewest features for a decision."""
+"""Number of features below which rows are too short to tell."""
 
 ALIKE = 0.9
 """Ratio of differences below which a row indicates channels.
 
-Grey images, signals and noise have ratios of at least 1.
+Grey images, signals and noise have ratios of 1 and more.
 """
 
 
 def count_channels(rows: np.ndarray) -> int | None:
-    """Count the channels of flat rows that look like pixels of three or four of them.
+    """Count the channels of flat rows that look like colour images.
 
-    Values that many positions apart belong to one channel of neighbouring pixels,
-    and are more alike than closer ones, which belong to different channels. In a
-    grey image or a signal, closer values are more alike.
+    With three channels, values three places apart belong to the same channel of
+    neighbouring pixels, and are more alike than closer values, which belong to
+    different channels. In a grey image or a signal, closer values are more alike.
 
-    Only some rows and values are read. Every distinct row has one vote, however
-    often it is repeated.
+    Only some rows and values are read. Repetitions of a row do not count.
 
     Parameters
     ----------
@@ -39,8 +38,8 @@ def count_channels(rows: np.ndarray) -> int | None:
     Returns
     -------
     int or None
-        3, 4, or None for anything else, including channels plane by plane and
-        nearly grey images.
+        3 or 4; None for anything else, including separate planes of channels and
+        images that are nearly grey.
     """
     n, features = rows.shape
     if features < FEWEST:
@@ -58,7 +57,7 @@ def count_channels(rows: np.ndarray) -> int | None:
 
 
 def likely_sides(pixels: int) -> tuple[int, int] | None:
-    """Return height and width of a square or 4:3 image with this number of pixels."""
+    """Return height and width of a square or 3:4 image with the number of pixels, or None."""
     for height, width in ((1, 1), (3, 4)):
         unit = isqrt(pixels // (height * width))
         if unit * unit * height * width == pixels:
@@ -67,9 +66,9 @@ def likely_sides(pixels: int) -> tuple[int, int] | None:
 
 
 def _ratio(rows: np.ndarray, channels: int) -> float:
-    """Return the difference of values `channels` apart, relative to the least of closer ones.
+    """Return the difference of values `channels` places apart, relative to closer values.
 
-    It is the median over the rows, or infinity if none has a ratio.
+    It is the median over the rows, or infinity if all rows are constant.
     """
     apart = [np.abs(rows[:, k:] - rows[:, :-k]).mean(axis=1) for k in range(1, channels + 1)]
     ratios = apart[-1] / np.minimum.reduce(apart[:-1])

@@ -1,4 +1,4 @@
-"""Encoding of `y` as classes, or as several labels per sample."""
+"""Targets of classifiers: class labels, or indicator matrices of several labels."""
 
 import numbers
 from contextlib import suppress
@@ -13,7 +13,7 @@ from skcnn._estimator.arrays import (
     check_finite,
     check_length,
     check_scalars,
-    named,
+    naming,
     same,
     shape_of,
 )
@@ -26,14 +26,14 @@ __all__ = ["ClassEncoder", "check_classes", "check_label_set", "is_matrix"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ClassEncoder:
-    """Encoder of class labels, or of several labels per sample.
+    """Encoder of class labels or of indicator matrices.
 
     Parameters
     ----------
     labels : ndarray of shape (n_classes,)
-        Sorted class labels; for several labels per sample, their numbers.
+        Sorted class labels; for indicator matrices the numbers of the columns.
     several : bool
-        Whether a sample may have several labels, and `y` is an indicator matrix.
+        Whether `y` is an indicator matrix, so that a sample can have several labels.
     """
 
     labels: np.ndarray
@@ -41,12 +41,12 @@ class ClassEncoder:
 
     @property
     def loss(self) -> Loss:
-        """Loss for classes or for several labels."""
+        """Loss for classes or for indicator matrices, without label smoothing."""
         return LOSSES["logistic" if self.several else "softmax"]
 
     @property
     def history(self) -> list[str]:
-        """Names of the numbers that training records per epoch."""
+        """Names of the numbers recorded in every epoch of training."""
         return ["loss", "accuracy", "lr"]
 
     @property
@@ -71,20 +71,20 @@ class ClassEncoder:
             )
 
     def read(self, y: Any, n_samples: int, name: str, known: str, caller: str) -> np.ndarray:
-        """Encode the `y` of more samples, which need not contain all classes.
+        """Encode a `y` that need not contain all classes.
 
         Parameters
         ----------
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
         n_samples : int
         name, known, caller : str
-            Names in errors of `y`, of the data with known classes, and of the
+            Names for errors: of `y`, of the source of the known classes, and of the
             estimator.
 
         Raises
         ------
         ValueError
-            As in `check_classes`, and for labels outside the known classes.
+            As `check_classes`, and for labels that are not among the classes.
         """
         if y is None:
             raise ValueError(f"{caller} requires {name} to be passed, but it is None.")
@@ -113,12 +113,12 @@ class ClassEncoder:
         return np.array([numbers[label] for label in labels.tolist()], dtype=np.intp)[targets]
 
     def as_y(self, targets: np.ndarray) -> np.ndarray:
-        """Decode targets to the form of `y`."""
+        """Return targets in the form of `y`."""
         return targets.astype(int) if self.several else self.labels[targets]
 
     def check_weighted(self, targets: np.ndarray, weights: np.ndarray, caller: str) -> None:
         """Raise ``ValueError`` unless samples of different classes have a positive weight."""
-        if self.suffice(targets[weights > 0]):
+        if self._differ(targets[weights > 0]):
             return
         what = "samples with different labels and" if self.several else (
             "samples of at least 2 classes with"
@@ -135,26 +135,26 @@ class ClassEncoder:
             f"class_weight) are {found}."
         )
 
-    def suffice(self, targets: np.ndarray) -> bool:
-        """Whether the samples differ in their classes."""
+    def _differ(self, targets: np.ndarray) -> bool:
+        """Whether the targets differ between samples."""
         return bool((targets != targets[:1]).any())
 
     def lacking(self, targets: np.ndarray) -> str:
-        """Explain why these targets do not suffice for training; empty if they do."""
+        """Describe what these targets lack for training; empty if nothing."""
         if self.several:
             return "" if len(targets) else "nothing of positive weight"
-        return "" if self.suffice(targets) else "fewer than 2 classes"
+        return "" if self._differ(targets) else "fewer than 2 classes"
 
     def fit(self, targets: np.ndarray, weights: np.ndarray) -> "ClassEncoder":
-        """Return self: nothing is estimated from the targets."""
+        """Return self, since there is nothing to measure."""
         return self
 
     def transform(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Return the targets in the form that the loss requires."""
+        """Return the targets, which the loss takes as they are."""
         return targets
 
     def continuing(self, fitted: "ClassEncoder") -> "ClassEncoder":
-        """Return self: continued training keeps the classes of the fitted model."""
+        """Return self, whose classes are those of the fitted model that is continued."""
         return self
 
     def attributes(self) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class ClassEncoder:
         return {"classes_": self.labels, "out_activation_": self.loss.activation}
 
     def strata(self, targets: np.ndarray) -> np.ndarray | None:
-        """Return the strata for a split; None for several labels per sample."""
+        """Return the classes to stratify a split by; None for indicator matrices."""
         return None if self.several else targets
 
     def fewest_held_out(self, targets: np.ndarray) -> int:
@@ -171,18 +171,18 @@ class ClassEncoder:
 
 
 def check_classes(y: Any, n_samples: int, caller: str) -> tuple[ClassEncoder, np.ndarray]:
-    """Return the encoder of the classes in `y`, and the encoded targets.
+    """Check the `y` of a fit, and return its encoder and targets.
 
     Returns
     -------
-    classes : ClassEncoder
+    encoder : ClassEncoder
     targets : ndarray of int of shape (n,) or of bool of shape (n, n_labels)
-        Class index of every sample, or its labels.
+        Index of every sample's class, or its labels.
 
     Raises
     ------
     ValueError
-        For a missing `y`, a length other than that of `X`, values that are not
+        For a missing `y`, another length than that of `X`, values that are not
         classes, or a single class.
     """
     if y is None:
@@ -218,9 +218,9 @@ def is_matrix(y: Any, name: str, caller: str) -> bool:
         shape = shape_of(y, name, caller)
     except ValueError:  # perhaps uneven rows
         try:
-            type_of_target(y, input_name=name)  # recognises lists of labels per sample
+            type_of_target(y, input_name=name)  # recognizes lists of each sample's labels
         except (TypeError, ValueError, RuntimeError) as error:
-            raise named(error, name, caller) from None
+            raise naming(error, name, caller) from None
         raise
     return len(shape) == 2 and (shape[1] != 1 or hasattr(y, "toarray"))
 
@@ -228,9 +228,9 @@ def is_matrix(y: Any, name: str, caller: str) -> bool:
 def _unique_labels(
     y: Any, n_samples: int | None, name: str, caller: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct labels, sorted, and the index of every sample's label.
+    """Return the sorted distinct labels, and the index of every sample's label.
 
-    If `n_samples` is None, `y` may have any length.
+    The length is not checked if `n_samples` is None.
     """
     given, y = y, as_array(y, name, caller)
     check_scalars(y, name, caller)
@@ -260,16 +260,16 @@ def _unique_labels(
 
 
 def _check_discrete(y: np.ndarray, name: str, caller: str) -> None:
-    """Raise ``ValueError`` for numbers that are not class labels."""
+    """Raise ``ValueError`` for numbers that are not labels, such as fractions."""
     try:
         with np.errstate(invalid="ignore"):  # it casts large numbers to ints
             check_classification_targets(y)
     except ValueError as error:
-        raise named(error, name, caller) from None
+        raise naming(error, name, caller) from None
 
 
 def _check_present(y: np.ndarray, name: str, caller: str) -> None:
-    """Raise ``ValueError`` for missing labels, such as NaN."""
+    """Raise ``ValueError`` for missing labels such as NaN and None."""
     if y.dtype.kind == "O":
         missing = np.fromiter(map(_is_missing, y.flat), bool, y.size).reshape(y.shape)
     elif y.dtype.kind in "mM":
@@ -288,7 +288,7 @@ def _check_present(y: np.ndarray, name: str, caller: str) -> None:
 
 
 def _is_missing(label: Any) -> bool:
-    """Whether an object is a missing label: None, NaN, or pandas' equivalents."""
+    """Whether an object is a missing value: None, NaN, NaT or pandas.NA."""
     if label is None or type(label).__name__ in ("NAType", "NaTType"):  # without importing pandas
         return True
     may_be = isinstance(label, (numbers.Number, np.datetime64, np.timedelta64))
@@ -296,7 +296,7 @@ def _is_missing(label: Any) -> bool:
 
 
 def _check_labels(y: Any, n_samples: int, name: str, caller: str) -> np.ndarray:
-    """Return the indicator matrix `y` as booleans."""
+    """Check the indicator matrix `y` and convert it to booleans."""
     y = as_array(y, name, caller, accept_sparse="csr", ensure_min_features=1)
     check_length(y, n_samples, name, caller)
     if y.shape[1] == 1:

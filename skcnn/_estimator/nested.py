@@ -1,4 +1,4 @@
-"""Nested parameter names such as ``layers__0__filters``."""
+"""Nested parameters such as ``layers__0__filters``."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -12,8 +12,8 @@ __all__ = ["NestedParameters"]
 def nested_parameters(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the names and values of the items inside a parameter.
 
-    The items of a layer, optimizer or initializer (any dataclass) are its fields, and
-    those of a list or tuple of them are numbered.
+    A layer, optimizer or initializer (any dataclass) holds its fields, and a
+    list or tuple of them, or of lists of them, holds its items by their number.
     """
     for key, inner in _items(value):
         yield f"{name}__{key}", inner
@@ -23,15 +23,18 @@ def nested_parameters(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 def _items(value: Any) -> list[tuple[str, Any]]:
     if is_dataclass(value) and not isinstance(value, type):
         return [(field.name, getattr(value, field.name)) for field in fields(value)]
-    if isinstance(value, (list, tuple)) and any(is_dataclass(item) for item in value):
+    if isinstance(value, (list, tuple)) and any(
+        is_dataclass(item) or (isinstance(item, (list, tuple)) and any(map(is_dataclass, item)))
+        for item in value
+    ):
         return [(str(i), item) for i, item in enumerate(value)]
     return []
 
 
 def replaced(value: Any, path: str, new: Any) -> Any:
-    """Return a copy of `value` in which the item at `path` is `new`.
+    """Return a copy of `value` in which the item at `path` is replaced by `new`.
 
-    Layers and optimizers are frozen, so everything around the item is rebuilt.
+    Layers and optimizers are frozen, so everything that contains the item is created anew.
 
     Parameters
     ----------
@@ -57,7 +60,7 @@ def replaced(value: Any, path: str, new: Any) -> Any:
 
 
 class NestedParameters(BaseEstimator):
-    """Base class with ``get_params`` and ``set_params`` for layers and optimizers."""
+    """``get_params`` and ``set_params`` that include parameters of layers and optimizers."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters.
@@ -65,8 +68,8 @@ class NestedParameters(BaseEstimator):
         Parameters
         ----------
         deep : bool, default=True
-            Whether to add the fields of layers and optimizers, under names such as
-            ``layers__0__filters`` and ``optimizer__momentum``.
+            Whether to add the parameters of layers and optimizers, under names
+            such as ``layers__0__filters`` and ``optimizer__momentum``.
 
         Returns
         -------
@@ -81,13 +84,13 @@ class NestedParameters(BaseEstimator):
     def set_params(self, **params: Any) -> Self:
         """Set parameters, including nested ones.
 
-        Layers and optimizers are never changed: a nested name replaces them, and the
-        list that contains them.
+        Layers and optimizers are never changed in place: setting a nested name
+        replaces them, and the list that contains them, by new ones.
 
         Parameters
         ----------
         **params : dict
-            Names as in `get_params`.
+            Values by the names that `get_params` returns.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Seeds from the parameter `random_state`."""
+"""Seeds drawn from `random_state`."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ __all__ = ["draw_seed"]
 
 
 def draw_seed(caller: str, random_state: Any) -> int:
-    """Return a seed for the engine's streams, drawn from `random_state` if it is an instance."""
+    """Draw a seed for the engine's streams from an int, a ``RandomState`` or NumPy's global one."""
     try:
         draws = check_random_state(random_state)
     except (TypeError, ValueError):

@@ -56,7 +56,7 @@ def activations(estimator: Any, X: ArrayLike, layer: int | str) -> np.ndarray:
     estimator = check_fitted(estimator, "activations")
 
     def run(
-        network: Network, weights: np.ndarray, images: Images, workers: Threads, max_bytes: float
+        network: Network, weights: np.ndarray, images: Images, threads: Threads, max_bytes: float
     ) -> np.ndarray:
         chain = path_to(network, weights, layer, "activations")
         part, vector = bound(chain, network.input_shape, network.dtype)
@@ -65,7 +65,7 @@ def activations(estimator: Any, X: ArrayLike, layer: int | str) -> np.ndarray:
         def fill(U: np.ndarray, rows: slice) -> None:
             outputs[rows] = part.forward(U, vector)
 
-        in_parts(images, network, workers, max_bytes, fill)
+        in_parts(images, network, threads, max_bytes, fill)
         return outputs
 
     return estimator._infer(run, X)

@@ -45,7 +45,7 @@ def pixels(estimator: BaseScratchCNN, X: Any, rows: np.ndarray | slice = ALL) ->
     """Return images as floats, unscaled, of shape (n, channels, height, width)."""
 
     def run(
-        network: Network, weights: np.ndarray, images: Images, workers: Threads, max_bytes: float
+        network: Network, weights: np.ndarray, images: Images, threads: Threads, max_bytes: float
     ) -> np.ndarray:
         return gathered(images, rows)
 
@@ -68,19 +68,19 @@ def gathered(images: Images, rows: np.ndarray | slice = ALL) -> np.ndarray:
 
 
 def in_parts(
-    images: Images, network: Network, workers: Threads, max_bytes: float, fill: Fill
+    images: Images, network: Network, threads: Threads, max_bytes: float, fill: Fill
 ) -> None:
     """Call `fill` for blocks of images that fit into memory, on all threads."""
     parts = slices(len(images), network.cost.micro_batch_size(max_bytes=max_bytes))
 
-    def task(worker: int, i: int) -> None:
+    def task(thread: int, i: int) -> None:
         rows = parts[i]
         U = np.empty((*network.input_shape, rows.stop - rows.start), network.dtype)
         with np.errstate(all="ignore"):
             images.gather(rows, U)
             fill(np.moveaxis(U, -1, 0), rows)
 
-    workers.run(len(parts), task)
+    threads.run(len(parts), task)
 
 
 def output_names(estimator: Any) -> np.ndarray:

@@ -90,7 +90,7 @@ def saliency(
     method = bind_method(method, caller)
 
     def run(
-        network: Network, weights: np.ndarray, images: Images, workers: Threads, max_bytes: float
+        network: Network, weights: np.ndarray, images: Images, threads: Threads, max_bytes: float
     ) -> np.ndarray:
         chosen = output_numbers(estimator, target, len(images), caller)
         units = output_units(estimator)
@@ -109,7 +109,7 @@ def saliency(
             shares = explain(Scores(network, weights, columns), U, rows)
             found[rows] = shares * units[columns].reshape(-1, 1, 1, 1)
 
-        in_parts(images, network, workers, max_bytes, fill)
+        in_parts(images, network, threads, max_bytes, fill)
         return np.moveaxis(found, 1, -1) if images.channels_last else found
 
     return np.ascontiguousarray(estimator._infer(run, X)).reshape(np.shape(X))

@@ -9,6 +9,7 @@ from skcnn.layers._layer import Layer, Scratch
 from skcnn.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from skcnn.layers.augmentation import RandomCrop, RandomFlip, RandomRotation, RandomScale
 from skcnn.layers.batch_norm import BatchNorm
+from skcnn.layers.composite import Add, Concatenate
 from skcnn.layers.convolution import Conv2d, ConvTranspose2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
@@ -17,8 +18,10 @@ from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from skcnn.layers.residual import PadChannels, Residual
 
 __all__ = [
+    "Add",
     "AvgPool2d",
     "BatchNorm",
+    "Concatenate",
     "Conv2d",
     "ConvTranspose2d",
     "Dense",

@@ -1,12 +1,16 @@
 """The interface of all layers."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from skcnn._hyperparameters import Hyperparameters
 from skcnn.layers.windows import TransposedWindows, Windows
+
+if TYPE_CHECKING:
+    from skcnn.layers.training_rows import TrainingRows
 
 Shape: TypeAlias = tuple[int, ...]
 Params: TypeAlias = dict[str, np.ndarray]
@@ -34,6 +38,26 @@ Wanted: TypeAlias = dict[str, Scratch | None]
 """Arrays by name; None for one that is not needed."""
 
 
+class Branch(NamedTuple):
+    """A sequence of layers inside a composite layer, which starts from the input of that layer.
+
+    Parameters
+    ----------
+    name : str
+        Name of the sequence in error messages.
+    layers : tuple of Layer
+        From the input to the output; none of them for the input itself.
+    names : tuple of str
+        For each of these layers its name in the composite layer, which, with a
+        dot, is the prefix of its arrays' names. Names do not begin with one
+        another and a dot.
+    """
+
+    name: str
+    layers: "tuple[Layer, ...]"
+    names: tuple[str, ...]
+
+
 class Layer(Hyperparameters, ABC):
     """A layer: hyperparameters, shapes, and the mathematics of the forward and backward passes.
 
@@ -54,8 +78,11 @@ class Layer(Hyperparameters, ABC):
         (elementwise layers, whose `backward` may receive one array as ``dx`` and
         ``dy``); or none, if the output is a view of ``x`` in another shape.
     rectifies, takes_maximum : bool
-        Whether the layer is ``max(x, 0)``, and whether each output is the maximum
-        of some inputs. Two such layers may be swapped.
+        Whether the layer is ``max(x, 0)``; whether each of its outputs is the
+        largest of some inputs. The two may be swapped.
+    joins : str
+        Sign in drawings for the way in which a composite layer joins its
+        branches.
     """
 
     reads_x: ClassVar[bool] = False
@@ -63,6 +90,18 @@ class Layer(Hyperparameters, ABC):
     writes: ClassVar[Literal["new", "over_x", "view"]] = "new"
     rectifies: ClassVar[bool] = False
     takes_maximum: ClassVar[bool] = False
+    joins: ClassVar[str] = "+"
+
+    @property
+    def inner(self) -> tuple[Branch, ...]:
+        """The layers inside a composite layer, branch by branch; () for any other layer.
+
+        Raises
+        ------
+        ValueError
+            If the layer was given something else than layers.
+        """
+        return ()
 
     @property
     def draws(self) -> bool:
@@ -93,6 +132,16 @@ class Layer(Hyperparameters, ABC):
             If a hyperparameter is not allowed or does not fit the shape.
         """
 
+    def join_shapes(self, input_shape: Shape, shapes: Sequence[Shape]) -> Shape:
+        """Shape of a composite layer's output, given those of the outputs of its branches.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit together.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no layers inside.")
+
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Name and shape of every trained array."""
         return {}
@@ -103,6 +152,13 @@ class Layer(Hyperparameters, ABC):
         They are running averages, stored with the parameters. `backward` writes
         their distance from the samples' values into `grads`: ``state - new``, times
         the weight of each sample and summed over the samples.
+        """
+        return {}
+
+    def constant_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Name and shape of every array that training leaves as it is.
+
+        They stand among the parameters, but not among the gradients.
         """
         return {}
 
@@ -122,6 +178,18 @@ class Layer(Hyperparameters, ABC):
 
     def init(self, params: Params, rng: np.random.Generator) -> None:
         """Fill the arrays in place with their initial values."""
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether initial values depend on the training rows, see `init_from_rows`."""
+        return False
+
+    def init_from_rows(self, params: Params, rows: "TrainingRows") -> None:
+        """Set the arrays that depend on the training rows, once, before the first step.
+
+        Called after `init` and only if `reads_rows`. Repeating a row must be
+        the same as a weight, and the order of the rows must not matter.
+        """
 
     def multiply_adds(self, input_shape: Shape) -> int:
         """Multiply-adds of the matrix products in the forward pass of one sample."""
@@ -173,7 +241,8 @@ class Layer(Hyperparameters, ABC):
         weights : ndarray of shape (n,)
             Contains the weights of the samples at the start of each training pass.
         scratch : object
-            The arrays requested by `scratch`, as attributes.
+            The arrays requested by `scratch`, as attributes; for a composite
+            layer, a list of the `Arrays` of its branches.
         """
         return scratch
 
@@ -204,6 +273,19 @@ class Layer(Hyperparameters, ABC):
 
         `dy` may be overwritten. `dx` is None if it is not needed.
         """
+
+
+def split_params(branches: Sequence[Branch], params: Params) -> list[list[Params]]:
+    """The arrays of each layer of each branch, under its own names for them."""
+    if not branches:
+        return []
+    own: dict[str, Params] = {name: {} for branch in branches for name in branch.names}
+    for full_name, array in params.items():
+        end = full_name.index(".")
+        while full_name[:end] not in own:
+            end = full_name.index(".", end + 1)
+        own[full_name[:end]][full_name[end + 1 :]] = array
+    return [[own[name] for name in branch.names] for branch in branches]
 
 
 def image_shape(layer: Layer, input_shape: Shape) -> Shape:

@@ -23,7 +23,7 @@ class TrainingConfig:
     tol : float
     n_iter_no_change : int or None
     max_bytes : float
-        Memory that each worker's arrays may take.
+        Memory that each thread's arrays may take.
     lr_schedule : Schedule
     restart_schedule : bool
         Whether the schedule counts epochs from the start of this training

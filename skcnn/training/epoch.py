@@ -77,7 +77,7 @@ class EpochRunner:
             len(network.cost.split(part.stop - part.start, self.size))
             for part in (self.batches[0], self.batches[-1])
         )
-        nbytes = network.vector_size * network.dtype.itemsize
+        nbytes = network.gradient_size * network.dtype.itemsize
         n_slots = count_slots(n_parts, self.n_threads, nbytes)
         buffers = Buffers.private(network, state, len(samples), n_slots)
         self.replica = Replica(plan, samples, buffers, threads, self.n_threads)

@@ -104,7 +104,7 @@ class Buffers(NamedTuple):
     moments : dict of ndarray
     order : ndarray of shape (n_samples,)
         Rows in the order of the epoch.
-    slots : ndarray of shape (n_slots, vector_size)
+    slots : ndarray of shape (n_slots, gradient_size)
         Gradients; the total is summed into the first.
     sums : ndarray of shape (n_slots, 2)
         Loss and number of correct predictions of each micro-batch.
@@ -124,7 +124,7 @@ class Buffers(NamedTuple):
         """Return shape and dtype of each array, except for those of the training's state."""
         return {
             "order": ((n_samples,), np.intp),
-            "slots": ((n_slots, network.vector_size), network.dtype),
+            "slots": ((n_slots, network.gradient_size), network.dtype),
             "sums": ((n_slots, 2), np.float64),
             "squares": ((len(chunks(0, network.n_parameters)),), np.float64),
         }
@@ -225,8 +225,9 @@ class Replica:
         self._params = network.unpack(buffers.params)
         self._grads = [network.unpack(slot) for slot in buffers.slots]
         n = network.n_parameters
-        self._chunks = [[slot[part] for slot in buffers.slots] for part in chunks(0, n)]
-        self._untrained = [vector[n:] for vector in (buffers.params, *buffers.slots)]
+        self._chunks = [[slot[part] for slot in buffers.slots] for part in cut(0, n)]
+        untrained = slice(n, network.gradient_size)
+        self._untrained = [vector[untrained] for vector in (buffers.params, *buffers.slots)]
         self._shards: dict[tuple[int, int], list[Piece]] = {}
 
     def move_to(self, buffers: Buffers) -> None:

@@ -41,20 +41,19 @@ class Validation(NamedTuple):
 
 
 class Progress:
-    """Hears of every epoch; this one keeps it to itself."""
+    """Hooks of a training; those of the base class do nothing."""
 
-    def begin(self, state: TrainingState) -> None:
-        """Hear that an epoch begins."""
+    def on_epoch_begin(self, state: TrainingState) -> None:
+        """Run before an epoch."""
 
-    def end(self, state: TrainingState, seconds: float, n_samples: int) -> bool:
-        """Hear that an epoch is complete, and say whether training shall stop."""
+    def on_epoch_end(
+        self, state: TrainingState, seconds: float, n_samples: int, n_processes: int
+    ) -> bool:
+        """Run after a complete epoch, and return whether training should stop."""
         return False
 
-    def together(self, n_processes: int) -> None:
-        """Hear, before `end`, how many processes the epoch has ended with."""
-
-    def mismatch(self) -> None:
-        """Hear, once, that worker processes compute something else and are not used any more."""
+    def on_mismatch(self) -> None:
+        """Run once if worker processes are dismissed because their results differ."""
 
 
 def begin(state: TrainingState, config: TrainingConfig) -> None:
@@ -88,7 +87,7 @@ def train(
     validation : Validation or None, default=None
         Scored after each epoch, to stop when the score no longer improves.
     progress : Progress or None, default=None
-        Hears of each epoch, and may ask to stop.
+        Hooks to run; they may stop the training.
     epochs : int or None, default=None
         None is ``config.max_iter``. Schedules use `max_iter` in either case.
 
@@ -129,12 +128,13 @@ def _epochs(
     good, told = state.copy(), False
     for complete in range(epochs):
         start = time.perf_counter()
-        progress.begin(good)
+        progress.on_epoch_begin(good)
         try:
             loss, accuracy, lr = _run_epoch(runner, good)
             if _diverged(loss, state):
                 return good, "diverged"
-            config.optimizer.flush(state.weights, state.moments)  # nothing denormal is kept
+            changed = state.weights[: network.gradient_size]
+            config.optimizer.flush(changed, state.moments)  # nothing denormal is kept
             state.epoch += 1
             state.record(loss=loss)
             if runner.samples.loss.counts:
@@ -149,11 +149,11 @@ def _epochs(
                 raise
             return good, "interrupted"
         good = snapshot
-        progress.together(runner.n_processes)
         if runner.mismatch and not told:
             told = True
-            progress.mismatch()
-        stop = progress.end(good, time.perf_counter() - start, len(runner.samples))
+            progress.on_mismatch()
+        seconds = time.perf_counter() - start
+        stop = progress.on_epoch_end(good, seconds, len(runner.samples), runner.n_processes)
         if _stands_still(good, config):
             return good, "no_change"
         if stop:

@@ -17,7 +17,9 @@ import pytest
 from skcnn.architectures import cnn
 from skcnn.data import Images, Samples, Scaling
 from skcnn.layers import (
+    Add,
     BatchNorm,
+    Concatenate,
     Conv2d,
     Dense,
     Dropout,
@@ -67,6 +69,14 @@ NETWORKS = {
         [
             Conv2d(4, 3, padding=1), Residual([Conv2d(4, 3, padding=1), BatchNorm(16), ReLU()]),
             Flatten(),
+        ],
+        {"optimizer": AdamW(), "weight_decay": 0.05},
+    ),
+    "branches": (
+        [
+            RandomCrop(1),
+            Concatenate([[], [Conv2d(4, 3, padding=1), BatchNorm(16), Dropout(0.2)], Conv2d(2, 1)]),
+            Add([[ReLU()], [Conv2d(7, 1)], []]), Flatten(),
         ],
         {"optimizer": AdamW(), "weight_decay": 0.05},
     ),
@@ -346,15 +356,15 @@ class LosesWorkers(SpawnThreads):
 
 
 class CountsEpochs(Progress):
-    """Counts what callbacks see."""
+    """Progress that records the epochs its hooks are run for."""
 
     def __init__(self):
         self.begun, self.ended = [], []
 
-    def begin(self, state):
+    def on_epoch_begin(self, state):
         self.begun.append(state.epoch)
 
-    def end(self, state, seconds, n_samples):
+    def on_epoch_end(self, state, seconds, n_samples, n_processes):
         self.ended.append(state.epoch)
         return False
 
