@@ -227,7 +227,7 @@ class Replica:
         self._params = network.unpack(buffers.params)
         self._grads = [network.unpack(slot) for slot in buffers.slots]
         n = network.n_parameters
-        self._chunks = [[slot[part] for slot in buffers.slots] for part in cut(0, n)]
+        self._chunks = [[slot[part] for slot in buffers.slots] for part in chunks(0, n)]
         untrained = slice(n, network.gradient_size)
         self._untrained = [vector[untrained] for vector in (buffers.params, *buffers.slots)]
         self._shards: dict[tuple[int, int], list[Piece]] = {}
