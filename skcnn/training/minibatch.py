@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skcnn.data import Samples
+from skcnn.denormals import flush_vanishing
 from skcnn.layers._layer import Params
 from skcnn.layers.workspace import Workspace
 from skcnn.losses import BatchLoss
@@ -188,6 +189,7 @@ class Gradient:
             result = samples.loss.loss_and_gradient(
                 arrays.x[-1], arrays.dx[-1], samples.targets[rows], sample_weight
             )
+            flush_vanishing(arrays.dx[-1])  # confident predictions would slow `backward` down
             arrays.backward(params, grads)
         return result
 
