@@ -42,6 +42,7 @@ from skcnn.layers import (
 )  # fmt: skip
 from skcnn.training import epoch, minibatch
 from skcnn.training.distributed.coordinator import Coordinator
+from skcnn.training.distributed.policy import WorkerPolicy
 
 EXPLICIT = {
     "data_format": "channels_first", "optimizer": "adam", "lr": 2e-3, "lr_schedule": "constant",
@@ -100,11 +101,7 @@ def print_line(name: str, *arrays: np.ndarray) -> None:
 @contextlib.contextmanager
 def worker_processes() -> Iterator[None]:
     """Start worker processes in every training, and wait for them before each mini-batch."""
-    join, limits = (
-        Coordinator.join,
-        ("WORTH_STARTING", "WORTH_ASKING", "MEASURED", "IDLE"),
-    )
-    before = {name: getattr(epoch, name) for name in limits}
+    join, policy = Coordinator.join, epoch.POLICY
 
     def join_all(self, *args):
         while self._starter.busy or not all(
@@ -116,13 +113,11 @@ def worker_processes() -> Iterator[None]:
 
     together = epoch.SpeedupMonitor.together
     try:
-        for name in limits:
-            setattr(epoch, name, -np.inf)
+        epoch.POLICY = WorkerPolicy(-np.inf, -np.inf, measured=0.0, idle_share=-np.inf)
         epoch.SpeedupMonitor.together, Coordinator.join = True, join_all
         yield
     finally:
-        for name, value in before.items():
-            setattr(epoch, name, value)
+        epoch.POLICY = policy
         epoch.SpeedupMonitor.together, Coordinator.join = together, join
 
 

@@ -7,6 +7,7 @@ from sklearn.model_selection import train_test_split
 
 from skcnn import ScratchCNNClassifier
 from skcnn.parallel.threads import Threads
+from skcnn.training.distributed.policy import WorkerPolicy
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(
@@ -18,6 +19,10 @@ NAMES = [f"pixel{i}" for i in range(64)]
 def since(*version):
     """Whether scikit-learn is at least that new."""
     return tuple(map(int, sklearn.__version__.split(".")[:2])) >= version
+
+
+AT_ONCE = WorkerPolicy(-np.inf, -np.inf, measured=0.0, idle_share=-np.inf)
+"""Every training asks for workers at once, whatever else the machine does."""
 
 
 FIXED = {

@@ -14,6 +14,7 @@ from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState, stream
 from skcnn.training.config import TrainingConfig
 from skcnn.training.distributed.coordinator import Coordinator
+from skcnn.training.distributed.policy import WorkerPolicy
 from skcnn.training.distributed.speedup import SpeedupMonitor
 from skcnn.training.minibatch import (
     GRADIENTS,
@@ -28,20 +29,7 @@ from skcnn.training.update import Step, Update
 
 __all__ = ["EpochRunner"]
 
-WORTH_STARTING = 1.2
-"""Seconds that a training must still take for processes to be spawned."""
-
-WORTH_ASKING = 0.25
-"""Seconds that it must still take where idle workers wait already."""
-
-MEASURED = 0.05
-"""Seconds of training from which that is estimated, and what the machine has left."""
-
-LOOK_AGAIN = 1.0
-"""Seconds after which that is looked at again where it was not enough."""
-
-IDLE = 0.5
-"""Share of a core that must be idle, or used by this process, for each process."""
+POLICY = WorkerPolicy()
 
 
 class EpochRunner:
@@ -94,7 +82,8 @@ class EpochRunner:
         buffers = Buffers.private(network, state, len(samples), n_slots)
         self.replica = Replica(plan, samples, buffers, threads, self.n_threads)
         self.coordinator: Coordinator | None = None
-        self.speedup, self.idle_cores, self.look_after = SpeedupMonitor(0.0), IdleCores(), MEASURED
+        self.policy, self.speedup, self.idle_cores = POLICY, SpeedupMonitor(0.0), IdleCores()
+        self.look_after = self.policy.measured
         self.n_batches, self.n_done = epochs * len(self.cuts), 0
         self.seconds = self.began = 0.0
         if threads.spawn is not None and threads.n_threads > 1 and self.size < batch_size:
@@ -188,10 +177,10 @@ class EpochRunner:
         if coordinator.started:
             return coordinator.join(self.state, task)
         seconds = time.perf_counter() - self.began
-        if self.n_done and seconds >= MEASURED:
+        if self.n_done and seconds >= self.policy.measured:
             left = seconds / self.n_done * (self.n_batches - self.n_done)
-            worth = WORTH_ASKING if self.threads.has_idle_worker() else WORTH_STARTING
-            if left > worth and self._has_room():
+            has_idle_worker = self.threads.has_idle_worker()
+            if self.policy.is_worthwhile(left, has_idle_worker) and self._has_room():
                 self.speedup = SpeedupMonitor(seconds / self.n_done)
                 coordinator.start()
         return False
@@ -200,5 +189,5 @@ class EpochRunner:
         """Whether the machine has cores for others; looked at from time to time."""
         if self.idle_cores.seconds < self.look_after:
             return False
-        self.look_after = LOOK_AGAIN
-        return self.idle_cores.available() - 1 >= IDLE * (self.threads.n_threads - 1)
+        self.look_after = self.policy.look_again
+        return self.policy.has_room(self.idle_cores.available(), self.threads.n_threads - 1)

@@ -37,6 +37,7 @@ from skcnn.training import epoch, minibatch, update
 from skcnn.training.config import TrainingConfig
 from skcnn.training.distributed import coordinator, protocol
 from skcnn.training.trainer import Progress, Validation, begin, train
+from tests.shared import AT_ONCE
 
 N = 301
 rng = np.random.default_rng(0)
@@ -102,9 +103,7 @@ class SpawnThreads:
 @pytest.fixture
 def at_once(monkeypatch):
     """Every training is long enough, whatever it takes."""
-    monkeypatch.setattr(epoch, "WORTH_STARTING", -1.0)
-    monkeypatch.setattr(epoch, "MEASURED", 0.0)
-    monkeypatch.setattr(epoch, "IDLE", -np.inf)  # whatever else the machine does
+    monkeypatch.setattr(epoch, "POLICY", AT_ONCE)
     monkeypatch.setattr(epoch.SpeedupMonitor, "together", True)
 
 
@@ -196,10 +195,9 @@ def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
 def test_a_short_training_asks_for_those_only_who_wait_already(has_idle_worker, monkeypatch):
     """It would end before others had been started."""
     asked = []
-    monkeypatch.setattr(epoch, "MEASURED", 0.0)
-    monkeypatch.setattr(epoch, "IDLE", -np.inf)
-    monkeypatch.setattr(epoch, "WORTH_ASKING", 0.0)
-    monkeypatch.setattr(epoch, "WORTH_STARTING", np.inf)  # however slow the machine is
+    # however slow the machine is
+    policy = replace(AT_ONCE, seconds_to_spawn=np.inf, seconds_to_wake=0.0)
+    monkeypatch.setattr(epoch, "POLICY", policy)
     monkeypatch.setattr(coordinator.Coordinator, "start", lambda self: asked.append(self))
     network, settings = network_of(CNN), TrainingConfig(**DEFAULTS)
     state = new_state(network, settings.optimizer, 0)
