@@ -10,9 +10,9 @@ import numpy as np
 
 from skcnn._hyperparameters import check_int
 from skcnn.architectures import with_output
-from skcnn.layers import Layer, Residual
+from skcnn.layers import Layer
 from skcnn.layers._layer import Shape
-from skcnn.layers.chain import Chain
+from skcnn.layers.chain import BoundLayer, Chain
 from skcnn.layers.memory import Plan
 from skcnn.layers.windows import TransposedWindows, Windows
 from skcnn.layers.workspace import Workspace
@@ -301,17 +301,17 @@ def _rows(
     """
     rows: list[LayerSummary] = []
     memory = chain.nbytes_of_layers(plan)
-    for i, layer in enumerate(chain.layers):
-        before, after = chain.shapes[i], chain.shapes[i + 1]
+    for i, bound in enumerate(chain.bound):
+        layer, before, after = bound.layer, bound.input_shape, bound.output_shape
         inner: list[LayerSummary] = []
         reach: Reach = None
-        if isinstance(layer, Residual):
-            inner, seen = _rows_inside(layer, before, plan.dtype, seen, names[i], depth + 1)
+        if bound.branches:
+            inner, seen = _rows_inside(bound, plan.branches[i], seen, names[i], depth + 1)
             memory[i] = prod(after) * plan.dtype.itemsize
         else:
             reach = layer.reach(before)
             seen = _seen(seen, reach)
-        parameters = sum(prod(shape) for shape in layer.param_shapes(before).values())
+        parameters = sum(map(prod, bound.param_shapes.values()))
         rows.append(
             LayerSummary(
                 layer,
@@ -319,7 +319,7 @@ def _rows(
                 depth,
                 after,
                 parameters - sum(row.parameters for row in inner),
-                layer.multiply_adds(before) - sum(row.multiply_adds for row in inner),
+                bound.multiply_adds - sum(row.multiply_adds for row in inner),
                 memory[i],
                 tuple(max(map(_extent, axis)) for axis in seen),
                 _unused(reach, before, len(seen)),
@@ -330,22 +330,25 @@ def _rows(
 
 
 def _rows_inside(
-    layer: Residual, shape: Shape, dtype: np.dtype, seen: Seen, name: str, depth: int
+    bound: BoundLayer, plans: Sequence[Plan], seen: Seen, name: str, depth: int
 ) -> tuple[list[LayerSummary], Seen]:
-    """The rows of the layers in both branches, and what their sums see."""
+    """The rows of the layers in all branches, and what the numbers that join them see."""
     rows: list[LayerSummary] = []
-    names = [f"{name}.{inner}" for inner, _ in layer.named]
-    plans = layer.plans(shape, dtype, backward=True)
-    sees = [] if layer.shortcut is not None else [seen]
-    for branch, chain in layer.branches(shape).items():
-        own, names = names[: len(chain.layers)], names[len(chain.layers) :]
-        found, after = _rows(chain, plans[branch], seen, own, depth)
+    sees = []
+    for branch, chain, plan in zip(bound.layer.inner, bound.branches, plans, strict=True):
+        found, after = _rows(
+            chain, plan, seen, [f"{name}.{inner}" for inner in branch.names], depth
+        )
         rows += found
         sees.append(after)
-    added = tuple(
-        [_union(list(both)) for both in zip(*axes, strict=True)] for axes in zip(*sees, strict=True)
-    )
-    return rows, added
+    return rows, tuple(_joined(axes) for axes in zip(*sees, strict=True))
+
+
+def _joined(axes: Sequence[list[Field]]) -> list[Field]:
+    """The fields along an axis where several branches come together."""
+    if len(set(map(len, axes))) > 1:  # behind a dense layer all units have one field
+        return [_union([field for axis in axes for field in axis])]
+    return [_union(list(fields)) for fields in zip(*axes, strict=True)]
 
 
 def _axes(shape: Shape) -> Shape:
@@ -390,7 +393,7 @@ def _listed(hyperparameters: dict[str, Any]) -> str:
 
 def _told(layer: Layer) -> dict[str, Any]:
     """Hyperparameters that are not at their defaults, without inner layers, which have rows."""
-    return {} if isinstance(layer, Residual) else layer.hyperparameters()
+    return {} if layer.inner else layer.hyperparameters()
 
 
 def _call(layer: Layer) -> str:

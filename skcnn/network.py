@@ -97,7 +97,8 @@ class Network:
         self.dtype = _checked_dtype(dtype)
         self.chain = Chain(layers, self.input_shape)
         self.layers, self.shapes = self.chain.layers, self.chain.shapes
-        self.steps, self.step_shapes = self.chain.steps, self.chain.step_shapes
+        self.steps = tuple(step.layer for step in self.chain.steps)
+        self.step_shapes = (self.input_shape, *(step.output_shape for step in self.chain.steps))
         self.output_shape = self.shapes[-1]
         self.multiply_adds = self.chain.multiply_adds
         self.samples_together = self.chain.samples_together
@@ -153,18 +154,16 @@ class Network:
         decayed = [set(layer.decayed) for layer in self.layers]
         ends, end = [], 0
         for part in ("decayed", "undecayed", "state", "constants"):
-            for i, (layer, shape) in enumerate(zip(self.layers, self.shapes, strict=False)):
+            for i, bound in enumerate(self.chain.bound):
                 trained = part in ("decayed", "undecayed")
                 if trained:
-                    arrays = layer.param_shapes(shape)
-                elif part == "state":
-                    arrays = layer.state_shapes(shape)
+                    arrays = bound.param_shapes
                 else:
-                    arrays = layer.constant_shapes(shape)
+                    arrays = bound.state_shapes if part == "state" else bound.constant_shapes
                 for name, size in arrays.items():
                     if prod(size) > LARGEST:
                         raise ValueError(
-                            f"{layer!r}: NumPy has no arrays as large as its {name}, {size}."
+                            f"{bound.layer!r}: NumPy has no arrays as large as its {name}, {size}."
                         )
                     if not trained or (name in decayed[i]) == (part == "decayed"):
                         slots[i][name] = (slice(end, end + prod(size)), size)
@@ -172,9 +171,10 @@ class Network:
             ends.append(end)
         self.n_decayed, self.n_parameters, self.gradient_size, self.vector_size = ends
         rates = [
-            np.full(prod(size), layer.state_rates[name])
-            for layer, shape in zip(self.layers, self.shapes, strict=False)
-            for name, size in layer.state_shapes(shape).items()
+            np.full(prod(size), rates_of_layer[name])
+            for bound in self.chain.bound
+            if (rates_of_layer := bound.layer.state_rates)
+            for name, size in bound.state_shapes.items()
         ]
         self.state_rates = np.concatenate([np.empty(0), *rates]).astype(self.dtype)
         return slots

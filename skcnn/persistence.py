@@ -18,7 +18,6 @@ from skcnn.layers import (
     Dense,
     Flatten,
     Layer,
-    Residual,
     Scratch,
 )
 from skcnn.network import Network
@@ -130,7 +129,7 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
     for i, (layer, shape, params) in enumerate(
         zip(network.layers, network.shapes, mine, strict=False)
     ):
-        if isinstance(layer, Residual):
+        if layer.inner:
             raise ValueError(
                 f"from_keras: layer {i} is {layer!r}, and the order of the arrays in a model with "
                 "branches is not known. Pass them to set_weights as a mapping in this network's "

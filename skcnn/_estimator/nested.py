@@ -13,7 +13,7 @@ def nested_parameters(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Names and values of what lies inside a parameter.
 
     A layer, optimizer or initializer (any dataclass) holds its fields, and a
-    list or tuple of them holds its items by their number.
+    list or tuple of them, or of lists of them, holds its items by their number.
     """
     for key, inner in _items(value):
         yield f"{name}__{key}", inner
@@ -23,7 +23,10 @@ def nested_parameters(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 def _items(value: Any) -> list[tuple[str, Any]]:
     if is_dataclass(value) and not isinstance(value, type):
         return [(field.name, getattr(value, field.name)) for field in fields(value)]
-    if isinstance(value, (list, tuple)) and any(is_dataclass(item) for item in value):
+    if isinstance(value, (list, tuple)) and any(
+        is_dataclass(item) or (isinstance(item, (list, tuple)) and any(map(is_dataclass, item)))
+        for item in value
+    ):
         return [(str(i), item) for i, item in enumerate(value)]
     return []
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.arrays import as_numbers, shape_of
 from skcnn.denormals import flush
-from skcnn.layers import Layer, Residual
+from skcnn.layers import Layer
 from skcnn.network import Network
 from skcnn.parallel.contexts import in_own_context
 
@@ -225,9 +225,9 @@ def _places(layer: Layer) -> Iterator[str]:
 
     The flat vector has another order: what is decayed, what is not, what is not trained.
     """
-    if isinstance(layer, Residual):
-        for name, inner in layer.named:
+    if not layer.inner:
+        yield ""
+    for branch in layer.inner:
+        for name, inner in zip(branch.names, branch.layers, strict=True):
             for place in _places(inner):
                 yield f"{name}.{place}"
-    else:
-        yield ""

@@ -14,7 +14,7 @@ import numpy as np
 from skcnn._hyperparameters import Hyperparameters, check_int, check_pair, check_real
 from skcnn.data import Images, Scaling
 from skcnn.inspection._parts import after, bound, links
-from skcnn.layers import Conv2d, ConvTranspose2d, Residual
+from skcnn.layers import Conv2d, ConvTranspose2d
 from skcnn.network import Network
 
 __all__ = [
@@ -227,7 +227,7 @@ class GradCAM(Method):
     ----------
     layer : int or None, default=None
         Number of the layer in ``layers_``; its output must have pixels. None is
-        the last convolution or `Residual`, with the normalisation and the
+        the last convolution or composite layer, with the normalisation and the
         activation behind it.
     """
 
@@ -347,7 +347,7 @@ def _last_maps(network: Network) -> int:
     convolutions = [
         i
         for i, layer in enumerate(network.layers)
-        if isinstance(layer, (Conv2d, ConvTranspose2d, Residual))
+        if layer.inner or isinstance(layer, (Conv2d, ConvTranspose2d))
     ]
     if not convolutions:
         raise ValueError(

@@ -9,6 +9,7 @@ from skcnn.layers._layer import Layer, Scratch
 from skcnn.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from skcnn.layers.augmentation import RandomCrop, RandomFlip, RandomRotation, RandomScale
 from skcnn.layers.batch_norm import BatchNorm
+from skcnn.layers.composite import Add, Concatenate
 from skcnn.layers.convolution import Conv2d, ConvTranspose2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
@@ -19,8 +20,10 @@ from skcnn.layers.ppv import PPVPool
 from skcnn.layers.residual import PadChannels, Residual
 
 __all__ = [
+    "Add",
     "AvgPool2d",
     "BatchNorm",
+    "Concatenate",
     "Conv2d",
     "ConvTranspose2d",
     "Dense",

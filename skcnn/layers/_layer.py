@@ -1,6 +1,7 @@
 """The interface of all layers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -38,6 +39,26 @@ Wanted: TypeAlias = dict[str, Scratch | None]
 """Arrays by name; None for one that is not needed this time."""
 
 
+class Branch(NamedTuple):
+    """A sequence of layers inside a composite layer, which starts from the input of that layer.
+
+    Parameters
+    ----------
+    name : str
+        Name of the sequence in error messages.
+    layers : tuple of Layer
+        From the input to the output; none of them for the input itself.
+    names : tuple of str
+        For each of these layers its name in the composite layer, which, with a
+        dot, is the prefix of its arrays' names. Names do not begin with one
+        another and a dot.
+    """
+
+    name: str
+    layers: "tuple[Layer, ...]"
+    names: tuple[str, ...]
+
+
 class Layer(Hyperparameters, ABC):
     """A layer: hyperparameters, shapes, and the mathematics of the forward and backward passes.
 
@@ -61,6 +82,9 @@ class Layer(Hyperparameters, ABC):
     rectifies, takes_maximum : bool
         Whether the layer is ``max(x, 0)``; whether each of its outputs is the
         largest of some inputs. The two may be swapped.
+    joins : str
+        Sign in drawings for the way in which a composite layer joins its
+        branches.
     """
 
     reads_x: ClassVar[bool] = False
@@ -68,6 +92,18 @@ class Layer(Hyperparameters, ABC):
     writes: ClassVar[Literal["new", "over_x", "view"]] = "new"
     rectifies: ClassVar[bool] = False
     takes_maximum: ClassVar[bool] = False
+    joins: ClassVar[str] = "+"
+
+    @property
+    def inner(self) -> tuple[Branch, ...]:
+        """The layers inside a composite layer, branch by branch; () for any other layer.
+
+        Raises
+        ------
+        ValueError
+            If the layer was given something else than layers.
+        """
+        return ()
 
     @property
     def draws(self) -> bool:
@@ -97,6 +133,16 @@ class Layer(Hyperparameters, ABC):
         ValueError
             If a hyperparameter is not allowed or does not fit the shape.
         """
+
+    def join_shapes(self, input_shape: Shape, shapes: Sequence[Shape]) -> Shape:
+        """Shape of a composite layer's output, given those of the outputs of its branches.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit together.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no layers inside.")
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Name and shape of every trained array."""
@@ -197,7 +243,8 @@ class Layer(Hyperparameters, ABC):
         weights : ndarray of shape (n,)
             Holds the weights of the samples whenever a pass in training begins.
         scratch : object
-            The arrays requested by `scratch`, as attributes.
+            The arrays requested by `scratch`, as attributes; for a composite
+            layer, a list of the `Arrays` of its branches.
         """
         return scratch
 
@@ -228,6 +275,19 @@ class Layer(Hyperparameters, ABC):
 
         `dy` may be overwritten. `dx` is None if it is not needed.
         """
+
+
+def split_params(branches: Sequence[Branch], params: Params) -> list[list[Params]]:
+    """The arrays of each layer of each branch, under its own names for them."""
+    if not branches:
+        return []
+    own: dict[str, Params] = {name: {} for branch in branches for name in branch.names}
+    for full_name, array in params.items():
+        end = full_name.index(".")
+        while full_name[:end] not in own:
+            end = full_name.index(".", end + 1)
+        own[full_name[:end]][full_name[end + 1 :]] = array
+    return [[own[name] for name in branch.names] for branch in branches]
 
 
 def image_shape(layer: Layer, input_shape: Shape) -> Shape:

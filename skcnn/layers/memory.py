@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from math import prod
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skcnn.layers._layer import Layer, Params, Shape
+from skcnn.layers._layer import Layer, Params, Scratch, Shape, Wanted
+
+if TYPE_CHECKING:  # chains plan their memory here
+    from skcnn.layers.chain import BoundLayer
 
 ALIGNMENT = 64
 """Bytes of a cache line, and of the widest vector register."""
@@ -61,9 +64,10 @@ class Plan:
 
     Parameters
     ----------
-    steps : sequence of Layer
-    shapes : sequence of tuple of int
-        Shape of one sample before each step, and after the last.
+    steps : sequence of BoundLayer
+        The layers in the order in which they run.
+    input_shape : tuple of int
+        Shape of one sample.
     dtype : dtype
     backward : bool
         Whether a backward pass follows.
@@ -79,6 +83,9 @@ class Plan:
     x, dx : list of Placed
         The input of each step and the last output, and the gradients with
         respect to them.
+    branches : list of list of Plan
+        For each step the plans of its branches, whose places are scratch arrays
+        of this plan.
     scratch : list of dict
         The scratch arrays of each step, None for those that it does without.
     first_trained : int
@@ -87,26 +94,28 @@ class Plan:
 
     def __init__(
         self,
-        steps: Sequence[Layer],
-        shapes: Sequence[Shape],
+        steps: "Sequence[BoundLayer]",
+        input_shape: Shape,
         dtype: np.dtype,
         backward: bool,
         input_gradient: bool,
         borrowed: bool = False,
     ) -> None:
-        self.steps, self.shapes, self.dtype = steps, shapes, dtype
+        self.steps = [step.layer for step in steps]
+        self.shapes = [input_shape, *(step.output_shape for step in steps)]
+        self.dtype = dtype
         self.backward, self.input_gradient, self.borrowed = backward, input_gradient, borrowed
         self.sizes = [0, 0, 0]
         self.first_trained = next(
-            (
-                i
-                for i, (step, shape) in enumerate(zip(steps, shapes, strict=False))
-                if step.param_shapes(shape) or step.state_shapes(shape)
-            ),
+            (i for i, step in enumerate(steps) if step.param_shapes or step.state_shapes),
             len(steps),
         )
         self.x = self._place_activations()
         self.dx = self._place_gradients()
+        self.branches = [
+            [chain.plan(dtype, backward, backward, borrowed=True) for chain in step.branches]
+            for step in steps
+        ]
         self.scratch = [self._place_scratch(i) for i in range(len(steps))]
 
     def lay_out(
@@ -154,12 +163,23 @@ class Plan:
         ]
         bound = []
         for i, (step, wanted) in enumerate(zip(self.steps, self.scratch, strict=True)):
-            own = {
+            own: dict[str, Any] = {
                 name: None if placed is None else placed.array(memory, n)
                 for name, placed in wanted.items()
             }
             arrays = xs[i], xs[i + 1], dxs[i], dxs[i + 1]
-            bound.append(step.bind(*arrays, sample_weight, SimpleNamespace(**own)))
+            scratch: Any = SimpleNamespace(**own)
+            if self.branches[i]:
+                scratch = [
+                    plan.lay_out(
+                        [own[f"{b}.{place}"].reshape(-1) for place in range(len(plan.sizes))],
+                        sample_weight,
+                        xs[i],
+                        input_gradient=dxs[i] is not None,
+                    )
+                    for b, plan in enumerate(self.branches[i])
+                ]
+            bound.append(step.bind(*arrays, sample_weight, scratch))
         return Arrays(self.steps, xs, dxs, sample_weight, bound, first)
 
     def nbytes_of_steps(self) -> list[int]:
@@ -222,8 +242,8 @@ class Plan:
 
     def _place_gradients(self) -> list[Placed | None]:
         places: list[Placed | None] = [None] * len(self.shapes)
-        if not self.backward:
-            return places
+        if not self.backward or (self.borrowed and not self.steps):
+            return places  # the gradient of a branch that is the input itself lies elsewhere, too
         lowest = 0 if self.input_gradient else self.first_trained + 1
         place = self.x[-1].place  # the gradient of the output must not lie over it
         for i in range(len(self.steps), lowest - 1, -1):
@@ -236,7 +256,15 @@ class Plan:
     def _place_scratch(self, i: int) -> dict[str, Placed | None]:
         places: dict[str, Placed | None] = {}
         skip = 0
-        wanted = self.steps[i].scratch(self.shapes[i], self.dtype, self.backward)
+        wanted: Wanted
+        if self.branches[i]:
+            wanted = {
+                f"{b}.{place}": Scratch((size,), np.uint8, kept=place > CALLS)
+                for b, plan in enumerate(self.branches[i])
+                for place, size in enumerate(plan.sizes)
+            }
+        else:
+            wanted = self.steps[i].scratch(self.shapes[i], self.dtype, self.backward)
         for name, spec in wanted.items():
             if spec is None:
                 places[name] = None

@@ -7,6 +7,7 @@ rest; the gathering knows strides, dilation and padding as a table of places.
 """
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,8 +15,10 @@ import numpy as np
 from skcnn.layers import (
     ELU,
     GELU,
+    Add,
     AvgPool2d,
     BatchNorm,
+    Concatenate,
     Conv2d,
     ConvTranspose2d,
     Dense,
@@ -40,7 +43,8 @@ from skcnn.layers import (
     Softmax,
     Tanh,
 )
-from skcnn.layers._layer import Params, Shape
+from skcnn.layers._layer import Params, Shape, split_params
+from skcnn.layers.chain import BoundLayer
 from skcnn.layers.windows import Windows
 from skcnn.onnx.graph import Graph
 
@@ -50,23 +54,19 @@ Translation: TypeAlias = Callable[[Graph, Any, str, Shape, Params], str]
 """Adds a layer to a graph: the layer, the name and shape of its input, its parameters."""
 
 
-def add_layers(
-    graph: Graph,
-    layers: Sequence[Layer],
-    x: str,
-    shapes: Sequence[Shape],
-    params: Sequence[Params],
-) -> str:
+Join: TypeAlias = Callable[[Graph, Sequence[str]], str]
+"""Adds what joins the outputs of a composite layer's branches, of which it gets the names."""
+
+
+def add_layers(graph: Graph, layers: Sequence[BoundLayer], x: str, params: Sequence[Params]) -> str:
     """Add layers, one behind another, as they are at prediction.
 
     Parameters
     ----------
     graph : Graph
-    layers : sequence of Layer
+    layers : sequence of BoundLayer
     x : str
         Name of the input, (n, channels, height, width) or (n, features).
-    shapes : sequence of tuple of int
-        Shape of one sample before each layer.
     params : sequence of dict
         The arrays of each layer by name.
 
@@ -80,13 +80,19 @@ def add_layers(
     NotImplementedError
         For a layer that has no translation.
     """
-    for layer, shape, own in zip(layers, shapes, params, strict=False):
-        if type(layer) not in TRANSLATIONS:
+    for bound, own in zip(layers, params, strict=False):
+        layer = bound.layer
+        if type(layer) in JOINS:
+            inside = zip(bound.branches, split_params(layer.inner, own), strict=True)
+            ends = [add_layers(graph, chain.bound, x, each) for chain, each in inside]
+            x = JOINS[type(layer)](graph, ends)
+        elif type(layer) in TRANSLATIONS:
+            x = TRANSLATIONS[type(layer)](graph, layer, x, bound.input_shape, own)
+        else:
             raise NotImplementedError(
                 f"skcnn.onnx cannot translate the layer {layer!r}: {type(layer).__name__} is none "
                 f"of the layers in skcnn.layers."
             )
-        x = TRANSLATIONS[type(layer)](graph, layer, x, shape, own)
     return x
 
 
@@ -223,20 +229,8 @@ def _global_avg_pool(
     return graph.add("Mul", total, 1 / (shape[1] * shape[2]))
 
 
-def _residual(graph: Graph, layer: Residual, x: str, shape: Shape, params: Params) -> str:
-    each = [
-        {
-            name.removeprefix(f"{inner}."): array
-            for name, array in params.items()
-            if name.startswith(f"{inner}.")
-        }
-        for inner, _ in layer.named
-    ]
-    ends, n = [], 0
-    for chain in layer.branches(shape).values():
-        own, n = each[n:], n + len(chain.layers)
-        ends.append(add_layers(graph, chain.layers, x, chain.shapes, own))
-    return graph.add("Add", ends[0], x if len(ends) == 1 else ends[1])
+def _sum(graph: Graph, ends: Sequence[str]) -> str:
+    return reduce(lambda left, right: graph.add("Add", left, right), ends)
 
 
 def _pad_channels(graph: Graph, layer: PadChannels, x: str, shape: Shape, params: Params) -> str:
@@ -268,11 +262,16 @@ TRANSLATIONS: dict[type[Layer], Translation] = {
     RandomRotation: _unchanged,
     RandomScale: _unchanged,
     ReLU: _operator("Relu"),
-    Residual: _residual,
     Sigmoid: _operator("Sigmoid"),
     SiLU: _silu,
     Softmax: _operator("Softmax", axis=1),
     Tanh: _operator("Tanh"),
+}
+
+JOINS: dict[type[Layer], Join] = {
+    Add: _sum,
+    Concatenate: lambda graph, ends: graph.add("Concat", *ends, axis=1),
+    Residual: _sum,
 }
 
 

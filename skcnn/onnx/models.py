@@ -181,9 +181,9 @@ def _add_network(
     graph: Graph, estimator: BaseScratchCNN, x: str, form: tuple[int, ...], dtype: Any, stop: int
 ) -> str:
     network = estimator.network_
-    layers, params = network.layers[:stop], network.unpack(estimator.weights_)
+    layers, params = network.chain.bound[:stop], network.unpack(estimator.weights_)
     images = _add_images(graph, estimator, x, form, np.dtype(dtype))
-    return graph.finite(add_layers(graph, layers, images, network.shapes, params), network.dtype)
+    return graph.finite(add_layers(graph, layers, images, params), network.dtype)
 
 
 def _add_images(

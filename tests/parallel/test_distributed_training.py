@@ -17,7 +17,9 @@ import pytest
 from skcnn.architectures import cnn
 from skcnn.data import Images, Samples, Scaling
 from skcnn.layers import (
+    Add,
     BatchNorm,
+    Concatenate,
     Conv2d,
     Dense,
     Dropout,
@@ -67,6 +69,14 @@ NETWORKS = {
         [
             Conv2d(4, 3, padding=1), Residual([Conv2d(4, 3, padding=1), BatchNorm(16), ReLU()]),
             Flatten(),
+        ],
+        {"optimizer": AdamW(), "weight_decay": 0.05},
+    ),
+    "branches": (
+        [
+            RandomCrop(1),
+            Concatenate([[], [Conv2d(4, 3, padding=1), BatchNorm(16), Dropout(0.2)], Conv2d(2, 1)]),
+            Add([[ReLU()], [Conv2d(7, 1)], []]), Flatten(),
         ],
         {"optimizer": AdamW(), "weight_decay": 0.05},
     ),

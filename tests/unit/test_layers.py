@@ -13,8 +13,10 @@ from skcnn import layers as all_layers
 from skcnn.layers import (
     ELU,
     GELU,
+    Add,
     AvgPool2d,
     BatchNorm,
+    Concatenate,
     Conv2d,
     ConvTranspose2d,
     Dense,
@@ -162,6 +164,27 @@ def fixed_convolutions(draw):
     return FixedConv(kernels, kernel_size, dilation), shape
 
 
+@st.composite
+def branch_lists(draw, kind):
+    """One to four branches, some of them single layers or none at all, and blocks inside."""
+    shape = draw(images)
+    C = shape[0]
+    if draw(st.integers(0, 4)) == 0:
+        return kind([[Flatten(), Dense(3)], [GlobalAvgPool2d(), Dense(3, bias=False)]]), shape
+    keeping = st.sampled_from(
+        [
+            ReLU(), Tanh(), BatchNorm(2, epsilon=0.1), Dropout(0.3), RandomFlip(),
+            Conv2d(C, 3, padding="same"), Conv2d(C, 1, bias=False), Residual([Conv2d(C, 1)]),
+            Add([[], [Tanh(), Conv2d(C, 1)]]), MaxPool2d(3, stride=1, padding=1),
+        ]
+    )  # fmt: skip
+    chains = st.lists(st.one_of(keeping, st.lists(keeping, max_size=3)), min_size=1, max_size=4)
+    branches = draw(chains)
+    if kind is Concatenate and draw(st.booleans()):
+        branches.append([Concatenate([[], Conv2d(2, 1)]), ReLU(), Conv2d(C + 1, 1)])
+    return kind(branches), shape
+
+
 def on_images(kind, *values):
     return st.tuples(st.builds(kind, *values), images)
 
@@ -206,6 +229,8 @@ TABLE = {
     ),
     "PadChannels": channel_paddings(),
     "Residual": residual_blocks(),
+    "Add": branch_lists(Add),
+    "Concatenate": branch_lists(Concatenate),
     "RandomCrop": crops(),
     "RandomFlip": st.sampled_from([(True, False), (False, True), (True, True)]).flatmap(
         lambda ways: on_images(lambda: RandomFlip(*ways))
@@ -249,6 +274,10 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
         [Tanh(), Conv2d(3, 3, padding=1), ReLU(), MaxPool2d(2, stride=1, padding=1)],
         Conv2d(3, 2, padding=1),
     ),
+    "Add": Add([[], [BatchNorm(2, epsilon=0.1)], ReLU()]),
+    "Add of one": Add([[ReLU(), Tanh()]]),
+    "Concatenate": Concatenate([[], [Conv2d(3, 3, padding=1), Tanh()], ReLU()]),
+    "Concatenate dense": Concatenate([[Flatten(), Dense(3)], [Flatten()], [Flatten(), ReLU()]]),
     "RandomCrop": RandomCrop(1),
     "RandomFlip": RandomFlip(),
     "RandomScale": RandomScale(0.3),
