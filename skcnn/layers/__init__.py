@@ -13,8 +13,10 @@ from skcnn.layers.composite import Add, Concatenate, Frozen
 from skcnn.layers.convolution import Conv2d, ConvTranspose2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
+from skcnn.layers.fixed_conv import FixedConv
 from skcnn.layers.local_response import LocalResponseNorm
 from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from skcnn.layers.ppv import PPVPool
 from skcnn.layers.residual import PadChannels, Residual
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "ELU",
+    "FixedConv",
     "Flatten",
     "Frozen",
     "GELU",
@@ -35,6 +38,7 @@ __all__ = [
     "LeakyReLU",
     "LocalResponseNorm",
     "MaxPool2d",
+    "PPVPool",
     "PadChannels",
     "RandomCrop",
     "RandomFlip",

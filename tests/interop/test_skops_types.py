@@ -24,6 +24,7 @@ from skcnn.layers import (
     ConvTranspose2d,
     Dense,
     Dropout,
+    FixedConv,
     Flatten,
     Frozen,
     GlobalAvgPool2d,
@@ -31,6 +32,7 @@ from skcnn.layers import (
     LocalResponseNorm,
     MaxPool2d,
     PadChannels,
+    PPVPool,
     RandomCrop,
     RandomFlip,
     RandomRotation,
@@ -56,7 +58,8 @@ LAYERS = [
     Add([[], [Conv2d(2, 1), ReLU()]]), Concatenate([Tanh(), [Conv2d(2, 1)], []]),
     Frozen([ReLU()]), Conv2d(2, 1),
     PadChannels(3), ConvTranspose2d(2, 2, initializer=He()), GELU(), AvgPool2d(2), SiLU(),
-    GlobalAvgPool2d(), Flatten(), Dropout(0.1), Dense(3, initializer=Glorot()), Sigmoid(),
+    FixedConv([[1.0, 2.0]] * 3), PPVPool(2), Flatten(), Dropout(0.1),
+    Dense(3, initializer=Glorot()), Sigmoid(),
     Dense(3, initializer=Zeros()), Softmax(),
 ]  # fmt: skip
 
@@ -81,6 +84,7 @@ def schedules():
 
 def models():
     yield ScratchCNNClassifier(LAYERS)
+    yield ScratchCNNClassifier([GlobalAvgPool2d()])
     yield ScratchCNNRegressor(warm_start=True)
     for loss in ("absolute_error", "huber", "poisson"):
         yield ScratchCNNRegressor(filters=2, loss=loss)
@@ -127,7 +131,8 @@ def test_nothing_is_left_out_of_the_models_above():
         type(layer.initializer).__name__ for layer in inside if hasattr(layer, "initializer")
     }
     assert initializers == set(skcnn.initializers.__all__) - ABSTRACT
-    used = {type(layer).__name__ for layer in [*LAYERS, ELU(), Tanh()]}  # two are in a branch
+    others = [ELU(), Tanh(), GlobalAvgPool2d()]  # in a branch, or in a model of its own
+    used = {type(layer).__name__ for layer in [*LAYERS, *others]}
     assert used == set(skcnn.layers.__all__) - ABSTRACT
     known = set(trusted_types())
     for room in (skcnn.layers, skcnn.optimizers, skcnn.schedules, skcnn.initializers):

@@ -1,5 +1,6 @@
 """Hyperparameters that are not allowed, and layers that do not fit: each is named."""
 
+import numpy as np
 import pytest
 
 from skcnn.layers import (
@@ -12,6 +13,7 @@ from skcnn.layers import (
     ConvTranspose2d,
     Dense,
     Dropout,
+    FixedConv,
     Flatten,
     Frozen,
     GlobalAvgPool2d,
@@ -19,6 +21,7 @@ from skcnn.layers import (
     LocalResponseNorm,
     MaxPool2d,
     PadChannels,
+    PPVPool,
     RandomCrop,
     RandomFlip,
     RandomRotation,
@@ -60,6 +63,25 @@ BAD = [
     (AvgPool2d((3, 2), padding=2), IMAGE, "padding must be smaller than the window 3 x 2.*got 2"),
     (MaxPool2d(11, padding=1), IMAGE, "window 11 x 11 does not fit into the padded input 10 x 10"),
     (GlobalAvgPool2d(), VECTOR, "GlobalAvgPool2d takes images"),
+    (FixedConv(), VECTOR, "FixedConv takes images"),
+    (FixedConv("rocket"), IMAGE, r"kernels must be one of \['minirocket', .*got 'rocket'"),
+    (FixedConv(None), IMAGE, "kernels must be one of .* or an array of finite numbers"),
+    (FixedConv([1.0, 2.0]), IMAGE, "kernels must be one of .* or an array of finite numbers"),
+    (FixedConv([[1.0], [1.0, 2.0]]), IMAGE, "kernels must be .* an array of finite numbers"),
+    (FixedConv([[np.nan]]), IMAGE, "kernels must be one of .* or an array of finite numbers"),
+    (FixedConv(np.ones((2, 2, 5))), IMAGE, "kernels see 2 channels, but the input has 3"),
+    (FixedConv([[1.0]], 3), IMAGE, "kernel_size must be None with kernels that are given, got 3"),
+    (FixedConv(kernel_size=7), IMAGE, "kernel_size must be None or 9 for MiniRocket's"),
+    (FixedConv("peak"), IMAGE, "kernel_size must be an int of at least 4, got None"),
+    (FixedConv("peak", 6), IMAGE, "kernel_size must be a multiple of 4 for kernels='peak', got 6"),
+    (FixedConv("increasing", 3), IMAGE, "kernel_size must be a multiple of 2"),
+    (FixedConv(dilation=0), IMAGE, "FixedConv: dilation must be an int of at least 1 or a pair"),
+    (PPVPool(0), IMAGE, "PPVPool: thresholds must be an int of at least 1, got 0"),
+    (PPVPool(), VECTOR, "PPVPool takes images"),
+    (PPVPool(ramp=0), IMAGE, "PPVPool: ramp must be a number"),
+    (PPVPool(margin=-1), IMAGE, "PPVPool: margin must be an int of at least 0"),
+    (PPVPool(offset=0.5), IMAGE, "PPVPool: offset must be an int of at least 0"),
+    (PPVPool(backward_ramp=-1), IMAGE, "PPVPool: backward_ramp must be a number"),
     (LocalResponseNorm(0), IMAGE, "size must be an int of at least 1, got 0"),
     (LocalResponseNorm(alpha=-1), IMAGE, r"alpha must be a number in \[0, inf\), got -1"),
     (LocalResponseNorm(beta="x"), IMAGE, "beta must be a number"),

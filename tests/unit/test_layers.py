@@ -21,6 +21,7 @@ from skcnn.layers import (
     ConvTranspose2d,
     Dense,
     Dropout,
+    FixedConv,
     Flatten,
     Frozen,
     GlobalAvgPool2d,
@@ -28,6 +29,7 @@ from skcnn.layers import (
     LocalResponseNorm,
     MaxPool2d,
     PadChannels,
+    PPVPool,
     RandomCrop,
     RandomFlip,
     RandomRotation,
@@ -149,6 +151,21 @@ def residual_blocks(draw, depth=2):
 
 
 @st.composite
+def fixed_convolutions(draw):
+    shape = draw(images)
+    channels = shape[0]
+    dilation = draw(st.one_of(st.integers(1, 2), st.tuples(*[st.integers(1, 3)] * 2)))
+    size = draw(st.sampled_from([(2, 3), (2, channels, 3), (1, channels, 2, 3)]))
+    given = np.round(np.random.default_rng(draw(st.integers(0, 9))).normal(size=size), 3).tolist()
+    kernels, kernel_size = draw(
+        st.sampled_from(
+            [("minirocket", None), ("increasing", 4), ("decreasing", 2), ("peak", 4), (given, None)]
+        )
+    )
+    return FixedConv(kernels, kernel_size, dilation), shape
+
+
+@st.composite
 def branch_lists(draw, kind):
     """One to four branches, some of them single layers or none at all, and blocks inside."""
     shape = draw(images)
@@ -203,6 +220,10 @@ TABLE = {
     "MaxPool2d": pools(MaxPool2d),
     "AvgPool2d": pools(AvgPool2d),
     "GlobalAvgPool2d": on_images(GlobalAvgPool2d),
+    "FixedConv": fixed_convolutions(),
+    "PPVPool": on_images(
+        PPVPool, st.integers(1, 3), st.floats(0.3, 2), st.integers(0, 2), st.integers(0, 3)
+    ),
     "LocalResponseNorm": st.tuples(
         st.builds(
             LocalResponseNorm,
@@ -253,6 +274,8 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "AvgPool2d": AvgPool2d(2, clip=True),
     "AvgPool2d padded": AvgPool2d(3, stride=2, padding=1),
     "GlobalAvgPool2d": GlobalAvgPool2d(),
+    "FixedConv": FixedConv("increasing", 2),
+    "PPVPool": PPVPool(2, ramp=4.0, margin=1),
     "LocalResponseNorm": LocalResponseNorm(3, alpha=0.1),
     "Flatten": Flatten(),
     "Dense": Dense(3),

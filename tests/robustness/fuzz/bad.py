@@ -45,8 +45,9 @@ LAYERS = {
     "GlobalAvgPool2d": (), "BatchNorm": (), "Dropout": (0.5,), "LocalResponseNorm": (),
     "LeakyReLU": (), "ELU": (), "GELU": (), "SiLU": (), "Softmax": (), "PadChannels": (4,),
     "RandomCrop": (1,), "RandomFlip": (), "RandomRotation": (10,), "RandomScale": (0.1,),
-    "Dense": (3,), "Residual": ([layers.ReLU()],), "Add": ([[], [layers.ReLU()]],),
-    "Concatenate": ([[], [layers.ReLU()]],), "Frozen": ([layers.ReLU()],),
+    "Dense": (3,), "FixedConv": (), "PPVPool": (2,), "Residual": ([layers.ReLU()],),
+    "Add": ([[], [layers.ReLU()]],), "Concatenate": ([[], [layers.ReLU()]],),
+    "Frozen": ([layers.ReLU()],),
 }  # fmt: skip
 PARTS = {
     "optimizer": [getattr(optimizers, name) for name in optimizers.__all__ if name != "Optimizer"],
