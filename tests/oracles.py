@@ -203,6 +203,7 @@ FORWARD = {
     "MaxPool2d": lambda layer, params, x: pool2d(layer, x, np.max, -np.inf),
     "AvgPool2d": lambda layer, params, x: pool2d(layer, x, np.mean, 0.0),
     "GlobalAvgPool2d": lambda layer, params, x: [sum(c.flat) / c.size for c in x],
+    "GlobalMaxPool2d": lambda layer, params, x: [max(c.flat) for c in x],
     "LocalResponseNorm": local_response,
     "Flatten": lambda layer, params, x: np.array(list(x.flat)),
     "Dense": dense,

@@ -13,7 +13,7 @@ from skcnn.layers.convolution import Conv2d, ConvTranspose2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
 from skcnn.layers.local_response import LocalResponseNorm
-from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from skcnn.layers.residual import PadChannels, Residual
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Flatten",
     "GELU",
     "GlobalAvgPool2d",
+    "GlobalMaxPool2d",
     "Layer",
     "LeakyReLU",
     "LocalResponseNorm",

@@ -329,3 +329,40 @@ class GlobalAvgPool2d(Layer):
         _, H, W, _ = dx.shape
         dy *= 1 / (H * W)
         np.copyto(dx, dy[:, np.newaxis, np.newaxis])
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class GlobalMaxPool2d(Layer):
+    """The maximum of each channel, which turns an image of any size into a vector.
+
+    Examples
+    --------
+    >>> GlobalMaxPool2d().output_shape((64, 7, 7))
+    (64,)
+    """
+
+    takes_maximum: ClassVar[bool] = True
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return image_shape(self, input_shape)[:1]
+
+    def reach(self, input_shape: Shape) -> tuple[Windows, ...]:
+        return tuple(Windows(size, size) for size in input_shape[1:])
+
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
+        return {"winner": Scratch(input_shape[:1], np.intp) if backward else None}
+
+    def forward(self, x, y, params, scratch, training, rng):
+        """``y[c] = max x[c, i, j]``; the first maximum in row-major order is the winner."""
+        C, H, W, n = x.shape
+        pixels = x.reshape(C, H * W, n)
+        np.maximum.reduce(pixels, axis=1, out=y)
+        if scratch.winner is not None:
+            np.argmax(pixels, axis=1, out=scratch.winner)  # (C, n)
+
+    def backward(self, dx, dy, x, y, params, grads, scratch):
+        """``dx[c, i, j] = dy[c]`` where ``(i, j)`` won channel ``c``, and 0 elsewhere."""
+        C, H, W, n = dx.shape
+        dx[...] = 0
+        winner, shares = scratch.winner[:, np.newaxis], dy[:, np.newaxis]  # (C, 1, n)
+        np.put_along_axis(dx.reshape(C, H * W, n), winner, shares, axis=1)

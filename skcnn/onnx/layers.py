@@ -22,6 +22,7 @@ from skcnn.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
     Layer,
     LeakyReLU,
     LocalResponseNorm,
@@ -206,6 +207,13 @@ def _global_avg_pool(
     return graph.add("Mul", total, 1 / (shape[1] * shape[2]))
 
 
+def _global_max_pool(
+    graph: Graph, layer: GlobalMaxPool2d, x: str, shape: Shape, params: Params
+) -> str:
+    """Translate it as one window; ONNX Runtime has no global operator in float64."""
+    return graph.add("Flatten", graph.add("MaxPool", x, **_attributes(*layer.reach(shape))))
+
+
 def _residual(graph: Graph, layer: Residual, x: str, shape: Shape, params: Params) -> str:
     each = [
         {
@@ -240,6 +248,7 @@ TRANSLATIONS: dict[type[Layer], Translation] = {
     Flatten: _operator("Flatten"),
     GELU: _gelu,
     GlobalAvgPool2d: _global_avg_pool,
+    GlobalMaxPool2d: _global_max_pool,
     LeakyReLU: _leaky_relu,
     LocalResponseNorm: _local_response_norm,
     MaxPool2d: _max_pool,

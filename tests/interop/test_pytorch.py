@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from skcnn.layers import Dense, Flatten, GlobalAvgPool2d
+from skcnn.layers import Dense, Flatten, GlobalAvgPool2d, GlobalMaxPool2d
 from skcnn.network import Network
 from tests.random_networks import pair, random_layers
 
@@ -17,7 +17,10 @@ pytestmark = pytest.mark.slow
 def random_network(rng):
     shape = (int(rng.integers(1, 5)), *pair(rng, 5, 9))
     layers = random_layers(rng, shape)
-    layers += [GlobalAvgPool2d()] if rng.random() < 0.3 else [Flatten()]
+    choice = rng.random()
+    layers += [
+        GlobalAvgPool2d() if choice < 0.2 else GlobalMaxPool2d() if choice < 0.4 else Flatten()
+    ]
     return Network([*layers, Dense(3)], shape, np.float64)
 
 
@@ -80,6 +83,7 @@ def module_of(layer, shape, params):
             "ReLU": nn.ReLU(), "LeakyReLU": nn.LeakyReLU(0.1), "Tanh": nn.Tanh(), "SiLU": nn.SiLU(),
             "Sigmoid": nn.Sigmoid(), "GELU": nn.GELU(approximate="tanh"), "Flatten": nn.Flatten(),
             "GlobalAvgPool2d": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+            "GlobalMaxPool2d": nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()),
         }.get(kind) or {
             "MaxPool2d": lambda: nn.MaxPool2d(layer.pool_size, layer.stride, layer.padding),
             "AvgPool2d": lambda: nn.AvgPool2d(layer.pool_size, layer.stride, layer.padding),

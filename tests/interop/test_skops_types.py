@@ -24,6 +24,7 @@ from skcnn.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
@@ -51,8 +52,8 @@ LAYERS = [
     Conv2d(2, 3, padding=1, initializer=FanInUniform()), LeakyReLU(), MaxPool2d(2),
     Residual([Conv2d(2, 3, padding=1, initializer=LeCunUniform()), ELU()], [Tanh()]),
     PadChannels(3), ConvTranspose2d(2, 2, initializer=He()), GELU(), AvgPool2d(2), SiLU(),
-    GlobalAvgPool2d(), Flatten(), Dropout(0.1), Dense(3, initializer=Glorot()), Sigmoid(),
-    Dense(3, initializer=Zeros()), Softmax(),
+    Residual([GlobalMaxPool2d()], GlobalAvgPool2d()), Flatten(), Dropout(0.1),
+    Dense(3, initializer=Glorot()), Sigmoid(), Dense(3, initializer=Zeros()), Softmax(),
 ]  # fmt: skip
 
 ABSTRACT = {"Layer", "Scratch", "Optimizer", "Schedule", "Initializer"}
@@ -122,7 +123,8 @@ def test_nothing_is_left_out_of_the_models_above():
         type(layer.initializer).__name__ for layer in inside if hasattr(layer, "initializer")
     }
     assert initializers == set(skcnn.initializers.__all__) - ABSTRACT
-    used = {type(layer).__name__ for layer in [*LAYERS, ELU(), Tanh()]}  # two are in a branch
+    branches = [ELU(), Tanh(), GlobalMaxPool2d(), GlobalAvgPool2d()]
+    used = {type(layer).__name__ for layer in [*LAYERS, *branches]}
     assert used == set(skcnn.layers.__all__) - ABSTRACT
     known = set(trusted_types())
     for room in (skcnn.layers, skcnn.optimizers, skcnn.schedules, skcnn.initializers):

@@ -21,6 +21,7 @@ from skcnn.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
@@ -159,6 +160,7 @@ TABLE = {
     "MaxPool2d": pools(MaxPool2d),
     "AvgPool2d": pools(AvgPool2d),
     "GlobalAvgPool2d": on_images(GlobalAvgPool2d),
+    "GlobalMaxPool2d": on_images(GlobalMaxPool2d),
     "LocalResponseNorm": st.tuples(
         st.builds(
             LocalResponseNorm,
@@ -206,6 +208,7 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "AvgPool2d": AvgPool2d(2, clip=True),
     "AvgPool2d padded": AvgPool2d(3, stride=2, padding=1),
     "GlobalAvgPool2d": GlobalAvgPool2d(),
+    "GlobalMaxPool2d": GlobalMaxPool2d(),
     "LocalResponseNorm": LocalResponseNorm(3, alpha=0.1),
     "Flatten": Flatten(),
     "Dense": Dense(3),
@@ -393,6 +396,9 @@ def test_the_first_maximum_in_row_major_order_gets_the_gradient():
             _, dX, _ = network.vjp(x, np.zeros(0), np.ones((1, 1, 1, 1)))
             winner = np.zeros(K * K)
             winner[np.argmax(x)] = 1
+            assert np.array_equal(dX.ravel(), winner)
+            whole = Network([GlobalMaxPool2d()], (1, K, K), np.float64)
+            _, dX, _ = whole.vjp(x, np.zeros(0), np.ones((1, 1)))
             assert np.array_equal(dX.ravel(), winner)
 
 

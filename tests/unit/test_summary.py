@@ -19,6 +19,7 @@ from skcnn.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
     LocalResponseNorm,
     MaxPool2d,
     RandomCrop,
@@ -318,6 +319,12 @@ def test_the_untrained_state_is_no_parameter():
     assert [row.parameters for row in table.rows] == [60, 12, 0, 21]
     assert [row.receptive_field for row in table.rows] == [(3, 3), (3, 3), (8, 8), (8, 8)]
     assert table.parameters == 93
+
+
+def test_a_global_maximum_sees_all_that_its_channels_see():
+    layers = [Conv2d(2, 3, stride=2), GlobalMaxPool2d()]
+    assert summary(layers, (9, 9), 3).rows[1].receptive_field == (9, 9)
+    assert summary(layers, (10, 7), 3).rows[1].receptive_field == (9, 7)
 
 
 def test_networks_of_vectors():
