@@ -342,10 +342,7 @@ def _rows_inside(
         found, after = _rows(chain, plans[branch], seen, own, depth)
         rows += found
         sees.append(after)
-    added = tuple(
-        [_union(list(both)) for both in zip(*axes, strict=True)] for axes in zip(*sees, strict=True)
-    )
-    return rows, added
+    return rows, tuple(map(_added, zip(*sees, strict=True)))
 
 
 def _axes(shape: Shape) -> Shape:
@@ -364,6 +361,13 @@ def _seen(fields: Seen, reach: Reach) -> Seen:
         [_union([axis[q] for q in along.pixels(p)]) for p in range(along.positions)]
         for axis, along in zip(fields, reach, strict=True)
     )
+
+
+def _added(axes: Sequence[list[Field]]) -> list[Field]:
+    """The fields of sums, along one axis, of numbers with these fields."""
+    longest = max(map(len, axes))  # a single field is that of all numbers
+    each = (fields * (longest // len(fields)) for fields in axes)
+    return [_union(list(fields)) for fields in zip(*each, strict=True)]
 
 
 def _union(fields: list[Field]) -> Field:

@@ -17,7 +17,9 @@ from skcnn.layers import (
     ConvTranspose2d,
     Dense,
     Flatten,
+    GroupNorm,
     Layer,
+    LayerNorm,
     Residual,
     Scratch,
 )
@@ -87,7 +89,8 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
         What ``model.get_weights()`` of a sequential Keras model gives, which was
         built with ``data_format="channels_last"``. Normalisation has gamma,
         beta, moving mean and moving variance (``scale=True, center=True``), and
-        Keras' `epsilon` is 1e-3.
+        Keras' `epsilon` is 1e-3. `LayerNorm` of images is Keras'
+        ``GroupNormalization(1)``, that of vectors its ``LayerNormalization``.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
     ValueError
         If `network` is none, if there are more or fewer arrays, or one has
         another shape, or the network has branches, whose order in Keras is not
-        known.
+        known, or groups of features after `Flatten`.
 
     Examples
     --------
@@ -162,7 +165,16 @@ def _converted(
             array = _kernel(given, mine.shape)
         elif isinstance(layer, Dense) and name == "weight" and given.ndim == 2:
             array = (given if order is None or len(order) != len(given) else given[order]).T
-        elif isinstance(layer, BatchNorm) and order is not None and given.shape == order.shape:
+        elif isinstance(layer, GroupNorm) and order is not None:
+            raise ValueError(
+                f"from_keras: {what} comes after Flatten, where Keras has the features in another "
+                "order, and therefore other ones in a group."
+            )
+        elif (
+            isinstance(layer, (BatchNorm, LayerNorm))
+            and order is not None
+            and given.shape == order.shape
+        ):
             array = given[order]
         if array.shape != mine.shape:
             raise ValueError(

@@ -161,6 +161,20 @@ def batch_norm(layer, params, x):
     return y
 
 
+def group_norm(layer, params, x, groups):
+    """Every number by the mean and deviation of its group of channels."""
+    y = np.zeros_like(x)
+    per_group = len(x) // groups
+    for i in np.ndindex(x.shape):
+        first = i[0] // per_group * per_group
+        values = [float(v) for v in x[first : first + per_group].flat]
+        mean = sum(values) / len(values)
+        variance = sum((v - mean) ** 2 for v in values) / len(values)
+        normalized = (x[i] - mean) / math.sqrt(variance + layer.epsilon)
+        y[i] = params["weight"][i[0]] * normalized + params["bias"][i[0]]
+    return y
+
+
 def pad_channels(layer, params, x):
     C, H, W = x.shape
     SH, SW = pair(layer.stride)
@@ -220,6 +234,8 @@ FORWARD = {
     "Tanh": elementwise(math.tanh),
     "Sigmoid": elementwise(lambda v: 1 / (1 + math.exp(-v))),
     "BatchNorm": batch_norm,
+    "LayerNorm": lambda layer, params, x: group_norm(layer, params, x, 1),
+    "GroupNorm": lambda layer, params, x: group_norm(layer, params, x, layer.n_groups),
     "PadChannels": pad_channels,
     "Residual": residual,
     "Dropout": lambda layer, params, x: x,

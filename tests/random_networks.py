@@ -8,6 +8,8 @@ from skcnn.layers import (
     BatchNorm,
     Conv2d,
     ConvTranspose2d,
+    GroupNorm,
+    LayerNorm,
     LeakyReLU,
     MaxPool2d,
     PadChannels,
@@ -38,7 +40,8 @@ def shape_keeping(rng, shape, depth):
     if kind == "transposed":
         return ConvTranspose2d(C, 3, padding=1, bias=rng.random() < 0.5)
     if kind == "norm":
-        return BatchNorm(64)
+        groups = int(rng.choice([g for g in (1, 2, 3) if C % g == 0]))
+        return [BatchNorm(64), LayerNorm(), GroupNorm(groups)][rng.integers(3)]
     if kind == "pool":
         return MaxPool2d(3, stride=1, padding=1)
     if kind == "residual" and depth:

@@ -15,6 +15,7 @@ from skcnn.layers.dropout import Dropout
 from skcnn.layers.local_response import LocalResponseNorm
 from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from skcnn.layers.residual import PadChannels, Residual
+from skcnn.layers.sample_norm import GroupNorm, LayerNorm
 
 __all__ = [
     "AvgPool2d",
@@ -28,7 +29,9 @@ __all__ = [
     "GELU",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
+    "GroupNorm",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "LocalResponseNorm",
     "MaxPool2d",

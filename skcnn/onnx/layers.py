@@ -7,6 +7,7 @@ rest; the gathering knows strides, dilation and padding as a table of places.
 """
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,7 +24,9 @@ from skcnn.layers import (
     Flatten,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
+    GroupNorm,
     Layer,
+    LayerNorm,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
@@ -134,6 +137,27 @@ def _batch_norm(graph: Graph, layer: BatchNorm, x: str, shape: Shape, params: Pa
     return graph.add(
         "BatchNormalization", x, params["weight"], params["bias"], *moments, epsilon=0.0
     )
+
+
+def _layer_norm(graph: Graph, layer: LayerNorm, x: str, shape: Shape, params: Params) -> str:
+    return _group_norm(graph, GroupNorm(1, layer.epsilon), x, shape, params)
+
+
+def _group_norm(graph: Graph, layer: GroupNorm, x: str, shape: Shape, params: Params) -> str:
+    """Translate it step by step; ONNX' operators came late, and compute in float32."""
+    numbers = prod(shape) // layer.n_groups
+
+    def mean(values: str) -> str:
+        return graph.add("Mul", graph.add("ReduceSum", values, [2], keepdims=1), 1 / numbers)
+
+    of_groups = graph.add("Reshape", x, [0, layer.n_groups, numbers])
+    centered = graph.add("Sub", of_groups, mean(of_groups))
+    variance = graph.add("Add", mean(graph.add("Mul", centered, centered)), float(layer.epsilon))
+    normalized = graph.add("Div", centered, graph.add("Sqrt", variance))
+    channels = (-1,) + (1,) * len(shape[1:])
+    gamma, beta = (params[name].reshape(channels) for name in ("weight", "bias"))
+    scaled = graph.add("Mul", graph.add("Reshape", normalized, [0, *shape]), gamma)
+    return graph.add("Add", scaled, beta)
 
 
 def _local_response_norm(
@@ -249,6 +273,8 @@ TRANSLATIONS: dict[type[Layer], Translation] = {
     GELU: _gelu,
     GlobalAvgPool2d: _global_avg_pool,
     GlobalMaxPool2d: _global_max_pool,
+    GroupNorm: _group_norm,
+    LayerNorm: _layer_norm,
     LeakyReLU: _leaky_relu,
     LocalResponseNorm: _local_response_norm,
     MaxPool2d: _max_pool,

@@ -76,6 +76,10 @@ def module_of(layer, shape, params):
         )  # fmt: skip
     elif kind == "BatchNorm":
         module = nn.BatchNorm2d(C)
+    elif kind == "LayerNorm":
+        module = nn.GroupNorm(1, C) if len(shape) == 3 else nn.LayerNorm(C)
+    elif kind == "GroupNorm":
+        module = nn.GroupNorm(layer.n_groups, C)
     elif kind == "Dense":
         module = nn.Linear(C, layer.units)
     else:

@@ -25,6 +25,8 @@ from skcnn.layers import (
     Flatten,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
+    GroupNorm,
+    LayerNorm,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
@@ -51,7 +53,8 @@ LAYERS = [
     Conv2d(2, 3, padding=1, initializer=Gaussian(0.1)), BatchNorm(), ReLU(), LocalResponseNorm(),
     Conv2d(2, 3, padding=1, initializer=FanInUniform()), LeakyReLU(), MaxPool2d(2),
     Residual([Conv2d(2, 3, padding=1, initializer=LeCunUniform()), ELU()], [Tanh()]),
-    PadChannels(3), ConvTranspose2d(2, 2, initializer=He()), GELU(), AvgPool2d(2), SiLU(),
+    PadChannels(4), GroupNorm(2), ConvTranspose2d(2, 2, initializer=He()), GELU(), AvgPool2d(2),
+    SiLU(), LayerNorm(),
     Residual([GlobalMaxPool2d()], GlobalAvgPool2d()), Flatten(), Dropout(0.1),
     Dense(3, initializer=Glorot()), Sigmoid(), Dense(3, initializer=Zeros()), Softmax(),
 ]  # fmt: skip

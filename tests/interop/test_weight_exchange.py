@@ -15,6 +15,8 @@ from skcnn.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    GroupNorm,
+    LayerNorm,
     MaxPool2d,
     ReLU,
     Residual,
@@ -240,6 +242,9 @@ def test_keras_weights_that_do_not_fit(data):
     branched = ScratchCNNClassifier([Residual([Conv2d(1, 3, padding=1)])]).initialize(*data)
     with pytest.raises(ValueError, match="branches"):
         from_keras(branched.network_, [np.zeros(1)] * 4)
+    grouped = ScratchCNNClassifier([Flatten(), GroupNorm(2)]).initialize(*data)
+    with pytest.raises(ValueError, match=r"layer 1, GroupNorm.* comes after Flatten"):
+        from_keras(grouped.network_, [np.zeros(64)] * 4)
 
 
 @pytest.mark.slow
@@ -347,6 +352,15 @@ def test_a_residual_network_that_pytorch_trained_predicts_the_same(data):
         (
             [("Conv2DTranspose", (4, (3, 2)), {"strides": 2})],
             [ConvTranspose2d(4, (3, 2), stride=2)],
+        ),
+        (
+            [("Conv2D", (4, 3), {}), ("GroupNormalization", (2,), {})],
+            [Conv2d(4, 3), GroupNorm(2, epsilon=1e-3)],
+        ),
+        ([("GroupNormalization", (1,), {})], [LayerNorm(epsilon=1e-3)]),
+        (
+            [("Flatten", (), {}), ("LayerNormalization", (), {})],
+            [Flatten(), LayerNorm(epsilon=1e-3)],
         ),
     ],
 )

@@ -16,6 +16,7 @@ ARGUMENTS = {
     "Residual": ((layers.ReLU(),),),
     "Dense": (5,),
     "Dropout": (0.5,),
+    "GroupNorm": (2,),
     "LocalResponseNorm": (),
     "RandomCrop": (2,),
     "RandomRotation": (10,),

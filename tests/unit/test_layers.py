@@ -22,6 +22,8 @@ from skcnn.layers import (
     Flatten,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
+    GroupNorm,
+    LayerNorm,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
@@ -126,6 +128,7 @@ def residual_blocks(draw, depth=2):
     keeping = st.sampled_from(
         [
             ReLU(), Tanh(), BatchNorm(2, epsilon=0.1), Dropout(0.3), RandomFlip(),
+            LayerNorm(epsilon=0.1),
             Conv2d(C, kernel, padding="same"), Conv2d(C, 1, bias=False), GELU(),
             ConvTranspose2d(C, 1), MaxPool2d(3, stride=1, padding=1),
         ]
@@ -144,6 +147,13 @@ def residual_blocks(draw, depth=2):
         return Residual([Flatten(), Dense(3)], [GlobalAvgPool2d(), Dense(3, bias=False)]), shape
     ends = [Conv2d(C + 1, 1, stride=2), PadChannels(C + 1, stride=2)]
     return Residual([*layers, ends[0]], draw(st.sampled_from(ends))), shape
+
+
+@st.composite
+def group_norms(draw):
+    groups = draw(st.integers(1, 3))
+    channels, *sizes = draw(st.one_of(images, vectors))
+    return GroupNorm(groups, epsilon=0.1), (groups * channels, *sizes)
 
 
 def on_images(kind, *values):
@@ -185,6 +195,8 @@ TABLE = {
     "BatchNorm": st.tuples(
         st.builds(BatchNorm, st.integers(1, 4), epsilon=st.just(0.1)), st.one_of(images, vectors)
     ),
+    "LayerNorm": anywhere(LayerNorm(epsilon=0.1)),
+    "GroupNorm": group_norms(),
     "PadChannels": channel_paddings(),
     "Residual": residual_blocks(),
     "RandomCrop": crops(),
@@ -222,6 +234,8 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "Sigmoid": Sigmoid(),
     "Dropout": Dropout(0.3),
     "BatchNorm": BatchNorm(2, epsilon=0.1),
+    "LayerNorm": LayerNorm(epsilon=0.1),
+    "GroupNorm": GroupNorm(2, epsilon=0.1),
     "PadChannels": PadChannels(3, stride=(2, 1)),
     "Residual": Residual([Conv2d(2, 3, padding=1), BatchNorm(2, epsilon=0.1)]),
     "Residual of a rectifier": Residual([ReLU()]),

@@ -20,10 +20,13 @@ from skcnn.layers import (
     Flatten,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
+    GroupNorm,
+    LayerNorm,
     LocalResponseNorm,
     MaxPool2d,
     RandomCrop,
     ReLU,
+    Residual,
     Tanh,
 )
 from skcnn.layers.workspace import Workspace
@@ -325,6 +328,12 @@ def test_a_global_maximum_sees_all_that_its_channels_see():
     layers = [Conv2d(2, 3, stride=2), GlobalMaxPool2d()]
     assert summary(layers, (9, 9), 3).rows[1].receptive_field == (9, 9)
     assert summary(layers, (10, 7), 3).rows[1].receptive_field == (9, 7)
+
+
+def test_normalised_samples_see_all_pixels_and_so_do_sums_with_them():
+    layers = [Conv2d(2, 3), Residual([LayerNorm()]), Conv2d(2, 3), Flatten(), GroupNorm(2)]
+    fields = [row.receptive_field for row in summary(layers, (9, 7), 3).rows]
+    assert fields == [(3, 3), *[(9, 7)] * 6]
 
 
 def test_networks_of_vectors():

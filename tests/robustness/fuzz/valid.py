@@ -45,7 +45,7 @@ CHOICES = {
     "hidden_layer_sizes": [[], 4, [5, 3]],
     "activation": ["relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "leaky"],
     "dropout": [0.0, 0.0, 0.4],
-    "normalization": ["auto", "batch", None],
+    "normalization": ["auto", "batch", "layer", None],
     "global_pool": ["auto", True, False],
     "scale_input": [True, True, False],
     "optimizer": ["adam", "adamw", "sgd", "rmsprop", "adagrad", "momentum"],
