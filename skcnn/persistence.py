@@ -83,8 +83,9 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
     network : Network
         What shall have the weights: ``clf.network_``. It has the layers of the
         Keras model, with activations as layers of their own. Padding "same" of
-        convolutions is that of Keras, also with strides; what it does in
-        pooling and in transposed convolutions has no counterpart here.
+        convolutions and pooling is that of Keras, also with strides (means
+        with ``count_include_pad=False``); what it does in transposed
+        convolutions has no counterpart here.
     arrays : sequence of ndarray
         What ``model.get_weights()`` of a sequential Keras model gives, which was
         built with ``data_format="channels_last"``. Normalisation has gamma,

@@ -82,13 +82,21 @@ def conv_transpose2d(layer, params, x):
 
 
 def pool2d(layer, x, pooled, outside):
+    """`outside` is the value of padding, or None where it takes no part."""
     C, H, W = x.shape
     KH, KW = pair(layer.pool_size)
-    PH, PW = pair(layer.padding)
-    if layer.clip:
-        KH, KW = min(KH, H + 2 * PH), min(KW, W + 2 * PW)
-    SH, SW = (KH, KW) if layer.stride is None else pair(layer.stride)
-    OH, OW = (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
+    if layer.padding == "same":
+        if layer.clip:
+            KH, KW = min(KH, 2 * H - 1), min(KW, 2 * W - 1)
+        SH, SW = (KH, KW) if layer.stride is None else pair(layer.stride)
+        OH, OW = math.ceil(H / SH), math.ceil(W / SW)
+        (PH, _), (PW, _) = pads(H, KH, SH, "same"), pads(W, KW, SW, "same")
+    else:
+        PH, PW = pair(layer.padding)
+        if layer.clip:
+            KH, KW = min(KH, H + 2 * PH), min(KW, W + 2 * PW)
+        SH, SW = (KH, KW) if layer.stride is None else pair(layer.stride)
+        OH, OW = (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
     y = np.zeros((C, OH, OW))
     for c in range(C):
         for p in range(OH):
@@ -98,6 +106,7 @@ def pool2d(layer, x, pooled, outside):
                         x[c, i, j] if 0 <= i < H and 0 <= j < W else outside
                         for i in range(p * SH - PH, p * SH - PH + KH)
                         for j in range(q * SW - PW, q * SW - PW + KW)
+                        if outside is not None or (0 <= i < H and 0 <= j < W)
                     ]
                 )
     return y
@@ -215,7 +224,9 @@ FORWARD = {
     "Conv2d": conv2d,
     "ConvTranspose2d": conv_transpose2d,
     "MaxPool2d": lambda layer, params, x: pool2d(layer, x, np.max, -np.inf),
-    "AvgPool2d": lambda layer, params, x: pool2d(layer, x, np.mean, 0.0),
+    "AvgPool2d": lambda layer, params, x: pool2d(
+        layer, x, np.mean, 0.0 if layer.count_include_pad else None
+    ),
     "GlobalAvgPool2d": lambda layer, params, x: [sum(c.flat) / c.size for c in x],
     "GlobalMaxPool2d": lambda layer, params, x: [max(c.flat) for c in x],
     "LocalResponseNorm": local_response,

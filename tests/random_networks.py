@@ -76,9 +76,11 @@ def changing(rng, shape):
         )
         groups = int(rng.choice([g for g in (1, 2) if shape[0] % g == 0]))
         return ConvTranspose2d(filters * groups, kernel, stride, 0, extra, dilation, groups)
-    pool = MaxPool2d if kind == "max" else AvgPool2d
     window = pair(rng, 2, 3)
-    return pool(window, stride, padding=tuple(int(rng.integers(0, w // 2 + 1)) for w in window))
+    padding = tuple(int(rng.integers(0, w // 2 + 1)) for w in window)
+    if kind == "max":
+        return MaxPool2d(window, stride, padding)
+    return AvgPool2d(window, stride, padding, count_include_pad=bool(rng.integers(2)))
 
 
 def random_layers(rng, shape):

@@ -216,10 +216,11 @@ def _max_pool(graph: Graph, layer: MaxPool2d, x: str, shape: Shape, params: Para
 def _avg_pool(graph: Graph, layer: AvgPool2d, x: str, shape: Shape, params: Params) -> str:
     height, width = layer.reach(shape)
     if graph.single:
-        return graph.add("AveragePool", x, count_include_pad=1, **_attributes(height, width))
+        counted = int(layer.count_include_pad)
+        return graph.add("AveragePool", x, count_include_pad=counted, **_attributes(height, width))
     columns = _gather(graph, x, shape, _pixels(height), _pixels(width))
     total = graph.add("ReduceSum", columns, [2], keepdims=0)
-    mean = graph.add("Mul", total, 1 / (height.kernel * width.kernel))
+    mean = graph.add("Mul", total, 1 / layer.divisors(shape).ravel())
     return graph.add("Reshape", mean, [0, *layer.output_shape(shape)])
 
 

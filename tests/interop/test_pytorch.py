@@ -90,7 +90,10 @@ def module_of(layer, shape, params):
             "GlobalMaxPool2d": nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()),
         }.get(kind) or {
             "MaxPool2d": lambda: nn.MaxPool2d(layer.pool_size, layer.stride, layer.padding),
-            "AvgPool2d": lambda: nn.AvgPool2d(layer.pool_size, layer.stride, layer.padding),
+            "AvgPool2d": lambda: nn.AvgPool2d(
+                layer.pool_size, layer.stride, layer.padding,
+                count_include_pad=layer.count_include_pad,
+            ),
             "PadChannels": lambda: Padded(layer),
         }[kind](), pairs  # fmt: skip
     module = module.double()

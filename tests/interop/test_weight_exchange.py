@@ -8,6 +8,7 @@ from sklearn.exceptions import NotFittedError
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn.layers import (
+    AvgPool2d,
     BatchNorm,
     Conv2d,
     ConvTranspose2d,
@@ -352,6 +353,14 @@ def test_a_residual_network_that_pytorch_trained_predicts_the_same(data):
         (
             [("Conv2DTranspose", (4, (3, 2)), {"strides": 2})],
             [ConvTranspose2d(4, (3, 2), stride=2)],
+        ),
+        (
+            [("MaxPooling2D", (3,), {"strides": 2, "padding": "same"})],
+            [MaxPool2d(3, stride=2, padding="same")],
+        ),
+        (
+            [("AveragePooling2D", ((2, 3),), {"padding": "same"})],
+            [AvgPool2d((2, 3), padding="same", count_include_pad=False)],
         ),
         (
             [("Conv2D", (4, 3), {}), ("GroupNormalization", (2,), {})],

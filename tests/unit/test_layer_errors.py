@@ -57,6 +57,8 @@ BAD = [
     (AvgPool2d(2, clip=None), IMAGE, "clip must be True or False"),
     (MaxPool2d(2, padding=-1), IMAGE, "padding must be an int of at least 0 or a pair"),
     (AvgPool2d((3, 2), padding=2), IMAGE, "padding must be smaller than the window 3 x 2.*got 2"),
+    (MaxPool2d(2, padding="valid"), IMAGE, "MaxPool2d: padding must be .*'same', got 'valid'"),
+    (AvgPool2d(2, count_include_pad=1), IMAGE, "count_include_pad must be True or False, got 1"),
     (MaxPool2d(11, padding=1), IMAGE, "window 11 x 11 does not fit into the padded input 10 x 10"),
     (GlobalAvgPool2d(), VECTOR, "GlobalAvgPool2d takes images"),
     (GlobalMaxPool2d(), VECTOR, "GlobalMaxPool2d takes images"),

@@ -104,7 +104,10 @@ def pools(draw, kind):
         for s, p in zip(shape[1:], padding, strict=True)
     )
     stride = draw(st.one_of(st.none(), st.integers(1, 4), st.tuples(*[st.integers(1, 4)] * 2)))
-    return kind(window, stride, padding, clip), shape
+    if draw(st.booleans()):
+        padding, window = "same", draw(st.tuples(*[st.integers(1, 7)] * 2))
+    more = (draw(st.booleans()),) if kind is AvgPool2d else ()
+    return kind(window, stride, padding, clip, *more), shape
 
 
 @st.composite
@@ -219,6 +222,8 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "MaxPool2d padded": MaxPool2d(3, stride=2, padding=1),
     "AvgPool2d": AvgPool2d(2, clip=True),
     "AvgPool2d padded": AvgPool2d(3, stride=2, padding=1),
+    "AvgPool2d same": AvgPool2d(3, stride=2, padding="same", count_include_pad=False),
+    "MaxPool2d same": MaxPool2d(3, padding="same"),
     "GlobalAvgPool2d": GlobalAvgPool2d(),
     "GlobalMaxPool2d": GlobalMaxPool2d(),
     "LocalResponseNorm": LocalResponseNorm(3, alpha=0.1),

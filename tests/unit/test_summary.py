@@ -122,6 +122,8 @@ def image_layers(draw, size):
     kernel = tuple(draw(st.integers(1, min(3, n))) for n in size)
     padding = tuple(draw(st.integers(0, k - 1)) for k in kernel)
     stride = draw(st.one_of(st.none(), st.tuples(st.integers(1, 4), st.integers(1, 4))))
+    if draw(st.integers(0, 3)) == 0:
+        return AvgPool2d(kernel, stride, "same", count_include_pad=draw(st.booleans()))
     return AvgPool2d(kernel, stride, padding)
 
 
