@@ -250,6 +250,7 @@ FORWARD = {
     "PadChannels": pad_channels,
     "Residual": residual,
     "Dropout": lambda layer, params, x: x,
+    "GaussianNoise": lambda layer, params, x: x,
     "RandomCrop": lambda layer, params, x: x,
     "RandomFlip": lambda layer, params, x: x,
     "RandomScale": lambda layer, params, x: x,

@@ -13,6 +13,7 @@ from skcnn.layers.convolution import Conv2d, ConvTranspose2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
 from skcnn.layers.local_response import LocalResponseNorm
+from skcnn.layers.noise import GaussianNoise
 from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from skcnn.layers.residual import PadChannels, Residual
 from skcnn.layers.sample_norm import GroupNorm, LayerNorm
@@ -27,6 +28,7 @@ __all__ = [
     "ELU",
     "Flatten",
     "GELU",
+    "GaussianNoise",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "GroupNorm",

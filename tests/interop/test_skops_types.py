@@ -23,6 +23,7 @@ from skcnn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GaussianNoise,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
     GroupNorm,
@@ -50,6 +51,7 @@ X, Y = X[:60], Y[:60]
 
 LAYERS = [
     RandomCrop(1), RandomFlip(), RandomRotation(5), RandomScale(0.1),
+    GaussianNoise(0.1),
     Conv2d(2, 3, padding=1, initializer=Gaussian(0.1)), BatchNorm(), ReLU(), LocalResponseNorm(),
     Conv2d(2, 3, padding=1, initializer=FanInUniform()), LeakyReLU(), MaxPool2d(2),
     Residual([Conv2d(2, 3, padding=1, initializer=LeCunUniform()), ELU()], [Tanh()]),

@@ -16,6 +16,7 @@ ARGUMENTS = {
     "Residual": ((layers.ReLU(),),),
     "Dense": (5,),
     "Dropout": (0.5,),
+    "GaussianNoise": (0.1,),
     "GroupNorm": (2,),
     "LocalResponseNorm": (),
     "RandomCrop": (2,),

@@ -20,6 +20,7 @@ from skcnn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GaussianNoise,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
     GroupNorm,
@@ -202,6 +203,7 @@ TABLE = {
     "GroupNorm": group_norms(),
     "PadChannels": channel_paddings(),
     "Residual": residual_blocks(),
+    "GaussianNoise": st.floats(0, 2).flatmap(lambda std: anywhere(GaussianNoise(std))),
     "RandomCrop": crops(),
     "RandomFlip": st.sampled_from([(True, False), (False, True), (True, True)]).flatmap(
         lambda ways: on_images(lambda: RandomFlip(*ways))
@@ -248,6 +250,7 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
         [Tanh(), Conv2d(3, 3, padding=1), ReLU(), MaxPool2d(2, stride=1, padding=1)],
         Conv2d(3, 2, padding=1),
     ),
+    "GaussianNoise": GaussianNoise(0.3),
     "RandomCrop": RandomCrop(1),
     "RandomFlip": RandomFlip(),
     "RandomScale": RandomScale(0.3),
