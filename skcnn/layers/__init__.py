@@ -17,11 +17,15 @@ from skcnn.layers.noise import GaussianNoise
 from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from skcnn.layers.residual import PadChannels, Residual
 from skcnn.layers.sample_norm import GroupNorm, LayerNorm
+from skcnn.layers.signals import AvgPool1d, Conv1d, ConvTranspose1d, MaxPool1d
 
 __all__ = [
+    "AvgPool1d",
     "AvgPool2d",
     "BatchNorm",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
     "ConvTranspose2d",
     "Dense",
     "Dropout",
@@ -36,6 +40,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "LocalResponseNorm",
+    "MaxPool1d",
     "MaxPool2d",
     "PadChannels",
     "RandomCrop",

@@ -130,7 +130,10 @@ def test_nothing_is_left_out_of_the_models_above():
     assert initializers == set(skcnn.initializers.__all__) - ABSTRACT
     branches = [ELU(), Tanh(), GlobalMaxPool2d(), GlobalAvgPool2d()]
     used = {type(layer).__name__ for layer in [*LAYERS, *branches]}
-    assert used == set(skcnn.layers.__all__) - ABSTRACT
+    classes = {
+        name for name in skcnn.layers.__all__ if isinstance(getattr(skcnn.layers, name), type)
+    }
+    assert used == classes - ABSTRACT
     known = set(trusted_types())
     for room in (skcnn.layers, skcnn.optimizers, skcnn.schedules, skcnn.initializers):
         for name in set(room.__all__) - ABSTRACT:
