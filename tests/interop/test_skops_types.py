@@ -83,7 +83,7 @@ def schedules():
 def models():
     yield ScratchCNNClassifier(LAYERS)
     yield ScratchCNNRegressor(warm_start=True)
-    for loss in ("absolute_error", "huber", "poisson"):
+    for loss in ("absolute_error", "huber", "poisson", "quantile"):
         yield ScratchCNNRegressor(filters=2, loss=loss)
     for optimizer in (SGD(), SGD(momentum=0.9), AdaGrad(), Adam(), AdamW(), RMSprop()):
         yield ScratchCNNClassifier(filters=2, optimizer=optimizer, warm_start=True)

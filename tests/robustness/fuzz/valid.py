@@ -64,7 +64,10 @@ CHOICES = {
 }  # fmt: skip
 OWN = {
     "classifier": {"label_smoothing": [0.0, 0.1], "class_weight": [None, None, "balanced"]},
-    "regressor": {"loss": ["squared_error", "absolute_error", "huber", "poisson"]},
+    "regressor": {
+        "loss": ["squared_error", "absolute_error", "huber", "poisson", "quantile"],
+        "quantile": [0.5, 0.1],
+    },
 }
 LAYERS = ["residual", "augmented", "dense", "linear"]
 
