@@ -14,6 +14,7 @@ from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
 from skcnn.layers.chain import LARGEST, Chain
 from skcnn.layers.memory import Plan
+from skcnn.layers.training_rows import TrainingRows, init_from_rows
 from skcnn.layers.workspace import Workspace
 from skcnn.micro_batches import SampleCost, longest
 from skcnn.parallel.contexts import in_own_context
@@ -25,7 +26,8 @@ class Network:
     """Layers bound to an input shape.
 
     All parameters lie in one flat vector, ``[decayed parameters | undecayed
-    parameters | untrained state]``, in the order of the layers within each part.
+    parameters | untrained state | constants]``, in the order of the layers within each
+    part. Gradients are flat vectors without the constants.
 
     Parameters
     ----------
@@ -57,10 +59,12 @@ class Network:
     samples_together : int
         Micro-batches hold a multiple of this many samples.
     vector_size : int
-        Length of the flat vector, including the untrained state.
+        Length of the flat vector, including the untrained state and the constants.
+    gradient_size : int
+        Length of its first three parts, that of a gradient.
     state_rates : ndarray
-        For each number of the untrained state, the part of its distance from
-        what the samples say by which a mini-batch moves it.
+        For each number of the untrained state, the fraction of its distance from
+        the samples' value by which a mini-batch moves it.
 
     Raises
     ------
@@ -93,15 +97,16 @@ class Network:
         self.dtype = _checked_dtype(dtype)
         self.chain = Chain(layers, self.input_shape)
         self.layers, self.shapes = self.chain.layers, self.chain.shapes
-        self.steps, self.step_shapes = self.chain.steps, self.chain.step_shapes
+        self.steps = tuple(step.layer for step in self.chain.steps)
+        self.step_shapes = (self.input_shape, *(step.output_shape for step in self.chain.steps))
         self.output_shape = self.shapes[-1]
         self.multiply_adds = self.chain.multiply_adds
         self.samples_together = self.chain.samples_together
         self._slots = self._lay_out()
-        self._plans: dict[tuple[bool, bool], Plan] = {}  # made on demand
+        self._plans: dict[tuple[bool, bool], Plan] = {}  # created on demand
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, from which all the rest follows."""
+        """Return the arguments of the constructor, which determine everything else."""
         return {
             "layers": self.layers,
             "input_shape": self.input_shape,
@@ -110,7 +115,7 @@ class Network:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Build the network anew, also from what earlier versions have stored besides."""
+        """Rebuild the network; states of earlier versions contain more, which is ignored."""
         refuse_newer(state.get("_pickle_format", FORMAT), "network")
         Network.__init__(self, state["layers"], state["input_shape"], state["dtype"])
 
@@ -128,7 +133,7 @@ class Network:
         return hash((self.input_shape, self.dtype, len(self.layers)))
 
     def plan(self, backward: bool = True, input_gradient: bool = False) -> Plan:
-        """Memory plan of its arrays; cached, so that small predictions need not plan."""
+        """Return the memory plan of its arrays; cached for small predictions."""
         key = (backward, input_gradient)
         if key not in self._plans:
             self._plans[key] = self.chain.plan(self.dtype, backward, input_gradient)
@@ -148,23 +153,28 @@ class Network:
         slots: list[dict[str, tuple[slice, Shape]]] = [{} for _ in self.layers]
         decayed = [set(layer.decayed) for layer in self.layers]
         ends, end = [], 0
-        for part in ("decayed", "undecayed", "state"):
-            for i, (layer, shape) in enumerate(zip(self.layers, self.shapes, strict=False)):
-                arrays = (layer.state_shapes if part == "state" else layer.param_shapes)(shape)
+        for part in ("decayed", "undecayed", "state", "constants"):
+            for i, bound in enumerate(self.chain.bound):
+                trained = part in ("decayed", "undecayed")
+                if trained:
+                    arrays = bound.param_shapes
+                else:
+                    arrays = bound.state_shapes if part == "state" else bound.constant_shapes
                 for name, size in arrays.items():
                     if prod(size) > LARGEST:
                         raise ValueError(
-                            f"{layer!r}: NumPy has no arrays as large as its {name}, {size}."
+                            f"{bound.layer!r}: NumPy has no arrays as large as its {name}, {size}."
                         )
-                    if part == "state" or (name in decayed[i]) == (part == "decayed"):
+                    if not trained or (name in decayed[i]) == (part == "decayed"):
                         slots[i][name] = (slice(end, end + prod(size)), size)
                         end += prod(size)
             ends.append(end)
-        self.n_decayed, self.n_parameters, self.vector_size = ends
+        self.n_decayed, self.n_parameters, self.gradient_size, self.vector_size = ends
         rates = [
-            np.full(prod(size), layer.state_rates[name])
-            for layer, shape in zip(self.layers, self.shapes, strict=False)
-            for name, size in layer.state_shapes(shape).items()
+            np.full(prod(size), rates_of_layer[name])
+            for bound in self.chain.bound
+            if (rates_of_layer := bound.layer.state_rates)
+            for name, size in bound.state_shapes.items()
         ]
         self.state_rates = np.concatenate([np.empty(0), *rates]).astype(self.dtype)
         return slots
@@ -187,26 +197,46 @@ class Network:
             layer.init(params, rng)
         return vector
 
+    @property
+    def reads_rows(self) -> bool:
+        """Whether initial parameters depend on the training rows."""
+        return any(layer.reads_rows for layer in self.layers)
+
+    @in_own_context
+    def init_from_rows(self, vector: np.ndarray, rows: TrainingRows) -> None:
+        """Set, in place, the parameters that depend on the training rows.
+
+        Parameters
+        ----------
+        vector : ndarray of shape (vector_size,)
+            As `init` returns it.
+        rows : TrainingRows
+            The rows that the network will be trained on.
+        """
+        init_from_rows(self.layers, self.unpack(vector), rows)
+
     def unpack(self, vector: np.ndarray) -> list[Params]:
         """Return the layers' arrays as views of the flat vector.
 
         Parameters
         ----------
-        vector : ndarray of shape (vector_size,)
+        vector : ndarray of shape (vector_size,) or (gradient_size,)
 
         Returns
         -------
         list of dict
-            One per layer, from names ("weight", "bias") to arrays.
+            One per layer, from names ("weight", "bias") to arrays; those of a
+            gradient have no constants.
         """
-        if np.shape(vector) != (self.vector_size,) or not isinstance(vector, np.ndarray):
-            raise ValueError(
-                f"Network: vector must be a flat array, which in this network has "
-                f"{self.vector_size} numbers, got {type(vector).__name__} of shape "
-                f"{np.shape(vector)}."
-            )
+        sizes = (self.vector_size,), (self.gradient_size,)
+        if np.shape(vector) not in sizes or not isinstance(vector, np.ndarray):
+            raise self._wrong_size(vector)
         return [
-            {name: vector[part].reshape(shape) for name, (part, shape) in slot.items()}
+            {
+                name: vector[part].reshape(shape)
+                for name, (part, shape) in slot.items()
+                if part.stop <= len(vector)
+            }
             for slot in self._slots
         ]
 
@@ -219,7 +249,7 @@ class Network:
         rng: np.random.Generator | None = None,
         weights: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Output of the network.
+        """Compute the output of the network.
 
         Parameters
         ----------
@@ -248,7 +278,7 @@ class Network:
         for part in parts:
             arrays = workspace.arrays(len(X[part]))
             np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
-            arrays.weights[...] = weights[part]
+            arrays.sample_weight[...] = weights[part]
             arrays.forward(params, training, rng)
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
         return Y
@@ -263,7 +293,7 @@ class Network:
         rng: np.random.Generator | None = None,
         weights: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Output, and the gradients of ``sum(Y * dY)`` (vector-Jacobian product).
+        """Compute the output, and the gradients of ``sum(Y * dY)`` (vector-Jacobian product).
 
         Parameters
         ----------
@@ -286,10 +316,10 @@ class Network:
             Output of the network.
         dX : ndarray of shape ``(n, *input_shape)``
             Gradient with respect to the input.
-        gradient : ndarray of shape (vector_size,)
+        gradient : ndarray of shape (gradient_size,)
             Gradient with respect to the parameters, summed over the samples; in
-            the third part, the distance of the untrained state from what each
-            sample says.
+            the third part, the distance of the untrained state from each sample's
+            value.
         """
         X = self._checked("X", X, self.input_shape)
         dY = self._checked("dY", dY, self.output_shape)
@@ -299,14 +329,15 @@ class Network:
         weights = self._checked_weights(weights, len(X))
         vector = self._checked_vector(vector)
         Y, dX = np.empty_like(dY), np.empty_like(X)
-        gradient, part_gradient = np.zeros_like(vector), np.zeros_like(vector)
-        params, grads = self.unpack(vector), self.unpack(part_gradient)
+        params = self.unpack(vector)
+        gradient, part_gradient = (np.zeros(self.gradient_size, self.dtype) for _ in range(2))
+        grads = self.unpack(part_gradient)
         parts = self.cost.split(len(X), self.cost.micro_batch_size(len(X)))
         workspace = Workspace(self, longest(parts), input_gradient=True)
         for part in parts:
             arrays = workspace.arrays(len(X[part]))
             np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
-            arrays.weights[...] = weights[part]
+            arrays.sample_weight[...] = weights[part]
             arrays.forward(params, training, rng)
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
             np.copyto(arrays.dx[-1], np.moveaxis(dY[part], 0, -1))
@@ -323,7 +354,16 @@ class Network:
         return found
 
     def _checked_vector(self, vector: Any) -> np.ndarray:
-        return _numbers("vector", vector, self.dtype)  # its shape is checked by `unpack`
+        found = _numbers("vector", vector, self.dtype)
+        if found.shape != (self.vector_size,):
+            raise self._wrong_size(found)
+        return found
+
+    def _wrong_size(self, vector: Any) -> ValueError:
+        return ValueError(
+            f"Network: vector must be a flat array, which in this network has {self.vector_size} "
+            f"numbers, got {type(vector).__name__} of shape {np.shape(vector)}."
+        )
 
     def _checked_weights(self, weights: Any, n_samples: int) -> np.ndarray:
         if weights is None:
@@ -342,10 +382,10 @@ class Network:
 
 
 def _numbers(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
-    """An array of real numbers of this dtype, not copied if it is one."""
+    """Return an array of real numbers of this dtype, without a copy if possible."""
     try:
         array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):  # of rows of several lengths, of tensors
+    except (TypeError, ValueError, RuntimeError):  # uneven rows, tensors
         array = None
     if array is None or array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be an array of real numbers, got {type(value).__name__}.")
@@ -365,7 +405,7 @@ def _checked_shape(input_shape: Any) -> Shape:
 
 def _checked_dtype(dtype: Any) -> np.dtype:
     found = None
-    if isinstance(dtype, (str, type, np.dtype)):  # NumPy asks anything else for its `dtype`
+    if isinstance(dtype, (str, type, np.dtype)):  # NumPy reads `dtype` of anything else
         with suppress(SyntaxError, TypeError, ValueError):
             found = np.dtype(dtype)
     if found not in (np.float32, np.float64):

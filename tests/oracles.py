@@ -196,20 +196,28 @@ def pad_channels(layer, params, x):
 def residual(layer, params, x):
     """Both branches, layer by layer; a layer's parameters are those that begin with its name."""
 
-    def branch(layers, begins):
-        out = x
-        for inner, begin in zip(layers, begins, strict=True):
-            own = {k[len(begin) :]: v for k, v in params.items() if k.startswith(begin)}
-            out = np.asarray(FORWARD[type(inner).__name__](inner, own, out))
-        return out
+    y = branch(layer.layers, "", params, x)
+    return y + (x if layer.shortcut is None else branch(layer.shortcut, "shortcut.", params, x))
 
-    y = branch(layer.layers, [f"{i}." for i in range(len(layer.layers))])
-    if layer.shortcut is None:
-        return y + x
-    if isinstance(layer.shortcut, list):
-        begins = [f"shortcut.{i}." for i in range(len(layer.shortcut))]
-        return y + branch(layer.shortcut, begins)
-    return y + branch([layer.shortcut], ["shortcut."])
+
+def branch(layers, begin, params, x):
+    """One branch, of a layer or of a list; the parameters of a layer begin with its name."""
+    if not isinstance(layers, list):
+        own = {k.removeprefix(begin): v for k, v in params.items() if k.startswith(begin)}
+        return np.asarray(FORWARD[type(layers).__name__](layers, own, x))
+    for i, layer in enumerate(layers):
+        x = branch(layer, f"{begin}{i}.", params, x)
+    return x
+
+
+def added(layer, params, x):
+    return sum(branch(layers, f"{i}.", params, x) for i, layers in enumerate(layer.branches))
+
+
+def concatenated(layer, params, x):
+    """One number after another."""
+    outputs = [branch(layers, f"{i}.", params, x) for i, layers in enumerate(layer.branches)]
+    return np.array([channel for output in outputs for channel in output])
 
 
 def gelu(v):
@@ -249,6 +257,8 @@ FORWARD = {
     "GroupNorm": lambda layer, params, x: group_norm(layer, params, x, layer.n_groups),
     "PadChannels": pad_channels,
     "Residual": residual,
+    "Add": added,
+    "Concatenate": concatenated,
     "Dropout": lambda layer, params, x: x,
     "GaussianNoise": lambda layer, params, x: x,
     "RandomCrop": lambda layer, params, x: x,

@@ -4,8 +4,10 @@ import numpy as np
 
 from skcnn.layers import (
     GELU,
+    Add,
     AvgPool2d,
     BatchNorm,
+    Concatenate,
     Conv2d,
     ConvTranspose2d,
     GroupNorm,
@@ -63,6 +65,18 @@ def residual(rng, shape, depth):
     return Residual([*layers, Conv2d(filters, 3, stride=2, padding=1)], ends[rng.integers(2)])
 
 
+def branched(rng, shape, depth):
+    """Two to four branches that are added or joined, among them often the input itself."""
+    branches = [
+        [shape_keeping(rng, shape, depth) for _ in range(rng.integers(0, 4))]
+        for _ in range(rng.integers(1, 4))
+    ]
+    branches.append(shape_keeping(rng, shape, 0))
+    if rng.random() < 0.5:
+        return Add(branches)
+    return Concatenate([*branches, [Conv2d(int(rng.integers(1, 4)), 3, padding=1)]])
+
+
 def changing(rng, shape):
     """A layer that makes another shape."""
     filters = int(rng.integers(1, 5))
@@ -92,7 +106,9 @@ def random_layers(rng, shape):
             changing(rng, now)
             if choice < 0.35
             else residual(rng, now, 2)
-            if choice < 0.7
+            if choice < 0.55
+            else branched(rng, now, 1)
+            if choice < 0.75
             else shape_keeping(rng, now, 0)
         )
         try:

@@ -1,4 +1,4 @@
-"""The layers: frozen dataclasses that know their shapes, and run forward and backward.
+"""Layers: frozen dataclasses with shapes, a forward pass and a backward pass.
 
 >>> from skcnn.layers import Conv2d, ConvTranspose2d
 >>> Conv2d(6, kernel_size=5, padding=2).output_shape((1, 28, 28))
@@ -9,6 +9,7 @@ from skcnn.layers._layer import Layer, Scratch
 from skcnn.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from skcnn.layers.augmentation import RandomCrop, RandomFlip, RandomRotation, RandomScale
 from skcnn.layers.batch_norm import BatchNorm
+from skcnn.layers.composite import Add, Concatenate
 from skcnn.layers.convolution import Conv2d, ConvTranspose2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
@@ -20,9 +21,11 @@ from skcnn.layers.sample_norm import GroupNorm, LayerNorm
 from skcnn.layers.signals import AvgPool1d, Conv1d, ConvTranspose1d, MaxPool1d
 
 __all__ = [
+    "Add",
     "AvgPool1d",
     "AvgPool2d",
     "BatchNorm",
+    "Concatenate",
     "Conv1d",
     "Conv2d",
     "ConvTranspose1d",

@@ -113,11 +113,11 @@ class _Groups:
         self._ones = np.ones(pixels, x.dtype)
 
     def over_pixels(self, values: np.ndarray) -> np.ndarray:
-        """Sums over the pixels, (C, H·W, n) to (C, n)."""
+        """Sum over the pixels, (C, H·W, n) to (C, n)."""
         return sum_pixels(values, self._ones)
 
     def mean(self, values: np.ndarray) -> np.ndarray:
-        """Mean over its group, for every channel, of sums over pixels: (C, n) to (C, 1, n)."""
+        """Turn sums over pixels into the mean of each channel's group, (C, n) to (C, 1, n)."""
         means = np.add.reduce(values.reshape(self._of_groups), axis=1) / self._numbers
         return np.repeat(means, self._channels, axis=0)[:, np.newaxis]
 

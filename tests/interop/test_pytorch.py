@@ -43,6 +43,16 @@ class Sum(nn.Module):
         return self.f(x) + self.s(x)
 
 
+class Branches(nn.Module):
+    def __init__(self, kind, branches):
+        super().__init__()
+        self.kind, self.branches = kind, nn.ModuleList(branches)
+
+    def forward(self, x):
+        outputs = [branch(x) for branch in self.branches]
+        return sum(outputs) if self.kind == "Add" else torch.cat(outputs, dim=1)
+
+
 class Padded(nn.Module):
     def __init__(self, layer):
         super().__init__()
@@ -73,6 +83,14 @@ def module_of(layer, shape, params):
         else:
             s = chain_of([("shortcut.", shortcut)], shape, params, pairs)
         return Sum(f, s), pairs
+    if kind in ("Add", "Concatenate"):
+        branches = [
+            chain_of([(f"{b}.{i}.", inner) for i, inner in enumerate(branch)], shape, params, pairs)
+            if isinstance(branch, list)
+            else chain_of([(f"{b}.", branch)], shape, params, pairs)
+            for b, branch in enumerate(layer.branches)
+        ]
+        return Branches(kind, branches), pairs
     C = shape[0]
     if kind == "Conv2d":
         module = nn.Conv2d(

@@ -76,7 +76,7 @@ def test_grad_cam(seed):
     mean, scale = (
         torch.from_numpy(v).reshape(-1, 1, 1) for v in (clf.input_mean_, clf.input_scale_)
     )
-    kinds = ["Conv2d", "ConvTranspose2d", "Residual"]
+    kinds = ["Conv2d", "ConvTranspose2d", "Residual", "Add", "Concatenate"]
     last = [i for i, layer in enumerate(clf.layers_) if type(layer).__name__ in kinds]
     if not last:
         pytest.skip("a network without convolutions has no Grad-CAM")

@@ -17,7 +17,9 @@ import pytest
 from skcnn.architectures import cnn
 from skcnn.data import Images, Samples, Scaling
 from skcnn.layers import (
+    Add,
     BatchNorm,
+    Concatenate,
     Conv2d,
     Dense,
     Dropout,
@@ -37,6 +39,7 @@ from skcnn.training import epoch, minibatch, update
 from skcnn.training.config import TrainingConfig
 from skcnn.training.distributed import coordinator, protocol
 from skcnn.training.trainer import Progress, Validation, begin, train
+from tests.shared import AT_ONCE
 
 N = 301
 rng = np.random.default_rng(0)
@@ -66,6 +69,14 @@ NETWORKS = {
         [
             Conv2d(4, 3, padding=1), Residual([Conv2d(4, 3, padding=1), BatchNorm(16), ReLU()]),
             Flatten(),
+        ],
+        {"optimizer": AdamW(), "weight_decay": 0.05},
+    ),
+    "branches": (
+        [
+            RandomCrop(1),
+            Concatenate([[], [Conv2d(4, 3, padding=1), BatchNorm(16), Dropout(0.2)], Conv2d(2, 1)]),
+            Add([[ReLU()], [Conv2d(7, 1)], []]), Flatten(),
         ],
         {"optimizer": AdamW(), "weight_decay": 0.05},
     ),
@@ -102,9 +113,7 @@ class SpawnThreads:
 @pytest.fixture
 def at_once(monkeypatch):
     """Every training is long enough, whatever it takes."""
-    monkeypatch.setattr(epoch, "WORTH_STARTING", -1.0)
-    monkeypatch.setattr(epoch, "MEASURED", 0.0)
-    monkeypatch.setattr(epoch, "IDLE", -np.inf)  # whatever else the machine does
+    monkeypatch.setattr(epoch, "POLICY", AT_ONCE)
     monkeypatch.setattr(epoch.SpeedupMonitor, "together", True)
 
 
@@ -196,10 +205,9 @@ def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
 def test_a_short_training_asks_for_those_only_who_wait_already(has_idle_worker, monkeypatch):
     """It would end before others had been started."""
     asked = []
-    monkeypatch.setattr(epoch, "MEASURED", 0.0)
-    monkeypatch.setattr(epoch, "IDLE", -np.inf)
-    monkeypatch.setattr(epoch, "WORTH_ASKING", 0.0)
-    monkeypatch.setattr(epoch, "WORTH_STARTING", np.inf)  # however slow the machine is
+    # however slow the machine is
+    policy = replace(AT_ONCE, seconds_to_spawn=np.inf, seconds_to_wake=0.0)
+    monkeypatch.setattr(epoch, "POLICY", policy)
     monkeypatch.setattr(coordinator.Coordinator, "start", lambda self: asked.append(self))
     network, settings = network_of(CNN), TrainingConfig(**DEFAULTS)
     state = new_state(network, settings.optimizer, 0)
@@ -348,15 +356,15 @@ class LosesWorkers(SpawnThreads):
 
 
 class CountsEpochs(Progress):
-    """Counts what callbacks see."""
+    """Progress that records the epochs its hooks are run for."""
 
     def __init__(self):
         self.begun, self.ended = [], []
 
-    def begin(self, state):
+    def on_epoch_begin(self, state):
         self.begun.append(state.epoch)
 
-    def end(self, state, seconds, n_samples):
+    def on_epoch_end(self, state, seconds, n_samples, n_processes):
         self.ended.append(state.epoch)
         return False
 

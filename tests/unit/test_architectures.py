@@ -7,6 +7,8 @@ from skcnn import ScratchCNNClassifier, summary
 from skcnn.architectures import (
     alexnet,
     cnn,
+    fcn,
+    inception_time,
     lenet,
     lenet5,
     simple_cnn,
@@ -166,6 +168,39 @@ NUMBERS = [  # the layers, images, classes, and the number of parameters that is
 def test_published_numbers_of_parameters(layers, shape, n_classes, count):
     assert Network([*layers, Dense(n_classes)], shape).n_parameters == count
     assert summary(layers, shape, n_classes).parameters == count
+
+
+@pytest.mark.parametrize(("layers", "count"), [(fcn(), 264_704), (inception_time(), 420_192)])
+def test_published_numbers_of_parameters_for_signals(layers, count):
+    """Ismail-Fawaz et al. (2023), "LITE", table 1: one channel, without the output layer."""
+    network = Network(layers, (1, 1, 200))
+    assert network.n_parameters == count
+    assert network.output_shape == (128,)
+
+
+def test_inception_networks_of_other_sizes():
+    assert Network(inception_time(4, 8), (1, 1, 30)).output_shape == (32,)
+    kinds = [type(layer).__name__ for layer in inception_time(4)]
+    assert kinds == ["Residual", "ReLU", "Concatenate", "BatchNorm", "ReLU", "GlobalAvgPool2d"]
+    # behind several channels the first module has a convolution of 1 x 1, too
+    narrow, wide = (
+        Network(inception_time(1, n_channels=n), (3, 1, 30)).n_parameters for n in (1, 3)
+    )
+    assert wide - narrow == 3 * 32 + (32 - 3) * 70 * 32
+    with pytest.raises(ValueError, match="inception_time: depth must be an int of at least 1"):
+        inception_time(0)
+    with pytest.raises(ValueError, match="inception_time: n_channels must be an int"):
+        inception_time(n_channels=0)
+
+
+def test_a_signal_network_learns_where_a_bump_does_not_matter():
+    rng = np.random.default_rng(0)
+    X, y = 0.3 * rng.normal(size=(240, 40)), np.arange(240) % 2
+    for row, kind in zip(X, y, strict=True):
+        start = rng.integers(0, 28)
+        row[start : start + 12] += np.sin(np.linspace(0, np.pi * (kind + 1), 12))
+    clf = ScratchCNNClassifier(inception_time(2, 4), max_iter=12, lr=1e-2, random_state=0)
+    assert clf.fit(X[:160], y[:160]).score(X[160:], y[160:]) > 0.9
 
 
 def image_shapes(layers, shape, kind):

@@ -14,6 +14,8 @@ ARGUMENTS = {
     "ConvTranspose2d": (8, 3),
     "PadChannels": (8,),
     "Residual": ((layers.ReLU(),),),
+    "Add": (((layers.ReLU(),), ()),),
+    "Concatenate": (((layers.ReLU(),), ()),),
     "Dense": (5,),
     "Dropout": (0.5,),
     "GaussianNoise": (0.1,),

@@ -4,12 +4,15 @@ import pytest
 
 from skcnn.layers import (
     ELU,
+    Add,
     AvgPool2d,
     BatchNorm,
+    Concatenate,
     Conv2d,
     ConvTranspose2d,
     Dense,
     Dropout,
+    Flatten,
     GaussianNoise,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
@@ -101,6 +104,30 @@ BAD = [
     (Residual([ReLU()], [1]), IMAGE, r"shortcut\[0\] must be an instance .* got 1"),
     (Residual([Conv2d(4, 1)]), IMAGE, r"the input \(3, 8, 8\) into \(4, 8, 8\).* itself;"),
     (Residual([Conv2d(3, 1)], Conv2d(3, 2)), IMAGE, r"shortcut turns it into \(3, 7, 7\); both"),
+    (Add([]), IMAGE, r"Add: branches must be a list of at least one branch, got \[\]"),
+    (Add(ReLU()), IMAGE, r"Add: branches must be a list of at least one branch, got ReLU\(\)"),
+    (
+        Add([[], "relu"]),
+        IMAGE,
+        r"Add: branches\[1\] must be a layer or a list of layers, .* 'relu'",
+    ),
+    (Add([[], ["relu"]]), IMAGE, r"branches\[1\]\[0\] must be an instance .* got 'relu'"),
+    (Add([[], [Conv2d(3, 0)]]), IMAGE, r"branches\[1\]\[0\] = .*kernel_size must be"),
+    (
+        Add([[], ReLU(), Conv2d(4, 1)]),
+        IMAGE,
+        r"Add: branches\[0\] turns the input \(3, 8, 8\) into \(3, 8, 8\), but branches\[2\] turns "
+        r"it into \(4, 8, 8\); all must have one shape",
+    ),
+    (Concatenate(()), IMAGE, r"Concatenate: branches must be a list of at least one .*got \(\)"),
+    (Concatenate([None]), IMAGE, r"branches\[0\] must be a layer or a list .*\[\] for the input"),
+    (
+        Concatenate([[Conv2d(5, 1)], [Conv2d(3, 3)]]),
+        IMAGE,
+        r"Concatenate: branches\[0\] turns the input \(3, 8, 8\) into \(5, 8, 8\), but "
+        r"branches\[1\] turns it into \(3, 6, 6\); only the numbers of channels or features may",
+    ),
+    (Concatenate([[], Flatten()]), IMAGE, r"into \(3, 8, 8\), but .* into \(192,\); only"),
     (PadChannels(2), IMAGE, "filters must be at least the 3 channels of the input, got 2"),
     (PadChannels(3, stride=0), IMAGE, "stride must be an int of at least 1"),
     (PadChannels(3), VECTOR, "PadChannels takes images"),

@@ -13,8 +13,10 @@ from skcnn import layers as all_layers
 from skcnn.layers import (
     ELU,
     GELU,
+    Add,
     AvgPool2d,
     BatchNorm,
+    Concatenate,
     Conv2d,
     ConvTranspose2d,
     Dense,
@@ -160,6 +162,27 @@ def group_norms(draw):
     return GroupNorm(groups, epsilon=0.1), (groups * channels, *sizes)
 
 
+@st.composite
+def branch_lists(draw, kind):
+    """One to four branches, some of them single layers or none at all, and blocks inside."""
+    shape = draw(images)
+    C = shape[0]
+    if draw(st.integers(0, 4)) == 0:
+        return kind([[Flatten(), Dense(3)], [GlobalAvgPool2d(), Dense(3, bias=False)]]), shape
+    keeping = st.sampled_from(
+        [
+            ReLU(), Tanh(), BatchNorm(2, epsilon=0.1), Dropout(0.3), RandomFlip(),
+            Conv2d(C, 3, padding="same"), Conv2d(C, 1, bias=False), Residual([Conv2d(C, 1)]),
+            Add([[], [Tanh(), Conv2d(C, 1)]]), MaxPool2d(3, stride=1, padding=1),
+        ]
+    )  # fmt: skip
+    chains = st.lists(st.one_of(keeping, st.lists(keeping, max_size=3)), min_size=1, max_size=4)
+    branches = draw(chains)
+    if kind is Concatenate and draw(st.booleans()):
+        branches.append([Concatenate([[], Conv2d(2, 1)]), ReLU(), Conv2d(C + 1, 1)])
+    return kind(branches), shape
+
+
 def on_images(kind, *values):
     return st.tuples(st.builds(kind, *values), images)
 
@@ -204,6 +227,8 @@ TABLE = {
     "PadChannels": channel_paddings(),
     "Residual": residual_blocks(),
     "GaussianNoise": st.floats(0, 2).flatmap(lambda std: anywhere(GaussianNoise(std))),
+    "Add": branch_lists(Add),
+    "Concatenate": branch_lists(Concatenate),
     "RandomCrop": crops(),
     "RandomFlip": st.sampled_from([(True, False), (False, True), (True, True)]).flatmap(
         lambda ways: on_images(lambda: RandomFlip(*ways))
@@ -251,6 +276,10 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
         Conv2d(3, 2, padding=1),
     ),
     "GaussianNoise": GaussianNoise(0.3),
+    "Add": Add([[], [BatchNorm(2, epsilon=0.1)], ReLU()]),
+    "Add of one": Add([[ReLU(), Tanh()]]),
+    "Concatenate": Concatenate([[], [Conv2d(3, 3, padding=1), Tanh()], ReLU()]),
+    "Concatenate dense": Concatenate([[Flatten(), Dense(3)], [Flatten()], [Flatten(), ReLU()]]),
     "RandomCrop": RandomCrop(1),
     "RandomFlip": RandomFlip(),
     "RandomScale": RandomScale(0.3),
@@ -380,7 +409,8 @@ def test_the_former_content_of_the_workspace_does_not_matter(kind, dtype, data, 
         workspace.memory[...] = fill
         arrays = workspace.arrays(n)
         arrays.x[0][...] = X
-        params, grads = network.unpack(vector), network.unpack(np.full_like(vector, np.nan))
+        params = network.unpack(vector)
+        grads = network.unpack(np.full(network.gradient_size, np.nan, dtype))
         arrays.forward(params, True, np.random.default_rng(1))
         Y = arrays.x[-1].copy()
         arrays.dx[-1][...] = dY
@@ -399,7 +429,8 @@ def test_declared_shapes_are_the_real_ones(kind, data):
     layer, shape = data.draw(TABLE[kind])
     network, vector = network_of([layer], shape)
     real = {name: array.shape for name, array in network.unpack(vector)[0].items()}
-    assert real == layer.param_shapes(shape) | layer.state_shapes(shape)
+    declared = layer.param_shapes(shape) | layer.state_shapes(shape)
+    assert real == declared | layer.constant_shapes(shape)
     assert network.forward(np.zeros((2, *shape)), vector).shape == (2, *layer.output_shape(shape))
 
 

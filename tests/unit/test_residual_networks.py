@@ -140,6 +140,12 @@ def test_receptive_fields_are_those_of_the_longest_branch(depth):
     assert summary([shortcut], (20, 20), 2).rows[0].receptive_field == (1, 5)
 
 
+def test_receptive_fields_of_branches_of_vectors_are_joined():
+    """A unit of a dense layer sees the whole image, and so does what is added to it."""
+    table = summary([Flatten(), Residual([Dense(64)])], (8, 8), 10)
+    assert [row.receptive_field for row in table.rows] == [(1, 1), (8, 8), (8, 8), (8, 8)]
+
+
 def test_a_pixel_reaches_what_the_receptive_field_says():
     network = Network([Residual([Conv2d(1, 3, padding=1)] * 3)], (1, 15, 15), np.float64)
     vector = network.init(np.random.default_rng(0))

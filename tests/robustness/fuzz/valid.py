@@ -27,6 +27,10 @@ OBJECTS = {
         layers.Conv2d(3, 3, padding=1), layers.BatchNorm(),
         layers.Residual([layers.ReLU(), layers.Conv2d(3, 3, padding=1)]), layers.GlobalAvgPool2d(),
     ],
+    "branches": lambda: [
+        layers.Concatenate([[], [layers.Conv2d(3, 3, padding=1), layers.BatchNorm()]]),
+        layers.Add([layers.ReLU(), layers.Tanh()]), layers.GlobalAvgPool2d(),
+    ],
     "augmented": lambda: [
         layers.RandomCrop(1), layers.RandomFlip(), layers.Conv2d(3, 3, padding="same", clip=True),
         layers.Tanh(), layers.AvgPool2d(2, clip=True), layers.Dropout(0.3),
