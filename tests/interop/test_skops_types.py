@@ -25,7 +25,11 @@ from skcnn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GaussianNoise,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    GroupNorm,
+    LayerNorm,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
@@ -49,13 +53,15 @@ X, Y = X[:60], Y[:60]
 
 LAYERS = [
     RandomCrop(1), RandomFlip(), RandomRotation(5), RandomScale(0.1),
+    GaussianNoise(0.1),
     Conv2d(2, 3, padding=1, initializer=Gaussian(0.1)), BatchNorm(), ReLU(), LocalResponseNorm(),
     Conv2d(2, 3, padding=1, initializer=FanInUniform()), LeakyReLU(), MaxPool2d(2),
     Residual([Conv2d(2, 3, padding=1, initializer=LeCunUniform()), ELU()], [Tanh()]),
     Add([[], [Conv2d(2, 1), ReLU()]]), Concatenate([Tanh(), [Conv2d(2, 1)], []]), Conv2d(2, 1),
-    PadChannels(3), ConvTranspose2d(2, 2, initializer=He()), GELU(), AvgPool2d(2), SiLU(),
-    GlobalAvgPool2d(), Flatten(), Dropout(0.1), Dense(3, initializer=Glorot()), Sigmoid(),
-    Dense(3, initializer=Zeros()), Softmax(),
+    PadChannels(4), GroupNorm(2), ConvTranspose2d(2, 2, initializer=He()), GELU(), AvgPool2d(2),
+    SiLU(), LayerNorm(),
+    Residual([GlobalMaxPool2d()], GlobalAvgPool2d()), Flatten(), Dropout(0.1),
+    Dense(3, initializer=Glorot()), Sigmoid(), Dense(3, initializer=Zeros()), Softmax(),
 ]  # fmt: skip
 
 ABSTRACT = {"Layer", "Scratch", "Optimizer", "Schedule", "Initializer"}
@@ -80,7 +86,7 @@ def schedules():
 def models():
     yield ScratchCNNClassifier(LAYERS)
     yield ScratchCNNRegressor(warm_start=True)
-    for loss in ("absolute_error", "huber", "poisson"):
+    for loss in ("absolute_error", "huber", "poisson", "quantile"):
         yield ScratchCNNRegressor(filters=2, loss=loss)
     for optimizer in (SGD(), SGD(momentum=0.9), AdaGrad(), Adam(), AdamW(), RMSprop()):
         yield ScratchCNNClassifier(filters=2, optimizer=optimizer, warm_start=True)
@@ -125,8 +131,12 @@ def test_nothing_is_left_out_of_the_models_above():
         type(layer.initializer).__name__ for layer in inside if hasattr(layer, "initializer")
     }
     assert initializers == set(skcnn.initializers.__all__) - ABSTRACT
-    used = {type(layer).__name__ for layer in [*LAYERS, ELU(), Tanh()]}  # two are in a branch
-    assert used == set(skcnn.layers.__all__) - ABSTRACT
+    branches = [ELU(), Tanh(), GlobalMaxPool2d(), GlobalAvgPool2d()]
+    used = {type(layer).__name__ for layer in [*LAYERS, *branches]}
+    classes = {
+        name for name in skcnn.layers.__all__ if isinstance(getattr(skcnn.layers, name), type)
+    }
+    assert used == classes - ABSTRACT
     known = set(trusted_types())
     for room in (skcnn.layers, skcnn.optimizers, skcnn.schedules, skcnn.initializers):
         for name in set(room.__all__) - ABSTRACT:

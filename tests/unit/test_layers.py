@@ -22,7 +22,11 @@ from skcnn.layers import (
     Dense,
     Dropout,
     Flatten,
+    GaussianNoise,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    GroupNorm,
+    LayerNorm,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
@@ -103,7 +107,10 @@ def pools(draw, kind):
         for s, p in zip(shape[1:], padding, strict=True)
     )
     stride = draw(st.one_of(st.none(), st.integers(1, 4), st.tuples(*[st.integers(1, 4)] * 2)))
-    return kind(window, stride, padding, clip), shape
+    if draw(st.booleans()):
+        padding, window = "same", draw(st.tuples(*[st.integers(1, 7)] * 2))
+    more = (draw(st.booleans()),) if kind is AvgPool2d else ()
+    return kind(window, stride, padding, clip, *more), shape
 
 
 @st.composite
@@ -127,6 +134,7 @@ def residual_blocks(draw, depth=2):
     keeping = st.sampled_from(
         [
             ReLU(), Tanh(), BatchNorm(2, epsilon=0.1), Dropout(0.3), RandomFlip(),
+            LayerNorm(epsilon=0.1),
             Conv2d(C, kernel, padding="same"), Conv2d(C, 1, bias=False), GELU(),
             ConvTranspose2d(C, 1), MaxPool2d(3, stride=1, padding=1),
         ]
@@ -145,6 +153,13 @@ def residual_blocks(draw, depth=2):
         return Residual([Flatten(), Dense(3)], [GlobalAvgPool2d(), Dense(3, bias=False)]), shape
     ends = [Conv2d(C + 1, 1, stride=2), PadChannels(C + 1, stride=2)]
     return Residual([*layers, ends[0]], draw(st.sampled_from(ends))), shape
+
+
+@st.composite
+def group_norms(draw):
+    groups = draw(st.integers(1, 3))
+    channels, *sizes = draw(st.one_of(images, vectors))
+    return GroupNorm(groups, epsilon=0.1), (groups * channels, *sizes)
 
 
 @st.composite
@@ -182,6 +197,7 @@ TABLE = {
     "MaxPool2d": pools(MaxPool2d),
     "AvgPool2d": pools(AvgPool2d),
     "GlobalAvgPool2d": on_images(GlobalAvgPool2d),
+    "GlobalMaxPool2d": on_images(GlobalMaxPool2d),
     "LocalResponseNorm": st.tuples(
         st.builds(
             LocalResponseNorm,
@@ -206,8 +222,11 @@ TABLE = {
     "BatchNorm": st.tuples(
         st.builds(BatchNorm, st.integers(1, 4), epsilon=st.just(0.1)), st.one_of(images, vectors)
     ),
+    "LayerNorm": anywhere(LayerNorm(epsilon=0.1)),
+    "GroupNorm": group_norms(),
     "PadChannels": channel_paddings(),
     "Residual": residual_blocks(),
+    "GaussianNoise": st.floats(0, 2).flatmap(lambda std: anywhere(GaussianNoise(std))),
     "Add": branch_lists(Add),
     "Concatenate": branch_lists(Concatenate),
     "RandomCrop": crops(),
@@ -230,7 +249,10 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "MaxPool2d padded": MaxPool2d(3, stride=2, padding=1),
     "AvgPool2d": AvgPool2d(2, clip=True),
     "AvgPool2d padded": AvgPool2d(3, stride=2, padding=1),
+    "AvgPool2d same": AvgPool2d(3, stride=2, padding="same", count_include_pad=False),
+    "MaxPool2d same": MaxPool2d(3, padding="same"),
     "GlobalAvgPool2d": GlobalAvgPool2d(),
+    "GlobalMaxPool2d": GlobalMaxPool2d(),
     "LocalResponseNorm": LocalResponseNorm(3, alpha=0.1),
     "Flatten": Flatten(),
     "Dense": Dense(3),
@@ -244,6 +266,8 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "Sigmoid": Sigmoid(),
     "Dropout": Dropout(0.3),
     "BatchNorm": BatchNorm(2, epsilon=0.1),
+    "LayerNorm": LayerNorm(epsilon=0.1),
+    "GroupNorm": GroupNorm(2, epsilon=0.1),
     "PadChannels": PadChannels(3, stride=(2, 1)),
     "Residual": Residual([Conv2d(2, 3, padding=1), BatchNorm(2, epsilon=0.1)]),
     "Residual of a rectifier": Residual([ReLU()]),
@@ -251,6 +275,7 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
         [Tanh(), Conv2d(3, 3, padding=1), ReLU(), MaxPool2d(2, stride=1, padding=1)],
         Conv2d(3, 2, padding=1),
     ),
+    "GaussianNoise": GaussianNoise(0.3),
     "Add": Add([[], [BatchNorm(2, epsilon=0.1)], ReLU()]),
     "Add of one": Add([[ReLU(), Tanh()]]),
     "Concatenate": Concatenate([[], [Conv2d(3, 3, padding=1), Tanh()], ReLU()]),
@@ -319,7 +344,11 @@ def assert_slopes(layers, shape, n, seed):
 
 
 def test_every_layer_stands_in_the_table():
-    kinds = {name for name in all_layers.__all__ if name not in ("Layer", "Scratch")}
+    kinds = {
+        name
+        for name in all_layers.__all__
+        if name not in ("Layer", "Scratch") and isinstance(getattr(all_layers, name), type)
+    }
     assert kinds == set(TABLE) == set(FORWARD)
     assert kinds == {type(layer).__name__ for layer in SMALL.values()}
 
@@ -424,6 +453,9 @@ def test_the_first_maximum_in_row_major_order_gets_the_gradient():
             _, dX, _ = network.vjp(x, np.zeros(0), np.ones((1, 1, 1, 1)))
             winner = np.zeros(K * K)
             winner[np.argmax(x)] = 1
+            assert np.array_equal(dX.ravel(), winner)
+            whole = Network([GlobalMaxPool2d()], (1, K, K), np.float64)
+            _, dX, _ = whole.vjp(x, np.zeros(0), np.ones((1, 1)))
             assert np.array_equal(dX.ravel(), winner)
 
 
