@@ -5,6 +5,7 @@ Everything here is written from the definitions, for one sample in the layout
 """
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -150,6 +151,31 @@ def warped(x, inverse):
     return y
 
 
+def fixed_conv(layer, params, x):
+    """The convolution with these weights, from a layer that would be trained."""
+    filters, _, *window = params["weight"].shape
+    return conv2d(
+        SimpleNamespace(
+            filters=filters, kernel_size=window, stride=1, dilation=layer.dilation,
+            padding="same", clip=False, groups=1, bias=False,
+        ),
+        params,
+        x,
+    )  # fmt: skip
+
+
+def ppv_pool(layer, params, x):
+    _, H, W = x.shape
+    y = []
+    for c, channel in enumerate(x):
+        m = layer.margin if (layer.offset + c) % 2 and 2 * layer.margin < W else 0
+        seen = [channel[i, j] for i in range(H) for j in range(m, W - m)]
+        for t in params["threshold"][c]:
+            heights = (min(max(params["scale"][c] * v - t, 0), 1) for v in seen)
+            y.append(sum(heights) / len(seen))
+    return y
+
+
 def dense(layer, params, x):
     y = np.zeros(layer.units)
     for u in range(layer.units):
@@ -235,6 +261,8 @@ FORWARD = {
     "AvgPool2d": lambda layer, params, x: pool2d(
         layer, x, np.mean, 0.0 if layer.count_include_pad else None
     ),
+    "FixedConv": fixed_conv,
+    "PPVPool": ppv_pool,
     "GlobalAvgPool2d": lambda layer, params, x: [sum(c.flat) / c.size for c in x],
     "GlobalMaxPool2d": lambda layer, params, x: [max(c.flat) for c in x],
     "LocalResponseNorm": local_response,
@@ -258,6 +286,7 @@ FORWARD = {
     "PadChannels": pad_channels,
     "Residual": residual,
     "Add": added,
+    "Frozen": lambda layer, params, x: branch(layer.layers, "", params, x),
     "Concatenate": concatenated,
     "Dropout": lambda layer, params, x: x,
     "GaussianNoise": lambda layer, params, x: x,

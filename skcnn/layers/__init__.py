@@ -9,13 +9,15 @@ from skcnn.layers._layer import Layer, Scratch
 from skcnn.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from skcnn.layers.augmentation import RandomCrop, RandomFlip, RandomRotation, RandomScale
 from skcnn.layers.batch_norm import BatchNorm
-from skcnn.layers.composite import Add, Concatenate
+from skcnn.layers.composite import Add, Concatenate, Frozen
 from skcnn.layers.convolution import Conv2d, ConvTranspose2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
+from skcnn.layers.fixed_conv import FixedConv
 from skcnn.layers.local_response import LocalResponseNorm
 from skcnn.layers.noise import GaussianNoise
 from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
+from skcnn.layers.ppv import PPVPool
 from skcnn.layers.residual import PadChannels, Residual
 from skcnn.layers.sample_norm import GroupNorm, LayerNorm
 from skcnn.layers.signals import AvgPool1d, Conv1d, ConvTranspose1d, MaxPool1d
@@ -33,7 +35,9 @@ __all__ = [
     "Dense",
     "Dropout",
     "ELU",
+    "FixedConv",
     "Flatten",
+    "Frozen",
     "GELU",
     "GaussianNoise",
     "GlobalAvgPool2d",
@@ -45,6 +49,7 @@ __all__ = [
     "LocalResponseNorm",
     "MaxPool1d",
     "MaxPool2d",
+    "PPVPool",
     "PadChannels",
     "RandomCrop",
     "RandomFlip",

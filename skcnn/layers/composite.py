@@ -3,13 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from math import lcm
 from typing import Any, ClassVar
 
 import numpy as np
 
-from skcnn.layers._layer import Branch, Layer, Params, Shape, split_params
+from skcnn.layers._layer import Branch, Layer, NoGradients, Params, Shape, split_params
 from skcnn.layers.chain import BoundLayer
 from skcnn.layers.memory import Arrays
 from skcnn.layers.training_rows import TrainingRows, init_from_rows
@@ -76,9 +76,9 @@ class Composite(Layer):
         return lcm(*(layer.samples_together for _, layer in self._layers))
 
     def init(self, params: Params, rng: np.random.Generator) -> None:
-        for branch, each in zip(self.inner, split_params(self.inner, params), strict=True):
-            for layer, own in zip(branch.layers, each, strict=True):
-                layer.init(own, rng)
+        each = chain.from_iterable(split_params(self.inner, params))
+        for (_, layer), own in zip(self._layers, each, strict=True):
+            layer.init(own, rng)
 
     @property
     def reads_rows(self) -> bool:
@@ -98,7 +98,7 @@ class BoundBranches:
     Attributes
     ----------
     ends : list of int
-        Where the outputs of all branches but the last end, if they are joined.
+        End positions of all branches' outputs but the last, if they are concatenated.
     """
 
     def __init__(self, branches: Sequence[Branch], arrays: Sequence[Arrays]) -> None:
@@ -106,19 +106,15 @@ class BoundBranches:
         self.ends = list(accumulate(len(each.x[-1]) for each in arrays[:-1]))
 
     def forward(self, params: Params, training: bool, rng: Any) -> list[np.ndarray]:
-        """The outputs of all branches."""
+        """Return the outputs of all branches."""
         for arrays, own in zip(self._arrays, split_params(self._branches, params), strict=True):
             arrays.forward(own, training, rng)
         return [arrays.x[-1] for arrays in self._arrays]
 
     def backward(
-        self,
-        dx: np.ndarray | None,
-        dys: Sequence[np.ndarray],
-        params: Params,
-        grads: Params,
+        self, dx: np.ndarray | None, dys: Sequence[np.ndarray], params: Params, grads: Params
     ) -> None:
-        """Write the sum of what comes back through the branches into `dx`.
+        """Write the sum of the branches' input gradients into `dx`.
 
         Parameters
         ----------
@@ -130,12 +126,23 @@ class BoundBranches:
         own = split_params(self._branches, params), split_params(self._branches, grads)
         back = []
         for arrays, dy, *both in zip(self._arrays, dys, *own, strict=True):
-            if arrays.dx[-1] is not None:  # it has a parameter, or its input needs a gradient
-                np.copyto(arrays.dx[-1], dy)  # which the layers may overwrite
+            if arrays.dx[-1] is not None:  # it has a parameter, or dx is needed
+                np.copyto(arrays.dx[-1], dy)  # the layers may overwrite it
                 arrays.backward(*both)
             back.append(dy if len(arrays.x) == 1 else arrays.dx[0])
         if dx is not None:
             add_up(back, dx)
+
+
+def numbered(caller: str, layers: Any) -> Branch:
+    """Return the branch of a parameter `layers`, whose layers are named by their numbers."""
+    if not isinstance(layers, (Layer, list, tuple)) or layers in ([], ()):
+        raise ValueError(
+            f"{caller}: layers must be a layer or a list of at least one instance from "
+            f"skcnn.layers, got {layers!r}."
+        )
+    inside = (layers,) if isinstance(layers, Layer) else tuple(layers)
+    return Branch("layers", inside, tuple(map(str, range(len(inside)))))
 
 
 def add_up(arrays: Sequence[np.ndarray], out: np.ndarray) -> None:
@@ -149,14 +156,14 @@ def add_up(arrays: Sequence[np.ndarray], out: np.ndarray) -> None:
 
 
 def branch_of(name: str, prefix: str, layers: Layer | Sequence[Layer]) -> Branch:
-    """A branch of one layer, which has the prefix for its name, or of a list of layers."""
+    """Return a branch of one layer, named by the prefix, or of a list of layers."""
     if isinstance(layers, Layer):
         return Branch(name, (layers,), (prefix,))
     return Branch(name, tuple(layers), tuple(f"{prefix}.{i}" for i in range(len(layers))))
 
 
 class _ListOfBranches(Composite):
-    """Base class of the composite layers that take a list of branches."""
+    """Base class of composite layers with a list of branches."""
 
     branches: Sequence[Layer | Sequence[Layer]]
 
@@ -178,7 +185,7 @@ class _ListOfBranches(Composite):
         )
 
     def _refuse(self, input_shape: Shape, shapes: Sequence[Shape], i: int, rule: str) -> None:
-        """Raise ``ValueError`` for the i-th branch, whose output does not fit the first one's."""
+        """Raise ``ValueError`` for the i-th branch, whose output does not match the first's."""
         raise ValueError(
             f"{type(self).__name__}: branches[0] turns the input {input_shape} into {shapes[0]}, "
             f"but branches[{i}] turns it into {shapes[i]}; {rule}."
@@ -230,8 +237,8 @@ class Concatenate(_ListOfBranches):
     """Joins the outputs of its branches along the channels, or along the features.
 
     Szegedy et al. (2015), "Going deeper with convolutions": kernels of several
-    sizes beside each other. With an empty list among the branches the input is
-    kept, as in Huang et al. (2017), "Densely connected convolutional networks".
+    sizes side by side. An empty list among the branches keeps the input, as in
+    Huang et al. (2017), "Densely connected convolutional networks".
 
     Its parameters are those of its layers, under names such as ``0.1.weight``,
     that of the second layer in the first branch.
@@ -269,5 +276,55 @@ class Concatenate(_ListOfBranches):
         np.concatenate(branches.forward(params, training, rng), out=y)
 
     def backward(self, dx, dy, x, y, params, grads, branches):
-        """``dx = Σ f_iᵀ(dy_i)``, where ``dy_i`` are the rows of ``dy`` that ``f_i`` has made."""
+        """``dx = Σ f_iᵀ(dy_i)``, where ``dy_i`` are the rows of ``dy`` for ``f_i``."""
         branches.backward(dx, np.split(dy, branches.ends), params, grads)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Frozen(Composite):
+    """Runs its layers as in a prediction, and trains none of their parameters.
+
+    Moments of inner `BatchNorm` stay as they are, and nothing is drawn. The
+    arrays of its layers are constants: they have no gradients, and there is no
+    backward pass through layers before the first that is trained. Otherwise the
+    gradient with respect to the input passes through.
+
+    Its arrays are those of its layers, under names such as ``0.weight``.
+
+    Parameters
+    ----------
+    layers : Layer or list of Layer
+        At least one layer.
+
+    Examples
+    --------
+    >>> from skcnn.layers import BatchNorm, Conv2d
+    >>> front = Frozen([Conv2d(16, 3, bias=False), BatchNorm()])
+    >>> front.param_shapes((3, 32, 32))
+    {}
+    >>> list(front.constant_shapes((3, 32, 32)))
+    ['0.weight', '1.weight', '1.bias', '1.running_mean', '1.running_variance']
+    """
+
+    layers: Layer | Sequence[Layer]
+
+    joins: ClassVar[str] = "frozen"
+    trains: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
+    samples_together: ClassVar[int] = 1
+
+    @property
+    def inner(self) -> tuple[Branch, ...]:
+        return (numbered("Frozen", self.layers),)
+
+    def join_shapes(self, input_shape: Shape, shapes: Sequence[Shape]) -> Shape:
+        return shapes[0]
+
+    def forward(self, x, y, params, branches, training, rng):
+        """``y = f(x)``, with `f` as in a prediction."""
+        add_up(branches.forward(params, False, None), y)
+
+    def backward(self, dx, dy, x, y, params, grads, branches):
+        """``dx = fᵀ(dy)``."""
+        if dx is not None:
+            branches.backward(dx, [dy], params, NoGradients(params))

@@ -88,7 +88,8 @@ class Conv2d(Layer):
             )
         return height, width
 
-    def _kernels(self, input_shape: Shape) -> Kernels:
+    def kernels(self, input_shape: Shape) -> Kernels:
+        """Return the kernels, and how they move over an image of this shape."""
         G, (height, width) = self.groups, self._axes(input_shape)
         return Kernels(G, self.filters // G, input_shape[0] // G, height, width)
 
@@ -101,7 +102,7 @@ class Conv2d(Layer):
         return filters, height.positions, width.positions
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return _shapes(self._kernels(input_shape).weight_shape, self.filters, self.bias)
+        return _shapes(self.kernels(input_shape).weight_shape, self.filters, self.bias)
 
     def init(self, params: Params, rng: np.random.Generator) -> None:
         self.initializer(params["weight"], rng)
@@ -109,17 +110,17 @@ class Conv2d(Layer):
             params["bias"][...] = 0
 
     def multiply_adds(self, input_shape: Shape) -> int:
-        kernels = self._kernels(input_shape)
+        kernels = self.kernels(input_shape)
         return prod(kernels.weight_shape) * kernels.height.positions * kernels.width.positions
 
     def reach(self, input_shape: Shape) -> tuple[Windows, ...]:
         return self._axes(input_shape)
 
     def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
-        return self._kernels(input_shape).scratch(dtype, image=True, kept=True, transpose=backward)
+        return self.kernels(input_shape).scratch(dtype, image=True, kept=True, transpose=backward)
 
     def bind(self, x, y, dx, dy, weights, scratch):
-        return Correlation(self._kernels(x.shape[:-1]), x, y, dx, dy, scratch)
+        return Correlation(self.kernels(x.shape[:-1]), x, y, dx, dy, scratch)
 
     def forward(self, x, y, params, correlation, training, rng):
         """``y[f, p] = Σ W[f, c, i, j] x[c, p·stride + (i, j)·dilation] + b[f]``: ``y = W ⋆ x + b``.
@@ -131,8 +132,9 @@ class Conv2d(Layer):
 
     def backward(self, dx, dy, x, y, params, grads, correlation):
         """``dW = Σ dy[p] x[p·stride + (i, j)·dilation]``, ``db = Σ dy``, ``dx = Wᵀ ⋆ dy``."""
-        correlation.gradient(grads["weight"])
-        if self.bias:
+        if "weight" in grads:
+            correlation.gradient(grads["weight"])
+        if "bias" in grads:
             _sum_images(dy, grads["bias"])
         if dx is not None:
             correlation.transpose(params["weight"])
@@ -220,7 +222,7 @@ class ConvTranspose2d(Layer):
             )
         return height, width
 
-    def _kernels(self, input_shape: Shape) -> Kernels:
+    def kernels(self, input_shape: Shape) -> Kernels:
         """Kernels of the convolution that this is the transpose of."""
         G, (height, width) = self.groups, self._axes(input_shape)
         return Kernels(G, input_shape[0] // G, self.filters // G, height, width)
@@ -234,7 +236,7 @@ class ConvTranspose2d(Layer):
         return filters, height.size, width.size
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return _shapes(self._kernels(input_shape).weight_shape, self.filters, self.bias)
+        return _shapes(self.kernels(input_shape).weight_shape, self.filters, self.bias)
 
     def init(self, params: Params, rng: np.random.Generator) -> None:
         for group in np.split(params["weight"], self.groups):
@@ -243,18 +245,18 @@ class ConvTranspose2d(Layer):
             params["bias"][...] = 0
 
     def multiply_adds(self, input_shape: Shape) -> int:
-        return prod(self._kernels(input_shape).weight_shape) * prod(input_shape[1:])
+        return prod(self.kernels(input_shape).weight_shape) * prod(input_shape[1:])
 
     def reach(self, input_shape: Shape) -> tuple[TransposedWindows, ...]:
         return tuple(map(TransposedWindows, self._axes(input_shape)))
 
     def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
-        kernels = self._kernels(input_shape)
+        kernels = self.kernels(input_shape)
         return kernels.scratch(dtype, image=backward, kept=False, transpose=True)
 
     def bind(self, x, y, dx, dy, weights, scratch):
         # the convolution's image is our output, and its output our input
-        return Correlation(self._kernels(x.shape[:-1]), x=dy, y=dx, dx=y, dy=x, scratch=scratch)
+        return Correlation(self.kernels(x.shape[:-1]), x=dy, y=dx, dx=y, dy=x, scratch=scratch)
 
     def forward(self, x, y, params, correlation, training, rng):
         """``y[f, q] = Σ W[c, f, i, j] x[c, p] + b[f]`` over all ``p·stride + (i, j)·dilation = q``.
@@ -268,8 +270,9 @@ class ConvTranspose2d(Layer):
     def backward(self, dx, dy, x, y, params, grads, correlation):
         """``dW = Σ x[p] dy[p·stride + (i, j)·dilation]``, ``db = Σ dy``, ``dx = W ⋆ dy``."""
         correlation.unfold()  # dy
-        correlation.gradient(grads["weight"])
-        if self.bias:
+        if "weight" in grads:
+            correlation.gradient(grads["weight"])
+        if "bias" in grads:
             _sum_images(dy, grads["bias"])
         if dx is not None:
             correlation.forward(params["weight"])

@@ -24,7 +24,9 @@ from skcnn.layers import (
     ConvTranspose2d,
     Dense,
     Dropout,
+    FixedConv,
     Flatten,
+    Frozen,
     GaussianNoise,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
@@ -35,6 +37,7 @@ from skcnn.layers import (
     LocalResponseNorm,
     MaxPool2d,
     PadChannels,
+    PPVPool,
     RandomCrop,
     RandomFlip,
     RandomRotation,
@@ -216,6 +219,21 @@ def _conv_transpose(
     return _multiply(graph, matrices, columns, layer.output_shape(shape), params)
 
 
+def _fixed_conv(graph: Graph, layer: FixedConv, x: str, shape: Shape, params: Params) -> str:
+    return _conv(graph, layer.convolution(shape), x, shape, params)
+
+
+def _ppv_pool(graph: Graph, layer: PPVPool, x: str, shape: Shape, params: Params) -> str:
+    """The mean of all positions as a product with their weights."""
+    C, H, W = shape
+    pixels = graph.add("Reshape", x, [0, C, 1, H * W])
+    scaled = graph.add("Mul", pixels, params["scale"].reshape(-1, 1, 1))
+    heights = graph.add("Sub", scaled, params["threshold"][:, :, np.newaxis])
+    on_ramp = graph.add("Clip", heights, *np.array([0, 1], graph.dtype))
+    means = np.ascontiguousarray(layer.means(shape, graph.dtype)[:, :, np.newaxis])
+    return graph.add("Reshape", graph.add("MatMul", on_ramp, means), [0, C * layer.thresholds])
+
+
 def _max_pool(graph: Graph, layer: MaxPool2d, x: str, shape: Shape, params: Params) -> str:
     return graph.add("MaxPool", x, **_attributes(*layer.reach(shape)))
 
@@ -265,6 +283,7 @@ TRANSLATIONS: dict[type[Layer], Translation] = {
     Dense: _dense,
     Dropout: _unchanged,
     ELU: _elu,
+    FixedConv: _fixed_conv,
     Flatten: _operator("Flatten"),
     GELU: _gelu,
     GaussianNoise: _unchanged,
@@ -275,6 +294,7 @@ TRANSLATIONS: dict[type[Layer], Translation] = {
     LeakyReLU: _leaky_relu,
     LocalResponseNorm: _local_response_norm,
     MaxPool2d: _max_pool,
+    PPVPool: _ppv_pool,
     PadChannels: _pad_channels,
     RandomCrop: _unchanged,
     RandomFlip: _unchanged,
@@ -290,6 +310,7 @@ TRANSLATIONS: dict[type[Layer], Translation] = {
 JOINS: dict[type[Layer], Join] = {
     Add: _sum,
     Concatenate: lambda graph, ends: graph.add("Concat", *ends, axis=1),
+    Frozen: lambda graph, ends: ends[0],
     Residual: _sum,
 }
 

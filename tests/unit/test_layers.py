@@ -21,7 +21,9 @@ from skcnn.layers import (
     ConvTranspose2d,
     Dense,
     Dropout,
+    FixedConv,
     Flatten,
+    Frozen,
     GaussianNoise,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
@@ -31,6 +33,7 @@ from skcnn.layers import (
     LocalResponseNorm,
     MaxPool2d,
     PadChannels,
+    PPVPool,
     RandomCrop,
     RandomFlip,
     RandomRotation,
@@ -163,6 +166,21 @@ def group_norms(draw):
 
 
 @st.composite
+def fixed_convolutions(draw):
+    shape = draw(images)
+    channels = shape[0]
+    dilation = draw(st.one_of(st.integers(1, 2), st.tuples(*[st.integers(1, 3)] * 2)))
+    size = draw(st.sampled_from([(2, 3), (2, channels, 3), (1, channels, 2, 3)]))
+    given = np.round(np.random.default_rng(draw(st.integers(0, 9))).normal(size=size), 3).tolist()
+    kernels, kernel_size = draw(
+        st.sampled_from(
+            [("minirocket", None), ("increasing", 4), ("decreasing", 2), ("peak", 4), (given, None)]
+        )
+    )
+    return FixedConv(kernels, kernel_size, dilation), shape
+
+
+@st.composite
 def branch_lists(draw, kind):
     """One to four branches, some of them single layers or none at all, and blocks inside."""
     shape = draw(images)
@@ -183,6 +201,26 @@ def branch_lists(draw, kind):
     return kind(branches), shape
 
 
+@st.composite
+def frozen_layers(draw):
+    """One to three layers that act in training as they do in a prediction."""
+    shape = draw(images)
+    keeping = st.sampled_from(
+        [
+            ReLU(), Tanh(), BatchNorm(2, epsilon=0.1), Dropout(0.3), RandomCrop(1),
+            Conv2d(shape[0], 3, padding="same"), ConvTranspose2d(shape[0], 1),
+            Residual([Conv2d(shape[0], 1), BatchNorm(epsilon=0.1)]), Frozen([Tanh()]),
+            Concatenate([[], [Conv2d(1, 1)]]),
+        ]
+    )  # fmt: skip
+    layers = draw(st.lists(keeping, min_size=1, max_size=3))
+    try:
+        Network(layers, shape)
+    except ValueError:  # a concatenation has changed the number of channels
+        layers = [Flatten(), Dense(3)]
+    return Frozen(layers), shape
+
+
 def on_images(kind, *values):
     return st.tuples(st.builds(kind, *values), images)
 
@@ -198,6 +236,10 @@ TABLE = {
     "AvgPool2d": pools(AvgPool2d),
     "GlobalAvgPool2d": on_images(GlobalAvgPool2d),
     "GlobalMaxPool2d": on_images(GlobalMaxPool2d),
+    "FixedConv": fixed_convolutions(),
+    "PPVPool": on_images(
+        PPVPool, st.integers(1, 3), st.floats(0.3, 2), st.integers(0, 2), st.integers(0, 3)
+    ),
     "LocalResponseNorm": st.tuples(
         st.builds(
             LocalResponseNorm,
@@ -228,6 +270,7 @@ TABLE = {
     "Residual": residual_blocks(),
     "GaussianNoise": st.floats(0, 2).flatmap(lambda std: anywhere(GaussianNoise(std))),
     "Add": branch_lists(Add),
+    "Frozen": frozen_layers(),
     "Concatenate": branch_lists(Concatenate),
     "RandomCrop": crops(),
     "RandomFlip": st.sampled_from([(True, False), (False, True), (True, True)]).flatmap(
@@ -253,6 +296,8 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "MaxPool2d same": MaxPool2d(3, padding="same"),
     "GlobalAvgPool2d": GlobalAvgPool2d(),
     "GlobalMaxPool2d": GlobalMaxPool2d(),
+    "FixedConv": FixedConv("increasing", 2),
+    "PPVPool": PPVPool(2, ramp=4.0, margin=1),
     "LocalResponseNorm": LocalResponseNorm(3, alpha=0.1),
     "Flatten": Flatten(),
     "Dense": Dense(3),
@@ -278,6 +323,9 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "GaussianNoise": GaussianNoise(0.3),
     "Add": Add([[], [BatchNorm(2, epsilon=0.1)], ReLU()]),
     "Add of one": Add([[ReLU(), Tanh()]]),
+    "Frozen": Frozen([Conv2d(2, 3, padding=1), BatchNorm(2, epsilon=0.1), Tanh()]),
+    "Frozen transposed": Frozen([ConvTranspose2d(2, 3, padding=1), ReLU()]),
+    "Frozen dense": Frozen([Flatten(), Dense(4), Residual([Tanh(), Dense(4)])]),
     "Concatenate": Concatenate([[], [Conv2d(3, 3, padding=1), Tanh()], ReLU()]),
     "Concatenate dense": Concatenate([[Flatten(), Dense(3)], [Flatten()], [Flatten(), ReLU()]]),
     "RandomCrop": RandomCrop(1),
@@ -339,7 +387,7 @@ def assert_slopes(layers, shape, n, seed):
         by_X, by_vector = rng.standard_normal(X.shape), rng.standard_normal(vector.shape)
         by_vector[network.n_parameters :] = 0  # the rest takes no part in the loss
         slope = (loss(1e-6) - loss(-1e-6)) / 2e-6
-        expected = np.sum(dX * by_X) + np.sum(gradient * by_vector)
+        expected = np.sum(dX * by_X) + np.sum(gradient * by_vector[: len(gradient)])
         np.testing.assert_allclose(expected, slope, rtol=1e-6, atol=1e-6)
 
 

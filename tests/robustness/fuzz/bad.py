@@ -46,8 +46,9 @@ LAYERS = {
     "GroupNorm": (2,), "Dropout": (0.5,), "GaussianNoise": (0.1,), "LocalResponseNorm": (),
     "LeakyReLU": (), "ELU": (), "GELU": (), "SiLU": (), "Softmax": (), "PadChannels": (4,),
     "RandomCrop": (1,), "RandomFlip": (), "RandomRotation": (10,), "RandomScale": (0.1,),
-    "Dense": (3,), "Residual": ([layers.ReLU()],), "Add": ([[], [layers.ReLU()]],),
-    "Concatenate": ([[], [layers.ReLU()]],),
+    "Dense": (3,), "FixedConv": (), "PPVPool": (2,), "Residual": ([layers.ReLU()],),
+    "Add": ([[], [layers.ReLU()]],), "Concatenate": ([[], [layers.ReLU()]],),
+    "Frozen": ([layers.ReLU()],),
 }  # fmt: skip
 PARTS = {
     "optimizer": [getattr(optimizers, name) for name in optimizers.__all__ if name != "Optimizer"],
