@@ -209,6 +209,25 @@ def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
     assert joins.helped > 0
 
 
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("first_wrong", [0, 1])
+def test_training_continues_alone_if_one_of_several_workers_computes_something_else(
+    first_wrong, monkeypatch
+):
+    """The others are dismissed, too, those that have joined and those that are ready."""
+    network = network_of(CNN)
+    expected = alone(network, {})
+    JoinAt(monkeypatch, 1, 1, 1)
+    gradient, calls = coordinator.Coordinator._first_gradient, iter(range(1000))
+
+    def differs(self):
+        return gradient(self) + (b"wrong" if next(calls) == 2 * first_wrong else b"")
+
+    monkeypatch.setattr(coordinator.Coordinator, "_first_gradient", differs)
+    assert_same(train_with(network, 3, {}), expected)
+    assert next(calls) == 2 * first_wrong + 2  # no further worker was tried
+
+
 @pytest.mark.parametrize("has_idle_worker", [True, False])
 def test_a_short_training_asks_for_those_only_who_wait_already(has_idle_worker, monkeypatch):
     """It would end before others had been started."""

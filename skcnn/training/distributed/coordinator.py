@@ -198,6 +198,8 @@ class Coordinator:
                 elif self._mailboxes.is_ready(number):
                     self._move(state)
                     self._take_on(number, task)
+                    if self.mismatch:
+                        break  # all workers have been stopped
         if len(self._members) == len(self._workers) and self._memory.has_name:
             self._memory.close()  # no other process will map it
         return bool(self._members)
