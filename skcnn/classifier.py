@@ -43,8 +43,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     ----------
     layers : list of Layer or None, default=None
         Layers of the network without the output layer, which ``fit`` adds. If
-        None, they are built from `filters` to `dropout` by
-        `skcnn.architectures.cnn`; otherwise those parameters are ignored.
+        None, they are built by `skcnn.architectures.cnn` from `filters`,
+        `kernel_size`, `pool_size`, `hidden_layer_sizes`, `activation`, `dropout`,
+        `normalization` and `global_pool`; otherwise those parameters are ignored.
     filters : "auto", int or sequence of int, default="auto"
         Number of filters of the convolution in each block. "auto" is (24, 48,
         96), or (32, 64) for images of at most 16 pixels a side, and (16, 32, 64)
