@@ -170,8 +170,10 @@ class ClassEncoder:
         return 1 if self.several else len(np.unique(targets))
 
 
-def check_classes(y: Any, n_samples: int, caller: str) -> tuple[ClassEncoder, np.ndarray]:
-    """Check the `y` of a fit, and return its encoder and targets.
+def check_classes(
+    y: Any, n_samples: int, caller: str, name: str = "y"
+) -> tuple[ClassEncoder, np.ndarray]:
+    """Check the `y` of a fit, which errors call `name`; return its encoder and targets.
 
     Returns
     -------
@@ -186,16 +188,16 @@ def check_classes(y: Any, n_samples: int, caller: str) -> tuple[ClassEncoder, np
         classes, or a single class.
     """
     if y is None:
-        raise ValueError(f"{caller} requires y to be passed, but the target y is None.")
-    if is_matrix(y, "y", caller):
-        labels = _check_labels(y, n_samples, "y", caller)
+        raise ValueError(f"{caller} requires {name} to be passed, but the target {name} is None.")
+    if is_matrix(y, name, caller):
+        labels = _check_labels(y, n_samples, name, caller)
         if (labels == labels[0]).all():
             raise ValueError(
                 f"{caller} needs samples of at least 2 classes in the data, but all samples have "
                 f"the same labels: {labels[0].astype(int).tolist()}."
             )
         return ClassEncoder(np.arange(labels.shape[1]), True), labels
-    classes, targets = _unique_labels(y, n_samples, "y", caller)
+    classes, targets = _unique_labels(y, n_samples, name, caller)
     if len(classes) < 2:
         raise ValueError(
             f"{caller} needs samples of at least 2 classes in the data, but the data contains "

@@ -161,7 +161,7 @@ class MistakesDisplay:
         n_mistakes = check_int(caller, "n_mistakes", n_mistakes, 1)
         given = read_images(X, image_shape, data_format, caller).images
         if classes is None:
-            known, truth = check_classes(y_true, len(given), caller)
+            known, truth = check_classes(y_true, len(given), caller, "y_true")
         else:
             known = ClassEncoder(check_label_set(classes, caller), False)
             if not np.array_equal(known.labels, np.asarray(classes)):
