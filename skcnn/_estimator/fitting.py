@@ -20,12 +20,12 @@ from skcnn._estimator.parameters import check_switches
 from skcnn._estimator.progress import FitProgress, progress_lines, with_callbacks
 from skcnn._estimator.resources import with_threads
 from skcnn._estimator.scoring import bind_scoring, validation_part
-from skcnn._estimator.standstill import Standstill, find_standstill
 from skcnn._estimator.start import start_training
+from skcnn._estimator.useless_training import UselessTraining, find_useless_training
 from skcnn._estimator.user_warnings import (
     warn_of_divergence,
     warn_of_interruption,
-    warn_of_standstill,
+    warn_of_useless_training,
 )
 from skcnn.parallel.interrupts import Interrupts, at_safe_places
 from skcnn.parallel.threads import Threads
@@ -64,7 +64,7 @@ class Outcome(NamedTuple):
 
     state: TrainingState
     reason: str | None
-    standstill: Standstill | None = None
+    useless: UselessTraining | None = None
 
 
 def fit(estimator: Any, arguments: FitArguments, checkpoint: Any = None) -> None:
@@ -166,8 +166,8 @@ def _train_and_commit(
     """Train and, unless a warning is turned into an error, commit the result."""
     outcome = train_prepared(estimator, prepared, interrupts)
     warn_of_divergence(outcome.reason, outcome.state.epoch)
-    if outcome.standstill is not None:
-        warn_of_standstill(*outcome.standstill)
+    if outcome.useless is not None:
+        warn_of_useless_training(*outcome.useless)
     _commit(estimator, prepared.model, outcome, keep_state)
     return outcome
 
@@ -223,10 +223,12 @@ def _train(
         if epochs is not None or reason not in ("max_iter", "no_change"):
             return Outcome(trained, reason)
         try:
-            found = find_standstill(model.network, samples, trained, threads, config.max_bytes)
+            useless = find_useless_training(
+                model.network, samples, trained, threads, config.max_bytes
+            )
         except KeyboardInterrupt:
             return Outcome(trained, "interrupted")
-        return Outcome(trained, reason, found)
+        return Outcome(trained, reason, useless)
 
     return with_threads(interrupts, work)
 

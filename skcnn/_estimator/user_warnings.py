@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 __all__ = [
     "warn_column", "warn_of_divergence", "warn_of_interruption", "warn_of_mismatch",
-    "warn_of_standstill", "warn_user",
+    "warn_of_useless_training", "warn_user",
 ]  # fmt: skip
 
 INSIDE = (
@@ -65,7 +65,7 @@ def warn_of_mismatch() -> None:
     )
 
 
-def warn_of_standstill(loss: float, constant: float) -> None:
+def warn_of_useless_training(loss: float, constant: float) -> None:
     """Warn that the final loss is no smaller than that of constant predictions."""
     warn_user(
         f"Training ended no better than a constant prediction: the loss on the training rows is "
