@@ -45,12 +45,11 @@ class SampleCost:
     def micro_batch_size(self, n_samples: int | None = None, max_bytes: float = inf) -> int:
         """Return the number of samples that go through the layers together.
 
-        It is a power of two, 64 by default: more if that is little work per call,
-        fewer if the arrays would not fit into the cache, and a multiple of the
-        number of samples that are normalised together. If the number of samples
-        is known, they are divided as evenly as whole samples, or whole ghost
-        batches, allow, preferably into an even number of micro-batches if each is
-        worth a thread. Apart from that, only `max_bytes` can lower the size.
+        Start from 64, or from 128 for small networks, halve until the arrays fit
+        into the cache, lower that to `max_bytes`, and round it to a multiple of the
+        samples that are normalised together. If the number of samples is known,
+        divide them as evenly as whole samples, or whole ghost batches, allow,
+        preferably into an even number of micro-batches if each is worth a thread.
 
         Parameters
         ----------
