@@ -1,9 +1,9 @@
 """Migration of states stored by earlier versions.
 
-The ``__setstate__`` of every pickled class passes its state through here. If a version adds an
-attribute, older states get the value that means their old behaviour, which may differ from
-today's default: it belongs in `ADDED`, as `tests/robustness/test_models_of_older_versions.py`
-requires.
+The ``__setstate__`` of every pickled class passes its state through here, except that of
+`Network`, which is rebuilt from three arguments. If a version adds an attribute, older states get
+the value that means their old behaviour, which may differ from today's default: it belongs in
+`ADDED`, as `tests/robustness/test_models_of_older_versions.py` requires.
 """
 
 from ast import literal_eval
@@ -27,7 +27,7 @@ ALWAYS_AVERAGED = 2**31
 """Number of mini-batches after which running moments move at their own rate."""
 
 ADDED: dict[str, dict[str, Any]] = {
-    # 0.1.0 had neither, and moved running moments at their own rate from the start
+    # 0.1.0 had none of these, and moved running moments at their own rate from the start
     "skcnn.state.TrainingState": {
         "averaged": ALWAYS_AVERAGED,
         "finely": False,

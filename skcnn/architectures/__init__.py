@@ -1,7 +1,7 @@
 """Networks as functions that return the list of their layers.
 
-The output layer is never in the list: it is ``Dense(n_classes)``, and only
-``fit`` knows the classes.
+The output layer is never in the list: it is a `Dense` with one unit per class,
+label or target, and only ``fit`` knows their number.
 
 >>> from skcnn.architectures import cnn
 >>> cnn(filters=8, hidden_layer_sizes=())
