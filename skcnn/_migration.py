@@ -118,13 +118,13 @@ def _recipe_of_0_2(auto: Mapping[str, Any]) -> dict[str, Any]:
     return RECIPE | {name: value for name, value in auto.items() if name not in other}
 
 
-def migrate_checkpoint(belongs: Mapping[str, str]) -> dict[str, Any]:
+def migrate_checkpoint(inputs: Mapping[str, str]) -> dict[str, Any]:
     """Return all values of "auto" in a training of 0.2.0, from its checkpoint's inputs."""
     values = {}
     for name in ("image shape", "weight_decay", "batch_size", "max_iter", "tol"):
         # errors are reported by the check that follows
         with suppress(KeyError, SyntaxError, TypeError, ValueError):
-            values[name] = literal_eval(belongs[name])
+            values[name] = literal_eval(inputs[name])
     shape = values.pop("image shape", None)
     if not isinstance(shape, tuple) or len(shape) != 3:
         return {}

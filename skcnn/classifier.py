@@ -561,7 +561,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     def _training_loss(self, encoder: ClassEncoder) -> Loss:
         caller = type(self).__name__
         smoothing = check_real(caller, "label_smoothing", self.label_smoothing, 0, 1)
-        kind = SigmoidCrossEntropy if encoder.several else SoftmaxCrossEntropy
+        kind = SigmoidCrossEntropy if encoder.multilabel else SoftmaxCrossEntropy
         return kind(smoothing)
 
     def _fitted_encoder(self) -> ClassEncoder:

@@ -225,7 +225,7 @@ class Samples:
     ----------
     images : Images
     targets : ndarray of int of shape (n,), or of bool or float of shape (n, outputs)
-        Class of every image, its labels or its quantities, as `loss` takes them.
+        Class of every image, its labels or its targets, as `loss` takes them.
     sample_weight : ndarray of shape (n,)
         Weight of every image.
     loss : Loss

@@ -26,7 +26,7 @@ class Network:
     """Layers bound to an input shape.
 
     All parameters lie in one flat vector, ``[decayed parameters | undecayed
-    parameters | untrained state | constants]``, in the order of the layers within each
+    parameters | running statistics | constants]``, in the order of the layers within each
     part. Gradients are flat vectors without the constants.
 
     Parameters
@@ -59,11 +59,11 @@ class Network:
     samples_together : int
         Micro-batches hold a multiple of this many samples.
     vector_size : int
-        Length of the flat vector, including the untrained state and the constants.
+        Length of the flat vector, including the running statistics and the constants.
     gradient_size : int
         Length of its first three parts, that of a gradient.
     state_rates : ndarray
-        For each number of the untrained state, the fraction of its distance from
+        For each number of the running statistics, the fraction of its distance from
         the samples' value by which a mini-batch moves it.
 
     Raises
@@ -323,7 +323,7 @@ class Network:
             Gradient with respect to the input.
         gradient : ndarray of shape (gradient_size,)
             Gradient with respect to the parameters, summed over the samples; in
-            the third part, the distance of the untrained state from each sample's
+            the third part, the distance of the running statistics from each sample's
             value.
         """
         X = self._checked("X", X, self.input_shape)

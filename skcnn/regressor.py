@@ -1,4 +1,4 @@
-"""The regressor, for one or several quantities."""
+"""The regressor, for one or several targets."""
 
 from typing import Any, ClassVar, Self
 
@@ -11,7 +11,7 @@ from skcnn._estimator import fitting
 from skcnn._estimator.arguments import FitArguments
 from skcnn._estimator.arrays import as_numbers
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
-from skcnn._estimator.targets import TargetScaler, bind_loss, check_targets, n_quantities
+from skcnn._estimator.targets import TargetScaler, bind_loss, check_targets, count_outputs
 from skcnn.data import Scaling
 from skcnn.inference import outputs
 from skcnn.losses import REGRESSION_LOSSES
@@ -448,7 +448,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         if hasattr(self, "weights_"):
             n_outputs, flat = self.n_outputs_, self._flat_targets
         else:
-            n_outputs = n_quantities(y, type(self).__name__)
+            n_outputs = count_outputs(y, type(self).__name__)
             flat = n_outputs == 1
         encoder = TargetScaler(loss=bind_loss(self), n_outputs=n_outputs, flat=flat)
         fitting.fit_part(self, FitArguments(X, y, sample_weight), encoder)

@@ -69,7 +69,7 @@ class Input:
 
     @property
     def images(self) -> Images:
-        """Images as the engine takes them, neither scaled nor copied."""
+        """`Images` of the array, neither scaled nor copied."""
         C, H, W = self.shape
         if self.data_format == "channels_last":
             images = Images(self.array.reshape(len(self.array), H, W, C), True, name=self.name)

@@ -115,12 +115,12 @@ def start_training(
         For parameters that are not allowed, and if the fitted model does not match the data or
         parameters.
     """
-    own = recipe or {}
+    stored = recipe or {}
     if continued_by is not None:
         fitted = migrated(estimator)
-        own = fitted["_recipe"] | fitted["_built_from"]
-    recipe = recipe_for(estimator, data.input.shape, n_rows, own)
-    resolved = resolve(estimator, recipe, to_its_end=not (in_parts or estimator.warm_start))
+        stored = fitted["_recipe"] | fitted["_built_from"]
+    recipe = recipe_for(estimator, data.input.shape, n_rows, stored)
+    resolved = resolve(estimator, recipe, completes=not (in_parts or estimator.warm_start))
     config = bind_config(estimator, resolved, in_parts)
     network = _network(estimator, data, resolved, continued=continued_by is not None)
     if continued_by is None:

@@ -272,7 +272,7 @@ def _named(layers: Sequence[Layer], params: Sequence[Params]) -> dict[str, np.nd
 def _prefixes(layer: Layer) -> Iterator[str]:
     """Yield the prefixes of a layer's array names, in PyTorch's order for a composite layer.
 
-    The flat vector has another order: decayed parameters, undecayed parameters, untrained state.
+    The flat vector has another order: decayed parameters, undecayed parameters, running statistics.
     """
     if not layer.inner:
         yield ""

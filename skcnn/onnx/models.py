@@ -20,7 +20,7 @@ __all__ = [
     "add_labels",
     "add_outputs",
     "add_probabilities",
-    "add_quantities",
+    "add_predictions",
     "label_set",
     "to_onnx",
 ]
@@ -118,7 +118,7 @@ def to_onnx(
         ]
     else:
         z = add_outputs(graph, estimator, "X", form, dtype)
-        found, shape = add_quantities(graph, estimator, z), [estimator.n_outputs_]
+        found, shape = add_predictions(graph, estimator, z), [estimator.n_outputs_]
         if estimator._flat_targets:
             found, shape = graph.add("Squeeze", found, [1]), []
         results = [("variable", found, np.float64, shape)]
@@ -248,7 +248,7 @@ def add_probabilities(graph: Graph, estimator: ScratchCNNClassifier, z: str) -> 
     return graph.add("Softmax", z, axis=1)
 
 
-def add_quantities(graph: Graph, estimator: ScratchCNNRegressor, z: str) -> str:
+def add_predictions(graph: Graph, estimator: ScratchCNNRegressor, z: str) -> str:
     """Add the predictions in the unit of the targets: (n, outputs) of float64."""
     found = graph.cast(z, np.float64)
     if estimator.out_activation_ == "exp":

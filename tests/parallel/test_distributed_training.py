@@ -402,7 +402,7 @@ def test_the_epoch_of_a_lost_worker_is_repeated_and_seen_once(when, monkeypatch)
     """It is lost in a step, with half of its shard spoiled; the other two go on."""
     network, settings = network_of(CNN), {"weight_decay": 0.01, "max_iter": 3}
     expected = alone(network, settings)
-    spawn = LosesWorkers(monkeypatch, update.Update, "move", when)
+    spawn = LosesWorkers(monkeypatch, update.Update, "apply", when)
     joins, progress, repeated = JoinAt(monkeypatch, 1, 1), CountsEpochs(), []
     restore = TrainingState.restore
 
@@ -424,7 +424,7 @@ def test_the_epoch_of_a_lost_worker_is_repeated_and_seen_once(when, monkeypatch)
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (minibatch.Gradient, "__call__"), (minibatch.Replica, "_sum"), (update.Update, "move"),
+        (minibatch.Gradient, "__call__"), (minibatch.Replica, "_sum"), (update.Update, "apply"),
         (protocol.Mailboxes, "mark_done"), (minibatch.Replica, "__init__"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
@@ -477,7 +477,7 @@ def test_without_memory_it_is_threads(monkeypatch):
     network, spawn = network_of(CNN), SpawnThreads()
     expected = alone(network, {})
     for name, replacement in [
-        ("available_bytes", lambda: 100 * 2**20), ("SharedMemory", None)
+        ("available_memory", lambda: 100 * 2**20), ("SharedMemory", None)
     ]:  # fmt: skip
         with monkeypatch.context() as patch:
             patch.setattr(coordinator, name, replacement)
