@@ -15,10 +15,10 @@ from skcnn.parallel.threads import Threads
 
 __all__ = ["features", "outputs"]
 
-SPARE_BYTES = 8 * 2**20
+CACHED_BYTES = 8 * 2**20
 """Most bytes of a workspace that is kept for the next call."""
 
-SPARES = 4
+CACHED_WORKSPACES = 4
 """Most workspaces that are kept."""
 
 LANES = 16
@@ -97,8 +97,8 @@ def _run(
     Z: np.ndarray,
 ) -> np.ndarray:
     """Fill `Z`, batch last, with the output of the steps before `stop`."""
-    spares = spares_of(network)
-    unpacked = spares.unpack(network, params)
+    cache = workspace_cache(network)
+    unpacked = cache.unpack(network, params)
     size = network.cost.micro_batch_size(max_bytes=max_bytes)
     filled = len(images) >= LANES or network.multiply_adds <= LITTLE_WORK
     parts, capacity = even_slices(len(images), size, LANES if filled and size >= LANES else 1)
@@ -106,7 +106,7 @@ def _run(
 
     def task(thread: int, i: int) -> None:
         if thread not in workspaces:
-            workspaces[thread] = spares.take(capacity) or Workspace(
+            workspaces[thread] = cache.take(capacity) or Workspace(
                 network, capacity, backward=False
             )
         rows = parts[i]
@@ -119,7 +119,7 @@ def _run(
         Z[..., rows] = arrays.x[stop][..., :n]
 
     threads.run(len(parts), task)
-    spares.keep(workspaces.values())
+    cache.keep(workspaces.values())
     if np.isfinite(Z).all():
         return Z
     _check_range(images, network)
@@ -146,7 +146,7 @@ def _check_range(images: Images, network: Network) -> None:
 
 
 @dataclass(eq=False)
-class Spares:
+class WorkspaceCache:
     """Memory of a small prediction, kept for the next one.
 
     Laying out a workspace takes as long as a small prediction. Calls from several threads
@@ -169,7 +169,7 @@ class Spares:
         if last is not None and last[0] is params:
             return last[1]
         unpacked = network.unpack(params)
-        if params.flags.owndata and params.nbytes <= SPARE_BYTES:
+        if params.flags.owndata and params.nbytes <= CACHED_BYTES:
             self.unpacked = params, unpacked
         return unpacked
 
@@ -184,17 +184,17 @@ class Spares:
     def keep(self, workspaces: Iterable[Workspace]) -> None:
         """Keep workspaces for the next call, unless they are large or many."""
         for workspace in workspaces:
-            if workspace.memory.nbytes <= SPARE_BYTES and len(self.workspaces) < SPARES:
+            if workspace.memory.nbytes <= CACHED_BYTES and len(self.workspaces) < CACHED_WORKSPACES:
                 self.workspaces.append(workspace)
 
 
-_spares: dict[int, Spares] = {}  # by the identity of networks
+_caches: dict[int, WorkspaceCache] = {}  # by the identity of networks
 
 
-def spares_of(network: Network) -> Spares:
+def workspace_cache(network: Network) -> WorkspaceCache:
     """Return the memory kept for a network; it is dropped with the network."""
-    found = _spares.get(id(network))
+    found = _caches.get(id(network))
     if found is None:
-        found = _spares.setdefault(id(network), Spares())
-        finalize(network, _spares.pop, id(network), None).atexit = False
+        found = _caches.setdefault(id(network), WorkspaceCache())
+        finalize(network, _caches.pop, id(network), None).atexit = False
     return found

@@ -48,8 +48,8 @@ def trusted_types() -> list[str]:
     """
     values = {
         f"{kind.__module__}.{kind.__qualname__}"
-        for room in (skcnn.initializers, skcnn.layers, skcnn.optimizers, skcnn.schedules)
-        for kind in (getattr(room, name) for name in room.__all__)
+        for module in (skcnn.initializers, skcnn.layers, skcnn.optimizers, skcnn.schedules)
+        for kind in (getattr(module, name) for name in module.__all__)
         if isinstance(kind, type) and kind is not Scratch and not isabstract(kind)
     }
     return sorted(values | MODEL)

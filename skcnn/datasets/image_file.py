@@ -40,11 +40,11 @@ NARROW = 1 / 16
 """Fraction of the range from black to white below which 8 bits keep few grey values."""
 
 REDUCED = 2
-"""JPEG files may be decoded at a fraction of their size, at least this multiple of `Frame`'s."""
+"""JPEG files may be decoded smaller, at no less than this multiple of the size wanted."""
 
 
 @dataclass(frozen=True)
-class Frame:
+class ImageForm:
     """Target form of every image: shape, colour and background."""
 
     height: int

@@ -125,7 +125,7 @@ def _epochs(
     """Train for at most `epochs` epochs."""
     network, config, threads = runner.network, runner.config, runner.threads
     state = runner.state
-    good, told = state.copy(), False
+    good, warned = state.copy(), False
     for complete in range(epochs):
         start = time.perf_counter()
         progress.on_epoch_begin(good)
@@ -149,8 +149,8 @@ def _epochs(
                 raise
             return good, "interrupted"
         good = snapshot
-        if runner.mismatch and not told:
-            told = True
+        if runner.mismatch and not warned:
+            warned = True
             progress.on_mismatch()
         seconds = time.perf_counter() - start
         stop = progress.on_epoch_end(good, seconds, len(runner.samples), runner.n_processes)

@@ -134,9 +134,9 @@ def test_a_memory_map_holds_the_same(folder, tmp_path):
 
 @pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt])
 def test_a_failure_leaves_the_older_file_and_nothing_else(folder, tmp_path, monkeypatch, error):
-    from skcnn.datasets.image_file import Frame
+    from skcnn.datasets.image_file import ImageForm
 
-    read = Frame.read
+    read = ImageForm.read
 
     def failing(frame, path):
         assert len(os.listdir(tmp_path)) == 3  # the part that is being written
@@ -146,7 +146,7 @@ def test_a_failure_leaves_the_older_file_and_nothing_else(folder, tmp_path, monk
 
     path = tmp_path / "images.npy"
     path.write_text("older")
-    monkeypatch.setattr(Frame, "read", failing)
+    monkeypatch.setattr(ImageForm, "read", failing)
     with pytest.raises(error, match="enough"):
         load_image_folder(folder, SHAPE, memmap=path)
     assert path.read_text() == "older"

@@ -17,7 +17,7 @@ import numpy as np
 from skcnn.data import Images
 from skcnn.parallel.shared_memory import (
     SharedMemory,
-    available_bytes,
+    available_memory,
     lay_out,
     mapped,
 )
@@ -148,7 +148,7 @@ class Coordinator:
         elif images.rows is not None:
             wanted["rows"] = images.rows.shape, images.rows.dtype
         specs, total = lay_out(wanted)
-        if total + self._n_workers * WORKER_BYTES > COMFORTABLE * available_bytes():
+        if total + self._n_workers * WORKER_BYTES > COMFORTABLE * available_memory():
             raise MemoryError
         memory = self._memory = SharedMemory.reserve(total)
         arrays = {name: memory.array(spec) for name, spec in specs.items()}
