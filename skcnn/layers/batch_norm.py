@@ -85,11 +85,11 @@ class BatchNorm(Layer):
             "product": Scratch(input_shape, dtype, kept=False) if backward else None,
         }
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         per_channel = x[0].nbytes
         step = max(1, BLOCK_BYTES // per_channel)
         return [
-            _Ghosts(self.ghost_size, slice(c, c + step), x, y, dx, dy, weights, scratch)
+            _Ghosts(self.ghost_size, slice(c, c + step), x, y, dx, dy, sample_weight, scratch)
             for c in range(0, len(x), step)
         ]
 
@@ -193,7 +193,7 @@ class _Ghosts:
         y: Any,
         dx: Any,
         dy: Any,
-        weights: np.ndarray,
+        sample_weight: np.ndarray,
         scratch: Any,
     ) -> None:
         C, n = x[channels].shape[0], x.shape[-1]
@@ -205,20 +205,20 @@ class _Ghosts:
         starts = list(range(0, n, ghost_size))
         if ghost_size > 1 and len(starts) > 1 and n - starts[-1] == 1:
             starts.pop()
-        self._starts, self._weights, self._pixels = starts, weights, prod(x.shape[1:-1])
+        self._starts, self._sample_weight, self._pixels = starts, sample_weight, prod(x.shape[1:-1])
         self._ones = np.ones(self._pixels, x.dtype)
         self._ghost_of = np.repeat(np.arange(len(starts)), np.diff([*starts, n]))  # of a sample
-        self.weight = self.w = self.numbers = weights  # until `weigh`
+        self.weight = self.w = self.numbers = sample_weight  # until `weigh`
         self.inverse: Any = None
         self.moments: Any = None
 
     def weigh(self) -> None:
         """Read the weights of the samples."""
-        self.weight = np.add.reduceat(self._weights, self._starts)
-        self.w = self._weights
+        self.weight = np.add.reduceat(self._sample_weight, self._starts)
+        self.w = self._sample_weight
         if not self.weight.all():
-            self.w = np.where(self.weight[self._ghost_of] > 0, self._weights, 1)
-            self.w = self.w.astype(self._weights.dtype, copy=False)
+            self.w = np.where(self.weight[self._ghost_of] > 0, self._sample_weight, 1)
+            self.w = self.w.astype(self._sample_weight.dtype, copy=False)
         self.numbers = np.add.reduceat(self.w, self._starts) * self._pixels
         if (self.w == self.w[0]).all():
             self.w = self.w[:1]

@@ -155,7 +155,7 @@ class _Pool2d(Layer):
             "padded": padded if width.padded > width.size else None,
         }
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         return _Taps(*self._axes(x.shape[:-1]), x, dx, scratch)
 
 
@@ -211,7 +211,7 @@ class MaxPool2d(_Pool2d):
             "shares": shares,
         }
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         return _RunningMaximum(*self._axes(x.shape[:-1]), x, dx, scratch)
 
     def forward(self, x, y, params, taps, training, rng):
@@ -310,7 +310,7 @@ class AvgPool2d(_Pool2d):
         counts = ([len(axis.pixels(p)) for p in range(axis.positions)] for axis in (height, width))
         return np.multiply.outer(*counts)
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         return _Means(self, x, dx, scratch)
 
     def forward(self, x, y, params, taps, training, rng):

@@ -50,7 +50,7 @@ class _SampleNorm(Layer):
             "product": Scratch(input_shape, dtype, kept=False),
         }
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         return _Groups(self._groups(len(x)), x, y, dx, dy, scratch)
 
     def forward(self, x, y, params, groups, training, rng):
