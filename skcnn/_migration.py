@@ -58,8 +58,8 @@ def refuse_newer(found: Any, stored: str = "model") -> None:
     """
     if not isinstance(found, int):
         raise ValueError(
-            f"This is no {stored} of skcnn, or a damaged one: its _pickle_format is {found!r}, "
-            "not a number."
+            f"This is not a skcnn {stored}, or it is damaged: its _pickle_format is {found!r}, not "
+            "a number."
         )
     if found > FORMAT:
         raise ValueError(

@@ -76,7 +76,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
         Order of the axes in 4-D `X`, in flat rows and in `image_shape`. "auto"
         takes the last axis as channels if it has 1, 3 or 4 entries, the first
-        one has not, and the last two differ; it warns if the other order is as
+        one does not, and the last two differ; it warns if the other order is as
         likely. The order that the first fit resolves is kept.
     scale_input : bool, default=True
         Whether to standardise each channel by its mean and standard deviation

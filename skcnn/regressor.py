@@ -65,7 +65,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
         Order of the axes in 4-D `X`, in flat rows and in `image_shape`. "auto"
         takes the last axis as channels if it has 1, 3 or 4 entries, the first
-        one has not, and the last two differ; it warns if the other order is as
+        one does not, and the last two differ; it warns if the other order is as
         likely. The order that the first fit resolves is kept.
     scale_input : bool, default=True
         Whether to standardise each channel by its mean and standard deviation
@@ -392,17 +392,16 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     ) -> Self:
         """Train with one pass over a part of the data, in mini-batches.
 
-        The first call on an unfitted model begins a training; any other
-        continues the one there is, whether it was begun by ``fit`` or by
-        ``partial_fit``. Not available with `early_stopping`, which needs to see
-        all data.
+        The first call on an unfitted model starts training; any other call
+        continues it, whether it was started by ``fit`` or by ``partial_fit``. Not
+        available with `early_stopping`, which needs all data.
 
         Parameters
         ----------
         X : array-like
-            Images in any of the forms that `fit` takes. Mean and deviation of
-            images and targets are those of the first call, for good: it should
-            be given a fair sample.
+            Images in any of the forms that `fit` takes. Images and targets are
+            always scaled by the mean and standard deviation of the first call,
+            which should therefore receive a representative sample.
         y : array-like of shape (n,) or (n, n_outputs)
             Target values.
         sample_weight : array-like of shape (n,), default=None
@@ -429,9 +428,9 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
 
         Notes
         -----
-        A call counts as an epoch in `n_iter_`, in `history_` and for
-        `lr_schedule`: schedules continue from call to call, and one without a
-        length of its own takes `max_iter` calls for it.
+        A call counts as an epoch, in `n_iter_`, in `history_` and for
+        `lr_schedule`: schedules continue from call to call, and one without its
+        own length spans `max_iter` calls.
 
         Examples
         --------

@@ -197,7 +197,7 @@ def resolve_shape(
         Parameter of the estimator.
     data_format : {"auto", "channels_first", "channels_last"}
         "auto" takes the last axis of an image for the channels if it has 1, 3
-        or 4 entries, the first has not, and the last two have different sizes.
+        or 4 entries, the first does not, and the last two have different sizes.
     caller : str
 
     Returns

@@ -66,7 +66,7 @@ class ClassEncoder:
         """Raise ``ValueError`` unless new data have the same classes."""
         if self.multilabel != other.multilabel or not same(self.labels, other.labels):
             raise ValueError(
-                f"{what} can only go on with the same classes: the model was fitted on {self}, "
+                f"{what} can only continue with the same classes: the model was fitted on {self}, "
                 f"y has {other}."
             )
 

@@ -164,8 +164,8 @@ def _check_continuable(estimator: Any, data: Data, network: Network, continued_b
     estimator._fitted_encoder().check_same(data.encoder, continued_by)
     if network != estimator.network_:
         raise ValueError(
-            f"{continued_by} can only go on with the same network, but by the parameters and X "
-            f"{difference(estimator.network_, network)}."
+            f"{continued_by} can only continue the same network, but with the current parameters "
+            f"and X {difference(estimator.network_, network)}."
         )
 
 

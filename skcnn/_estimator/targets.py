@@ -49,8 +49,8 @@ class TargetScaler:
         """Raise ``ValueError`` unless the targets of new data are of the same kind."""
         if self.n_outputs != other.n_outputs:
             raise ValueError(
-                f"{what} can only go on with as many outputs: the model was fitted on "
-                f"{self.n_outputs}, y has {other.n_outputs}."
+                f"{what} can only continue with as many outputs as before: the model was "
+                f"fitted on {self.n_outputs}, y has {other.n_outputs}."
             )
         if self.loss.activation != other.loss.activation:
             raise ValueError(

@@ -140,7 +140,7 @@ class ImageForm:
         """Convert grey of more than 8 bits to 8, with alpha if the file has a transparent value."""
         values = np.asarray(image)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise ValueError("some pixels are no finite numbers")
+            raise ValueError("some pixels are not finite")
         black, white = self.value_range or SIXTEEN_BITS
         if self.value_range is None and (values.min() < black or values.max() > white):
             raise ValueError(

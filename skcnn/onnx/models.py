@@ -101,7 +101,9 @@ def to_onnx(
         array = read_fitted(X, estimator).array
         form, dtype = array.shape[1:], array.dtype
         if dtype.kind == "f" and dtype.itemsize > 8:
-            raise ValueError(f"to_onnx: X has dtype {dtype}, which ONNX has not; pass float64.")
+            raise ValueError(
+                f"to_onnx: X has dtype {dtype}, which ONNX does not support; pass float64."
+            )
     results: list[tuple[str, str, Any, list[int]]]  # output, node's result, dtype, shape
     if method == "transform":
         features = add_features(graph, estimator, "X", form, dtype)

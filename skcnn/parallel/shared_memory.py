@@ -189,7 +189,7 @@ class Mapped(NamedTuple):
         """
         with open(self.filename, "rb") as file:
             if os.fstat(file.fileno()).st_ino != self.inode:
-                raise OSError(f"{self.filename} is another file than it was")
+                raise OSError(f"{self.filename} has been replaced")
             memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return np.ndarray(self.shape, self.dtype, memory, self.offset, self.strides)
 

@@ -162,7 +162,7 @@ def test_where_a_memory_map_cannot_be_is_told_before_anything_is_read(folder, tm
     with pytest.raises(ValueError, match="memmap must be None or a path, got 3"):
         load_image_folder(folder, SHAPE, memmap=3)
     (tmp_path / "pipe").symlink_to(os.devnull)
-    for name, why in (("pipe", "no regular file"), ("a" * 256, "File name too long")):
+    for name, why in (("pipe", "not a regular file"), ("a" * 256, "File name too long")):
         with pytest.raises(OSError, match=rf"memmap=.*cannot be written: .*{why}"):
             load_image_folder(folder, SHAPE, memmap=tmp_path / name)
 

@@ -266,7 +266,7 @@ class Coordinator:
 
     def _post(self, task: Task) -> None:
         if os.getpid() != self._pid:
-            raise RuntimeError("A training cannot go on in a forked process.")
+            raise RuntimeError("Training cannot continue in a forked process.")
         assert self._mailboxes is not None
         self._task_number += 1
         self._pending = True
