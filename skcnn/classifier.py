@@ -79,7 +79,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         one does not, and the last two differ; it warns if the other order is as
         likely. The order that the first fit resolves is kept.
     scale_input : bool, default=True
-        Whether to standardise each channel by its mean and standard deviation
+        Whether to standardize each channel by its mean and standard deviation
         over the training rows.
     normalization : "auto", "batch", "layer", Layer or None, default="auto"
         Layer between every convolution and its activation: "batch" for

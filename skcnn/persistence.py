@@ -85,7 +85,7 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
         counterpart here.
     arrays : sequence of ndarray
         Result of ``model.get_weights()`` for a sequential Keras model with
-        ``data_format="channels_last"``. Normalisation has gamma, beta, moving mean
+        ``data_format="channels_last"``. Normalization has gamma, beta, moving mean
         and moving variance (``scale=True, center=True``), and Keras' `epsilon` is
         1e-3. `LayerNorm` of images is Keras' ``GroupNormalization(1)``, that of
         vectors its ``LayerNormalization``.

@@ -23,7 +23,7 @@ __all__ = ["ScratchCNNRegressor"]
 class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     """Convolutional neural network that predicts quantities from small images and signals.
 
-    Targets are standardised internally, and predictions are in the original unit,
+    Targets are standardized internally, and predictions are in the original unit,
     so neither needs to be scaled. Layers, gradients and
     optimizers are plain NumPy. As a transformer it computes the features that
     the output layer sees.
@@ -68,7 +68,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         one does not, and the last two differ; it warns if the other order is as
         likely. The order that the first fit resolves is kept.
     scale_input : bool, default=True
-        Whether to standardise each channel by its mean and standard deviation
+        Whether to standardize each channel by its mean and standard deviation
         over the training rows.
     normalization : "auto", "batch", "layer", Layer or None, default="auto"
         Layer between every convolution and its activation: "batch" for
@@ -80,7 +80,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         True for signals.
     loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
             default="squared_error"
-        Loss that is minimised, averaged over the outputs: half the squared
+        Loss that is minimized, averaged over the outputs: half the squared
         error, which leads to the mean; the absolute error, which leads to the
         median; "huber", which is half the squared error for errors of up to one
         standard deviation of the targets and linear beyond; half the Poisson
@@ -226,7 +226,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     Notes
     -----
     The loss in `history_` is the weighted mean over an epoch's mini-batches,
-    each before its step. It has no unit: targets are standardised (for
+    each before its step. It has no unit: targets are standardized (for
     "poisson", divided by their mean), so that 0.5 is the squared error of a
     model that always predicts the mean.
 

@@ -227,7 +227,7 @@ class GradCAM(Method):
     ----------
     layer : int or None, default=None
         Number of the layer in ``layers_``; its output must have pixels. None is
-        the last convolution or composite layer, with the normalisation and the
+        the last convolution or composite layer, with the normalization and the
         activation behind it.
     """
 

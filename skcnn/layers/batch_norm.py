@@ -1,4 +1,4 @@
-"""Batch normalisation."""
+"""Batch normalization."""
 
 from dataclasses import dataclass
 from math import prod
@@ -29,7 +29,7 @@ class BatchNorm(Layer):
     Parameters
     ----------
     ghost_size : int, default=32
-        Samples that are normalised together, at least 1.
+        Samples that are normalized together, at least 1.
     momentum : float, default=0.9
         Fraction of the running moments that each mini-batch keeps, in [0, 1).
         The k-th mini-batch keeps at most ``1 - 1/k`` of them, so that they start
@@ -125,7 +125,7 @@ class BatchNorm(Layer):
     def backward(self, dx, dy, x, y, params, grads, blocks):
         """``dβ = Σ dy``, ``dγ = Σ dy x̂``, ``dx = γ/σ (dy - w (Σ dy + x̂ Σ dy x̂) / Σ w)``.
 
-        ``x̂ = (x - μ)/σ`` is the normalised input; the sums in ``dx`` run over
+        ``x̂ = (x - μ)/σ`` is the normalized input; the sums in ``dx`` run over
         a ghost batch and its pixels. The moments depend on ``x`` in training
         only; otherwise ``dx = γ/σ dy``. The running moments have no gradient:
         its place is taken by their distance from the moments of each ghost batch,
@@ -178,7 +178,7 @@ class _Ghosts:
         one number if all are the same.
     numbers : ndarray of shape (ghosts,)
         Sum of ``w`` over the samples and pixels of each ghost batch.
-    inverse : ndarray of shape (C, 1, n), or (C, 1, 1) if all are normalised together
+    inverse : ndarray of shape (C, 1, n), or (C, 1, 1) if all are normalized together
         ``1 / σ`` of the last forward pass.
     moments : tuple of ndarray or None
         Mean and variance of each ghost batch, ``(C, ghosts)``; None for a pass
