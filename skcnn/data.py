@@ -12,7 +12,7 @@ from skcnn.layers._layer import Shape
 from skcnn.layers.training_rows import TrainingRows
 from skcnn.losses import Loss, SoftmaxCrossEntropy
 
-__all__ = ["Images", "Samples", "Scaling"]
+__all__ = ["Images", "Samples", "Scaling", "exact_dtype"]
 
 Rows: TypeAlias = np.ndarray | slice
 
@@ -36,15 +36,21 @@ class Scaling(NamedTuple):
         return _constants(self.mean.tobytes(), self.deviation.tobytes(), given, wanted)
 
 
+def exact_dtype(given: np.dtype, wanted: np.dtype, deviations: np.ndarray) -> np.dtype:
+    """Return a dtype for scaling that represents numbers of both dtypes, and the deviations."""
+    exact = np.result_type(given, wanted)
+    if deviations.min() < np.finfo(exact).tiny:
+        exact = np.result_type(exact, np.float64)
+    return exact
+
+
 @lru_cache(maxsize=64)
 def _constants(
     mean: bytes, deviation: bytes, given: np.dtype, wanted: np.dtype
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the constants of a `Scaling`; cached for predictions of single rows."""
     means, deviations = np.frombuffer(mean), np.frombuffer(deviation)
-    exact = np.result_type(given, wanted)
-    if deviations.min() < np.finfo(exact).tiny:
-        exact = np.result_type(exact, np.float64)
+    exact = exact_dtype(given, wanted, deviations)
     with np.errstate(over="ignore"):  # deviations below the normal numbers
         factors = np.minimum(1 / deviations, np.finfo(np.float64).max)
     return means.astype(exact).reshape(-1, 1, 1, 1), factors.astype(exact).reshape(-1, 1, 1, 1)

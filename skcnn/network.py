@@ -1,6 +1,6 @@
 """A network: layers bound to an input shape."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from math import prod
@@ -13,7 +13,7 @@ from skcnn._migration import FORMAT, refuse_newer
 from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
 from skcnn.layers.chain import LARGEST, Chain
-from skcnn.layers.memory import Plan
+from skcnn.layers.memory import Arrays, Plan
 from skcnn.layers.training_rows import TrainingRows, init_from_rows
 from skcnn.layers.workspace import Workspace
 from skcnn.micro_batches import SampleCost, longest
@@ -275,15 +275,9 @@ class Network:
         X = self._checked("X", X, self.input_shape)
         rng = self._checked_rng(training, rng)
         weights = self._checked_weights(weights, len(X))
-        vector = self._checked_vector(vector)
+        params = self.unpack(self._checked_vector(vector))
         Y = np.empty((len(X), *self.output_shape), self.dtype)
-        params = self.unpack(vector)
-        parts = self.cost.split(len(X), self.cost.micro_batch_size(len(X)))
-        workspace = Workspace(self, longest(parts), backward=False)
-        for part in parts:
-            arrays = workspace.arrays(len(X[part]))
-            np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
-            arrays.sample_weight[...] = weights[part]
+        for part, arrays in self._micro_batches(X, weights, backward=False):
             arrays.forward(params, training, rng)
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
         return Y
@@ -332,17 +326,11 @@ class Network:
             raise ValueError(f"X holds {len(X)} samples, but dY holds {len(dY)}.")
         rng = self._checked_rng(training, rng)
         weights = self._checked_weights(weights, len(X))
-        vector = self._checked_vector(vector)
+        params = self.unpack(self._checked_vector(vector))
         Y, dX = np.empty_like(dY), np.empty_like(X)
-        params = self.unpack(vector)
         gradient, part_gradient = (np.zeros(self.gradient_size, self.dtype) for _ in range(2))
         grads = self.unpack(part_gradient)
-        parts = self.cost.split(len(X), self.cost.micro_batch_size(len(X)))
-        workspace = Workspace(self, longest(parts), input_gradient=True)
-        for part in parts:
-            arrays = workspace.arrays(len(X[part]))
-            np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
-            arrays.sample_weight[...] = weights[part]
+        for part, arrays in self._micro_batches(X, weights, backward=True):
             arrays.forward(params, training, rng)
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
             np.copyto(arrays.dx[-1], np.moveaxis(dY[part], 0, -1))
@@ -350,6 +338,18 @@ class Network:
             dX[part] = np.moveaxis(arrays.dx[0], -1, 0)
             gradient += part_gradient
         return Y, dX, gradient
+
+    def _micro_batches(
+        self, X: np.ndarray, weights: np.ndarray, backward: bool
+    ) -> Iterator[tuple[slice, Arrays]]:
+        """Yield the rows of each micro-batch, and arrays that contain them."""
+        parts = self.cost.split(len(X), self.cost.micro_batch_size(len(X)))
+        workspace = Workspace(self, longest(parts), backward, input_gradient=backward)
+        for part in parts:
+            arrays = workspace.arrays(part.stop - part.start)
+            np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
+            arrays.sample_weight[...] = weights[part]
+            yield part, arrays
 
     def _checked(self, name: str, array: Any, shape: Shape) -> np.ndarray:
         found = _numbers(name, array, self.dtype)

@@ -285,9 +285,8 @@ class BaseScratchCNN(
 
     @property
     def _repr_html_(self) -> Callable[[], str]:
-        form = (
-            super()._repr_html_
-        )  # raises AttributeError if scikit-learn is configured to show text
+        # an AttributeError if scikit-learn is configured to show text
+        form = super()._repr_html_
         return lambda: form() + self._network_html()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:

@@ -9,6 +9,7 @@ from skcnn._estimator.base import BaseScratchCNN
 from skcnn._estimator.images import read_fitted
 from skcnn._hyperparameters import check_choice
 from skcnn.classifier import ScratchCNNClassifier
+from skcnn.data import exact_dtype
 from skcnn.layers._layer import Shape
 from skcnn.onnx.graph import Graph, element_type
 from skcnn.onnx.layers import add_layers
@@ -196,9 +197,7 @@ def _add_images(
     and the network's numbers.
     """
     C, H, W = estimator.image_shape_
-    exact = np.result_type(dtype, graph.dtype)
-    if estimator.input_scale_.min() < np.finfo(exact).tiny:
-        exact = np.result_type(exact, np.float64)
+    exact = exact_dtype(dtype, graph.dtype, estimator.input_scale_)
     if dtype != exact:
         x = graph.cast(x, exact)
     if estimator._data_format == "channels_last":

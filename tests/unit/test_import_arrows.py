@@ -48,7 +48,9 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "inspection": {
         "_estimator", "_hyperparameters", "data", "layers", "micro_batches", "network", "parallel",
     },
-    "onnx": {"_estimator", "_hyperparameters", "classifier", "layers", "parallel", "regressor"},
+    "onnx": {
+        "_estimator", "_hyperparameters", "classifier", "data", "layers", "parallel", "regressor",
+    },
     "persistence": {
         "_estimator", "initializers", "layers", "network", "optimizers", "schedules",
     },
