@@ -20,6 +20,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "parallel": set(),
     "initializers": {"_hyperparameters"},
     "losses": set(),
+    "ridge": set(),
     "optimizers": {"_hyperparameters", "denormals"},
     "schedules": {"_hyperparameters"},
     "layers": {"_hyperparameters", "initializers"},
@@ -40,8 +41,12 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
         "parallel", "schedules", "state", "training",
     },
     "classifier": {"_estimator", "_hyperparameters", "inference", "losses", "parallel"},
+    "fixed_kernel_features": {
+        "_estimator", "_hyperparameters", "architectures", "data", "inference", "network",
+        "parallel", "state",
+    },
     "regressor": {"_estimator", "data", "inference", "losses", "parallel"},
-    "": {"_summary", "classifier", "regressor"},
+    "": {"_summary", "classifier", "fixed_kernel_features", "regressor"},
     # leaves: nothing imports them
     "callbacks": {"_estimator", "_hyperparameters", "files"},
     "datasets": {"_estimator", "_hyperparameters", "files"},
@@ -53,7 +58,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
         "_estimator", "initializers", "layers", "network", "optimizers", "schedules",
     },
 }  # fmt: skip
-KNOW_SCIKIT_LEARN = {"_estimator", "classifier", "regressor"}
+KNOW_SCIKIT_LEARN = {"_estimator", "classifier", "fixed_kernel_features", "regressor"}
 LEAVES = {  # what a leaf may import besides
     "datasets": {"joblib", "sklearn", "PIL"},
     "inspection": {"matplotlib"},
