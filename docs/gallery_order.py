@@ -1,4 +1,4 @@
-"""The order of the gallery: what most people want first."""
+"""The order of the gallery, most useful pages first."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ ORDER = [
 ]  # fmt: skip
 
 
-class AsTold:
+class GalleryOrder:
     """A sort key for sphinx-gallery; scripts without a place come last, by name."""
 
     def __init__(self, folder: str) -> None:

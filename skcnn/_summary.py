@@ -1,4 +1,4 @@
-"""A network as a table: shapes, parameters, arithmetic, memory and receptive fields."""
+"""Table of a network: shapes, parameters, arithmetic, memory and receptive fields."""
 
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -31,18 +31,17 @@ Seen: TypeAlias = tuple[list[Field], ...]
 class LayerSummary(NamedTuple):
     """One layer of a network.
 
-    The layers inside a layer have rows of their own, and are not counted again
-    in its row.
+    Layers inside a layer have their own rows, and are not counted in its row.
 
     Attributes
     ----------
     layer : Layer
     name : str
-        Its number; for a layer inside another, prefixed by the name of that
-        one, as in "1.0", and "1.shortcut" or "1.shortcut.0" in the shortcut of
+        Its number; for a layer inside another, prefixed by the outer layer's
+        name, as in "1.0", and "1.shortcut" or "1.shortcut.0" in the shortcut of
         a `Residual`.
     depth : int
-        How many layers it is nested in.
+        Depth of nesting.
     output_shape : tuple of int
         Output shape for one sample.
     parameters : int
@@ -50,13 +49,13 @@ class LayerSummary(NamedTuple):
     multiply_adds : int
         Multiply-adds of the matrix products in the forward pass of one image.
     memory : int
-        Bytes of the output and the scratch arrays for one sample in training;
-        an output that is written over the input takes none.
+        Bytes of the output and the scratch arrays for one sample in training; an
+        output that overwrites the input takes none.
     receptive_field : tuple of int
         Height and width of the input pixels that one number of the output
         depends on.
     unused : tuple of int
-        Rows and columns of the layer's input that lie in none of its windows.
+        Number of rows and columns of the layer's input outside all of its windows.
     """
 
     layer: Layer
@@ -81,7 +80,7 @@ class Summary:
     dtype : str
         Dtype that the network computes in.
     rows : tuple of LayerSummary
-        The layers, output layer included.
+        The layers, including the output layer.
     parameters : int
         Number of trained parameters.
     multiply_adds : int
@@ -91,11 +90,11 @@ class Summary:
         layers share memory, and the input and the gradients are not in the
         rows.
     micro_batch_size : int
-        How many samples go through the layers together, unless a batch is
+        Number of samples that go through the layers together, unless a batch is
         smaller or split in two for two threads, or scikit-learn's
         ``working_memory`` is too small.
     micro_batch_memory : int
-        Bytes that training takes for this many samples, in each thread.
+        Bytes that training takes for a micro-batch, in each thread.
     """
 
     input_shape: Shape
@@ -109,7 +108,7 @@ class Summary:
 
     @classmethod
     def of(cls, network: Network) -> "Summary":
-        """The summary of a network."""
+        """Summarize a network."""
         seen: Seen = tuple(
             [(pixel, pixel) for pixel in range(size)] for size in _axes(network.input_shape)
         )
@@ -129,7 +128,7 @@ class Summary:
         )
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """The table as columns, one entry per layer: ``pandas.DataFrame(summary.to_dict())``.
+        """Return the table as columns, as for ``pandas.DataFrame(summary.to_dict())``.
 
         Returns
         -------
@@ -150,7 +149,7 @@ class Summary:
         return f"Input {_times(self.input_shape)}, {self.dtype}"
 
     def _cells(self) -> list[tuple[str, ...]]:
-        """The table as text: header, layers, totals."""
+        """Return the table as text: header, layers, totals."""
         header = ("", "layer", "output", "parameters", "multiply-adds", "memory", "field", "unused")
         rows = [
             (
@@ -193,7 +192,7 @@ class Summary:
         return "\n".join([self._headline(), *table, self._footline()])
 
     def _repr_html_(self) -> str:
-        """The table for notebooks."""
+        """Return the table for notebooks."""
         header, *rows = self._cells()
 
         def line(tag: str, cells: Sequence[str]) -> str:
@@ -237,7 +236,7 @@ def summary(
     Summary
         One row per layer: its output shape, parameters, multiply-adds, memory,
         receptive field ("field", height and width in pixels of the image), and
-        how many rows and columns of its input lie in none of its windows
+        the number of rows and columns of its input outside all windows
         ("unused").
 
     Raises
@@ -285,7 +284,7 @@ def summary(
 def _rows(
     chain: Chain, plan: Plan, seen: Seen, names: Sequence[str], depth: int = 0
 ) -> tuple[list[LayerSummary], Seen]:
-    """The rows of a chain's layers, and what the numbers of its output see.
+    """Return the rows of a chain's layers, and the fields of its output.
 
     Parameters
     ----------
@@ -293,11 +292,11 @@ def _rows(
     plan : Plan
         Plan of its memory, in training.
     seen : tuple of list
-        What the numbers of its input see.
+        Fields of its input.
     names : sequence of str
         One per layer.
     depth : int, default=0
-        How many layers they are nested in.
+        Depth of nesting.
     """
     rows: list[LayerSummary] = []
     memory = chain.nbytes_of_layers(plan)
@@ -352,7 +351,7 @@ def _joined(axes: Sequence[list[Field]]) -> list[Field]:
 
 
 def _axes(shape: Shape) -> Shape:
-    """The sizes along which numbers have neighbours: height and width, or the features."""
+    """Return the sizes of axes with windows: height and width, or the features."""
     return shape[1:] if len(shape) == 3 else shape
 
 
@@ -361,7 +360,7 @@ def _seen(fields: Seen, reach: Reach) -> Seen:
     if reach is None:
         return fields
     if [along.size for along in reach] != [len(axis) for axis in fields]:
-        # a dense layer sees all of an image; and all units before it have the same field
+        # a dense layer sees a whole image; after one, all units have the same field
         reach = tuple(Windows(len(axis), len(axis)) for axis in fields)
     return tuple(
         [_union([axis[q] for q in along.pixels(p)]) for p in range(along.positions)]
@@ -397,7 +396,7 @@ def _told(layer: Layer) -> dict[str, Any]:
 
 
 def _call(layer: Layer) -> str:
-    """The call that makes the layer, with its required arguments unnamed."""
+    """Format the call that constructs the layer, without the names of required arguments."""
     required = {
         field.name
         for field in fields(layer)  # type: ignore[arg-type]
@@ -413,7 +412,7 @@ def _times(sizes: Shape) -> str:
 
 
 def _bytes(number: int) -> str:
-    """Readable, in powers of 1024."""
+    """Format a number of bytes, in powers of 1024."""
     size, units = float(number), ["B", "KiB", "MiB", "GiB"]
     while size >= 1000 and len(units) > 1:
         size, units = size / 1024, units[1:]

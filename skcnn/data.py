@@ -1,4 +1,4 @@
-"""From the rows of a user's array to the arrays of a micro-batch."""
+"""Images and samples in the user's arrays, gathered into micro-batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,11 +17,11 @@ __all__ = ["Images", "Samples", "Scaling"]
 Rows: TypeAlias = np.ndarray | slice
 
 BLOCK = 2**17
-"""Numbers that are read at a time to measure the images, a megabyte."""
+"""Numbers that are read at a time to compute the moments of images: a megabyte."""
 
 
 class Scaling(NamedTuple):
-    """Mean that is subtracted from every channel, and deviation that it is divided by.
+    """Mean to subtract from every channel, and deviation to divide by.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Scaling(NamedTuple):
 def _constants(
     mean: bytes, deviation: bytes, given: np.dtype, wanted: np.dtype
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The constants of a `Scaling`, which predictions of single rows would make again each time."""
+    """Return the constants of a `Scaling`; cached for predictions of single rows."""
     means, deviations = np.frombuffer(mean), np.frombuffer(deviation)
     exact = np.result_type(given, wanted)
     if deviations.min() < np.finfo(exact).tiny:
@@ -52,7 +52,7 @@ def _constants(
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Images:
-    """Images in the user's array, in any dtype and order, gathered on demand.
+    """Images in the user's array, in any dtype and axis order, gathered on demand.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Images:
     rows : ndarray of int or None, default=None
         The rows of `X` to use, in order; None is all of them.
     name : str, default="X"
-        What errors call `X`.
+        Name of `X` in errors.
     """
 
     X: np.ndarray
@@ -91,7 +91,7 @@ class Images:
         return replace(self, scaling=scaling)
 
     def subset(self, rows: np.ndarray) -> "Images":
-        """Some of the images, without copying them."""
+        """Return some of the images, without copying them."""
         return replace(self, rows=rows if self.rows is None else self.rows[rows])
 
     def _take(self, rows: Rows) -> np.ndarray:
@@ -120,7 +120,7 @@ class Images:
                 np.copyto(out, part, casting="same_kind")
 
     def measure(self, sample_weight: np.ndarray) -> Scaling:
-        """Weighted mean and standard deviation of every channel.
+        """Compute the weighted mean and standard deviation of every channel.
 
         Blocks of rows are merged as in Chan, Golub & LeVeque (1983), equation
         2.1, in float64. Constant channels get a deviation of 1.
@@ -195,17 +195,17 @@ class Images:
         return np.frombuffer(found, np.uint64)
 
     def _unit(self, sample_weight: np.ndarray) -> float:
-        """Return a divisor with which the squares of all numbers fit into float64."""
+        """Return a divisor that keeps the squares of all numbers within float64."""
         if self.X.dtype.kind != "f" or self.X.dtype.itemsize < 8:
             return 1.0
         peak = max(float(np.abs(block).max()) for block, _ in self._blocks(sample_weight))
         return 1.0 if peak == 0 or 1e-100 < peak < 1e100 else peak
 
     def _blocks(self, sample_weight: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Some images at a time, as float64.
+        """Yield blocks of images in float64, with their weights.
 
-        Always (channels, height, width), whatever the order in memory, so that
-        sums over them are rounded alike.
+        They are always (channels, height, width), whatever the order in memory, so
+        that sums over them are rounded in the same way.
         """
         length = max(1, BLOCK // int(np.prod(self.shape)))
         for start in range(0, len(self), length):

@@ -2,9 +2,9 @@
 
 A denormal number is smaller than the smallest that has all its digits, about
 1e-38 in float32. Arithmetic on denormal numbers takes up to a hundred times as
-long, and every decay that never ends gets there: that of the weights of dead
-units, and that of the moments of parameters without a gradient. Rounding then
-keeps them from ever reaching 0.
+long. Everything that decays forever becomes denormal: the weights of dead units,
+and the moments of parameters without a gradient. Rounding then keeps them from
+ever reaching 0.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 __all__ = ["flush", "flush_vanishing", "without_denormals"]
 
 CHUNK = 2**16
-"""Numbers that are looked at together: a large vector may be a memory map."""
+"""Numbers that are processed at a time, since a large vector may be a memory map."""
 
 
 def flush(array: np.ndarray) -> None:
@@ -23,8 +23,8 @@ def flush(array: np.ndarray) -> None:
 def flush_vanishing(array: np.ndarray) -> None:
     """Set numbers whose last digits would be denormal to 0, in place.
 
-    These are the numbers below 1e-31 in float32. Whatever decays from there on
-    needs a while to become denormal, so that this is not needed in every step.
+    These are the numbers below 1e-31 in float32. From there, decaying numbers take
+    a while to become denormal, so this is not needed in every step.
     """
     info = np.finfo(array.dtype)
     _flush(array, info.smallest_normal / info.eps)

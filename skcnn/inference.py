@@ -16,16 +16,16 @@ from skcnn.parallel.threads import Threads
 __all__ = ["features", "outputs"]
 
 SPARE_BYTES = 8 * 2**20
-"""Bytes up to which the arrays of one thread are kept for the next call."""
+"""Most bytes of a workspace that is kept for the next call."""
 
 SPARES = 4
-"""Number of workspaces that are kept."""
+"""Most workspaces that are kept."""
 
 LANES = 16
-"""Samples that the widest vector instructions of a matrix product take together."""
+"""Samples that the widest vector instructions of a matrix product process together."""
 
 LITTLE_WORK = 2**14
-"""Multiply-adds for one sample; those for `LANES` samples then take a few microseconds."""
+"""Multiply-adds per sample at which `LANES` samples take only a few microseconds."""
 
 
 def outputs(
@@ -35,7 +35,7 @@ def outputs(
     threads: Threads,
     max_bytes: float = np.inf,
 ) -> np.ndarray:
-    """Outputs of the network for all images, batch last.
+    """Compute the outputs of the network for all images, batch last.
 
     Numbers that overflow because of the parameters are returned as the largest finite
     ones (and their differences as 0), so that everything computed from them
@@ -53,7 +53,7 @@ def outputs(
     images : Images
     threads : Threads
     max_bytes : float, default=inf
-        Memory that each worker's arrays may take.
+        Memory that each thread's arrays may take.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def features(
     threads: Threads,
     max_bytes: float = np.inf,
 ) -> np.ndarray:
-    """Inputs of the last layer for all images, one row per sample.
+    """Compute the inputs of the last layer for all images, one row per sample.
 
     As `outputs`, but without the last layer, which must take vectors.
 
@@ -97,7 +97,7 @@ def _run(
     stop: int,
     Z: np.ndarray,
 ) -> np.ndarray:
-    """Fill `Z`, batch last, with what comes out of the steps before `stop`."""
+    """Fill `Z`, batch last, with the output of the steps before `stop`."""
     spares = spares_of(network)
     unpacked = spares.unpack(network, params)
     size = network.cost.micro_batch_size(max_bytes=max_bytes)
@@ -105,14 +105,14 @@ def _run(
     parts, capacity = even_slices(len(images), size, LANES if filled and size >= LANES else 1)
     workspaces: dict[int, Workspace] = {}
 
-    def task(worker: int, i: int) -> None:
-        if worker not in workspaces:
-            workspaces[worker] = spares.take(capacity) or Workspace(
+    def task(thread: int, i: int) -> None:
+        if thread not in workspaces:
+            workspaces[thread] = spares.take(capacity) or Workspace(
                 network, capacity, backward=False
             )
         rows = parts[i]
         n = rows.stop - rows.start
-        arrays = workspaces[worker].arrays(capacity)
+        arrays = workspaces[thread].arrays(capacity)
         with np.errstate(all="ignore"):
             images.gather(rows, arrays.x[0][..., :n])
             arrays.x[0][..., n:] = 0
@@ -128,9 +128,9 @@ def _run(
 
 
 def _check_range(images: Images, network: Network) -> None:
-    """Raise ``ValueError`` where outputs overflowed because the images are out of all proportion.
+    """Raise ``ValueError`` if outputs overflowed because of extremely large images.
 
-    That is where their squares are not finite. Otherwise the parameters are the cause.
+    These are images whose squares are not finite. Otherwise the parameters are the cause.
     """
     largest = np.sqrt(np.finfo(network.dtype).max)
     for i in range(len(images)):
@@ -148,16 +148,16 @@ def _check_range(images: Images, network: Network) -> None:
 
 @dataclass(eq=False)
 class Spares:
-    """Memory that small predictions leave for the next one.
+    """Memory of a small prediction, kept for the next one.
 
     Laying out a workspace takes as long as a small prediction. Calls from several threads
-    take different ones.
+    use different ones.
 
     Parameters
     ----------
     workspaces : list of Workspace
     unpacked : tuple of ndarray and list of dict, or None
-        The last vector, where it is small and no view of something larger, and the layers'
+        The last vector, if it is small and not a view of a larger array, and the layers'
         arrays in it.
     """
 
@@ -165,7 +165,7 @@ class Spares:
     unpacked: tuple[np.ndarray, list[Params]] | None = None
 
     def unpack(self, network: Network, params: np.ndarray) -> list[Params]:
-        """Return the layers' arrays, from the last call where the vector is the same."""
+        """Return the layers' arrays, reusing those of the last call if the vector is the same."""
         last = self.unpacked
         if last is not None and last[0] is params:
             return last[1]
@@ -175,7 +175,7 @@ class Spares:
         return unpacked
 
     def take(self, capacity: int) -> Workspace | None:
-        """Return a workspace for so many samples, if one was left."""
+        """Return a kept workspace for `capacity` samples, if there is one."""
         try:
             spare = self.workspaces.pop()
         except IndexError:
@@ -193,7 +193,7 @@ _spares: dict[int, Spares] = {}  # by the identity of networks
 
 
 def spares_of(network: Network) -> Spares:
-    """Return what earlier predictions of a network have left; it is dropped with the network."""
+    """Return the memory kept for a network; it is dropped with the network."""
     found = _spares.get(id(network))
     if found is None:
         found = _spares.setdefault(id(network), Spares())

@@ -1,4 +1,4 @@
-"""The splitting of mini-batches into micro-batches, and the measured costs behind it."""
+"""Splitting of mini-batches into micro-batches, and the measured costs behind it."""
 
 from dataclasses import dataclass
 from math import ceil, inf
@@ -6,26 +6,26 @@ from math import ceil, inf
 __all__ = ["SampleCost", "even_slices", "longest", "slices"]
 
 CACHE_BYTES = 32 * 2**20
-"""Bytes that the arrays of one micro-batch may take, roughly a last-level cache."""
+"""Most bytes of the arrays of one micro-batch, roughly a last-level cache."""
 
 SMALL_BYTES = 4 * 2**20
-"""Bytes up to which a network is so small that calls take longer than the arithmetic."""
+"""Bytes up to which a network is so small that calls take longer than arithmetic."""
 
 WORTH_A_THREAD = 12 * 10**6
-"""Multiply-adds in float32, or half as many in float64: about a millisecond forward and back."""
+"""Forward multiply-adds in float32 worth a thread: about a millisecond with backward."""
 
 WORTH_SHARING = 3 * 10**9
-"""Multiply-adds in float32, forward: training on them takes about half a second."""
+"""Forward multiply-adds of an epoch worth sharing: about half a second of training."""
 
 SHARED_BY = {32: 2, 64: 4, 256: 8}
-"""Micro-batches per mini-batch, from a size on, where worker processes may help."""
+"""Micro-batches per mini-batch that workers may share, by the smallest mini-batch."""
 
 
 @dataclass(frozen=True)
 class SampleCost:
     """Costs of one sample in a network, which decide how mini-batches are split.
 
-    They depend on the network and its dtype alone, and so do results.
+    They depend only on the network and its dtype, so results do, too.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class SampleCost:
     multiply_adds : float
         Multiply-adds of the forward pass, twice as many in float64.
     together : int
-        Number of samples that are normalised together, a ghost batch; micro-batches hold
+        Number of samples that are normalised together, a ghost batch; micro-batches contain
         whole ones.
     """
 
@@ -45,13 +45,12 @@ class SampleCost:
     def micro_batch_size(self, n_samples: int | None = None, max_bytes: float = inf) -> int:
         """Return the number of samples that go through the layers together.
 
-        A power of two, 64 by default: more if that is little work per call, and
-        fewer if the arrays would not fit into the cache; but a multiple of the
+        It is a power of two, 64 by default: more if that is little work per call,
+        fewer if the arrays would not fit into the cache, and a multiple of the
         number of samples that are normalised together. If the number of samples
         is known, they are divided as evenly as whole samples, or whole ghost
-        batches, allow, and preferably into an even number of micro-batches if
-        these are worth a thread of their own. Only `max_bytes` can lower the size
-        besides.
+        batches, allow, preferably into an even number of micro-batches if each is
+        worth a thread. Apart from that, only `max_bytes` can lower the size.
 
         Parameters
         ----------
@@ -81,8 +80,8 @@ class SampleCost:
     def finer(self, n_samples: int, size: int) -> int:
         """Return a size that splits a mini-batch into 2, 4 or 8 micro-batches, or a multiple.
 
-        Two from 32 samples on, four from 64 and eight from 256; and whole ghost
-        batches where samples are normalised together.
+        Two from 32 samples on, four from 64 and eight from 256, in whole ghost
+        batches if samples are normalised together.
 
         Parameters
         ----------
@@ -112,14 +111,14 @@ class SampleCost:
         return parts
 
     def worth_a_thread(self, n_samples: float) -> bool:
-        """Whether so many samples are enough for a thread of their own."""
+        """Whether `n_samples` samples are worth a thread."""
         return self.multiply_adds * n_samples >= WORTH_A_THREAD
 
     def worth_sharing(self, n_samples: int) -> bool:
-        """Whether an epoch over so many samples takes about half a second, on one core.
+        """Whether an epoch over `n_samples` samples takes about half a second on one core.
 
-        Mini-batches are split more finely then, which takes a single thread up to
-        a tenth longer, so that several processes have work.
+        If so, mini-batches are split more finely, so that several processes have
+        work; that takes a single thread up to a tenth longer.
         """
         return self.multiply_adds * n_samples >= WORTH_SHARING
 
@@ -130,7 +129,7 @@ def slices(n_samples: int, size: int) -> list[slice]:
 
 
 def even_slices(n_samples: int, size: int, multiple: int) -> tuple[list[slice], int]:
-    """Split into slices of about equal length; return them, and the room that each needs."""
+    """Split into slices of about equal length; return them, and the capacity that they need."""
     capacity = ceil(n_samples / ceil(n_samples / size))
     capacity = ceil(capacity / multiple) * multiple
     return slices(n_samples, capacity), capacity

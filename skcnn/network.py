@@ -63,8 +63,8 @@ class Network:
     gradient_size : int
         Length of its first three parts, that of a gradient.
     state_rates : ndarray
-        For each number of the untrained state, the part of its distance from
-        what the samples say by which a mini-batch moves it.
+        For each number of the untrained state, the fraction of its distance from
+        the samples' value by which a mini-batch moves it.
 
     Raises
     ------
@@ -103,10 +103,10 @@ class Network:
         self.multiply_adds = self.chain.multiply_adds
         self.samples_together = self.chain.samples_together
         self._slots = self._lay_out()
-        self._plans: dict[tuple[bool, bool], Plan] = {}  # made on demand
+        self._plans: dict[tuple[bool, bool], Plan] = {}  # created on demand
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, from which all the rest follows."""
+        """Return the arguments of the constructor, which determine everything else."""
         return {
             "layers": self.layers,
             "input_shape": self.input_shape,
@@ -115,7 +115,7 @@ class Network:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Build the network anew, also from what earlier versions have stored besides."""
+        """Rebuild the network; states of earlier versions contain more, which is ignored."""
         refuse_newer(state.get("_pickle_format", FORMAT), "network")
         Network.__init__(self, state["layers"], state["input_shape"], state["dtype"])
 
@@ -133,7 +133,7 @@ class Network:
         return hash((self.input_shape, self.dtype, len(self.layers)))
 
     def plan(self, backward: bool = True, input_gradient: bool = False) -> Plan:
-        """Memory plan of its arrays; cached, so that small predictions need not plan."""
+        """Return the memory plan of its arrays; cached for small predictions."""
         key = (backward, input_gradient)
         if key not in self._plans:
             self._plans[key] = self.chain.plan(self.dtype, backward, input_gradient)
@@ -249,7 +249,7 @@ class Network:
         rng: np.random.Generator | None = None,
         weights: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Output of the network.
+        """Compute the output of the network.
 
         Parameters
         ----------
@@ -293,7 +293,7 @@ class Network:
         rng: np.random.Generator | None = None,
         weights: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Output, and the gradients of ``sum(Y * dY)`` (vector-Jacobian product).
+        """Compute the output, and the gradients of ``sum(Y * dY)`` (vector-Jacobian product).
 
         Parameters
         ----------
@@ -318,8 +318,8 @@ class Network:
             Gradient with respect to the input.
         gradient : ndarray of shape (gradient_size,)
             Gradient with respect to the parameters, summed over the samples; in
-            the third part, the distance of the untrained state from what each
-            sample says.
+            the third part, the distance of the untrained state from each sample's
+            value.
         """
         X = self._checked("X", X, self.input_shape)
         dY = self._checked("dY", dY, self.output_shape)
@@ -382,10 +382,10 @@ class Network:
 
 
 def _numbers(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
-    """An array of real numbers of this dtype, not copied if it is one."""
+    """Return an array of real numbers of this dtype, without a copy if possible."""
     try:
         array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):  # of rows of several lengths, of tensors
+    except (TypeError, ValueError, RuntimeError):  # uneven rows, tensors
         array = None
     if array is None or array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be an array of real numbers, got {type(value).__name__}.")
@@ -405,7 +405,7 @@ def _checked_shape(input_shape: Any) -> Shape:
 
 def _checked_dtype(dtype: Any) -> np.dtype:
     found = None
-    if isinstance(dtype, (str, type, np.dtype)):  # NumPy asks anything else for its `dtype`
+    if isinstance(dtype, (str, type, np.dtype)):  # NumPy reads `dtype` of anything else
         with suppress(SyntaxError, TypeError, ValueError):
             found = np.dtype(dtype)
     if found not in (np.float32, np.float64):

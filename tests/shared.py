@@ -1,4 +1,4 @@
-"""What several files of tests need: digits, small networks, and comparisons."""
+"""Digits, small networks and comparisons that several test files use."""
 
 import numpy as np
 import sklearn
@@ -30,17 +30,17 @@ FIXED = {
     "lr_schedule": "constant", "weight_decay": 1e-4, "batch_size": 64, "tol": 5e-4,
     "n_iter_no_change": 5,
 }  # fmt: skip
-"""Nothing that the data settle, for tests of something else."""
+"""Parameters whose "auto" depends on the data, for tests of something else."""
 
 
-def quick(**parameters):
-    """A network that does anything at all, in two epochs."""
+def quick(kind=ScratchCNNClassifier, /, **parameters):
+    """An estimator that is trained for two epochs, for tests that only need a fitted model."""
     defaults = {**FIXED, "filters": 4, "hidden_layer_sizes": 8, "max_iter": 2, "random_state": 0}
-    return ScratchCNNClassifier(**defaults | parameters)
+    return kind(**defaults | parameters)
 
 
 def small(**parameters):
-    """A network that gets about 95 % of the digits right after 0.1 s."""
+    """A classifier that gets about 95 % of the digits right after 0.1 s of training."""
     defaults = {
         **FIXED, "filters": 8, "hidden_layer_sizes": 32, "max_iter": 10, "lr": 5e-3,
         "random_state": 0,

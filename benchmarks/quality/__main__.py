@@ -1,7 +1,7 @@
-"""How good the untouched default is, beside classifiers of scikit-learn as they come.
+"""Quality of the default estimator, compared with scikit-learn's classifiers at their defaults.
 
 Run ``python -m benchmarks.quality`` (needs the extra ``[quality]``, and Debian's
-``dataset-fashion-mnist`` for Fashion-MNIST; what is missing is left out).
+``dataset-fashion-mnist`` for Fashion-MNIST; missing data sets are left out).
 """
 
 import argparse
@@ -27,7 +27,7 @@ def _load(name: str, data: DataSet, seed: int) -> list[Split] | None:
 
 
 def run(names: list[str], contenders: list[str], seeds: int) -> Results:
-    """Measure everything; every result goes to standard error as it comes."""
+    """Measure everything, and print each result to standard error."""
     results: Results = {}
     for name in names:
         row = {contender: [] for contender in contenders}
@@ -49,7 +49,7 @@ def run(names: list[str], contenders: list[str], seeds: int) -> Results:
 
 
 def _plain(results: Results) -> dict:
-    """As JSON takes it, which has no NaN."""
+    """Convert results to JSON's types, with None for NaN."""
     return {
         name: {
             contender: [
@@ -63,9 +63,11 @@ def _plain(results: Results) -> dict:
 
 
 def main() -> None:
-    """Measure, print, and write what is asked for."""
+    """Measure, print the tables, and write the requested files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=2, help="how often, with other splits (2)")
+    parser.add_argument(
+        "--seeds", type=int, default=2, help="number of seeds, each with other splits (2)"
+    )
     parser.add_argument("--sets", nargs="+", choices=DATA_SETS, default=list(DATA_SETS))
     today = [name for name in CONTENDERS if name != EARLIER]
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=today)

@@ -1,4 +1,4 @@
-"""One contender on one data set: accuracy, log loss, calibration error, seconds."""
+"""Scores of one contender on one data set: accuracy, log loss, calibration error, seconds."""
 
 import time
 import warnings
@@ -15,7 +15,7 @@ BINS = 15
 
 
 class Scores(NamedTuple):
-    """Means over the splits of one seed; NaN where there are no probabilities."""
+    """Means over the splits of one seed; NaN if there are no probabilities."""
 
     accuracy: float
     log_loss: float
@@ -24,7 +24,7 @@ class Scores(NamedTuple):
 
 
 def measure(contender: Contender, splits: list[Split], seed: int) -> Scores:
-    """Fit and predict every split; the seconds are those of one fit."""
+    """Fit and predict every split; `seconds` is the time of one fit."""
     return Scores(*np.mean([_measure(contender, split, seed) for split in splits], axis=0).tolist())
 
 
@@ -46,7 +46,7 @@ def _measure(contender: Contender, split: Split, seed: int) -> Scores:
 
 
 def calibration_error(confidence: np.ndarray, hit: np.ndarray) -> float:
-    """Expected calibration error (Guo et al. 2017, equation 3).
+    """Return the expected calibration error (Guo et al. 2017, equation 3).
 
     The mean gap between confidence and accuracy in bins of equal width,
     weighted by the predictions in each.

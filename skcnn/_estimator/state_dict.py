@@ -1,4 +1,4 @@
-"""The weights as arrays with names: those of a fitted estimator, and others in their place."""
+"""Weights of a fitted estimator as named arrays, to read and to replace."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -14,18 +14,18 @@ from skcnn.layers import Layer
 from skcnn.network import Network
 from skcnn.parallel.contexts import in_own_context
 
-__all__ = ["ExchangesWeights"]
+__all__ = ["WeightsMixin"]
 
-ELSEWHERE = {"running_variance": "running_var"}
-"""Names of ours that PyTorch has others for."""
+TORCH_NAMES = {"running_variance": "running_var"}
+"""PyTorch's names of arrays that have another name here."""
 
-OURS = {theirs: ours for ours, theirs in ELSEWHERE.items()}
+FROM_TORCH = {theirs: ours for ours, theirs in TORCH_NAMES.items()}
 
 COUNTER = "num_batches_tracked"
 """Name of PyTorch's batch counter, which predictions do not need."""
 
 KINDS = {"weight", "bias", "running_mean", "running_var"}
-"""Last parts of names that tell what an array is, so that they have to agree."""
+"""Last parts of names that identify the kind of an array, and must agree."""
 
 
 UNFITTED = (
@@ -34,24 +34,24 @@ UNFITTED = (
 )
 
 
-class ExchangesWeights:
-    """Weights of an estimator, read and replaced."""
+class WeightsMixin:
+    """Public methods that read and replace the weights."""
 
     weights_: np.ndarray
     network_: Network
 
     @abstractmethod
     def _snapshot(self) -> Self:
-        """A shallow copy of this fitted estimator, whose attributes belong together."""
+        """Return a shallow copy of this fitted estimator whose attributes belong to one fit."""
 
     def get_weights(self) -> list[dict[str, np.ndarray]]:
-        """Copies of all arrays: what `set_weights` takes.
+        """Return copies of all arrays, as `set_weights` takes them.
 
         Returns
         -------
         list of dict
-            For every layer of ``layers_`` its arrays by name ("weight", "bias",
-            "running_mean", "running_variance"); ``{}`` where it has none.
+            Arrays of every layer in ``layers_`` by name ("weight", "bias",
+            "running_mean", "running_variance"); ``{}`` for a layer without any.
         """
         fitted = self._snapshot()
         return fitted.network_.unpack(fitted.weights_.copy())
@@ -60,20 +60,20 @@ class ExchangesWeights:
     def set_weights(self, arrays: list[dict[str, np.ndarray]] | Mapping[str, Any]) -> Self:
         """Replace the weights, for instance by those of another framework.
 
-        An estimator that was never fitted is made ready by `initialize`.
+        Call `initialize` first if the estimator has never been fitted.
 
         Parameters
         ----------
         arrays : list of dict, or mapping from str to array-like
-            As `get_weights` gives them: for every layer its arrays by name,
-            convolutions (filters, channels, height, width) and dense layers
-            (units, inputs). Or all of them in one mapping, such as PyTorch's
-            ``state_dict()``, in the order of the layers (of a residual block,
-            its shortcut last); names then matter only where they end in
-            "weight", "bias", "running_mean" or "running_var", and those that
-            end in "num_batches_tracked" are left aside. Names that are all of
-            `to_state_dict`'s may come in any order.
-            (`skcnn.persistence.from_keras` makes such a list of Keras'.)
+            Either a list as `get_weights` returns it: the arrays of every layer by
+            name, for convolutions of shape (filters, channels, height, width) and
+            for dense layers (units, inputs). Or all arrays in one mapping, such as
+            PyTorch's ``state_dict()``, in the order of the layers (in a residual
+            block, the shortcut is last). Names then matter only if they end in
+            "weight", "bias", "running_mean" or "running_var"; those that end in
+            "num_batches_tracked" are ignored. If the names are exactly those of
+            `to_state_dict`, their order does not matter.
+            (`skcnn.persistence.from_keras` makes such a list from Keras' weights.)
 
         Returns
         -------
@@ -82,7 +82,7 @@ class ExchangesWeights:
         Raises
         ------
         ValueError
-            If names or shapes differ from these, or a number is not finite.
+            If names or shapes do not match, or a number is not finite.
 
         Examples
         --------
@@ -95,28 +95,28 @@ class ExchangesWeights:
         array([7.5])
         """
         check_is_fitted(self, msg=UNFITTED)
-        self.weights_ = _packed(self.network_, arrays)
+        self.weights_ = _pack(self.network_, arrays)
         self.__dict__.pop("_training_state", None)
         return self
 
     def to_state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all arrays under the names that PyTorch has for them.
+        """Return copies of all arrays under PyTorch's names.
 
         Returns
         -------
         dict from str to ndarray
-            What ``torch.nn.Sequential`` of the same layers takes in
-            ``load_state_dict`` after ``torch.from_numpy``: "0.weight", "0.bias",
-            "1.running_var", and so on, counted by the layers in ``layers_``,
-            also those without arrays.
+            Arrays under names such as "0.weight", "0.bias" and "1.running_var",
+            where the number is the position in ``layers_``. Converted by
+            ``torch.from_numpy``, they can be passed to ``load_state_dict`` of a
+            ``torch.nn.Sequential`` of the same layers.
         """
         fitted = self._snapshot()
         named = _named(fitted.network_, fitted.weights_)
         return {name: array.copy() for name, array in named.items()}
 
 
-def _packed(network: Network, arrays: Any) -> np.ndarray:
-    """The flat vector of `arrays`, one dict a layer or one mapping of all.
+def _pack(network: Network, arrays: Any) -> np.ndarray:
+    """Return the flat vector of `arrays`, which are one dict per layer or one mapping of all.
 
     Raises
     ------
@@ -126,9 +126,9 @@ def _packed(network: Network, arrays: Any) -> np.ndarray:
     vector = np.empty(network.vector_size, network.dtype)
     mine = network.unpack(vector)
     if isinstance(arrays, Mapping):
-        pairs = _matched_by_name_or_in_order(_named(network, vector), arrays)
+        pairs = _match_by_name_or_order(_named(network, vector), arrays)
     else:
-        pairs = _matched_by_layer(mine, arrays)
+        pairs = _match_by_layer(mine, arrays)
     for kind, array, given, what in pairs:
         numbers = as_numbers(given, what, "set_weights")
         with np.errstate(over="ignore"):
@@ -147,11 +147,11 @@ def _packed(network: Network, arrays: Any) -> np.ndarray:
 
 
 Pairs = list[tuple[str, np.ndarray, Any, str]]
-"""Tuples of kind, destination, value, and the value's name in errors."""
+"""Tuples of kind, destination, value, and the value's name for errors."""
 
 
-def _matched_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
-    """For a list of one dict a layer, by their names."""
+def _match_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
+    """Match a list of one dict per layer by the names of the arrays."""
     if not isinstance(arrays, (list, tuple)) or len(arrays) != len(mine):
         told = f"a list of {len(arrays)}" if isinstance(arrays, (list, tuple)) else short(arrays)
         raise ValueError(
@@ -178,10 +178,10 @@ def _matched_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
     return pairs
 
 
-def _matched_by_name_or_in_order(ours: dict[str, np.ndarray], arrays: Mapping) -> Pairs:
-    """For a mapping of all arrays: by name where the names are ours, else one after the other.
+def _match_by_name_or_order(ours: dict[str, np.ndarray], arrays: Mapping) -> Pairs:
+    """Match a mapping of all arrays: by name if all names are ours, otherwise by order.
 
-    In the latter case names are compared where they tell what an array is.
+    When matched by order, names are compared only if they identify the kind of an array.
     """
     given = {name: array for name, array in arrays.items() if _kind(name) != COUNTER}
     if len(given) != len(ours):
@@ -200,7 +200,7 @@ def _matched_by_name_or_in_order(ours: dict[str, np.ndarray], arrays: Mapping) -
                 f"set_weights: {what} takes the place of {name!r}, which has the shape "
                 f"{array.shape}, got {shape}."
             )
-        pairs.append((OURS.get(_kind(name), _kind(name)), array, other, what))
+        pairs.append((FROM_TORCH.get(_kind(name), _kind(name)), array, other, what))
     return pairs
 
 
@@ -209,14 +209,14 @@ def _kind(name: Any) -> str:
 
 
 def _named(network: Network, vector: np.ndarray) -> dict[str, np.ndarray]:
-    """All arrays under the names, and in the order, of a ``torch.nn.Sequential`` of the layers."""
+    """Return all arrays by their names, and in their order, in a ``torch.nn.Sequential``."""
     named = {}
     for i, (layer, params) in enumerate(zip(network.layers, network.unpack(vector), strict=True)):
         for place in _places(layer):
             for name, array in params.items():
                 branch, dot, kind = name.rpartition(".")
                 if branch + dot == place:
-                    named[f"{i}.{place}{ELSEWHERE.get(kind, kind)}"] = array
+                    named[f"{i}.{place}{TORCH_NAMES.get(kind, kind)}"] = array
     return named
 
 

@@ -1,11 +1,10 @@
-"""The network as a drawing."""
+"""Display of the network as a diagram."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Self
 
-from skcnn.inspection._asking import check_fitted
 from skcnn.inspection._drawing import figure_of, pyplot
 from skcnn.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Layer
 from skcnn.layers._layer import Shape
@@ -21,7 +20,7 @@ LINE = 0.17
 
 FONT = 9
 GAP = 0.34
-"""Length of an arrow, beside which a shape has room."""
+"""Length of an arrow, with room for a shape beside it."""
 
 COLOURS = {"convolution": "#CFE3F2", "dense": "#FBE3B5", "other": "#E6E6E6", "frame": "#F7F7F7"}
 EDGES = {"convolution": "#0072B2", "dense": "#B87700", "other": "#666666", "frame": "#AAAAAA"}
@@ -30,7 +29,7 @@ INK = "#222222"
 
 @dataclass(frozen=True)
 class _Block:
-    """A layer with the small ones behind it, up to the next that has weights.
+    """A layer and the small ones after it, up to the next one with weights.
 
     Parameters
     ----------
@@ -109,7 +108,7 @@ class NetworkDisplay:
     Parameters
     ----------
     layers : sequence of Layer
-        Output layer included.
+        Layers, including the output layer.
     input_shape : tuple of int
         (Channels, height, width).
 
@@ -167,8 +166,8 @@ class NetworkDisplay:
         Parameters
         ----------
         ax : Axes or None, default=None
-            Where to draw; the letters are made as small as the space demands.
-            None is a new figure of the right size.
+            Where to draw; letters shrink to fit. None is a new figure of the right
+            size.
 
         Returns
         -------
@@ -203,7 +202,7 @@ class NetworkDisplay:
         return self
 
     def _draw(self, elements: Sequence[Any], x: float, y: float) -> float:
-        """Draw elements below each other, around `x` and from `y` down; return where they end."""
+        """Draw elements from `y` downwards, centred on `x`; return where they end."""
         shape = None
         for element in elements:
             self._arrow((x, y), (x, y - GAP), shape)
@@ -333,15 +332,15 @@ def _elements(chain: Chain) -> tuple[Any, ...]:
 
 
 def _call(layer: Layer) -> str:
-    """Type and the hyperparameters that make it what it is."""
-    told = layer.hyperparameters()
+    """Format a layer's type and its characteristic hyperparameters."""
+    shown = layer.hyperparameters()
     for name in ("initializer", "clip", *(("ghost_size",) if isinstance(layer, BatchNorm) else ())):
-        told.pop(name, None)
+        shown.pop(name, None)
     values = [
         str(value)
         if name in ("filters", "kernel_size", "units", "pool_size")
         else f"{name}={value!r}"
-        for name, value in told.items()
+        for name, value in shown.items()
     ]
     return f"{type(layer).__name__}({', '.join(values)})" if values else type(layer).__name__
 

@@ -114,7 +114,7 @@ def after(network: Network, weights: np.ndarray, position: int) -> tuple[Network
 
 
 def bound(chain: Sequence[Link], input_shape: Shape, dtype: np.dtype) -> tuple[Network, np.ndarray]:
-    """These layers as a network, and its flat vector."""
+    """Return these layers as a network, and its flat vector."""
     network = Network([link.layer for link in chain], input_shape, dtype)
     vector = np.empty(network.vector_size, dtype)
     for link, arrays in zip(chain, network.unpack(vector), strict=True):

@@ -1,4 +1,4 @@
-"""The layers: frozen dataclasses that know their shapes, and run forward and backward.
+"""Layers: frozen dataclasses with shapes, a forward pass and a backward pass.
 
 >>> from skcnn.layers import Conv2d, ConvTranspose2d
 >>> Conv2d(6, kernel_size=5, padding=2).output_shape((1, 28, 28))

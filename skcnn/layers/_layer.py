@@ -17,17 +17,16 @@ Params: TypeAlias = dict[str, np.ndarray]
 
 
 class Scratch(NamedTuple):
-    """An array that a layer needs besides its input and output.
+    """An array that a layer needs in addition to its input and output.
 
     Parameters
     ----------
     shape : tuple of int
-        Shape for one sample; the batch is one more axis at the end.
+        Shape for one sample; the batch is an additional last axis.
     dtype : dtype or type
     kept : bool, default=True
-        True for an array that ``backward`` reads after ``forward`` wrote it;
-        False for one that is free again when the call ends, so that all layers
-        can share its memory.
+        Whether ``backward`` reads what ``forward`` wrote. Otherwise the array is
+        free when the call ends, and all layers share its memory.
     """
 
     shape: Shape
@@ -36,7 +35,7 @@ class Scratch(NamedTuple):
 
 
 Wanted: TypeAlias = dict[str, Scratch | None]
-"""Arrays by name; None for one that is not needed this time."""
+"""Arrays by name; None for one that is not needed."""
 
 
 class Branch(NamedTuple):
@@ -65,9 +64,9 @@ class Layer(Hyperparameters, ABC):
     Layers are frozen dataclasses that hold hyperparameters only. All arrays
     come from outside, batch last: an image batch is
     ``(channels, height, width, n)``, a batch of vectors ``(features, n)``. The
-    previous content of an array must not be relied on. Anything is accepted at
-    construction; hyperparameters are checked by `output_shape`, when a network
-    is built.
+    previous content of an array is undefined. Anything is accepted at
+    construction; `output_shape` checks the hyperparameters when a network is
+    built.
 
     Attributes
     ----------
@@ -75,10 +74,9 @@ class Layer(Hyperparameters, ABC):
         Whether `backward` reads the input or the output of `forward`. (In
         `Conv2d` and `Dense` it is the input.)
     writes : {"new", "over_x", "view"}
-        Where the output is written: into an array of its own; into any array,
-        even over ``x`` (elementwise layers, whose `backward` may get ``dx`` and
-        ``dy`` as one array); or nowhere, since it is a view of ``x`` in another
-        shape.
+        Destination of the output: a new array; any array, even ``x`` itself
+        (elementwise layers, whose `backward` may receive one array as ``dx`` and
+        ``dy``); or none, if the output is a view of ``x`` in another shape.
     rectifies, takes_maximum : bool
         Whether the layer is ``max(x, 0)``; whether each of its outputs is the
         largest of some inputs. The two may be swapped.
@@ -151,9 +149,9 @@ class Layer(Hyperparameters, ABC):
     def state_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Name and shape of every array that is learned without a gradient.
 
-        They are running averages and stand among the parameters. `backward`
-        writes into `grads` how far they are from what the samples say, ``state
-        - new``, times the weight of each sample and summed over the samples.
+        They are running averages, stored with the parameters. `backward` writes
+        their distance from the samples' values into `grads`: ``state - new``, times
+        the weight of each sample and summed over the samples.
         """
         return {}
 
@@ -166,10 +164,10 @@ class Layer(Hyperparameters, ABC):
 
     @property
     def state_rates(self) -> dict[str, float]:
-        """Fraction of that distance by which a mini-batch moves each of these arrays.
+        """Fraction of its distance by which a mini-batch moves each array of `state_shapes`.
 
-        The first mini-batches move them further: the k-th at least by ``1 / k``,
-        so that they are averages from the start.
+        The first mini-batches move them further, the k-th by at least ``1 / k``, so
+        that they are averages from the start.
         """
         return {}
 
@@ -200,7 +198,7 @@ class Layer(Hyperparameters, ABC):
     def reach(self, input_shape: Shape) -> tuple[Windows | TransposedWindows, ...] | None:
         """Windows of pixels that an output depends on, for every axis but the channels.
 
-        None for a layer whose numbers depend on the pixel at the same place only.
+        None if each output depends only on the pixel at the same position.
         """
         return None
 
@@ -230,18 +228,18 @@ class Layer(Hyperparameters, ABC):
         weights: np.ndarray,
         scratch: Any,
     ) -> Any:
-        """Prepare for the passes over these arrays, which get the return value as `scratch`.
+        """Prepare the passes over these arrays, which get the return value as `scratch`.
 
-        Called once when the arrays of a batch size are laid out, so that the
-        passes need not slice and reshape.
+        Called once, when the arrays of a batch size are laid out, so that the passes
+        need not slice and reshape.
 
         Parameters
         ----------
         x, y, dx, dy : ndarray or None
-            What the passes will be called with. `dx` is None if it is not
-            needed, and so is `dy` if no backward pass follows.
+            Arguments of the passes. `dx` is None if it is not needed, and so is
+            `dy` if no backward pass follows.
         weights : ndarray of shape (n,)
-            Holds the weights of the samples whenever a pass in training begins.
+            Contains the weights of the samples at the start of each training pass.
         scratch : object
             The arrays requested by `scratch`, as attributes; for a composite
             layer, a list of the `Arrays` of its branches.

@@ -10,7 +10,7 @@ from skcnn.layers._layer import Layer, Shape
 from skcnn.layers.memory import Plan
 
 LARGEST = np.iinfo(np.intp).max // np.dtype(np.float64).itemsize
-"""Numbers that an array can have."""
+"""Largest size of an array."""
 
 
 class BoundLayer:
@@ -140,8 +140,8 @@ class Chain:
     def nbytes_of_layers(self, plan: Plan) -> list[int]:
         """Bytes that the output and the scratch arrays of each layer take for one sample.
 
-        Together they take a different number: layers share memory, and the
-        input and the gradients are not counted here.
+        Their sum is not the total: layers share memory, and the input and the
+        gradients are not included.
         """
         left = list(zip(self.steps, plan.nbytes_of_steps(), strict=True))
         found = []
@@ -168,6 +168,6 @@ def _pools_first(bound: tuple[BoundLayer, ...]) -> tuple[BoundLayer, ...]:
 
 
 def _check_size(shape: Shape) -> None:
-    """Raise ``ValueError`` where no array can have this shape."""
+    """Raise ``ValueError`` if no array can have this shape."""
     if prod(shape) > LARGEST:
         raise ValueError(f"NumPy has no arrays as large as {shape}.")

@@ -47,9 +47,9 @@ class Conv2d(Layer):
     initializer : Initializer, default=He()
         Initializer of the weights; biases start at 0.
     clip : bool, default=False
-        Whether to shorten the kernel along an axis where its ends could not
-        meet any pixel, instead of learning nothing there ("same" padding) or
-        raising an error (other padding).
+        Whether to shorten the kernel along an axis if its ends would never meet a
+        pixel, instead of leaving them unused ("same" padding) or raising an error
+        (other padding).
 
     Examples
     --------
@@ -167,7 +167,7 @@ class ConvTranspose2d(Layer):
         Step between the windows of the output that two neighbouring pixels of
         the input are spread over.
     padding : int or (int, int), default=0
-        Pixels that are cut off each side of the output.
+        Pixels to cut off each side of the output.
     output_padding : int or (int, int), default=0
         Rows and columns added after the last ones of the output; less than the
         larger of stride and dilation. With a stride above 1, a convolution maps
@@ -286,7 +286,7 @@ class ConvTranspose2d(Layer):
 
 def _same(size: int, kernel: int, stride: int, dilation: int, clip: bool) -> Windows:
     """Return ``ceil(size / stride)`` windows; an odd pixel of padding goes to the end."""
-    if clip:  # to what meets a pixel at all
+    if clip:  # to the part that meets any pixel
         kernel = min(kernel, 2 * ((size - 1) // dilation) + 1)
     needed = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1
     padding = max(needed - size, 0)

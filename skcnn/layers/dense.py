@@ -14,7 +14,7 @@ from skcnn.layers.windows import Windows
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Flatten(Layer):
-    """An image as one vector, ``(C, H, W)`` as ``(C·H·W,)``.
+    """Turns an image into one vector, ``(C, H, W)`` into ``(C·H·W,)``.
 
     Examples
     --------
@@ -85,7 +85,7 @@ class Dense(Layer):
         return self.units * prod(input_shape)
 
     def reach(self, input_shape: Shape) -> tuple[Windows, ...]:
-        return (Windows(prod(input_shape), prod(input_shape)),)  # all units have the same
+        return (Windows(prod(input_shape), prod(input_shape)),)  # the same for all units
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = W x + b`` for every column."""

@@ -16,10 +16,10 @@ ALIGNMENT = 64
 """Bytes of a cache line, and of the widest vector register."""
 
 TURNS = (0, 1)
-"""The places that short-lived activations and gradients alternate between."""
+"""Places between which short-lived activations and gradients alternate."""
 
 CALLS = 2
-"""The place that calls share for their scratch arrays."""
+"""Place that all calls share for their scratch arrays."""
 
 
 class Placed(NamedTuple):
@@ -28,7 +28,7 @@ class Placed(NamedTuple):
     Parameters
     ----------
     place : int or None
-        Number of the place; None for one that is not in this memory.
+        Number of the place; None for an array outside this memory.
     shape : tuple of int
         Shape for one sample.
     dtype : dtype
@@ -57,10 +57,9 @@ class Placed(NamedTuple):
 class Plan:
     """Assignment of a chain's arrays to shared places, and the size of each place.
 
-    What a backward pass will read has a place of its own. Everything else is
-    short-lived: activations that are not read again and the gradients alternate
-    between two places, and scratch arrays that live during one call share a
-    third.
+    Arrays that the backward pass reads have places of their own. Everything else
+    is short-lived: gradients and activations that are not read again alternate
+    between two places, and scratch arrays that live during one call share a third.
 
     Parameters
     ----------
@@ -74,7 +73,7 @@ class Plan:
     input_gradient : bool
         Whether the gradient with respect to the input is needed.
     borrowed : bool, default=False
-        Whether the input lies elsewhere, and nothing may be written over it.
+        Whether the input is outside this memory and must not be overwritten.
 
     Attributes
     ----------
@@ -87,7 +86,7 @@ class Plan:
         For each step the plans of its branches, whose places are scratch arrays
         of this plan.
     scratch : list of dict
-        The scratch arrays of each step, None for those that it does without.
+        The scratch arrays of each step; None for those that it does not need.
     first_trained : int
         The first step with parameters, or the number of steps.
     """
@@ -132,12 +131,12 @@ class Plan:
         memory : sequence of ndarray of uint8
             For each place at least as many bytes as its size for ``n`` samples.
         sample_weight : ndarray of shape (n,)
-            Where the layers find the weights of the samples.
+            Weights of the samples, which the layers read.
         x : ndarray or None, default=None
             The input, if it is borrowed.
         input_gradient : bool or None, default=None
             False if the gradient with respect to the input is not needed after
-            all; None is what was planned.
+            all; None is as planned.
 
         Returns
         -------
@@ -153,7 +152,7 @@ class Plan:
             elif not xs:
                 assert x is not None
                 xs.append(x)
-            else:  # a view of what is borrowed
+            else:  # a view of the borrowed input
                 xs.append(xs[-1].reshape((*placed.shape, n)))
         dxs = [
             None
@@ -204,7 +203,7 @@ class Plan:
         """Number the activations, with one number for those that share memory.
 
         A view has its input's number. So has the output of a layer that may
-        write over its input, unless this layer, or the one that made the input,
+        overwrite its input, unless this layer, or the one that computed the input,
         reads it again.
         """
         groups, read_again = [0], self.borrowed
@@ -245,7 +244,7 @@ class Plan:
         if not self.backward or (self.borrowed and not self.steps):
             return places  # the gradient of a branch that is the input itself lies elsewhere, too
         lowest = 0 if self.input_gradient else self.first_trained + 1
-        place = self.x[-1].place  # the gradient of the output must not lie over it
+        place = self.x[-1].place  # must not be shared with the gradient of the output
         for i in range(len(self.steps), lowest - 1, -1):
             nbytes = prod(self.shapes[i]) * self.dtype.itemsize
             if i == len(self.steps) or self.steps[i].writes == "new":
@@ -289,7 +288,7 @@ class Arrays:
     dx : list of ndarray or None
         Gradient with respect to each of `x`; None if it is not needed.
     sample_weight : ndarray of shape (n,)
-        Weight of every sample; ones until others are written.
+        Weight of every sample, initially ones.
     """
 
     def __init__(
@@ -309,15 +308,15 @@ class Arrays:
     ) -> None:
         """Fill ``x[1:]`` from ``x[0]``.
 
-        With `stop`, only the steps before it run. Arrays share memory: of those
-        in between, only ``x[stop]`` can be relied on.
+        With `stop`, only the steps before it run. Arrays share memory, so of all
+        ``x`` after the input only ``x[stop]`` is valid then.
         """
         x, bound = self.x, self._bound
         for i, step in enumerate(self._steps[:stop]):
             step.forward(x[i], x[i + 1], params[i], bound[i], training, rng)
 
     def backward(self, params: Sequence[Params], grads: Sequence[Params]) -> None:
-        """Fill `grads` and those of ``dx`` that exist from ``dx[-1]``."""
+        """Fill `grads`, and the arrays of ``dx`` that exist, from ``dx[-1]``."""
         x, dx, bound = self.x, self.dx, self._bound
         for i in range(len(self._steps) - 1, self._first_backward - 1, -1):
             self._steps[i].backward(dx[i], dx[i + 1], x[i], x[i + 1], params[i], grads[i], bound[i])

@@ -1,4 +1,4 @@
-"""Pooling: a window of pixels becomes its maximum or its mean, or all pixels become one."""
+"""Max-pooling, mean-pooling and global mean-pooling."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -26,14 +26,14 @@ class _Taps:
         Taps along the width. Where there is padding both lie in the same
         padded image.
     y : list of ndarray
-        Taps along the height, of what the first step made, each (C, OH, OW, n).
+        Taps along the height of the first step's result, each (C, OH, OW, n).
     rows : Frame
-        What the first step makes, (C, H padded, OW, n).
+        Result of the first step, (C, H padded, OW, n).
     columns : Frame or None
-        The image between its margins, (C, H, W padded, n); None where there is
-        no padding along the width.
+        The image between its margins, (C, H, W padded, n); None without padding
+        along the width.
     d_image : ndarray or None
-        The image, padded or not, that takes the gradient.
+        The image, padded or not, that receives the gradient.
     size : int
         Numbers in a window.
     scratch : object
@@ -53,7 +53,7 @@ class _Taps:
         self.dx: Any = None if dx is None else _along_width(self.d_image, width)
 
     def pad(self, x: np.ndarray, value: float) -> None:
-        """Write `value` wherever there is padding."""
+        """Fill the padding with `value`."""
         self.rows.surround(value)
         if self.columns is not None:
             self.columns.write(x, around=value)
@@ -66,11 +66,11 @@ def _along_width(image: np.ndarray, width: Windows) -> np.ndarray:
 
 
 class _Tournament(_Taps):
-    """The windows of a max-pooling: who has won where, and what it gets.
+    """The windows of a max-pooling, and the winner of each.
 
-    Along the width taps are many runs as short as the batch. They are copied
-    side by side, run by run, before they are compared; and so are their
-    gradients, where windows do not overlap, before they go back.
+    Along the width, taps are many runs as short as the batch. They are copied side
+    by side, run by run, before they are compared. Their gradients are likewise
+    collected side by side if windows do not overlap.
     """
 
     def __init__(self, height: Windows, width: Windows, x: Any, dx: Any, scratch: Any) -> None:
@@ -79,24 +79,24 @@ class _Tournament(_Taps):
         self._beside, self._x = as_runs(scratch.beside), as_runs(self.x)
         if dx is not None:
             self._dx = as_runs(self.dx)
-            # gradients of the taps along the height; the taps themselves, if these are all
+            # gradients of the taps along the height, kept in the taps if there is no other array
             self.shares = self.y if scratch.shares is None else list(scratch.shares)
             self._gapless, self._disjoint = width.gapless, width.disjoint
 
     def read(self, x: np.ndarray) -> None:
-        """Get the taps along the width."""
+        """Copy the taps along the width."""
         self.pad(x, -np.inf)
         np.copyto(self._beside, self._x)
 
     def to_rows(self) -> None:
-        """Sum up in `rows` what is in `shares`."""
+        """Add the gradients in `shares` to `rows`."""
         if self.shares is not self.y:
             self.rows.array[...] = 0
             for tap, share in zip(self.y, self.shares, strict=True):
                 tap += share
 
     def to_image(self, dx: np.ndarray) -> None:
-        """Sum up in the image what lies `beside`."""
+        """Add the gradients in `beside` to the image."""
         if not self._gapless:
             self.d_image[...] = 0
         if self._disjoint:
@@ -110,7 +110,7 @@ class _Tournament(_Taps):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class _Pool2d(Layer):
-    """Windows of max-pooling and mean-pooling."""
+    """Base class of max-pooling and mean-pooling."""
 
     pool_size: int | tuple[int, int]
     stride: int | tuple[int, int] | None = None
@@ -217,9 +217,9 @@ class MaxPool2d(_Pool2d):
     def forward(self, x, y, params, taps, training, rng):
         """``y[p] = max x[p·stride + (i, j)]`` over the window's ``(i, j)``.
 
-        A tournament: the maximum so far meets one tap after another, and the
-        winners are kept. The earlier one wins a tie, so that the winner is the
-        first maximum of the window in row-major order. Padding is ``-∞``.
+        A tournament: the maximum so far is compared with one tap after another,
+        and the winners are recorded. The earlier one wins a tie, so the winner is
+        the first maximum of the window in row-major order. Padding is ``-∞``.
         """
         taps.read(x)
         _compare(taps.beside, taps.rows.inside, taps.scratch.column_wins)  # (C, H, OW, n)
@@ -245,11 +245,11 @@ def _compare(taps: list, champion: np.ndarray, wins: np.ndarray | None) -> None:
 
 
 def _award(dtaps: list, dy: np.ndarray, wins: np.ndarray) -> None:
-    """The tournament backwards: each `dy` goes to the tap that won, and the others get 0."""
+    """Run the tournament backwards: each `dy` goes to the winning tap, the others get 0."""
     if len(dtaps) == 1:
         np.copyto(dtaps[0], dy)
     for k in range(len(dtaps) - 1, 0, -1):
-        kept = np.multiply(dy, wins[k - 1], out=dtaps[k - 1])  # what the taps before k share
+        kept = np.multiply(dy, wins[k - 1], out=dtaps[k - 1])  # the share of the taps before k
         np.subtract(dy, kept, out=dtaps[k])
         dy = kept
 

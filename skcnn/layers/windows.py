@@ -1,7 +1,7 @@
 """Geometry of sliding windows along an axis, and arrays with a margin around an image.
 
-Everything that slides over an image is based on these: convolution and pooling,
-their memory, and the receptive fields of a summary.
+Convolution and pooling, their memory, and the receptive fields of a summary are
+based on these.
 """
 
 from functools import lru_cache
@@ -27,7 +27,7 @@ class Windows(NamedTuple):
     before, after : int, default=0
         Padding on either side.
     left_out : int, default=0
-        Windows that would fit at the end, but are left out.
+        Windows that would fit at the end but are omitted.
 
     Examples
     --------
@@ -87,7 +87,7 @@ class Windows(NamedTuple):
         return range(max(start, start % step), stop, step)
 
     def tap(self, k: int) -> tuple[slice, slice]:
-        """The `k`-th pixels of all windows, without padding, and which windows these are."""
+        """The `k`-th pixels of all windows, without padding, and their windows."""
         k = k * self.dilation - self.before  # pixel of the first window
         first = max(0, -(k // self.stride))
         last = min(self.positions - 1, (self.size - 1 - k) // self.stride)
@@ -117,12 +117,12 @@ class TransposedWindows(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Windows, the numbers of the input."""
+        """Number of windows, the size of the input."""
         return self.windows.positions
 
     @property
     def positions(self) -> int:
-        """Pixels, the numbers of the output."""
+        """Number of pixels, the size of the output."""
         return self.windows.size
 
     @property
@@ -136,21 +136,21 @@ class TransposedWindows(NamedTuple):
 
 
 class Frame:
-    """An array that holds an image and has a margin around it.
+    """An array that contains an image and a margin around it.
 
     Parameters
     ----------
     array : ndarray of shape (..., height, width, n)
         With the margin.
     rows, columns : slice
-        Where the image lies in it.
+        Position of the image in it.
 
     Attributes
     ----------
     inside : ndarray
         The image, a view.
     margins : list of ndarray
-        What lies around it, views: above and below, then left and right.
+        Views of the margin: above and below, then left and right.
     """
 
     def __init__(self, array: np.ndarray, rows: slice, columns: slice) -> None:
@@ -174,7 +174,7 @@ class Frame:
             margin[...] = value
 
     def write(self, image: np.ndarray, around: float = 0) -> None:
-        """Put an image inside, and one number all around it."""
+        """Write the image, and fill the margin with one number."""
         self.surround(around)
         np.copyto(self.inside, image)
 
@@ -182,8 +182,8 @@ class Frame:
 def as_runs(array: np.ndarray) -> np.ndarray:
     """Each run along the last axis as one item, shape ``(..., 1)``, to be copied.
 
-    NumPy copies one item of many bytes up to twice as fast as as many numbers,
-    if there are gaps between the runs.
+    If there are gaps between the runs, NumPy copies one item of many bytes up to
+    twice as fast as the single numbers.
     """
     return array.view(_item(array.shape[-1] * array.itemsize))
 

@@ -1,4 +1,4 @@
-"""The memory of one micro-batch: allocated once, and carved per batch size."""
+"""Memory of one micro-batch, allocated once and divided per batch size."""
 
 from typing import Protocol
 
@@ -10,14 +10,14 @@ __all__ = ["Workspace"]
 
 
 class Planned(Protocol):
-    """Interface that a workspace needs of a network."""
+    """Interface of a network that a workspace requires."""
 
     def plan(self, backward: bool, input_gradient: bool) -> Plan:
         """Memory plan of the arrays."""
 
 
 class Workspace:
-    """The memory of one micro-batch, laid out once and carved per batch size.
+    """Memory of one micro-batch, allocated once and divided per batch size.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Losses: the meaning of the network's outputs, and how wrong they are."""
+"""Losses: errors of the network's outputs, and their meaning as predictions."""
 
 from skcnn.losses._loss import BatchLoss, Loss
 from skcnn.losses.classification import (

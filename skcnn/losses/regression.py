@@ -1,4 +1,4 @@
-"""Losses of regressors: every output has a loss by itself."""
+"""Losses of regressors, which treat every output separately."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -18,30 +18,29 @@ __all__ = [
 
 
 class RegressionLoss(Loss):
-    """Mean over the outputs of a loss that every number has by itself.
+    """Mean over the outputs of an elementwise loss.
 
-    The outputs ``z`` are ``(outputs, n)``, one column a sample. Targets come in
-    a unit in which numbers around 1 are ordinary: standardised, or divided by
-    their mean.
+    The outputs ``z`` are ``(outputs, n)``, one column per sample. Targets are scaled
+    to numbers of order 1: standardised, or divided by their mean.
     """
 
     activation: ClassVar[str] = "identity"
     counts: ClassVar[bool] = False  # nothing is right or wrong
 
     def predictions(self, z: np.ndarray) -> np.ndarray:
-        """Expected targets, which are the outputs: `z`, one row a sample."""
+        """Return the outputs, which are the expected targets, one row per sample."""
         return z.T
 
     @abstractmethod
     def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Loss ``l(z, t)`` of each number, and in `dz` its derivative by ``z``.
+        """Compute the loss ``l(z, t)`` of each number, and write its derivative to `dz`.
 
         Parameters
         ----------
         z : ndarray of shape (outputs, n)
             Outputs of the network; overwritten.
         dz : ndarray of shape (outputs, n)
-            Takes the derivatives.
+            Receives the derivatives with respect to ``z``.
         t : ndarray of shape (outputs, n)
             Targets.
 
@@ -60,7 +59,7 @@ class RegressionLoss(Loss):
 
     @abstractmethod
     def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
-        """The ``z`` of least weighted loss for all targets of one output.
+        """Return the constant ``z`` of least weighted loss for the targets of one output.
 
         Parameters
         ----------
@@ -74,7 +73,7 @@ class RegressionLoss(Loss):
         """
 
     def constant(self, targets: np.ndarray, weights: np.ndarray, n_outputs: int) -> float:
-        """Least mean loss of outputs that are the same for all samples: of each `best_output`."""
+        """Return the mean loss of each output's `best_output`."""
         targets, weights = targets.astype(np.float64), weights.astype(np.float64)
         best = np.array([self.best_output(t, weights) for t in targets.T])
         z = np.repeat(best[:, np.newaxis], len(targets), axis=1)
@@ -90,7 +89,7 @@ class SquaredError(RegressionLoss):
         return dz * dz / 2
 
     def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
-        """The mean."""
+        """Return the mean."""
         return float(np.average(t, weights=weights))
 
 
@@ -104,7 +103,7 @@ class AbsoluteError(RegressionLoss):
         return np.abs(z, out=z)
 
     def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
-        """The median."""
+        """Return the median."""
         order = np.argsort(t)
         below = np.cumsum(weights[order])
         return float(t[order[np.searchsorted(below, below[-1] / 2)]])
@@ -138,13 +137,13 @@ class PoissonDeviance(RegressionLoss):
     """Half the Poisson deviance, with a log link: ``l = exp(z) - t z + t log t - t``.
 
     This is ``-log p(t)`` of a Poisson distribution with the mean ``exp(z)``,
-    less its least value, which it takes where ``exp(z) = t``.
+    minus its minimum, at ``exp(z) = t``.
     """
 
     activation: ClassVar[str] = "exp"
 
     def predictions(self, z: np.ndarray) -> np.ndarray:
-        """Expected targets, whose logarithms are the outputs: ``exp(z)``, one row a sample."""
+        """Return the expected targets ``exp(z)``, one row per sample."""
         return np.exp(z).T
 
     def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -156,7 +155,7 @@ class PoissonDeviance(RegressionLoss):
         return losses
 
     def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
-        """The logarithm of the mean."""
+        """Return the logarithm of the mean."""
         return float(np.log(max(np.average(t, weights=weights), np.finfo(np.float64).tiny)))
 
 

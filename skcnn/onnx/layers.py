@@ -1,9 +1,9 @@
-"""Every layer as ONNX' operators.
+"""Translation of every layer into ONNX operators.
 
-ONNX Runtime convolves, and takes means of windows, in float32 only (and adds no
-rows to a transposed convolution where that would make room for another window).
-Otherwise the numbers of every window are gathered first, and a matrix product does the
-rest; the gathering knows strides, dilation and padding as a table of places.
+ONNX Runtime supports convolutions and means of windows in float32 only (and does not add
+rows to a transposed convolution if another window would fit). Otherwise the numbers of
+every window are gathered first, followed by a matrix product; strides, dilation and
+padding are a table of indices.
 """
 
 from collections.abc import Callable, Sequence
@@ -97,12 +97,12 @@ def add_layers(graph: Graph, layers: Sequence[BoundLayer], x: str, params: Seque
 
 
 def _unchanged(graph: Graph, layer: Layer, x: str, shape: Shape, params: Params) -> str:
-    """Translate a layer that acts in training only: to nothing."""
+    """Translate a layer that acts in training only, to nothing."""
     return x
 
 
 def _operator(op: str, **attributes: Any) -> Translation:
-    """A layer that ONNX has under another name."""
+    """Return the translation of a layer with an ONNX operator of its own."""
     return lambda graph, layer, x, shape, params: graph.add(op, x, **attributes)
 
 
@@ -135,7 +135,7 @@ def _dense(graph: Graph, layer: Dense, x: str, shape: Shape, params: Params) -> 
 
 
 def _batch_norm(graph: Graph, layer: BatchNorm, x: str, shape: Shape, params: Params) -> str:
-    """With ``ε`` in the variance, since the attribute for it is a float32."""
+    """Include ``ε`` in the variance, since ONNX' attribute for it is a float32."""
     variance = np.maximum(params["running_variance"], 0) + graph.dtype.type(layer.epsilon)
     moments = params["running_mean"], variance
     return graph.add(
@@ -146,9 +146,9 @@ def _batch_norm(graph: Graph, layer: BatchNorm, x: str, shape: Shape, params: Pa
 def _local_response_norm(
     graph: Graph, layer: LocalResponseNorm, x: str, shape: Shape, params: Params
 ) -> str:
-    """The sum over neighbouring channels as a product with a band of ``α``.
+    """Translate the sum over neighbouring channels as a product with a band of ``α``.
 
-    ONNX' own operator takes no ``α = 0`` or ``β = 0``, and float32 only.
+    ONNX' own operator allows neither ``α = 0`` nor ``β = 0``, and only float32.
     """
     C, H, W = shape
     channels = np.arange(C)
@@ -224,7 +224,7 @@ def _avg_pool(graph: Graph, layer: AvgPool2d, x: str, shape: Shape, params: Para
 def _global_avg_pool(
     graph: Graph, layer: GlobalAvgPool2d, x: str, shape: Shape, params: Params
 ) -> str:
-    """Translate the mean as a sum, whose axes every version of ONNX takes in the same way."""
+    """Translate the mean as a sum, which has the same interface in every version of ONNX."""
     total = graph.add("ReduceSum", x, [2, 3], keepdims=0)
     return graph.add("Mul", total, 1 / (shape[1] * shape[2]))
 
@@ -276,7 +276,7 @@ JOINS: dict[type[Layer], Join] = {
 
 
 def _attributes(height: Windows, width: Windows) -> dict[str, Any]:
-    """Windows as ONNX has them."""
+    """Return ONNX' attributes for windows."""
     found = {
         "kernel_shape": [height.kernel, width.kernel],
         "strides": [height.stride, width.stride],
@@ -287,26 +287,26 @@ def _attributes(height: Windows, width: Windows) -> dict[str, Any]:
 
 
 def _added(windows: Windows) -> int:
-    """Pixels that a transposed convolution adds at the end."""
+    """Return the number of pixels that a transposed convolution adds at the end."""
     return windows.padded - (windows.stride * (windows.positions - 1) + windows.extent)
 
 
 def _pixels(windows: Windows) -> np.ndarray:
-    """The k-th pixel of every window, (kernel, positions); -1 for padding."""
+    """Return the k-th pixel of every window, (kernel, positions); -1 for padding."""
     k, p = np.ogrid[: windows.kernel, : windows.positions]
     pixels = p * windows.stride + k * windows.dilation - windows.before
     return np.where((pixels >= 0) & (pixels < windows.size), pixels, -1)
 
 
 def _windows(windows: Windows) -> np.ndarray:
-    """The window whose k-th pixel is q, (kernel, size); -1 where there is none."""
+    """Return the window whose k-th pixel is q, (kernel, size); -1 if there is none."""
     k, q = np.ogrid[: windows.kernel, : windows.size]
     p, between = np.divmod(q + windows.before - k * windows.dilation, windows.stride)
     return np.where((between == 0) & (p >= 0) & (p < windows.positions), p, -1)
 
 
 def _gather(graph: Graph, x: str, shape: Shape, rows: np.ndarray, columns: np.ndarray) -> str:
-    """``(n, C, KH·KW, OH·OW)`` from ``(n, C, H, W)``.
+    """Gather ``(n, C, KH·KW, OH·OW)`` from ``(n, C, H, W)``.
 
     Parameters
     ----------
@@ -315,7 +315,7 @@ def _gather(graph: Graph, x: str, shape: Shape, rows: np.ndarray, columns: np.nd
     shape : tuple of int
         ``(C, H, W)``.
     rows, columns : ndarray of int of shape (KH, OH) and (KW, OW)
-        Where the numbers are taken from; -1 is a zero.
+        Source indices of the numbers; -1 is a zero.
     """
     C, H, W = shape
     rows, columns = rows[:, np.newaxis, :, np.newaxis], columns[:, np.newaxis]
@@ -330,7 +330,7 @@ def _gather(graph: Graph, x: str, shape: Shape, rows: np.ndarray, columns: np.nd
 def _multiply(
     graph: Graph, matrices: np.ndarray, columns: str, output_shape: Shape, params: Params
 ) -> str:
-    """One matrix a group times the columns, and the bias."""
+    """Multiply one matrix per group with the columns, and add the bias."""
     groups, _, length = matrices.shape
     pixels = output_shape[1] * output_shape[2]
     columns = graph.add("Reshape", columns, [0, groups, length, pixels])

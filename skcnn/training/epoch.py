@@ -33,11 +33,11 @@ POLICY = WorkerPolicy()
 
 
 class EpochRunner:
-    """Epochs of a training, with all memory they need.
+    """Runs the epochs of a training, and holds all memory they need.
 
-    Worker processes may join, and a `Coordinator` then runs the steps. Micro-batches
-    that are small for the sake of processes, which do not wait for the interpreter's
-    lock, are not worth a thread.
+    Worker processes may join, and a `Coordinator` then runs the steps. If
+    mini-batches are split finely so that processes can share them, the
+    micro-batches may be too small to be worth a thread.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class EpochRunner:
         Changed by each epoch.
     threads : Threads
     epochs : int, default=0
-        Number of epochs to come, to judge whether processes are worth it.
+        Number of epochs to come, from which the benefit of workers is estimated.
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class EpochRunner:
             self.size = network.cost.finer(batch_size, coarse)
         few = self.size < coarse and not network.cost.worth_a_thread(self.size)
         self.n_threads = ceil(batch_size / coarse) if few else threads.n_threads
-        self.cuts = network.cost.split(len(samples), batch_size)
+        self.batches = network.cost.split(len(samples), batch_size)
         joined = network.samples_together > 1  # a single sample may join a batch
         update = Update(network, config)
         plan = StepPlan(network, update, state.seed, self.size, self.size + joined)
         n_parts = max(
-            len(network.cost.split(cut.stop - cut.start, self.size))
-            for cut in (self.cuts[0], self.cuts[-1])
+            len(network.cost.split(part.stop - part.start, self.size))
+            for part in (self.batches[0], self.batches[-1])
         )
         nbytes = network.gradient_size * network.dtype.itemsize
         n_slots = count_slots(n_parts, self.n_threads, nbytes)
@@ -84,7 +84,7 @@ class EpochRunner:
         self.coordinator: Coordinator | None = None
         self.policy, self.speedup, self.idle_cores = POLICY, SpeedupMonitor(0.0), IdleCores()
         self.look_after = self.policy.measured
-        self.n_batches, self.n_done = epochs * len(self.cuts), 0
+        self.n_batches, self.n_done = epochs * len(self.batches), 0
         self.seconds = self.began = 0.0
         if threads.spawn is not None and threads.n_threads > 1 and self.size < batch_size:
             self.coordinator = Coordinator(
@@ -106,24 +106,24 @@ class EpochRunner:
 
     @property
     def mismatch(self) -> bool:
-        """Whether worker processes have computed something else than this one."""
+        """Whether a worker's results differed from those of this process."""
         return self.coordinator is not None and self.coordinator.mismatch
 
     def run(self) -> tuple[float, float, float]:
-        """Train for one epoch, and return mean loss, accuracy and the last learning rate.
+        """Train for one epoch; return the mean loss, the accuracy and the last learning rate.
 
         Raises
         ------
         WorkerLostError
-            When a worker has died; the state is then half-way through the epoch.
+            If a worker has died; the state is then part of the way through the epoch.
         """
         loss = correct = weight = 0.0
         state, order = self.state, self._order()
         np.copyto(self.replica.buffers.order, order)
         rates, totals = self._rates(), self._totals(order)
         self.began = time.perf_counter() - self.seconds
-        for batch, (part, lr, total) in enumerate(zip(self.cuts, rates, totals, strict=True)):
-            if total != 0:  # otherwise nothing to learn here, not even to forget
+        for batch, (part, lr, total) in enumerate(zip(self.batches, rates, totals, strict=True)):
+            if total != 0:  # a mini-batch without weight changes nothing, not even by weight decay
                 state.step += 1
                 state.averaged += 1
                 step = Step(state.step, lr, 1 / (part.stop - part.start), total, state.averaged)
@@ -140,14 +140,14 @@ class EpochRunner:
     def _rates(self) -> list[float]:
         """Return the learning rate of each mini-batch of this epoch."""
         config, start = self.config, self.schedule_start
-        epoch, n = self.state.epoch - start, len(self.cuts)
+        epoch, n = self.state.epoch - start, len(self.batches)
         history = {name: values[start:] for name, values in self.state.history.items()}
         multiplier, max_iter = config.lr_schedule.multiplier, config.max_iter
         return [config.lr * float(multiplier(epoch + i / n, max_iter, history)) for i in range(n)]
 
     def _totals(self, order: np.ndarray) -> list[float]:
-        """Return the weight of all samples of each mini-batch together."""
-        starts = [part.start for part in self.cuts]
+        """Return the total sample weight of each mini-batch."""
+        starts = [part.start for part in self.batches]
         return np.add.reduceat(self.samples.sample_weight[order], starts, dtype=np.float64).tolist()
 
     def _order(self) -> np.ndarray:
@@ -158,7 +158,7 @@ class EpochRunner:
         return np.arange(n)
 
     def _train_step(self, batch: int, part: slice, step: Step) -> BatchLoss:
-        """Move the parameters by one mini-batch, together with workers where that is faster."""
+        """Update the parameters from one mini-batch, with the workers if that is faster."""
         coordinator, start = self.coordinator, time.perf_counter()
         task = Task(GRADIENTS, 1, 0, 0, self.state.epoch, batch, part.start, part.stop, step)
         joined = coordinator is not None and self._joined(coordinator, task)
@@ -173,7 +173,7 @@ class EpochRunner:
         return sums
 
     def _joined(self, coordinator: Coordinator, task: Task) -> bool:
-        """Whether workers take part; they are spawned once it is known that they are worth it."""
+        """Whether workers take part; spawns them once they are expected to pay off."""
         if coordinator.started:
             return coordinator.join(self.state, task)
         seconds = time.perf_counter() - self.began
@@ -186,7 +186,7 @@ class EpochRunner:
         return False
 
     def _has_room(self) -> bool:
-        """Whether the machine has cores for others; looked at from time to time."""
+        """Whether the machine has idle cores for workers; checked from time to time."""
         if self.idle_cores.seconds < self.look_after:
             return False
         self.look_after = self.policy.look_again

@@ -1,4 +1,4 @@
-"""Training: epochs, when to stop, what to remember."""
+"""The training loop: epochs, stopping, and the history."""
 
 import time
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from skcnn.training.epoch import EpochRunner
 __all__ = ["Progress", "Validation", "begin", "mean_loss", "train"]
 
 DIVERGED = 1000.0
-"""Loss of an epoch, relative to the first batch's, from which training has diverged."""
+"""Ratio of an epoch's loss to the first batch's above which training has diverged."""
 
 
 class Validation(NamedTuple):
@@ -31,9 +31,9 @@ class Validation(NamedTuple):
     ----------
     samples : Samples
     score : callable or None, default=None
-        Takes the `TrainingState` after an epoch, the loss on these samples
-        being the last in its history, and returns a finite number; greater is
-        better. None is the accuracy, where the loss counts what is right.
+        Takes the `TrainingState` after an epoch, whose history ends with the
+        loss on these samples, and returns a finite number; greater is better.
+        None is the accuracy, for losses that count right predictions.
     """
 
     samples: Samples
@@ -41,27 +41,26 @@ class Validation(NamedTuple):
 
 
 class Progress:
-    """Hears of every epoch; this one keeps it to itself."""
+    """Hooks of a training; those of the base class do nothing."""
 
-    def begin(self, state: TrainingState) -> None:
-        """Hear that an epoch begins."""
+    def on_epoch_begin(self, state: TrainingState) -> None:
+        """Run before an epoch."""
 
-    def end(self, state: TrainingState, seconds: float, n_samples: int) -> bool:
-        """Hear that an epoch is complete, and say whether training shall stop."""
+    def on_epoch_end(
+        self, state: TrainingState, seconds: float, n_samples: int, n_processes: int
+    ) -> bool:
+        """Run after a complete epoch, and return whether training should stop."""
         return False
 
-    def together(self, n_processes: int) -> None:
-        """Hear, before `end`, how many processes the epoch has ended with."""
-
-    def mismatch(self) -> None:
-        """Hear, once, that worker processes compute something else and are not used any more."""
+    def on_mismatch(self) -> None:
+        """Run once if worker processes are dismissed because their results differ."""
 
 
 def begin(state: TrainingState, config: TrainingConfig) -> None:
-    """Begin a training at this state, unless it is the rest of one that was cut off."""
+    """Mark a state as the start of a training; not called to finish an interrupted one."""
     state.begun, state.begun_step = state.epoch, state.step
     if _stands_still(state, config):
-        state.no_improvement = 0  # whoever continues wants more than one epoch
+        state.no_improvement = 0  # otherwise it would stop after one epoch
 
 
 def train(
@@ -74,38 +73,38 @@ def train(
     progress: Progress | None = None,
     epochs: int | None = None,
 ) -> tuple[TrainingState, str]:
-    """Train until so many epochs after the beginning (see `begin`) are complete.
+    """Train until `epochs` epochs after `begin` are complete.
 
     Parameters
     ----------
     network : Network
     samples : Samples
-        What to learn from.
+        Training samples.
     config : TrainingConfig
     state : TrainingState
-        Changed, and worthless afterwards.
+        Changed; not to be used afterwards.
     threads : Threads
     validation : Validation or None, default=None
-        Scored after each epoch, to stop when the score no longer grows.
+        Scored after each epoch, to stop when the score no longer improves.
     progress : Progress or None, default=None
-        Hears of each epoch, and may ask to stop.
+        Hooks to run; they may stop the training.
     epochs : int or None, default=None
-        None is ``config.max_iter``, which schedules see in any case.
+        None is ``config.max_iter``. Schedules use `max_iter` in either case.
 
     Returns
     -------
     state : TrainingState
         Of the last good epoch.
     reason : {"max_iter", "no_change", "stopped", "diverged", "interrupted"}
-        Why training ended; "stopped" is what `progress` asked for.
+        Why training ended; "stopped" if `progress` asked for it.
 
     Raises
     ------
     KeyboardInterrupt
-        When interrupted before the first epoch was complete.
+        If interrupted before the first epoch was complete.
     """
     progress = progress or Progress()
-    if _stands_still(state, config):  # it was cut off after its last epoch
+    if _stands_still(state, config):  # interrupted after its last epoch
         return state, "no_change"
     epochs = config.max_iter if epochs is None else epochs
     epochs -= state.epoch - state.begun
@@ -123,13 +122,13 @@ def _epochs(
     progress: Progress,
     epochs: int,
 ) -> tuple[TrainingState, str]:
-    """Train for at most so many epochs."""
+    """Train for at most `epochs` epochs."""
     network, config, threads = runner.network, runner.config, runner.threads
     state = runner.state
     good, told = state.copy(), False
     for complete in range(epochs):
         start = time.perf_counter()
-        progress.begin(good)
+        progress.on_epoch_begin(good)
         try:
             loss, accuracy, lr = _run_epoch(runner, good)
             if _diverged(loss, state):
@@ -150,11 +149,11 @@ def _epochs(
                 raise
             return good, "interrupted"
         good = snapshot
-        progress.together(runner.n_processes)
         if runner.mismatch and not told:
             told = True
-            progress.mismatch()
-        stop = progress.end(good, time.perf_counter() - start, len(runner.samples))
+            progress.on_mismatch()
+        seconds = time.perf_counter() - start
+        stop = progress.on_epoch_end(good, seconds, len(runner.samples), runner.n_processes)
         if _stands_still(good, config):
             return good, "no_change"
         if stop:
@@ -178,7 +177,7 @@ def _stands_still(state: TrainingState, config: TrainingConfig) -> bool:
 def _diverged(loss: float, state: TrainingState) -> bool:
     if state.first_loss is None:  # no batch had any weight
         return False
-    # whoever goes on from learned weights starts near 0, which is no measure of divergence
+    # a continued training may start with a loss near 0, which is no yardstick
     limit = DIVERGED * max(state.first_loss, 1e-3)
     return not (loss <= limit and np.isfinite(state.weights).all())
 
@@ -216,7 +215,7 @@ def score_validation(
 def mean_loss(
     network: Network, params: np.ndarray, samples: Samples, threads: Threads, max_bytes: float
 ) -> BatchLoss:
-    """Loss and accuracy of parameters as they predict, weighted means over the samples."""
+    """Weighted mean loss and accuracy of predictions for the samples."""
     z = outputs(network, params, samples.images, threads, max_bytes).astype(np.float64)
     with np.errstate(all="ignore"):
         result = samples.loss.loss_and_gradient(

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import partial
 
 import joblib
 import numpy as np
@@ -25,20 +26,15 @@ from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNRegressor
 from skcnn.layers import Dense, Flatten, ReLU
-from tests.shared import DIGITS, FIXED, assert_same_model, since
+from tests import shared
+from tests.shared import DIGITS, assert_same_model, since
 
 X = DIGITS[:200]
 IMAGES = X.reshape(-1, 8, 8)
 INK = IMAGES[:, :, :4].sum(axis=(1, 2))  # on the left of each digit
 BOTH = np.column_stack([INK, IMAGES[:, 4:].sum(axis=(1, 2))])  # and on the lower half
 
-
-def quick(**parameters):
-    defaults = {
-        **FIXED, "tol": 1e-4, "filters": 4, "hidden_layer_sizes": 8, "max_iter": 3, "lr": 5e-3,
-        "batch_size": 32, "random_state": 0,
-    }  # fmt: skip
-    return ScratchCNNRegressor(**defaults | parameters)
+quick = partial(shared.quick, ScratchCNNRegressor, tol=1e-4, max_iter=3, lr=5e-3, batch_size=32)
 
 
 def level(**parameters):

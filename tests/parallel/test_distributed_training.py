@@ -356,15 +356,15 @@ class LosesWorkers(SpawnThreads):
 
 
 class CountsEpochs(Progress):
-    """Counts what callbacks see."""
+    """Progress that records the epochs its hooks are run for."""
 
     def __init__(self):
         self.begun, self.ended = [], []
 
-    def begin(self, state):
+    def on_epoch_begin(self, state):
         self.begun.append(state.epoch)
 
-    def end(self, state, seconds, n_samples):
+    def on_epoch_end(self, state, seconds, n_samples, n_processes):
         self.ended.append(state.epoch)
         return False
 

@@ -532,4 +532,4 @@ def test_workers_that_compute_something_else_are_not_used(factor, helped, monkey
     with pytest.warns(UserWarning, match="something else"), threadpool_limits(2, "blas"):
         model.partial_fit(X, y, classes=range(3))
     assert not helped
-    assert all(worker.free for worker in _processes._workers)
+    assert all(worker.is_free for worker in _processes._workers)

@@ -95,8 +95,8 @@ def test_micro_batches_hold_whole_ghost_batches():
     assert network.cost.split(1, 48) == [slice(0, 1)]
 
 
-@pytest.mark.parametrize("n_workers", [1, 2])
-def test_running_moments_do_not_depend_on_micro_batches_or_workers(n_workers):
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_running_moments_do_not_depend_on_micro_batches_or_threads(n_threads):
     rng = np.random.default_rng(0)
     X, y = rng.random((65, 1, 4, 4)), rng.integers(0, 2, 65)
     network = Network([BatchNorm(8), Flatten(), Dense(2)], (1, 4, 4), np.float64)
@@ -107,8 +107,8 @@ def test_running_moments_do_not_depend_on_micro_batches_or_workers(n_workers):
             optimizer=SGD(), lr=0.1, weight_decay=0.0, batch_size=65, max_iter=3, shuffle=True,
             tol=0.0, n_iter_no_change=9, max_bytes=max_bytes,
         )  # fmt: skip
-        with Threads(n_workers) as workers:
-            state, _ = train(network, samples, settings, new_state(network, SGD(), 0), workers)
+        with Threads(n_threads) as threads:
+            state, _ = train(network, samples, settings, new_state(network, SGD(), 0), threads)
         weights.append(state.weights)
     np.testing.assert_allclose(weights[0], weights[1], rtol=1e-10)
     running = network.unpack(weights[0])[0]

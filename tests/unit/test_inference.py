@@ -83,10 +83,10 @@ def test_features_are_the_same_bits_whoever_computes_them():
         H = features(network, clf.weights_, images, alone)
         Z = outputs(network, clf.weights_, images, alone)
     for n in (2, 3):
-        with Threads(n) as workers:
+        with Threads(n) as threads:
             for _ in range(3):  # later turns find memory that earlier ones left
-                assert np.array_equal(features(network, clf.weights_, images, workers), H)
-                assert np.array_equal(outputs(network, clf.weights_, images, workers), Z)
+                assert np.array_equal(features(network, clf.weights_, images, threads), H)
+                assert np.array_equal(outputs(network, clf.weights_, images, threads), Z)
 
 
 def test_features_with_any_threads_working_memory_and_order_of_rows():

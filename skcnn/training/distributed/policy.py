@@ -1,4 +1,4 @@
-"""Rules by which a training asks for worker processes."""
+"""Conditions under which training uses worker processes."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ __all__ = ["WorkerPolicy"]
 
 @dataclass(frozen=True)
 class WorkerPolicy:
-    """Rules by which a training asks for worker processes; no bit depends on them.
+    """Conditions under which training uses worker processes; no result depends on them.
 
     Parameters
     ----------
     seconds_to_spawn : float, default=1.2
-        Seconds that the training must still take for processes to be spawned.
+        Least estimated seconds left for which workers are spawned.
     seconds_to_wake : float, default=0.25
-        Seconds that it must still take where there are idle workers.
+        Least estimated seconds left for which existing idle workers are used.
     measured : float, default=0.05
-        Seconds of training from which that is estimated, and the machine's idle cores.
+        Seconds of training before the first estimate of the time left and of idle cores.
     look_again : float, default=1.0
-        Seconds after which idle cores are counted again where there were too few.
+        Seconds between two checks for idle cores.
     idle_share : float, default=0.5
-        Share of a core that must be idle, or used by this process, for each process.
+        Fraction of a core that must be available for each worker.
     """
 
     seconds_to_spawn: float = 1.2
@@ -30,9 +30,9 @@ class WorkerPolicy:
     idle_share: float = 0.5
 
     def is_worthwhile(self, seconds_left: float, has_idle_worker: bool) -> bool:
-        """Whether a training that takes so much longer should get workers."""
+        """Whether workers pay off for the remaining seconds of training."""
         return seconds_left > (self.seconds_to_wake if has_idle_worker else self.seconds_to_spawn)
 
     def has_room(self, available: float, n_workers: int) -> bool:
-        """Whether that many cores, this process's own among them, have room for workers."""
+        """Whether the available cores, including this process's own, suffice for the workers."""
         return available - 1 >= self.idle_share * n_workers
