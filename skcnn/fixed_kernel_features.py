@@ -1,6 +1,5 @@
 """Features of signals from fixed kernels, as a transformer."""
 
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.auto import is_auto, or_auto
 from skcnn._estimator.images import Input, check_X, read_fitted, read_images
-from skcnn._estimator.resources import with_workers, working_memory
+from skcnn._estimator.resources import run_in_threads, working_memory
 from skcnn._estimator.sample_weights import check_sample_weight
 from skcnn._estimator.seeds import draw_seed
 from skcnn._hyperparameters import check_int
@@ -19,7 +18,6 @@ from skcnn.data import Scaling
 from skcnn.inference import outputs
 from skcnn.network import Network
 from skcnn.parallel.contexts import in_own_context
-from skcnn.parallel.interrupts import at_safe_places
 from skcnn.state import stream
 
 __all__ = ["FixedKernelFeatures"]
@@ -111,7 +109,7 @@ class FixedKernelFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         scaling = images.measure(weight)
         vector = network.init(stream(seed, "init"))
         rows = images.with_scaling(scaling).training_rows(weight, network.dtype)
-        at_safe_places(partial(with_workers, work=lambda _: network.init_from_rows(vector, rows)))
+        run_in_threads(lambda _: network.init_from_rows(vector, rows))
         self.network_, self.weights_ = network, vector
         self.image_shape_, self._data_format = signals.shape, signals.data_format
         self.input_mean_, self.input_scale_ = scaling.mean, scaling.deviation
@@ -138,15 +136,11 @@ class FixedKernelFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         check_is_fitted(self)
         images = read_fitted(X, self).images
         images = images.with_scaling(Scaling(self.input_mean_, self.input_scale_))
-        computed = at_safe_places(
-            partial(
-                with_workers,
-                work=lambda workers: outputs(
-                    self.network_, self.weights_, images, workers, working_memory()
-                ),
+        return run_in_threads(
+            lambda threads: outputs(
+                self.network_, self.weights_, images, threads, working_memory()
             )
-        )
-        return computed.T
+        ).T
 
     @property
     def _n_features_out(self) -> int:

@@ -1,7 +1,6 @@
 """Start of a training: new, or continued from a fitted model."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,11 @@ from skcnn._estimator.data import Data
 from skcnn._estimator.model import Model
 from skcnn._estimator.parameters import bind_config, bind_dtype, bind_layers, built_from
 from skcnn._estimator.pickling import migrated
-from skcnn._estimator.resources import with_threads
+from skcnn._estimator.resources import run_in_threads
 from skcnn._estimator.seeds import draw_seed
 from skcnn._migration import ALWAYS_AVERAGED
 from skcnn.data import Scaling
 from skcnn.network import Network, difference
-from skcnn.parallel.interrupts import at_safe_places
 from skcnn.state import VALIDATION_HISTORY, TrainingState, new_state
 from skcnn.training.config import TrainingConfig
 
@@ -79,9 +77,7 @@ class Start:
         if network.reads_rows:
             images = data.input.images.with_scaling(scaling)
             rows = images.training_rows(data.weights.total, network.dtype)
-            at_safe_places(
-                partial(with_threads, work=lambda _: network.init_from_rows(params, rows))
-            )
+            run_in_threads(lambda _: network.init_from_rows(params, rows))
 
 
 def start_training(
