@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from skcnn._hyperparameters import Hyperparameters, check_bool, check_real
-from skcnn.denormals import flush, flush_vanishing
+from skcnn.denormals import flush, flush_vanishing, normal_squares
 
 __all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
@@ -168,7 +168,7 @@ class Adam(Optimizer):
         m *= self.beta_1
         m += gradient
         v *= self.beta_2
-        step = np.multiply(gradient, gradient)
+        step = normal_squares(gradient)
         v += step
         first = (1 - self.beta_1) / (1 - self.beta_1**t)  # m̂ / m
         second = float(np.sqrt((1 - self.beta_2) / (1 - self.beta_2**t)))  # √v̂ / √v
@@ -246,7 +246,7 @@ class RMSprop(Optimizer):
         """
         s = moments["mean_square"]
         s *= self.rho
-        step = np.multiply(gradient, gradient)
+        step = normal_squares(gradient)
         s += step
         root = float(np.sqrt(1 - self.rho))
         np.sqrt(s, out=step)
@@ -294,7 +294,7 @@ class AdaGrad(Optimizer):
     ) -> None:
         """``s += g²``, ``w -= lr g / (√s + ε)``."""
         s = moments["sum_of_squares"]
-        step = np.multiply(gradient, gradient)
+        step = normal_squares(gradient)
         s += step
         np.sqrt(s, out=step)
         step += self.epsilon

@@ -3,6 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -158,7 +159,7 @@ class BaseScratchCNN(
         scaling = Scaling(self.input_mean_, self.input_scale_)
         images = read_fitted(X, self).images.with_scaling(scaling)
         return run_in_threads(
-            lambda threads: run(self.network_, self.weights_, images, threads, working_memory())
+            partial(run, self.network_, self.weights_, images, max_bytes=working_memory())
         )
 
     @in_own_context

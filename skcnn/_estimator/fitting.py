@@ -70,14 +70,16 @@ class Outcome(NamedTuple):
 def fit(estimator: Any, arguments: FitArguments, checkpoint: Any = None) -> None:
     """Fit an estimator, or finish the training that a checkpoint was written in."""
     prepared = _prepare(estimator, arguments, checkpoint)
-    _train_and_commit(estimator, prepared, _train_whole, keep_state=estimator.warm_start)
+    work = partial(_train_and_commit, estimator, prepared, _train_whole, estimator.warm_start)
+    outcome = at_safe_places(work)
+    warn_of_interruption(outcome.reason, outcome.state.epoch)
 
 
 def fit_part(estimator: Any, arguments: FitArguments, encoder: TargetEncoder) -> None:
     """Train for one pass over a part of the data; all-zero weights change nothing."""
     prepared = _prepare_part(estimator, arguments, encoder)
     if prepared is not None:
-        _train_and_commit(estimator, prepared, _train_part, keep_state=True)
+        at_safe_places(partial(_train_and_commit, estimator, prepared, _train_part, True))
 
 
 def initialize(estimator: Any, arguments: FitArguments) -> None:
@@ -159,20 +161,15 @@ def _train_and_commit(
     prepared: PreparedFit,
     train_prepared: Callable[[Any, PreparedFit, Interrupts], Outcome],
     keep_state: bool,
-) -> None:
-    """Train and commit, interrupted by Ctrl-C at safe places only."""
-
-    def work(interrupts: Interrupts) -> Outcome:
-        outcome = train_prepared(estimator, prepared, interrupts)
-        # where warnings are errors, these leave the estimator as it was
-        warn_of_divergence(outcome.reason, outcome.state.epoch)
-        if outcome.standstill is not None:
-            warn_of_standstill(*outcome.standstill)
-        _commit(estimator, prepared.model, outcome, keep_state)
-        return outcome
-
-    outcome = at_safe_places(work)
-    warn_of_interruption(outcome.reason, outcome.state.epoch)
+    interrupts: Interrupts,
+) -> Outcome:
+    """Train and, unless a warning is turned into an error, commit the result."""
+    outcome = train_prepared(estimator, prepared, interrupts)
+    warn_of_divergence(outcome.reason, outcome.state.epoch)
+    if outcome.standstill is not None:
+        warn_of_standstill(*outcome.standstill)
+    _commit(estimator, prepared.model, outcome, keep_state)
+    return outcome
 
 
 @with_callbacks

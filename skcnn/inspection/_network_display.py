@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import Any, Self
 
 from skcnn.inspection._drawing import figure_of, pyplot
+from skcnn.inspection._estimators import check_fitted
 from skcnn.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Layer
 from skcnn.layers._layer import Shape
 from skcnn.layers.chain import Chain

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skcnn.data import Samples
+from skcnn.denormals import flush_vanishing
 from skcnn.layers._layer import Params
 from skcnn.layers.workspace import Workspace
 from skcnn.losses import BatchLoss
@@ -188,6 +189,7 @@ class Gradient:
             result = samples.loss.loss_and_gradient(
                 arrays.x[-1], arrays.dx[-1], samples.targets[rows], sample_weight
             )
+            flush_vanishing(arrays.dx[-1])  # confident predictions would slow `backward` down
             arrays.backward(params, grads)
         return result
 
@@ -225,7 +227,7 @@ class Replica:
         self._params = network.unpack(buffers.params)
         self._grads = [network.unpack(slot) for slot in buffers.slots]
         n = network.n_parameters
-        self._chunks = [[slot[part] for slot in buffers.slots] for part in cut(0, n)]
+        self._chunks = [[slot[part] for slot in buffers.slots] for part in chunks(0, n)]
         untrained = slice(n, network.gradient_size)
         self._untrained = [vector[untrained] for vector in (buffers.params, *buffers.slots)]
         self._shards: dict[tuple[int, int], list[Piece]] = {}

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import NamedTuple
 
@@ -112,7 +113,7 @@ def train(
         state.finely = network.cost.worth_sharing(len(samples))
     return holding(
         EpochRunner(network, samples, config, state, threads, epochs),
-        lambda runner: _epochs(runner, validation, progress, epochs),
+        partial(_epochs, validation=validation, progress=progress, epochs=epochs),
     )
 
 

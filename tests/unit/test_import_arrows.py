@@ -32,8 +32,8 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "inference": {"data", "layers", "micro_batches", "network", "parallel"},
     "state": {"_migration", "network", "optimizers"},
     "training": {
-        "data", "inference", "layers", "losses", "network", "optimizers", "parallel",
-        "schedules", "state",
+        "data", "denormals", "inference", "layers", "losses", "network", "optimizers",
+        "parallel", "schedules", "state",
     },
     "_estimator": {
         "_hyperparameters", "_migration", "_summary", "architectures", "data", "denormals",
