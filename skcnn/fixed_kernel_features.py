@@ -137,9 +137,7 @@ class FixedKernelFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         images = read_fitted(X, self).images
         images = images.with_scaling(Scaling(self.input_mean_, self.input_scale_))
         return run_in_threads(
-            lambda threads: outputs(
-                self.network_, self.weights_, images, threads, working_memory()
-            )
+            lambda threads: outputs(self.network_, self.weights_, images, threads, working_memory())
         ).T
 
     @property
