@@ -59,6 +59,9 @@ class BoundLayer:
         self.param_shapes = _prefixed((name, bound.param_shapes) for name, bound in named)
         self.state_shapes = _prefixed((name, bound.state_shapes) for name, bound in named)
         self.constant_shapes = _prefixed((name, bound.constant_shapes) for name, bound in named)
+        if not layer.trains:
+            self.constant_shapes = self.param_shapes | self.state_shapes | self.constant_shapes
+            self.param_shapes, self.state_shapes = {}, {}
         self.multiply_adds = sum(chain.multiply_adds for chain in self.branches)
 
 

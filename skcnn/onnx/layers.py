@@ -25,6 +25,7 @@ from skcnn.layers import (
     Dropout,
     FixedConv,
     Flatten,
+    Frozen,
     GlobalAvgPool2d,
     Layer,
     LeakyReLU,
@@ -271,6 +272,7 @@ TRANSLATIONS: dict[type[Layer], Translation] = {
 JOINS: dict[type[Layer], Join] = {
     Add: _sum,
     Concatenate: lambda graph, ends: graph.add("Concat", *ends, axis=1),
+    Frozen: lambda graph, ends: ends[0],
     Residual: _sum,
 }
 

@@ -23,6 +23,7 @@ from skcnn.layers import (
     Dropout,
     FixedConv,
     Flatten,
+    Frozen,
     GlobalAvgPool2d,
     LeakyReLU,
     LocalResponseNorm,
@@ -185,6 +186,26 @@ def branch_lists(draw, kind):
     return kind(branches), shape
 
 
+@st.composite
+def frozen_layers(draw):
+    """One to three layers that act in training as they do in a prediction."""
+    shape = draw(images)
+    keeping = st.sampled_from(
+        [
+            ReLU(), Tanh(), BatchNorm(2, epsilon=0.1), Dropout(0.3), RandomCrop(1),
+            Conv2d(shape[0], 3, padding="same"), ConvTranspose2d(shape[0], 1),
+            Residual([Conv2d(shape[0], 1), BatchNorm(epsilon=0.1)]), Frozen([Tanh()]),
+            Concatenate([[], [Conv2d(1, 1)]]),
+        ]
+    )  # fmt: skip
+    layers = draw(st.lists(keeping, min_size=1, max_size=3))
+    try:
+        Network(layers, shape)
+    except ValueError:  # a concatenation has changed the number of channels
+        layers = [Flatten(), Dense(3)]
+    return Frozen(layers), shape
+
+
 def on_images(kind, *values):
     return st.tuples(st.builds(kind, *values), images)
 
@@ -230,6 +251,7 @@ TABLE = {
     "PadChannels": channel_paddings(),
     "Residual": residual_blocks(),
     "Add": branch_lists(Add),
+    "Frozen": frozen_layers(),
     "Concatenate": branch_lists(Concatenate),
     "RandomCrop": crops(),
     "RandomFlip": st.sampled_from([(True, False), (False, True), (True, True)]).flatmap(
@@ -276,6 +298,9 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     ),
     "Add": Add([[], [BatchNorm(2, epsilon=0.1)], ReLU()]),
     "Add of one": Add([[ReLU(), Tanh()]]),
+    "Frozen": Frozen([Conv2d(2, 3, padding=1), BatchNorm(2, epsilon=0.1), Tanh()]),
+    "Frozen transposed": Frozen([ConvTranspose2d(2, 3, padding=1), ReLU()]),
+    "Frozen dense": Frozen([Flatten(), Dense(4), Residual([Tanh(), Dense(4)])]),
     "Concatenate": Concatenate([[], [Conv2d(3, 3, padding=1), Tanh()], ReLU()]),
     "Concatenate dense": Concatenate([[Flatten(), Dense(3)], [Flatten()], [Flatten(), ReLU()]]),
     "RandomCrop": RandomCrop(1),
