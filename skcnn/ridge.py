@@ -66,10 +66,6 @@ class RidgeFit(NamedTuple):
     alpha: float
     left_out: np.ndarray
 
-    def scaled(self, slope: float) -> "RidgeFit":
-        """Return the solution with all predictions times `slope`."""
-        return RidgeFit(self.weight * slope, self.bias * slope, self.alpha, self.left_out * slope)
-
 
 def merge_rows(
     hashes: np.ndarray, targets: np.ndarray, sample_weight: np.ndarray

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from skcnn._estimator.auto import recipe_for, resolve
+from skcnn._estimator.auto import is_auto, recipe_for, resolve
 from skcnn._estimator.data import Data
+from skcnn._estimator.fixed_branch import count_fixed_features
 from skcnn._estimator.model import Model
 from skcnn._estimator.parameters import bind_config, bind_dtype, bind_layers, built_from
 from skcnn._estimator.pickling import migrated
@@ -37,6 +38,8 @@ class Start:
         All values that "auto" can take when the training is continued.
     continued : bool
         Whether a fitted model is continued.
+    n_fixed_features : int
+        About how many features the branch of fixed kernels will have; 0 for none.
     """
 
     network: Network
@@ -45,6 +48,7 @@ class Start:
     resolved: dict[str, Any]
     recipe: dict[str, Any]
     continued: bool
+    n_fixed_features: int
 
     def model(self, estimator: Any, data: Data) -> Model:
         """Measure the rows to train on; a continued model keeps what it has measured before."""
@@ -116,7 +120,13 @@ def start_training(
         fitted = migrated(estimator)
         own = fitted["_recipe"] | fitted["_built_from"]
     recipe = recipe_for(estimator, data.input.shape, n_rows, own)
-    resolved = resolve(estimator, recipe, to_its_end=not (in_parts or estimator.warm_start))
+    to_its_end = not (in_parts or estimator.warm_start)
+    resolved = resolve(estimator, recipe, to_its_end=to_its_end)
+    n_fixed = count_fixed_features(
+        estimator, data.input.shape, data.encoder, to_its_end and continued_by is None
+    )
+    if is_auto(estimator.fixed_features):
+        resolved["fixed_features"] = n_fixed
     config = bind_config(estimator, resolved, in_parts)
     network = _network(estimator, data, resolved, continued=continued_by is not None)
     if continued_by is None:
@@ -131,6 +141,7 @@ def start_training(
         resolved=resolved,
         recipe=recipe,
         continued=continued_by is not None,
+        n_fixed_features=n_fixed if continued_by is None and not in_parts else 0,
     )
 
 

@@ -1,10 +1,12 @@
 """Features of signals from fixed kernels."""
 
+from collections.abc import Sequence
 from math import log2
+from typing import Any
 
-from skcnn.layers import Concatenate, FixedConv, Layer, PPVPool
+from skcnn.layers import Add, Concatenate, FixedConv, Frozen, Layer, PPVPool
 
-__all__ = ["fixed_features"]
+__all__ = ["count_features", "fixed_features", "with_fixed_branch", "without_output"]
 
 KERNELS = 84
 """Number of MiniRocket's kernels."""
@@ -48,7 +50,7 @@ def fixed_features(length: int, n_features: int | None = None) -> list[Layer]:
     (2520,)
     """
     if n_features is None:
-        n_features = next(number for least, number in FEATURES.items() if length >= least)
+        n_features = count_features(length)
     reach = max(length, 9)  # that of a kernel
     dilations = [2**i for i in range(int(log2(max(1, (reach - 1) / 8))) + 1)]
     thresholds = max(1, round(n_features / KERNELS / len(dilations)))
@@ -64,3 +66,38 @@ def fixed_features(length: int, n_features: int | None = None) -> list[Layer]:
             ]
         )
     ]
+
+
+def count_features(length: int) -> int:
+    """Return about how many features signals of this length get by default."""
+    return next(number for least, number in FEATURES.items() if length >= least)
+
+
+def with_fixed_branch(layers: Sequence[Layer], fixed: Sequence[Layer]) -> list[Layer]:
+    """Return the sum of a network and a second one, whose output layer is of the same kind.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The network with its output layer.
+    fixed : sequence of Layer
+        The second one without it; it is frozen.
+    """
+    return [Add([list(layers), Frozen([*fixed, layers[-1]])])]
+
+
+def without_output(layers: Sequence[Layer]) -> list[Layer]:
+    """Return the layers without the output layer.
+
+    Of a sum as in `with_fixed_branch` both are left out, and their inputs joined.
+    """
+    *front, last = layers
+    if isinstance(last, Add):
+        front.append(Concatenate([_without_last(branch) for branch in last.branches]))
+    return front
+
+
+def _without_last(branch: Any) -> Any:
+    if isinstance(branch, Frozen):
+        return Frozen(_without_last(branch.layers))
+    return list(branch)[:-1]

@@ -11,8 +11,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "api.rst"
 FAMILIES = {"architectures", "initializers", "layers", "layers.definition", "losses"}
 FAMILIES |= {"optimizers", "schedules"}
 
-LEAVES = IMPORTS.keys() - {"", "ridge", *(name for rooms in IMPORTS.values() for name in rooms)}
-"""Rooms that no other one imports are there for users, except for the closed form."""
+LEAVES = IMPORTS.keys() - {"", *(name for rooms in IMPORTS.values() for name in rooms)}
+"""Rooms that no other one imports are there for users."""
 
 OF_OTHER_ROOMS = {  # one name of a room is public, or what a public function returns
     "skcnn.network.Network", "skcnn._summary.Summary", "skcnn._summary.LayerSummary",

@@ -29,7 +29,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "network": {"_hyperparameters", "_migration", "layers", "micro_batches", "parallel"},
     "_summary": {"_hyperparameters", "architectures", "layers", "network"},
     "data": {"layers", "losses"},
-    "inference": {"data", "layers", "micro_batches", "network", "parallel"},
+    "inference": {"architectures", "data", "layers", "micro_batches", "network", "parallel"},
     "state": {"_migration", "network", "optimizers"},
     "training": {
         "data", "denormals", "inference", "layers", "losses", "network", "optimizers",
@@ -38,7 +38,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "_estimator": {
         "_hyperparameters", "_migration", "_summary", "architectures", "data", "denormals",
         "files", "inference", "initializers", "layers", "losses", "network", "optimizers",
-        "parallel", "schedules", "state", "training",
+        "parallel", "ridge", "schedules", "state", "training",
     },
     "classifier": {"_estimator", "_hyperparameters", "inference", "losses", "parallel"},
     "fixed_kernel_features": {
@@ -53,7 +53,10 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "inspection": {
         "_estimator", "_hyperparameters", "data", "layers", "micro_batches", "network", "parallel",
     },
-    "onnx": {"_estimator", "_hyperparameters", "classifier", "layers", "parallel", "regressor"},
+    "onnx": {
+        "_estimator", "_hyperparameters", "classifier", "inference", "layers", "network",
+        "parallel", "regressor",
+    },
     "persistence": {
         "_estimator", "initializers", "layers", "network", "optimizers", "schedules",
     },
