@@ -57,8 +57,8 @@ class LayerSummary(NamedTuple):
     unused : tuple of int
         Number of rows and columns of the layer's input outside all of its windows.
     constants : int
-        Number of parameters and moments that training leaves as they are, such
-        as those inside `Frozen`.
+        Number of parameters and moments that training does not change, such as
+        those inside `Frozen`.
     """
 
     layer: Layer
@@ -100,7 +100,7 @@ class Summary:
     micro_batch_memory : int
         Bytes that training takes for a micro-batch, in each thread.
     constants : int
-        Number of parameters and moments that training leaves as they are.
+        Number of parameters and moments that training does not change.
     """
 
     input_shape: Shape
@@ -316,7 +316,7 @@ def _rows(
     depth : int, default=0
         Depth of nesting.
     trained : bool, default=True
-        Whether none of those is `Frozen`.
+        Whether none of the layers around them is `Frozen`.
     """
     rows: list[LayerSummary] = []
     memory = chain.nbytes_of_layers(plan)
@@ -358,7 +358,7 @@ def _rows(
 def _rows_inside(
     bound: BoundLayer, plans: Sequence[Plan], seen: Seen, name: str, depth: int, trained: bool
 ) -> tuple[list[LayerSummary], Seen]:
-    """The rows of the layers in all branches, and what the numbers that join them see."""
+    """Return the rows of the layers in all branches, and the fields of the joined output."""
     rows: list[LayerSummary] = []
     sees = []
     for branch, chain, plan in zip(bound.layer.inner, bound.branches, plans, strict=True):
@@ -370,7 +370,7 @@ def _rows_inside(
 
 
 def _joined(axes: Sequence[list[Field]]) -> list[Field]:
-    """The fields along an axis where several branches come together."""
+    """Join the fields of several branches along one axis."""
     if len(set(map(len, axes))) > 1:  # behind a dense layer all units have one field
         return [_union([field for axis in axes for field in axis])]
     return [_union(list(fields)) for fields in zip(*axes, strict=True)]

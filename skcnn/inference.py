@@ -85,11 +85,8 @@ def features(
     -------
     ndarray of shape (n, features)
     """
-    if len(network.shapes[-2]) > 1:
-        return outputs(*front(network, params), images, threads, max_bytes).T
-    stop = len(network.steps) - 1
-    H = np.empty((len(images), *network.step_shapes[stop]), network.dtype)
-    return _run(network, params, images, threads, max_bytes, stop, H.T).T
+    H = np.empty((len(images), *network.step_shapes[network.head]), network.dtype)
+    return _run(network, params, images, threads, max_bytes, network.head, H.T).T
 
 
 def front(network: Network, params: np.ndarray) -> tuple[Network, np.ndarray]:

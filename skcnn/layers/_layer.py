@@ -301,7 +301,7 @@ class NoGradients(Params):
 
 
 def split_params(branches: Sequence[Branch], params: Params) -> list[list[Params]]:
-    """The arrays of each layer of each branch, under its own names for them."""
+    """Return the arrays of each layer of each branch, under the layer's own names."""
     if not branches:
         return []
     if isinstance(params, NoGradients):

@@ -66,7 +66,7 @@ class BoundLayer:
 
 
 def _prefixed(named: Iterable[tuple[str, dict[str, Shape]]]) -> dict[str, Shape]:
-    """Shapes of the arrays of several layers, under the layers' names and their own."""
+    """Return the shapes of the arrays of several layers, with the layers' names as prefixes."""
     return {f"{name}.{own}": shape for name, shapes in named for own, shape in shapes.items()}
 
 

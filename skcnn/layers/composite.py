@@ -106,7 +106,7 @@ class BoundBranches:
         self.ends = list(accumulate(len(each.x[-1]) for each in arrays[:-1]))
 
     def forward(self, params: Params, training: bool, rng: Any) -> list[np.ndarray]:
-        """The outputs of all branches."""
+        """Return the outputs of all branches."""
         for arrays, own in zip(self._arrays, split_params(self._branches, params), strict=True):
             arrays.forward(own, training, rng)
         return [arrays.x[-1] for arrays in self._arrays]
@@ -127,7 +127,7 @@ class BoundBranches:
 
 
 def numbered(caller: str, layers: Any) -> Branch:
-    """The branch of a composite layer's parameter `layers`, named by their numbers."""
+    """Return the branch of a parameter `layers`, whose layers are named by their numbers."""
     if not isinstance(layers, (Layer, list, tuple)) or layers in ([], ()):
         raise ValueError(
             f"{caller}: layers must be a layer or a list of at least one instance from "
@@ -148,7 +148,7 @@ def add_up(arrays: Sequence[np.ndarray], out: np.ndarray) -> None:
 
 
 def branch_of(name: str, prefix: str, layers: Layer | Sequence[Layer]) -> Branch:
-    """A branch of one layer, which has the prefix for its name, or of a list of layers."""
+    """Return a branch of one layer, which is named by the prefix alone, or of a list of layers."""
     if isinstance(layers, Layer):
         return Branch(name, (layers,), (prefix,))
     return Branch(name, tuple(layers), tuple(f"{prefix}.{i}" for i in range(len(layers))))

@@ -117,7 +117,7 @@ class Plan:
         self.scratch = [self._place_scratch(i) for i in range(len(steps))]
 
     def _plan_branches(self, step: "BoundLayer", returns: bool) -> "list[Plan]":
-        """Plans of a composite layer's branches; `returns` is whether its input has a gradient."""
+        """Plan a composite layer's branches; `returns` is whether its input has a gradient."""
         # nothing that is not trained needs memory for a backward pass, unless one goes through it
         backward = self.backward and (returns or step.layer.trains)
         return [

@@ -176,8 +176,7 @@ def add_features(
     graph: Graph, estimator: BaseScratchCNN, x: str, form: tuple[int, ...], dtype: np.dtype
 ) -> str:
     """Add the network without its last layer; see `add_outputs`."""
-    network, params = front(estimator.network_, estimator.weights_)
-    return _add_network(graph, estimator, x, (form, dtype), network, params)
+    return _add_network(graph, estimator, x, form, dtype, estimator.network_.head)
 
 
 def _add_network(
