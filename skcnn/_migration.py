@@ -36,6 +36,9 @@ ADDED: dict[str, dict[str, Any]] = {
     },
     "skcnn._estimator.base.BaseScratchCNN": {"normalization": None, "global_pool": False},
     "skcnn.classifier.ScratchCNNClassifier": {"label_smoothing": 0.0},
+    "skcnn.regressor.ScratchCNNRegressor": {"quantile": 0.5},
+    # 0.2.0 counted padding in means
+    "skcnn.layers.pooling.AvgPool2d": {"count_include_pad": True},
 }
 """Values that states of earlier versions lack, by the path of the class."""
 

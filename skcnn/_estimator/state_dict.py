@@ -212,22 +212,22 @@ def _named(network: Network, vector: np.ndarray) -> dict[str, np.ndarray]:
     """Return all arrays by their names, and in their order, in a ``torch.nn.Sequential``."""
     named = {}
     for i, (layer, params) in enumerate(zip(network.layers, network.unpack(vector), strict=True)):
-        for place in _places(layer):
+        for prefix in _prefixes(layer):
             for name, array in params.items():
                 branch, dot, kind = name.rpartition(".")
-                if branch + dot == place:
-                    named[f"{i}.{place}{TORCH_NAMES.get(kind, kind)}"] = array
+                if branch + dot == prefix:
+                    named[f"{i}.{prefix}{TORCH_NAMES.get(kind, kind)}"] = array
     return named
 
 
-def _places(layer: Layer) -> Iterator[str]:
-    """Yield the prefixes of its arrays' names, layer by layer for a composite layer.
+def _prefixes(layer: Layer) -> Iterator[str]:
+    """Yield the prefixes of a layer's array names, in PyTorch's order for a composite layer.
 
-    The flat vector has another order: what is decayed, what is not, what is not trained.
+    The flat vector has another order: decayed parameters, undecayed parameters, untrained state.
     """
     if not layer.inner:
         yield ""
     for branch in layer.inner:
         for name, inner in zip(branch.names, branch.layers, strict=True):
-            for place in _places(inner):
-                yield f"{name}.{place}"
+            for prefix in _prefixes(inner):
+                yield f"{name}.{prefix}"

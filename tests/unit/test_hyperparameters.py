@@ -18,6 +18,8 @@ ARGUMENTS = {
     "Concatenate": (((layers.ReLU(),), ()),),
     "Dense": (5,),
     "Dropout": (0.5,),
+    "GaussianNoise": (0.1,),
+    "GroupNorm": (2,),
     "LocalResponseNorm": (),
     "RandomCrop": (2,),
     "RandomRotation": (10,),
