@@ -89,7 +89,7 @@ def trained(
 def step_seconds(runner: EpochRunner, state: TrainingState, batch: int) -> float:
     """CPU time of one mini-batch of an epoch, with the parameters in which the epoch began."""
     runner.state.restore(state)
-    part, step = runner.cuts[batch], state.step + batch + 1
+    part, step = runner.batches[batch], state.step + batch + 1
     n_rows = part.stop - part.start
     update = Step(step, state.history.get("lr", [1e-3])[-1], 1 / n_rows, n_rows, step)
     task = Task(GRADIENTS, 1, 0, 0, state.epoch, batch, part.start, part.stop, update)
@@ -140,7 +140,7 @@ def compare_epochs(
     if can_take_denormals_for_zero():
         contenders["last ten, denormals as 0"] = (late, denormals_are_zero)
     rng = np.random.default_rng(0)
-    names, batches = list(contenders), range(len(runner.cuts) - 1)  # the last one is smaller
+    names, batches = list(contenders), range(len(runner.batches) - 1)  # the last one is smaller
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
         for epoch in range(COMPARED):

@@ -40,6 +40,9 @@ ADDED: dict[str, dict[str, Any]] = {
         "fixed_features": 0,
     },
     "skcnn.classifier.ScratchCNNClassifier": {"label_smoothing": 0.0},
+    "skcnn.regressor.ScratchCNNRegressor": {"quantile": 0.5},
+    # 0.2.0 counted padding in means
+    "skcnn.layers.pooling.AvgPool2d": {"count_include_pad": True},
 }
 """Values that states of earlier versions lack, by the path of the class."""
 

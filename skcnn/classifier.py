@@ -89,10 +89,10 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     scale_input : bool, default=True
         Whether to standardise each channel by its mean and standard deviation
         over the training rows.
-    normalization : "auto", "batch", Layer or None, default="auto"
+    normalization : "auto", "batch", "layer", Layer or None, default="auto"
         Layer between every convolution and its activation: "batch" for
-        `skcnn.layers.BatchNorm`, another layer, or None for none. "auto" is
-        "batch".
+        `skcnn.layers.BatchNorm`, "layer" for `skcnn.layers.LayerNorm`, another
+        layer, or None for none. "auto" is "batch".
     global_pool : "auto" or bool, default="auto"
         Whether each channel is averaged over all pixels after the blocks,
         instead of flattened; the last block then has no max-pooling. "auto" is

@@ -17,7 +17,9 @@ from skcnn.layers import (
     ConvTranspose2d,
     Dense,
     Flatten,
+    GroupNorm,
     Layer,
+    LayerNorm,
     Scratch,
 )
 from skcnn.network import Network
@@ -79,13 +81,15 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
     network : Network
         Network that will receive the weights, ``clf.network_``, with the layers of
         the Keras model and activations as separate layers. "same" padding of
-        convolutions is that of Keras, also with strides; in pooling and transposed
-        convolutions it has no counterpart here.
+        convolutions and pooling is that of Keras, also with strides (means with
+        ``count_include_pad=False``); in transposed convolutions it has no
+        counterpart here.
     arrays : sequence of ndarray
         Result of ``model.get_weights()`` for a sequential Keras model with
         ``data_format="channels_last"``. Normalisation has gamma, beta, moving mean
         and moving variance (``scale=True, center=True``), and Keras' `epsilon` is
-        1e-3.
+        1e-3. `LayerNorm` of images is Keras' ``GroupNormalization(1)``, that of
+        vectors its ``LayerNormalization``.
 
     Returns
     -------
@@ -96,7 +100,8 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
     ------
     ValueError
         If `network` is not a network, if the number or shape of the arrays is
-        wrong, or if the network has branches, whose order in Keras is not known.
+        wrong, or if the network has branches, whose order in Keras is not known,
+        or groups of features after `Flatten`.
 
     Examples
     --------
@@ -159,7 +164,16 @@ def _converted(
             array = _kernel(given, mine.shape)
         elif isinstance(layer, Dense) and name == "weight" and given.ndim == 2:
             array = (given if order is None or len(order) != len(given) else given[order]).T
-        elif isinstance(layer, BatchNorm) and order is not None and given.shape == order.shape:
+        elif isinstance(layer, GroupNorm) and order is not None:
+            raise ValueError(
+                f"from_keras: {what} comes after Flatten, where Keras has the features in another "
+                "order, and therefore other ones in a group."
+            )
+        elif (
+            isinstance(layer, (BatchNorm, LayerNorm))
+            and order is not None
+            and given.shape == order.shape
+        ):
             array = given[order]
         if array.shape != mine.shape:
             raise ValueError(

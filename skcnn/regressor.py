@@ -78,21 +78,26 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     scale_input : bool, default=True
         Whether to standardise each channel by its mean and standard deviation
         over the training rows.
-    normalization : "auto", "batch", Layer or None, default="auto"
+    normalization : "auto", "batch", "layer", Layer or None, default="auto"
         Layer between every convolution and its activation: "batch" for
-        `skcnn.layers.BatchNorm`, another layer, or None for none. "auto" is
-        "batch".
+        `skcnn.layers.BatchNorm`, "layer" for `skcnn.layers.LayerNorm`, another
+        layer, or None for none. "auto" is "batch".
     global_pool : "auto" or bool, default="auto"
         Whether each channel is averaged over all pixels after the blocks,
         instead of flattened; the last block then has no max-pooling. "auto" is
         True for signals.
-    loss : {"squared_error", "absolute_error", "huber", "poisson"}, default="squared_error"
+    loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
+            default="squared_error"
         Loss that is minimised, averaged over the outputs: half the squared
         error, which leads to the mean; the absolute error, which leads to the
         median; "huber", which is half the squared error for errors of up to one
-        standard deviation of the targets and linear beyond; or half the Poisson
+        standard deviation of the targets and linear beyond; half the Poisson
         deviance with a log link, for counts and other targets that are not
-        negative, with predictions that are positive.
+        negative, with predictions that are positive; or "quantile", the pinball
+        loss, which leads to the given `quantile`.
+    quantile : float, default=0.5
+        Fraction of the targets that should be at most the prediction, in (0, 1), with
+        ``loss="quantile"``; ignored otherwise.
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad"} or Optimizer, default="adam"
         Algorithm that updates the weights.
     lr : "auto" or float, default="auto"
@@ -280,6 +285,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         normalization="auto",
         global_pool="auto",
         loss="squared_error",
+        quantile=0.5,
         optimizer="adam",
         lr="auto",
         lr_schedule="auto",
@@ -312,6 +318,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         self.normalization = normalization
         self.global_pool = global_pool
         self.loss = loss
+        self.quantile = quantile
         self.optimizer = optimizer
         self.lr = lr
         self.lr_schedule = lr_schedule

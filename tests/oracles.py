@@ -83,13 +83,21 @@ def conv_transpose2d(layer, params, x):
 
 
 def pool2d(layer, x, pooled, outside):
+    """`outside` is the value of padding, or None where it takes no part."""
     C, H, W = x.shape
     KH, KW = pair(layer.pool_size)
-    PH, PW = pair(layer.padding)
-    if layer.clip:
-        KH, KW = min(KH, H + 2 * PH), min(KW, W + 2 * PW)
-    SH, SW = (KH, KW) if layer.stride is None else pair(layer.stride)
-    OH, OW = (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
+    if layer.padding == "same":
+        if layer.clip:
+            KH, KW = min(KH, 2 * H - 1), min(KW, 2 * W - 1)
+        SH, SW = (KH, KW) if layer.stride is None else pair(layer.stride)
+        OH, OW = math.ceil(H / SH), math.ceil(W / SW)
+        (PH, _), (PW, _) = pads(H, KH, SH, "same"), pads(W, KW, SW, "same")
+    else:
+        PH, PW = pair(layer.padding)
+        if layer.clip:
+            KH, KW = min(KH, H + 2 * PH), min(KW, W + 2 * PW)
+        SH, SW = (KH, KW) if layer.stride is None else pair(layer.stride)
+        OH, OW = (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
     y = np.zeros((C, OH, OW))
     for c in range(C):
         for p in range(OH):
@@ -99,6 +107,7 @@ def pool2d(layer, x, pooled, outside):
                         x[c, i, j] if 0 <= i < H and 0 <= j < W else outside
                         for i in range(p * SH - PH, p * SH - PH + KH)
                         for j in range(q * SW - PW, q * SW - PW + KW)
+                        if outside is not None or (0 <= i < H and 0 <= j < W)
                     ]
                 )
     return y
@@ -187,6 +196,20 @@ def batch_norm(layer, params, x):
     return y
 
 
+def group_norm(layer, params, x, groups):
+    """Every number by the mean and deviation of its group of channels."""
+    y = np.zeros_like(x)
+    per_group = len(x) // groups
+    for i in np.ndindex(x.shape):
+        first = i[0] // per_group * per_group
+        values = [float(v) for v in x[first : first + per_group].flat]
+        mean = sum(values) / len(values)
+        variance = sum((v - mean) ** 2 for v in values) / len(values)
+        normalized = (x[i] - mean) / math.sqrt(variance + layer.epsilon)
+        y[i] = params["weight"][i[0]] * normalized + params["bias"][i[0]]
+    return y
+
+
 def pad_channels(layer, params, x):
     C, H, W = x.shape
     SH, SW = pair(layer.stride)
@@ -235,10 +258,13 @@ FORWARD = {
     "Conv2d": conv2d,
     "ConvTranspose2d": conv_transpose2d,
     "MaxPool2d": lambda layer, params, x: pool2d(layer, x, np.max, -np.inf),
-    "AvgPool2d": lambda layer, params, x: pool2d(layer, x, np.mean, 0.0),
+    "AvgPool2d": lambda layer, params, x: pool2d(
+        layer, x, np.mean, 0.0 if layer.count_include_pad else None
+    ),
     "FixedConv": fixed_conv,
     "PPVPool": ppv_pool,
     "GlobalAvgPool2d": lambda layer, params, x: [sum(c.flat) / c.size for c in x],
+    "GlobalMaxPool2d": lambda layer, params, x: [max(c.flat) for c in x],
     "LocalResponseNorm": local_response,
     "Flatten": lambda layer, params, x: np.array(list(x.flat)),
     "Dense": dense,
@@ -255,12 +281,15 @@ FORWARD = {
     "Tanh": elementwise(math.tanh),
     "Sigmoid": elementwise(lambda v: 1 / (1 + math.exp(-v))),
     "BatchNorm": batch_norm,
+    "LayerNorm": lambda layer, params, x: group_norm(layer, params, x, 1),
+    "GroupNorm": lambda layer, params, x: group_norm(layer, params, x, layer.n_groups),
     "PadChannels": pad_channels,
     "Residual": residual,
     "Add": added,
     "Frozen": lambda layer, params, x: branch(layer.layers, "", params, x),
     "Concatenate": concatenated,
     "Dropout": lambda layer, params, x: x,
+    "GaussianNoise": lambda layer, params, x: x,
     "RandomCrop": lambda layer, params, x: x,
     "RandomFlip": lambda layer, params, x: x,
     "RandomScale": lambda layer, params, x: x,

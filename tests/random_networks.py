@@ -41,7 +41,8 @@ def shape_keeping(rng, shape, depth):
     if kind == "transposed":
         return ConvTranspose2d(C, 3, padding=1, bias=rng.random() < 0.5)
     if kind == "norm":
-        return BatchNorm(64)
+        groups = int(rng.choice([g for g in (1, 2, 3) if C % g == 0]))
+        return [BatchNorm(64), LayerNorm(), GroupNorm(groups)][rng.integers(3)]
     if kind == "pool":
         return MaxPool2d(3, stride=1, padding=1)
     if kind == "frozen" and depth:
@@ -90,9 +91,11 @@ def changing(rng, shape):
         )
         groups = int(rng.choice([g for g in (1, 2) if shape[0] % g == 0]))
         return ConvTranspose2d(filters * groups, kernel, stride, 0, extra, dilation, groups)
-    pool = MaxPool2d if kind == "max" else AvgPool2d
     window = pair(rng, 2, 3)
-    return pool(window, stride, padding=tuple(int(rng.integers(0, w // 2 + 1)) for w in window))
+    padding = tuple(int(rng.integers(0, w // 2 + 1)) for w in window)
+    if kind == "max":
+        return MaxPool2d(window, stride, padding)
+    return AvgPool2d(window, stride, padding, count_include_pad=bool(rng.integers(2)))
 
 
 def random_layers(rng, shape):

@@ -93,7 +93,7 @@ def fit_part(estimator: Any, arguments: FitArguments, encoder: TargetEncoder) ->
 def initialize(estimator: Any, arguments: FitArguments) -> None:
     """Prepare a new fit and commit its initial state."""
     prepared = _prepare(estimator, arguments, anew=True)
-    # the state is kept: it knows that no batches were averaged in the running moments yet
+    # the state is kept, since it records that running moments contain no batches yet
     _commit(estimator, prepared.model, Outcome(prepared.state, None), keep_state=True)
 
 
@@ -114,7 +114,7 @@ def _prepare(
     if estimator.early_stopping:
         scoring, given = estimator.scoring, held_out is not None
         criterion = ("given" if given else "split", scoring)
-        described = describe_scorer(scoring)  # which calling it may change
+        described = describe_scorer(scoring)  # before calls may change it
         size = 0 if given else held_out_size(data, estimator.validation_fraction, caller)
     continues = estimator.warm_start and hasattr(estimator, "weights_") and not anew
     start = start_training(

@@ -27,7 +27,7 @@ def from_pickled(kind: type, state: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If a newer version of the package has written it.
+        If it was written by a newer version of the package.
     """
     state = dict(state)
     refuse_newer(state.pop("_pickle_format", FORMAT))
@@ -37,7 +37,7 @@ def from_pickled(kind: type, state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def migrated(estimator: Any) -> dict[str, Any]:
-    """Return the attributes of an estimator, those that earlier versions lacked included.
+    """Return the attributes of an estimator, including those that earlier versions lacked.
 
     Loaders that set only public attributes bypass `from_pickled`.
     """

@@ -33,11 +33,7 @@ def run_in_threads(work: Callable[[Threads], Result]) -> Result:
 
 
 def with_threads(interrupts: Interrupts, work: Callable[[Threads], Result]) -> Result:
-    """Call ``work(threads)`` with as many threads as BLAS would use.
-
-    Meanwhile BLAS is limited to one thread in each of them. Worker processes may replace the
-    threads. Where address space is scarce only the calling thread is used, since threads take
-    much of it, and not all at once.
+    """Call ``work(threads)`` in the context of a `Computation`.
 
     Warns
     -----
@@ -46,27 +42,7 @@ def with_threads(interrupts: Interrupts, work: Callable[[Threads], Result]) -> R
         differ in its last digits.
     """
     before = _blas.n_violations
-
-    def check() -> None:
-        interrupts.check()
-        _blas.enforce()
-
-    def limited(n_threads: int) -> Result:
-        free, spawn = available_bytes(), None
-        if free < inf:
-            reserve_for_blas()
-        if free < AMPLE_BYTES:
-            n_threads = 1
-        elif may_start():
-            spawn = _processes.spawn
-        threads = Threads(
-            n_threads, _blas.limit_this_thread, check, spawn, _processes.has_idle_worker
-        )
-        result = holding(threads, work)
-        _blas.enforce()
-        return result
-
-    result = holding(_blas.limited(), limited)
+    result = holding(Computation(interrupts, _blas), work)
     if _blas.n_violations != before:
         warn_user(
             "The number of BLAS threads was changed without threadpoolctl during a computation "
@@ -75,6 +51,50 @@ def with_threads(interrupts: Interrupts, work: Callable[[Threads], Result]) -> R
             RuntimeWarning,
         )
     return result
+
+
+class Computation:
+    """Context with as many threads as BLAS would use, in each of which BLAS has one.
+
+    Worker processes may replace the threads. Where address space is scarce only the calling
+    thread is used, since threads take much of it, and not all at once.
+
+    Parameters
+    ----------
+    interrupts : Interrupts
+        Checked before each task of the calling thread.
+    blas : BlasGuard
+    """
+
+    def __init__(self, interrupts: Interrupts, blas: BlasGuard) -> None:
+        self._interrupts, self._blas, self._limited = interrupts, blas, blas.limited()
+        self._threads: Threads | None = None
+
+    def __enter__(self) -> Threads:
+        n_threads, spawn = self._limited.__enter__(), None
+        free = available_bytes()
+        if free < inf:
+            reserve_for_blas()
+        if free < AMPLE_BYTES:
+            n_threads = 1
+        elif may_start():
+            spawn = _processes.spawn
+        self._threads = Threads(
+            n_threads, self._blas.limit_this_thread, self._check, spawn, _processes.has_idle_worker
+        )
+        return self._threads
+
+    def __exit__(self, *exc_info: object) -> None:
+        try:
+            if self._threads is not None:
+                self._threads.__exit__()
+            self._blas.enforce()
+        finally:
+            self._limited.__exit__()
+
+    def _check(self) -> None:
+        self._interrupts.check()
+        self._blas.enforce()
 
 
 def working_memory() -> float:

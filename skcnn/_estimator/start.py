@@ -31,7 +31,7 @@ class Start:
     network : Network
     config : TrainingConfig
     state : TrainingState
-        An independent copy where a fitted model is continued.
+        An independent copy if a fitted model is continued.
     resolved : dict
         Values of the parameters that are "auto".
     recipe : dict
@@ -51,7 +51,7 @@ class Start:
     n_fixed_features: int
 
     def model(self, estimator: Any, data: Data) -> Model:
-        """Measure the rows to train on; a continued model keeps what it has measured before."""
+        """Estimate scalings from the training rows; a continued model keeps its own."""
         if self.continued:
             scaling = Scaling(estimator.input_mean_, estimator.input_scale_)
             encoder = data.encoder.continuing(estimator._fitted_encoder())
@@ -76,7 +76,7 @@ class Start:
         )
 
     def _init_from_rows(self, data: Data, scaling: Scaling) -> None:
-        """Set the parameters that depend on the training rows, where the network has any."""
+        """Set the parameters that depend on the training rows, if the network has any."""
         network, params = self.network, self.state.weights
         if network.reads_rows:
             images = data.input.images.with_scaling(scaling)
@@ -105,15 +105,15 @@ def start_training(
         Name of the method or parameter that continues the fitted model, for errors. None starts a
         new training.
     in_parts : bool, default=False
-        Whether this is a call to ``partial_fit``, of which others follow.
+        Whether this is a call to ``partial_fit``, which others may follow.
     recipe : dict or None, default=None
         Values of "auto" in the checkpoint of the training.
 
     Raises
     ------
     ValueError, TypeError
-        For parameters that are not allowed, and where the fitted model and the data or parameters
-        do not go together.
+        For parameters that are not allowed, and if the fitted model does not match the data or
+        parameters.
     """
     own = recipe or {}
     if continued_by is not None:
@@ -177,7 +177,7 @@ def _check_continuable(estimator: Any, data: Data, network: Network, continued_b
 
 
 def _continued_state(estimator: Any, network: Network, config: TrainingConfig) -> TrainingState:
-    """Return a copy of the training state, or as much of it as fitted attributes tell."""
+    """Return a copy of the training state, or one rebuilt from the fitted attributes."""
     if hasattr(estimator, "_training_state"):
         state = estimator._training_state.copy()
     else:  # fitted without warm_start

@@ -7,10 +7,10 @@ import numpy as np
 
 from skcnn._estimator.arrays import as_numbers, check_length, shape_of
 from skcnn._estimator.user_warnings import warn_column
-from skcnn._hyperparameters import check_choice
+from skcnn._hyperparameters import check_choice, check_real
 from skcnn.data import Images, Scaling
 from skcnn.initializers import Initializer, Zeros
-from skcnn.losses import REGRESSION_LOSSES, RegressionLoss
+from skcnn.losses import REGRESSION_LOSSES, PinballLoss, RegressionLoss
 
 __all__ = ["TargetScaler", "bind_loss", "check_targets", "n_quantities"]
 
@@ -133,7 +133,9 @@ class TargetScaler:
 def bind_loss(estimator: Any) -> RegressionLoss:
     """Return the loss for the parameter's name."""
     caller = type(estimator).__name__
-    return REGRESSION_LOSSES[check_choice(caller, "loss", estimator.loss, REGRESSION_LOSSES)]
+    loss = REGRESSION_LOSSES[check_choice(caller, "loss", estimator.loss, REGRESSION_LOSSES)]
+    quantile = check_real(caller, "quantile", estimator.quantile, 0, 1, bounds="()")
+    return PinballLoss(quantile) if isinstance(loss, PinballLoss) else loss
 
 
 def check_targets(

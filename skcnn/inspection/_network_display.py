@@ -80,7 +80,7 @@ class _Fork:
 
     @property
     def width(self) -> float:
-        """With the frame, and the gaps between branches."""
+        """Width including the frame and the gaps between branches."""
         return sum(self.widths) + 0.15 * (len(self.branches) - 1) + 0.2
 
     @property

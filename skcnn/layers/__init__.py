@@ -15,16 +15,22 @@ from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
 from skcnn.layers.fixed_conv import FixedConv
 from skcnn.layers.local_response import LocalResponseNorm
-from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from skcnn.layers.noise import GaussianNoise
+from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from skcnn.layers.ppv import PPVPool
 from skcnn.layers.residual import PadChannels, Residual
+from skcnn.layers.sample_norm import GroupNorm, LayerNorm
+from skcnn.layers.signals import AvgPool1d, Conv1d, ConvTranspose1d, MaxPool1d
 
 __all__ = [
     "Add",
+    "AvgPool1d",
     "AvgPool2d",
     "BatchNorm",
     "Concatenate",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
     "ConvTranspose2d",
     "Dense",
     "Dropout",
@@ -33,10 +39,15 @@ __all__ = [
     "Flatten",
     "Frozen",
     "GELU",
+    "GaussianNoise",
     "GlobalAvgPool2d",
+    "GlobalMaxPool2d",
+    "GroupNorm",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "LocalResponseNorm",
+    "MaxPool1d",
     "MaxPool2d",
     "PPVPool",
     "PadChannels",

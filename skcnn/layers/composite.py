@@ -98,7 +98,7 @@ class BoundBranches:
     Attributes
     ----------
     ends : list of int
-        Where the outputs of all branches but the last end, if they are joined.
+        End positions of all branches' outputs but the last, if they are concatenated.
     """
 
     def __init__(self, branches: Sequence[Branch], arrays: Sequence[Arrays]) -> None:
@@ -118,8 +118,8 @@ class BoundBranches:
         own = split_params(self._branches, params), split_params(self._branches, grads)
         back = []
         for arrays, dy, *both in zip(self._arrays, dys, *own, strict=True):
-            if arrays.dx[-1] is not None:  # it has a parameter, or its input needs a gradient
-                np.copyto(arrays.dx[-1], dy)  # which the layers may overwrite
+            if arrays.dx[-1] is not None:  # it has a parameter, or dx is needed
+                np.copyto(arrays.dx[-1], dy)  # the layers may overwrite it
                 arrays.backward(*both)
             back.append(dy if len(arrays.x) == 1 else arrays.dx[0])
         if dx is not None:
@@ -155,7 +155,7 @@ def branch_of(name: str, prefix: str, layers: Layer | Sequence[Layer]) -> Branch
 
 
 class _ListOfBranches(Composite):
-    """Base class of the composite layers that take a list of branches."""
+    """Base class of composite layers with a list of branches."""
 
     branches: Sequence[Layer | Sequence[Layer]]
 
@@ -177,7 +177,7 @@ class _ListOfBranches(Composite):
         )
 
     def _refuse(self, input_shape: Shape, shapes: Sequence[Shape], i: int, rule: str) -> None:
-        """Raise ``ValueError`` for the i-th branch, whose output does not fit the first one's."""
+        """Raise ``ValueError`` for the i-th branch, whose output does not match the first's."""
         raise ValueError(
             f"{type(self).__name__}: branches[0] turns the input {input_shape} into {shapes[0]}, "
             f"but branches[{i}] turns it into {shapes[i]}; {rule}."
@@ -229,8 +229,8 @@ class Concatenate(_ListOfBranches):
     """Joins the outputs of its branches along the channels, or along the features.
 
     Szegedy et al. (2015), "Going deeper with convolutions": kernels of several
-    sizes beside each other. With an empty list among the branches the input is
-    kept, as in Huang et al. (2017), "Densely connected convolutional networks".
+    sizes side by side. An empty list among the branches keeps the input, as in
+    Huang et al. (2017), "Densely connected convolutional networks".
 
     Its parameters are those of its layers, under names such as ``0.1.weight``,
     that of the second layer in the first branch.
@@ -268,7 +268,7 @@ class Concatenate(_ListOfBranches):
         np.concatenate(branches.forward(params, training, rng), out=y)
 
     def backward(self, dx, dy, x, y, params, grads, branches):
-        """``dx = Σ f_iᵀ(dy_i)``, where ``dy_i`` are the rows of ``dy`` that ``f_i`` has made."""
+        """``dx = Σ f_iᵀ(dy_i)``, where ``dy_i`` are the rows of ``dy`` for ``f_i``."""
         branches.backward(dx, np.split(dy, branches.ends), params, grads)
 
 

@@ -17,7 +17,7 @@ from skcnn.initializers import He, Initializer
 from skcnn.layers._layer import Layer, Params, Shape, Wanted, image_shape
 from skcnn.layers.correlation import Correlation, Kernels
 from skcnn.layers.dense import check_initializer
-from skcnn.layers.windows import TransposedWindows, Windows
+from skcnn.layers.windows import TransposedWindows, Windows, sliding_windows
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -78,16 +78,8 @@ class Conv2d(Layer):
         strides = check_pair("Conv2d", "stride", self.stride, 1)
         dilations = check_pair("Conv2d", "dilation", self.dilation, 1)
         clip = check_bool("Conv2d", "clip", self.clip)
-        same = self.padding == "same" if isinstance(self.padding, str) else False
-        if isinstance(self.padding, str) and not same:
-            raise ValueError(
-                "Conv2d: padding must be an int of at least 0, a pair of them or "
-                f"'same', got {self.padding!r}."
-            )
-        fixed = (0, 0) if same else check_pair("Conv2d", "padding", self.padding, 0)
-        height, width = (
-            _same(*axis[:4], clip) if same else _padded(*axis, clip)
-            for axis in zip(sizes, kernels, strides, dilations, fixed, strict=True)
+        height, width = sliding_windows(
+            "Conv2d", sizes, kernels, strides, dilations, self.padding, clip
         )
         if min(height.positions, width.positions) < 1:
             raise ValueError(
@@ -284,24 +276,6 @@ class ConvTranspose2d(Layer):
             _sum_images(dy, grads["bias"])
         if dx is not None:
             correlation.forward(params["weight"])
-
-
-def _same(size: int, kernel: int, stride: int, dilation: int, clip: bool) -> Windows:
-    """Return ``ceil(size / stride)`` windows; an odd pixel of padding goes to the end."""
-    if clip:  # to the part that meets any pixel
-        kernel = min(kernel, 2 * ((size - 1) // dilation) + 1)
-    needed = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1
-    padding = max(needed - size, 0)
-    return Windows(size, kernel, stride, dilation, padding // 2, padding - padding // 2)
-
-
-def _padded(
-    size: int, kernel: int, stride: int, dilation: int, padding: int, clip: bool
-) -> Windows:
-    """Windows over an axis with the same padding on both sides."""
-    if clip:  # to the padded axis
-        kernel = min(kernel, (size + 2 * padding - 1) // dilation + 1)
-    return Windows(size, kernel, stride, dilation, padding, padding)
 
 
 def _check_groups(caller: str, groups: int, channels: int, filters: int) -> None:

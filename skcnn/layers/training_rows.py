@@ -1,4 +1,4 @@
-"""Training rows as the input of a layer, for initial values that depend on them."""
+"""Training rows as inputs of a layer, for initial values that depend on them."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -10,14 +10,14 @@ from skcnn.layers.chain import Chain
 __all__ = ["TrainingRows", "init_from_rows"]
 
 BLOCK_BYTES = 8 * 2**20
-"""Memory for the rows that go through the layers before at a time."""
+"""Memory for rows that pass through the preceding layers at a time."""
 
 
 class TrainingRows:
-    """Training rows in an order of their values, as they reach a layer.
+    """Training rows sorted by their values, as they reach a layer.
 
-    A row is asked for by its place in the cumulative weights. So neither the order
-    in which rows were passed nor repetition instead of weights makes a difference.
+    Rows are selected by position in the cumulative weights. So the result depends
+    neither on the order of the rows nor on repetition instead of weights.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class TrainingRows:
     cumulative : ndarray of shape (n,)
         Their cumulative weights, as fractions of the sum.
     before : sequence of (Layer, dict)
-        The layers that the rows go through, with their arrays.
+        The preceding layers, with their arrays.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class TrainingRows:
             self.shape = layer.output_shape(self.shape)
 
     def after(self, layer: Layer, params: Params) -> "TrainingRows":
-        """Return the rows as they reach the layer behind this one."""
+        """Return the rows as they reach the layer after this one."""
         before = (*self._before, (layer, params))
         return TrainingRows(
             self._gather, self._shape, self.dtype, self._order, self._cumulative, before
@@ -68,12 +68,12 @@ class TrainingRows:
         return self._order[np.minimum(places, len(self._order) - 1)]
 
     def batches(self, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield some of `rows` at a time, as the layer would see them in a prediction.
+        """Yield blocks of `rows`, as the layer would receive them in a prediction.
 
         Parameters
         ----------
         rows : ndarray of int
-            As `at` returns them.
+            Rows as returned by `at`.
 
         Yields
         ------
@@ -98,7 +98,7 @@ class TrainingRows:
 
 
 def init_from_rows(layers: Sequence[Layer], params: Sequence[Params], rows: TrainingRows) -> None:
-    """Have each layer of a sequence that asks for the training rows see them as its input."""
+    """Set the initial values that depend on the training rows, layer by layer."""
     for layer, own in zip(layers, params, strict=True):
         if layer.reads_rows:
             layer.init_from_rows(own, rows)

@@ -5,9 +5,11 @@ based on these.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from skcnn._hyperparameters import check_pair
 
 
 class Windows(NamedTuple):
@@ -94,6 +96,61 @@ class Windows(NamedTuple):
         start = first * self.stride + k
         stop = start + (last - first) * self.stride + 1 if last >= first else start
         return slice(start, stop, self.stride), slice(first, max(first, last + 1))
+
+
+def sliding_windows(
+    caller: str,
+    sizes: tuple[int, ...],
+    kernels: tuple[int, int],
+    strides: tuple[int, int],
+    dilations: tuple[int, int] = (1, 1),
+    padding: Any = 0,
+    clip: bool = False,
+) -> tuple[Windows, Windows]:
+    """Return the windows along height and width for checked sizes and any `padding`.
+
+    Parameters
+    ----------
+    caller : str
+        Name of the layer in errors.
+    sizes, kernels, strides, dilations : (int, int)
+    padding : int, (int, int) or "same"
+        Pixels on each side of an axis; "same" makes ``ceil(size / stride)``
+        windows, with an odd pixel of padding at the end.
+    clip : bool
+        Whether kernels are shortened to the padded axis; for "same" padding, to
+        the part that meets any pixel.
+    """
+    same = isinstance(padding, str) and padding == "same"
+    if isinstance(padding, str) and not same:
+        raise ValueError(
+            f"{caller}: padding must be an int of at least 0, a pair of them or 'same', "
+            f"got {padding!r}."
+        )
+    fixed = (0, 0) if same else check_pair(caller, "padding", padding, 0)
+    height, width = (
+        _same(*axis[:4], clip) if same else _padded(*axis, clip)
+        for axis in zip(sizes, kernels, strides, dilations, fixed, strict=True)
+    )
+    return height, width
+
+
+def _same(size: int, kernel: int, stride: int, dilation: int, clip: bool) -> Windows:
+    """Return ``ceil(size / stride)`` windows; an odd pixel of padding goes to the end."""
+    if clip:  # to the part that meets any pixel
+        kernel = min(kernel, 2 * ((size - 1) // dilation) + 1)
+    needed = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1
+    padding = max(needed - size, 0)
+    return Windows(size, kernel, stride, dilation, padding // 2, padding - padding // 2)
+
+
+def _padded(
+    size: int, kernel: int, stride: int, dilation: int, padding: int, clip: bool
+) -> Windows:
+    """Windows over an axis with the same padding on both sides."""
+    if clip:  # to the padded axis
+        kernel = min(kernel, (size + 2 * padding - 1) // dilation + 1)
+    return Windows(size, kernel, stride, dilation, padding, padding)
 
 
 class TransposedWindows(NamedTuple):

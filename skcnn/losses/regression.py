@@ -1,6 +1,7 @@
 """Losses of regressors, which treat every output separately."""
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ __all__ = [
     "REGRESSION_LOSSES",
     "AbsoluteError",
     "Huber",
+    "PinballLoss",
     "PoissonDeviance",
     "RegressionLoss",
     "SquaredError",
@@ -104,9 +106,34 @@ class AbsoluteError(RegressionLoss):
 
     def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
         """Return the median."""
-        order = np.argsort(t)
-        below = np.cumsum(weights[order])
-        return float(t[order[np.searchsorted(below, below[-1] / 2)]])
+        return _quantile(t, weights, 0.5)
+
+
+@dataclass(frozen=True)
+class PinballLoss(RegressionLoss):
+    """``l = q (t - z)`` below the target and ``(1 - q) (z - t)`` above it.
+
+    It is least where ``z`` is the quantile ``q`` (Koenker & Bassett 1978,
+    *Regression quantiles*).
+
+    Parameters
+    ----------
+    quantile : float, default=0.5
+        Fraction ``q`` of the targets that should be at most the prediction, in (0, 1).
+    """
+
+    quantile: float = 0.5
+
+    def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """``l' = 1 - q`` where ``z > t``, and ``-q`` where ``z < t``; ``l = l' (z - t)``."""
+        z -= t
+        np.multiply(z > 0, 1 - self.quantile, out=dz)
+        dz -= (z < 0) * z.dtype.type(self.quantile)
+        return np.multiply(dz, z, out=z)
+
+    def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
+        """Return the quantile."""
+        return _quantile(t, weights, self.quantile)
 
 
 class Huber(RegressionLoss):
@@ -159,10 +186,18 @@ class PoissonDeviance(RegressionLoss):
         return float(np.log(max(np.average(t, weights=weights), np.finfo(np.float64).tiny)))
 
 
+def _quantile(t: np.ndarray, weights: np.ndarray, q: float) -> float:
+    """Return the smallest number with at least a fraction `q` of the weight up to it."""
+    order = np.argsort(t)
+    below = np.cumsum(weights[order])
+    return float(t[order[np.searchsorted(below, q * below[-1])]])
+
+
 REGRESSION_LOSSES: dict[str, RegressionLoss] = {
     "squared_error": SquaredError(),
     "absolute_error": AbsoluteError(),
     "huber": Huber(),
     "poisson": PoissonDeviance(),
+    "quantile": PinballLoss(),
 }
 """Losses of regressors by their names in the parameter `loss`."""

@@ -8,6 +8,7 @@ padding are a table of indices.
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,7 +28,10 @@ from skcnn.layers import (
     Flatten,
     Frozen,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    GroupNorm,
     Layer,
+    LayerNorm,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
@@ -144,6 +148,27 @@ def _batch_norm(graph: Graph, layer: BatchNorm, x: str, shape: Shape, params: Pa
     )
 
 
+def _layer_norm(graph: Graph, layer: LayerNorm, x: str, shape: Shape, params: Params) -> str:
+    return _group_norm(graph, GroupNorm(1, layer.epsilon), x, shape, params)
+
+
+def _group_norm(graph: Graph, layer: GroupNorm, x: str, shape: Shape, params: Params) -> str:
+    """Translate it step by step; ONNX' operators came late, and compute in float32."""
+    numbers = prod(shape) // layer.n_groups
+
+    def mean(values: str) -> str:
+        return graph.add("Mul", graph.add("ReduceSum", values, [2], keepdims=1), 1 / numbers)
+
+    of_groups = graph.add("Reshape", x, [0, layer.n_groups, numbers])
+    centered = graph.add("Sub", of_groups, mean(of_groups))
+    variance = graph.add("Add", mean(graph.add("Mul", centered, centered)), float(layer.epsilon))
+    normalized = graph.add("Div", centered, graph.add("Sqrt", variance))
+    channels = (-1,) + (1,) * len(shape[1:])
+    gamma, beta = (params[name].reshape(channels) for name in ("weight", "bias"))
+    scaled = graph.add("Mul", graph.add("Reshape", normalized, [0, *shape]), gamma)
+    return graph.add("Add", scaled, beta)
+
+
 def _local_response_norm(
     graph: Graph, layer: LocalResponseNorm, x: str, shape: Shape, params: Params
 ) -> str:
@@ -215,10 +240,11 @@ def _max_pool(graph: Graph, layer: MaxPool2d, x: str, shape: Shape, params: Para
 def _avg_pool(graph: Graph, layer: AvgPool2d, x: str, shape: Shape, params: Params) -> str:
     height, width = layer.reach(shape)
     if graph.single:
-        return graph.add("AveragePool", x, count_include_pad=1, **_attributes(height, width))
+        counted = int(layer.count_include_pad)
+        return graph.add("AveragePool", x, count_include_pad=counted, **_attributes(height, width))
     columns = _gather(graph, x, shape, _pixels(height), _pixels(width))
     total = graph.add("ReduceSum", columns, [2], keepdims=0)
-    mean = graph.add("Mul", total, 1 / (height.kernel * width.kernel))
+    mean = graph.add("Mul", total, 1 / layer.divisors(shape).ravel())
     return graph.add("Reshape", mean, [0, *layer.output_shape(shape)])
 
 
@@ -228,6 +254,13 @@ def _global_avg_pool(
     """Translate the mean as a sum, which has the same interface in every version of ONNX."""
     total = graph.add("ReduceSum", x, [2, 3], keepdims=0)
     return graph.add("Mul", total, 1 / (shape[1] * shape[2]))
+
+
+def _global_max_pool(
+    graph: Graph, layer: GlobalMaxPool2d, x: str, shape: Shape, params: Params
+) -> str:
+    """Translate it as one window; ONNX Runtime has no global operator in float64."""
+    return graph.add("Flatten", graph.add("MaxPool", x, **_attributes(*layer.reach(shape))))
 
 
 def _sum(graph: Graph, ends: Sequence[str]) -> str:
@@ -252,7 +285,11 @@ TRANSLATIONS: dict[type[Layer], Translation] = {
     FixedConv: _fixed_conv,
     Flatten: _operator("Flatten"),
     GELU: _gelu,
+    GaussianNoise: _unchanged,
     GlobalAvgPool2d: _global_avg_pool,
+    GlobalMaxPool2d: _global_max_pool,
+    GroupNorm: _group_norm,
+    LayerNorm: _layer_norm,
     LeakyReLU: _leaky_relu,
     LocalResponseNorm: _local_response_norm,
     MaxPool2d: _max_pool,

@@ -13,7 +13,7 @@ from skcnn.parallel.idle_cores import IdleCores
 from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState, stream
 from skcnn.training.config import TrainingConfig
-from skcnn.training.distributed.coordinator import Coordinator
+from skcnn.training.distributed.coordinator import Coordinator, WorkerLostError
 from skcnn.training.distributed.policy import WorkerPolicy
 from skcnn.training.distributed.speedup import SpeedupMonitor
 from skcnn.training.minibatch import (
@@ -109,31 +109,35 @@ class EpochRunner:
         """Whether a worker's results differed from those of this process."""
         return self.coordinator is not None and self.coordinator.mismatch
 
-    def run(self) -> tuple[float, float, float]:
+    def run(self, start: TrainingState) -> tuple[float, float, float]:
         """Train for one epoch; return the mean loss, the accuracy and the last learning rate.
 
-        Raises
-        ------
-        WorkerLostError
-            If a worker has died; the state is then part of the way through the epoch.
+        If a worker is lost, those that remain repeat the epoch from `start`, a copy of the
+        state from before it.
         """
         loss = correct = weight = 0.0
         state, order = self.state, self._order()
         np.copyto(self.replica.buffers.order, order)
         rates, totals = self._rates(), self._totals(order)
         self.began = time.perf_counter() - self.seconds
-        for batch, (part, lr, total) in enumerate(zip(self.batches, rates, totals, strict=True)):
-            if total != 0:  # a mini-batch without weight changes nothing, not even by weight decay
-                state.step += 1
-                state.averaged += 1
-                step = Step(state.step, lr, 1 / (part.stop - part.start), total, state.averaged)
-                sums = self._train_step(batch, part, step)
-                if state.first_loss is None:
-                    state.first_loss = sums.loss / total
-                loss, correct, weight = loss + sums.loss, correct + sums.correct, weight + total
-            self.n_done += 1
-        if self.coordinator is not None:
-            self.coordinator.wait()
+        try:
+            for batch, part in enumerate(self.batches):
+                lr, total = rates[batch], totals[batch]
+                # a mini-batch without weight changes nothing, not even by weight decay
+                if total != 0:
+                    state.step += 1
+                    state.averaged += 1
+                    step = Step(state.step, lr, 1 / (part.stop - part.start), total, state.averaged)
+                    sums = self._train_step(batch, part, step)
+                    if state.first_loss is None:
+                        state.first_loss = sums.loss / total
+                    loss, correct, weight = loss + sums.loss, correct + sums.correct, weight + total
+                self.n_done += 1
+            if self.coordinator is not None:
+                self.coordinator.wait()
+        except WorkerLostError:
+            state.restore(start)
+            return self.run(start)
         self.seconds = time.perf_counter() - self.began
         return (loss / weight, correct / weight, lr) if weight else (0.0, 0.0, lr)
 

@@ -7,6 +7,7 @@ bit depends on the number of ranks. A single process is rank 0 of 1.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -268,14 +269,11 @@ class Replica:
     def _fill_slots(self, task: Task, rank: int) -> None:
         """Compute the gradients of micro-batches rank, rank + n, rank + 2n, …"""
         mine = range(rank, self.n_filled(task), task.n_ranks)
+        n_threads = self.n_threads if task.n_ranks == 1 else 1
+        self.threads.run(len(mine), partial(self._fill_slot, task, mine), n_threads)
 
-        def fill(thread: int, i: int) -> None:
-            self._fill_slot(task, mine[i], thread)
-
-        self.threads.run(len(mine), fill, self.n_threads if task.n_ranks == 1 else 1)
-
-    def _fill_slot(self, task: Task, slot: int, thread: int) -> None:
-        plan, buffers = self.plan, self.buffers
+    def _fill_slot(self, task: Task, slots: range, thread: int, number: int) -> None:
+        plan, buffers, slot = self.plan, self.buffers, slots[number]
         if thread not in self._gradients:
             self._gradients[thread] = Gradient(plan.network, self.samples, plan.capacity)
         i = task.first + slot

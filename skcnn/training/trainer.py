@@ -16,7 +16,6 @@ from skcnn.parallel.contexts import holding
 from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState
 from skcnn.training.config import TrainingConfig
-from skcnn.training.distributed.coordinator import WorkerLostError
 from skcnn.training.epoch import EpochRunner
 
 __all__ = ["Progress", "Validation", "begin", "mean_loss", "train"]
@@ -131,7 +130,7 @@ def _epochs(
         start = time.perf_counter()
         progress.on_epoch_begin(good)
         try:
-            loss, accuracy, lr = _run_epoch(runner, good)
+            loss, accuracy, lr = runner.run(good)
             if _diverged(loss, state):
                 return good, "diverged"
             changed = state.weights[: network.gradient_size]
@@ -160,15 +159,6 @@ def _epochs(
         if stop:
             return good, "stopped"
     return good, "max_iter"
-
-
-def _run_epoch(runner: EpochRunner, start: TrainingState) -> tuple[float, float, float]:
-    """Train for one epoch; if a worker is lost, repeat it from the start with those that remain."""
-    while True:
-        try:
-            return runner.run()
-        except WorkerLostError:
-            runner.state.restore(start)
 
 
 def _stands_still(state: TrainingState, config: TrainingConfig) -> bool:

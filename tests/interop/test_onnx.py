@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
-from skcnn.layers import Conv2d, Dense, Flatten, GlobalAvgPool2d, Layer, ReLU, Tanh
+from skcnn.layers import Conv2d, Dense, Flatten, GlobalAvgPool2d, GlobalMaxPool2d, Layer, ReLU, Tanh
 from skcnn.onnx import to_onnx
 from tests.random_networks import pair, random_layers
 from tests.unit.test_layers import TABLE
@@ -124,7 +124,9 @@ def test_random_networks_answer_as_the_estimator_does(seed):
     shape = (int(rng.integers(1, 5)), *pair(rng, 5, 9))
     X, parameters = images(rng, shape, rng.choice(FORMS), DTYPES[rng.integers(len(DTYPES))])
     parameters["dtype"] = [None, np.float32, np.float64][rng.integers(3)]
-    layers = random_layers(rng, shape) + [GlobalAvgPool2d()] * int(rng.random() < 0.3)
+    layers = random_layers(rng, shape)
+    choice = rng.random()
+    layers += [GlobalAvgPool2d()] if choice < 0.3 else [GlobalMaxPool2d()] if choice < 0.5 else []
     check(trained(rng, layers, X, rng.choice(KINDS), **parameters), X)
 
 

@@ -8,6 +8,7 @@ from sklearn.exceptions import NotFittedError
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn.layers import (
+    AvgPool2d,
     BatchNorm,
     Conv2d,
     ConvTranspose2d,
@@ -16,6 +17,8 @@ from skcnn.layers import (
     Flatten,
     Frozen,
     GlobalAvgPool2d,
+    GroupNorm,
+    LayerNorm,
     MaxPool2d,
     ReLU,
     Residual,
@@ -312,6 +315,9 @@ def test_keras_weights_that_do_not_fit(data):
     branched = ScratchCNNClassifier([Residual([Conv2d(1, 3, padding=1)])]).initialize(*data)
     with pytest.raises(ValueError, match="branches"):
         from_keras(branched.network_, [np.zeros(1)] * 4)
+    grouped = ScratchCNNClassifier([Flatten(), GroupNorm(2)]).initialize(*data)
+    with pytest.raises(ValueError, match=r"layer 1, GroupNorm.* comes after Flatten"):
+        from_keras(grouped.network_, [np.zeros(64)] * 4)
 
 
 @pytest.mark.slow
@@ -419,6 +425,23 @@ def test_a_residual_network_that_pytorch_trained_predicts_the_same(data):
         (
             [("Conv2DTranspose", (4, (3, 2)), {"strides": 2})],
             [ConvTranspose2d(4, (3, 2), stride=2)],
+        ),
+        (
+            [("MaxPooling2D", (3,), {"strides": 2, "padding": "same"})],
+            [MaxPool2d(3, stride=2, padding="same")],
+        ),
+        (  # as much padding before as after: otherwise Keras on PyTorch repeats the border
+            [("AveragePooling2D", ((3, 4),), {"strides": 2, "padding": "same"})],
+            [AvgPool2d((3, 4), stride=2, padding="same", count_include_pad=False)],
+        ),
+        (
+            [("Conv2D", (4, 3), {}), ("GroupNormalization", (2,), {})],
+            [Conv2d(4, 3), GroupNorm(2, epsilon=1e-3)],
+        ),
+        ([("GroupNormalization", (1,), {})], [LayerNorm(epsilon=1e-3)]),
+        (
+            [("Flatten", (), {}), ("LayerNormalization", (), {})],
+            [Flatten(), LayerNorm(epsilon=1e-3)],
         ),
     ],
 )

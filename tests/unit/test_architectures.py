@@ -30,6 +30,7 @@ from skcnn.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    LayerNorm,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
@@ -88,6 +89,7 @@ def test_normalization_stands_between_convolution_and_activation():
     assert cnn(4, normalization=normed)[:3] == [plain, normed, ReLU()]
     assert cnn(4, normalization="batch")[:3] == [without_bias, BatchNorm(), ReLU()]
     assert cnn(4, normalization=BatchNorm(8))[:3] == [without_bias, BatchNorm(8), ReLU()]
+    assert cnn(4, normalization="layer")[:3] == [plain, LayerNorm(), ReLU()]
     assert cnn(4, normalization="batch")[4:] == [Flatten(), Dense(128), ReLU()]
 
 
@@ -136,7 +138,10 @@ def test_a_signal_learns_no_weights_that_meet_only_padding():
         ({"activation": "swish"}, r"activation must be one of \['relu', 'leaky_relu', 'elu', "),
         ({"activation": 3}, "activation"),
         ({"dropout": 1.0}, r"dropout must be a number in \[0, 1\)"),
-        ({"normalization": "layer"}, r"normalization must be one of \['batch'\], got 'layer'"),
+        (
+            {"normalization": "group"},
+            r"normalization must be one of \['batch', 'layer'\], got 'group'",
+        ),
         ({"normalization": True}, "normalization must be one of.*Or None, or an instance"),
         ({"global_pool": 1}, "global_pool must be True or False, got 1"),
     ],

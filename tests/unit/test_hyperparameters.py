@@ -19,6 +19,8 @@ ARGUMENTS = {
     "Frozen": ((layers.ReLU(),),),
     "Dense": (5,),
     "Dropout": (0.5,),
+    "GaussianNoise": (0.1,),
+    "GroupNorm": (2,),
     "LocalResponseNorm": (),
     "RandomCrop": (2,),
     "RandomRotation": (10,),

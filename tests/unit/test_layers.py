@@ -25,6 +25,9 @@ from skcnn.layers import (
     Flatten,
     Frozen,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    GroupNorm,
+    LayerNorm,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
@@ -106,7 +109,10 @@ def pools(draw, kind):
         for s, p in zip(shape[1:], padding, strict=True)
     )
     stride = draw(st.one_of(st.none(), st.integers(1, 4), st.tuples(*[st.integers(1, 4)] * 2)))
-    return kind(window, stride, padding, clip), shape
+    if draw(st.booleans()):
+        padding, window = "same", draw(st.tuples(*[st.integers(1, 7)] * 2))
+    more = (draw(st.booleans()),) if kind is AvgPool2d else ()
+    return kind(window, stride, padding, clip, *more), shape
 
 
 @st.composite
@@ -130,6 +136,7 @@ def residual_blocks(draw, depth=2):
     keeping = st.sampled_from(
         [
             ReLU(), Tanh(), BatchNorm(2, epsilon=0.1), Dropout(0.3), RandomFlip(),
+            LayerNorm(epsilon=0.1),
             Conv2d(C, kernel, padding="same"), Conv2d(C, 1, bias=False), GELU(),
             ConvTranspose2d(C, 1), MaxPool2d(3, stride=1, padding=1),
         ]
@@ -163,6 +170,13 @@ def fixed_convolutions(draw):
         )
     )
     return FixedConv(kernels, kernel_size, dilation), shape
+
+
+@st.composite
+def group_norms(draw):
+    groups = draw(st.integers(1, 3))
+    channels, *sizes = draw(st.one_of(images, vectors))
+    return GroupNorm(groups, epsilon=0.1), (groups * channels, *sizes)
 
 
 @st.composite
@@ -224,6 +238,7 @@ TABLE = {
     "PPVPool": on_images(
         PPVPool, st.integers(1, 3), st.floats(0.3, 2), st.integers(0, 2), st.integers(0, 3)
     ),
+    "GlobalMaxPool2d": on_images(GlobalMaxPool2d),
     "LocalResponseNorm": st.tuples(
         st.builds(
             LocalResponseNorm,
@@ -248,8 +263,11 @@ TABLE = {
     "BatchNorm": st.tuples(
         st.builds(BatchNorm, st.integers(1, 4), epsilon=st.just(0.1)), st.one_of(images, vectors)
     ),
+    "LayerNorm": anywhere(LayerNorm(epsilon=0.1)),
+    "GroupNorm": group_norms(),
     "PadChannels": channel_paddings(),
     "Residual": residual_blocks(),
+    "GaussianNoise": st.floats(0, 2).flatmap(lambda std: anywhere(GaussianNoise(std))),
     "Add": branch_lists(Add),
     "Frozen": frozen_layers(),
     "Concatenate": branch_lists(Concatenate),
@@ -273,9 +291,12 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "MaxPool2d padded": MaxPool2d(3, stride=2, padding=1),
     "AvgPool2d": AvgPool2d(2, clip=True),
     "AvgPool2d padded": AvgPool2d(3, stride=2, padding=1),
+    "AvgPool2d same": AvgPool2d(3, stride=2, padding="same", count_include_pad=False),
+    "MaxPool2d same": MaxPool2d(3, padding="same"),
     "GlobalAvgPool2d": GlobalAvgPool2d(),
     "FixedConv": FixedConv("increasing", 2),
     "PPVPool": PPVPool(2, ramp=4.0, margin=1),
+    "GlobalMaxPool2d": GlobalMaxPool2d(),
     "LocalResponseNorm": LocalResponseNorm(3, alpha=0.1),
     "Flatten": Flatten(),
     "Dense": Dense(3),
@@ -289,6 +310,8 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "Sigmoid": Sigmoid(),
     "Dropout": Dropout(0.3),
     "BatchNorm": BatchNorm(2, epsilon=0.1),
+    "LayerNorm": LayerNorm(epsilon=0.1),
+    "GroupNorm": GroupNorm(2, epsilon=0.1),
     "PadChannels": PadChannels(3, stride=(2, 1)),
     "Residual": Residual([Conv2d(2, 3, padding=1), BatchNorm(2, epsilon=0.1)]),
     "Residual of a rectifier": Residual([ReLU()]),
@@ -296,6 +319,7 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
         [Tanh(), Conv2d(3, 3, padding=1), ReLU(), MaxPool2d(2, stride=1, padding=1)],
         Conv2d(3, 2, padding=1),
     ),
+    "GaussianNoise": GaussianNoise(0.3),
     "Add": Add([[], [BatchNorm(2, epsilon=0.1)], ReLU()]),
     "Add of one": Add([[ReLU(), Tanh()]]),
     "Frozen": Frozen([Conv2d(2, 3, padding=1), BatchNorm(2, epsilon=0.1), Tanh()]),
@@ -367,7 +391,11 @@ def assert_slopes(layers, shape, n, seed):
 
 
 def test_every_layer_stands_in_the_table():
-    kinds = {name for name in all_layers.__all__ if name not in ("Layer", "Scratch")}
+    kinds = {
+        name
+        for name in all_layers.__all__
+        if name not in ("Layer", "Scratch") and isinstance(getattr(all_layers, name), type)
+    }
     assert kinds == set(TABLE) == set(FORWARD)
     assert kinds == {type(layer).__name__ for layer in SMALL.values()}
 
@@ -472,6 +500,9 @@ def test_the_first_maximum_in_row_major_order_gets_the_gradient():
             _, dX, _ = network.vjp(x, np.zeros(0), np.ones((1, 1, 1, 1)))
             winner = np.zeros(K * K)
             winner[np.argmax(x)] = 1
+            assert np.array_equal(dX.ravel(), winner)
+            whole = Network([GlobalMaxPool2d()], (1, K, K), np.float64)
+            _, dX, _ = whole.vjp(x, np.zeros(0), np.ones((1, 1)))
             assert np.array_equal(dX.ravel(), winner)
 
 

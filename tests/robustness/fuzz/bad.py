@@ -42,7 +42,8 @@ ALLOWED = (ConvergenceWarning, DataConversionWarning)
 
 LAYERS = {
     "Conv2d": (2, 3), "ConvTranspose2d": (2, 3), "MaxPool2d": (2,), "AvgPool2d": (2,),
-    "GlobalAvgPool2d": (), "BatchNorm": (), "Dropout": (0.5,), "LocalResponseNorm": (),
+    "GlobalAvgPool2d": (), "GlobalMaxPool2d": (), "BatchNorm": (), "LayerNorm": (),
+    "GroupNorm": (2,), "Dropout": (0.5,), "GaussianNoise": (0.1,), "LocalResponseNorm": (),
     "LeakyReLU": (), "ELU": (), "GELU": (), "SiLU": (), "Softmax": (), "PadChannels": (4,),
     "RandomCrop": (1,), "RandomFlip": (), "RandomRotation": (10,), "RandomScale": (0.1,),
     "Dense": (3,), "FixedConv": (), "PPVPool": (2,), "Residual": ([layers.ReLU()],),

@@ -50,7 +50,7 @@ CHOICES = {
     "hidden_layer_sizes": [[], 4, [5, 3]],
     "activation": ["relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "leaky"],
     "dropout": [0.0, 0.0, 0.4],
-    "normalization": ["auto", "batch", None],
+    "normalization": ["auto", "batch", "layer", None],
     "global_pool": ["auto", True, False],
     "scale_input": [True, True, False],
     "optimizer": ["adam", "adamw", "sgd", "rmsprop", "adagrad", "momentum"],
@@ -69,7 +69,10 @@ CHOICES = {
 }  # fmt: skip
 OWN = {
     "classifier": {"label_smoothing": [0.0, 0.1], "class_weight": [None, None, "balanced"]},
-    "regressor": {"loss": ["squared_error", "absolute_error", "huber", "poisson"]},
+    "regressor": {
+        "loss": ["squared_error", "absolute_error", "huber", "poisson", "quantile"],
+        "quantile": [0.5, 0.1],
+    },
 }
 LAYERS = ["residual", "augmented", "dense", "linear"]
 
