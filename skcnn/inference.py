@@ -85,6 +85,8 @@ def features(
     -------
     ndarray of shape (n, features)
     """
+    if len(network.shapes[network.head]) > 1:
+        return outputs(*front(network, params), images, threads, max_bytes).T
     H = np.empty((len(images), *network.step_shapes[network.head]), network.dtype)
     return _run(network, params, images, threads, max_bytes, network.head, H.T).T
 

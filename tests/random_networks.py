@@ -11,6 +11,8 @@ from skcnn.layers import (
     Conv2d,
     ConvTranspose2d,
     Frozen,
+    GroupNorm,
+    LayerNorm,
     LeakyReLU,
     MaxPool2d,
     PadChannels,

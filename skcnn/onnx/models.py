@@ -176,7 +176,8 @@ def add_features(
     graph: Graph, estimator: BaseScratchCNN, x: str, form: tuple[int, ...], dtype: np.dtype
 ) -> str:
     """Add the network without its last layer; see `add_outputs`."""
-    return _add_network(graph, estimator, x, form, dtype, estimator.network_.head)
+    network, params = front(estimator.network_, estimator.weights_)
+    return _add_network(graph, estimator, x, (form, dtype), network, params)
 
 
 def _add_network(

@@ -27,6 +27,7 @@ from skcnn.layers import (
     FixedConv,
     Flatten,
     Frozen,
+    GaussianNoise,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
     GroupNorm,
@@ -61,7 +62,8 @@ LAYERS = [
     Residual([Conv2d(2, 3, padding=1, initializer=LeCunUniform()), ELU()], [Tanh()]),
     Add([[], [Conv2d(2, 1), ReLU()]]), Concatenate([Tanh(), [Conv2d(2, 1)], []]),
     Frozen([ReLU()]), Conv2d(2, 1),
-    PadChannels(3), ConvTranspose2d(2, 2, initializer=He()), GELU(), AvgPool2d(2), SiLU(),
+    PadChannels(4), GroupNorm(2), ConvTranspose2d(2, 2, initializer=He()), GELU(), AvgPool2d(2),
+    SiLU(), LayerNorm(),
     FixedConv([[1.0, 2.0]] * 3), PPVPool(2), Flatten(), Dropout(0.1),
     Dense(3, initializer=Glorot()), Sigmoid(), Dense(3, initializer=Zeros()), Softmax(),
 ]  # fmt: skip

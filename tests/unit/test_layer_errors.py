@@ -16,6 +16,7 @@ from skcnn.layers import (
     FixedConv,
     Flatten,
     Frozen,
+    GaussianNoise,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
     GroupNorm,
