@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skcnn import FixedKernelFeatures, ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn.callbacks import Checkpoint
+from skcnn.inspection import saliency
 from skcnn.ridge import calibrate, fit_ridge, merge_rows
 from skcnn.state import stream
 from tests.estimator.test_checkpoint import Stop
@@ -232,3 +233,26 @@ def test_merged_rows_count_for_the_share():
     rows, _ = merge_rows(np.zeros(3, np.uint64), np.zeros(3), np.ones(3))
     assert len(rows) == 1
     assert stream(0, "init", 1).random() != stream(0, "init").random()
+
+
+def test_saliency_sees_both_branches():
+    whole, learned = both()
+    found, alone = (saliency(clf, X[:5]) for clf in (whole, learned))
+    assert np.isfinite(found).all()
+    assert found.shape == (5, 70)
+    assert not np.allclose(found, alone)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_onnx_has_the_sum(dtype):
+    runtime = pytest.importorskip("onnxruntime", reason="runs the models")
+    pytest.importorskip("onnx", reason="writes the models")
+    from skcnn.onnx import to_onnx
+
+    signals = X.astype(np.float32)
+    clf = ScratchCNNClassifier(dtype=dtype, **QUICK).fit(signals, Y)
+    for method, expected in (("predict", clf.predict_proba), ("transform", clf.transform)):
+        model = to_onnx(clf, signals[:1], method=method)
+        session = runtime.InferenceSession(model.SerializeToString())
+        found = session.run(None, {"X": signals})[-1]
+        np.testing.assert_allclose(found, expected(signals), atol=1e-5)
