@@ -56,6 +56,9 @@ class LayerSummary(NamedTuple):
         depends on.
     unused : tuple of int
         Number of rows and columns of the layer's input outside all of its windows.
+    constants : int
+        Number of parameters and moments that training does not change, such as
+        those inside `Frozen`.
     """
 
     layer: Layer
@@ -67,6 +70,7 @@ class LayerSummary(NamedTuple):
     memory: int
     receptive_field: Shape
     unused: Shape
+    constants: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,6 +99,8 @@ class Summary:
         ``working_memory`` is too small.
     micro_batch_memory : int
         Bytes that training takes for a micro-batch, in each thread.
+    constants : int
+        Number of parameters and moments that training does not change.
     """
 
     input_shape: Shape
@@ -105,6 +111,7 @@ class Summary:
     memory_per_sample: int
     micro_batch_size: int
     micro_batch_memory: int
+    constants: int = 0
 
     @classmethod
     def of(cls, network: Network) -> "Summary":
@@ -125,6 +132,7 @@ class Summary:
             per_sample,
             size,
             per_sample * size,
+            network.vector_size - network.gradient_size,
         )
 
     def to_dict(self) -> dict[str, list[Any]]:
@@ -165,7 +173,12 @@ class Summary:
             for row in self.rows
         ]
         totals = ("", "total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", "", "", "")
-        return [header, *rows, totals]
+        table: list[tuple[str, ...]] = [header, *rows, totals]
+        if self.constants:
+            column = ["constants", *(f"{row.constants:,}" for row in self.rows)]
+            column.append(f"{self.constants:,}")
+            table = [(*row[:4], cell, *row[4:]) for row, cell in zip(table, column, strict=True)]
+        return table
 
     def _footline(self) -> str:
         line = f"Training takes {_bytes(self.memory_per_sample)} a sample"
@@ -282,7 +295,12 @@ def summary(
 
 
 def _rows(
-    chain: Chain, plan: Plan, seen: Seen, names: Sequence[str], depth: int = 0
+    chain: Chain,
+    plan: Plan,
+    seen: Seen,
+    names: Sequence[str],
+    depth: int = 0,
+    trained: bool = True,
 ) -> tuple[list[LayerSummary], Seen]:
     """Return the rows of a chain's layers, and the fields of its output.
 
@@ -297,6 +315,8 @@ def _rows(
         One per layer.
     depth : int, default=0
         Depth of nesting.
+    trained : bool, default=True
+        Whether none of the layers around them is `Frozen`.
     """
     rows: list[LayerSummary] = []
     memory = chain.nbytes_of_layers(plan)
@@ -305,12 +325,18 @@ def _rows(
         inner: list[LayerSummary] = []
         reach: Reach = None
         if bound.branches:
-            inner, seen = _rows_inside(bound, plan.branches[i], seen, names[i], depth + 1)
+            inner, seen = _rows_inside(
+                bound, plan.branches[i], seen, names[i], depth + 1, trained and layer.trains
+            )
             memory[i] = prod(after) * plan.dtype.itemsize
         else:
             reach = layer.reach(before)
             seen = _seen(seen, reach)
         parameters = sum(map(prod, bound.param_shapes.values()))
+        constants = sum(map(prod, bound.constant_shapes.values()))
+        if not trained:
+            constants += parameters + sum(map(prod, bound.state_shapes.values()))
+            parameters = 0
         rows.append(
             LayerSummary(
                 layer,
@@ -322,6 +348,7 @@ def _rows(
                 memory[i],
                 tuple(max(map(_extent, axis)) for axis in seen),
                 _unused(reach, before, len(seen)),
+                constants - sum(row.constants for row in inner),
             )
         )
         rows += inner
@@ -329,15 +356,14 @@ def _rows(
 
 
 def _rows_inside(
-    bound: BoundLayer, plans: Sequence[Plan], seen: Seen, name: str, depth: int
+    bound: BoundLayer, plans: Sequence[Plan], seen: Seen, name: str, depth: int, trained: bool
 ) -> tuple[list[LayerSummary], Seen]:
-    """The rows of the layers in all branches, and what the numbers that join them see."""
+    """Return the rows of the layers in all branches, and the fields of the joined output."""
     rows: list[LayerSummary] = []
     sees = []
     for branch, chain, plan in zip(bound.layer.inner, bound.branches, plans, strict=True):
-        found, after = _rows(
-            chain, plan, seen, [f"{name}.{inner}" for inner in branch.names], depth
-        )
+        names = [f"{name}.{inner}" for inner in branch.names]
+        found, after = _rows(chain, plan, seen, names, depth, trained)
         rows += found
         sees.append(after)
     return rows, tuple(_joined(axes) for axes in zip(*sees, strict=True))

@@ -83,9 +83,8 @@ def features(
     -------
     ndarray of shape (n, features)
     """
-    stop = len(network.steps) - 1
-    H = np.empty((len(images), *network.step_shapes[stop]), network.dtype)
-    return _run(network, params, images, threads, max_bytes, stop, H.T).T
+    H = np.empty((len(images), *network.step_shapes[network.head]), network.dtype)
+    return _run(network, params, images, threads, max_bytes, network.head, H.T).T
 
 
 def _run(

@@ -179,6 +179,11 @@ class Network:
         self.state_rates = np.concatenate([np.empty(0), *rates]).astype(self.dtype)
         return slots
 
+    @property
+    def head(self) -> int:
+        """Number of the output layer, the head; the layers before it are the front."""
+        return len(self.layers) - 1
+
     @in_own_context
     def init(self, rng: np.random.Generator) -> np.ndarray:
         """Return a new flat vector with the layers' initial parameters.

@@ -286,6 +286,7 @@ FORWARD = {
     "PadChannels": pad_channels,
     "Residual": residual,
     "Add": added,
+    "Frozen": lambda layer, params, x: branch(layer.layers, "", params, x),
     "Concatenate": concatenated,
     "Dropout": lambda layer, params, x: x,
     "GaussianNoise": lambda layer, params, x: x,

@@ -10,6 +10,7 @@ from skcnn.layers import (
     Concatenate,
     Conv2d,
     ConvTranspose2d,
+    Frozen,
     GroupNorm,
     LayerNorm,
     LeakyReLU,
@@ -32,7 +33,7 @@ def pair(rng, low, high):
 def shape_keeping(rng, shape, depth):
     """A layer that gives back the shape it gets."""
     C = shape[0]
-    kind = rng.choice(["conv", "transposed", "norm", "activation", "pool", "residual"])
+    kind = rng.choice(["conv", "transposed", "norm", "activation", "pool", "residual", "frozen"])
     if kind == "conv":
         k, d = int(rng.choice([1, 3, 5])), int(rng.integers(1, 3))
         groups = int(rng.choice([g for g in (1, 2, 3) if C % g == 0]))
@@ -46,6 +47,8 @@ def shape_keeping(rng, shape, depth):
         return [BatchNorm(64), LayerNorm(), GroupNorm(groups)][rng.integers(3)]
     if kind == "pool":
         return MaxPool2d(3, stride=1, padding=1)
+    if kind == "frozen" and depth:
+        return Frozen([shape_keeping(rng, shape, depth - 1) for _ in range(rng.integers(1, 4))])
     if kind == "residual" and depth:
         return residual(rng, shape, depth - 1)
     return ACTIVATIONS[rng.integers(len(ACTIVATIONS))]

@@ -1,7 +1,7 @@
 """Weights of a fitted estimator as named arrays, to read and to replace."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from reprlib import repr as short
 from typing import Any, Self
 
@@ -9,8 +9,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.arrays import as_numbers, shape_of
+from skcnn._hyperparameters import check_bool
 from skcnn.denormals import flush
 from skcnn.layers import Layer
+from skcnn.layers._layer import Params
 from skcnn.network import Network
 from skcnn.parallel.contexts import in_own_context
 
@@ -57,7 +59,9 @@ class WeightsMixin:
         return fitted.network_.unpack(fitted.weights_.copy())
 
     @in_own_context
-    def set_weights(self, arrays: list[dict[str, np.ndarray]] | Mapping[str, Any]) -> Self:
+    def set_weights(
+        self, arrays: list[dict[str, np.ndarray]] | Mapping[str, Any], *, prefix: str = ""
+    ) -> Self:
         """Replace the weights, for instance by those of another framework.
 
         Call `initialize` first if the estimator has never been fitted.
@@ -74,6 +78,11 @@ class WeightsMixin:
             "num_batches_tracked" are ignored. If the names are exactly those of
             `to_state_dict`, their order does not matter.
             (`skcnn.persistence.from_keras` makes such a list from Keras' weights.)
+        prefix : str, default=""
+            Beginning of the names, in `to_state_dict`, of the arrays that are
+            replaced, such as "0." for those of the first layer and the layers
+            inside it. `arrays` is then a mapping of all of these, under names
+            without the prefix, and all other arrays are kept.
 
         Returns
         -------
@@ -82,7 +91,8 @@ class WeightsMixin:
         Raises
         ------
         ValueError
-            If names or shapes do not match, or a number is not finite.
+            If names or shapes do not match, or a number is not finite. With
+            `prefix`, all arrays within it must be given, and no others.
 
         Examples
         --------
@@ -95,12 +105,18 @@ class WeightsMixin:
         array([7.5])
         """
         check_is_fitted(self, msg=UNFITTED)
-        self.weights_ = _pack(self.network_, arrays)
+        self.weights_ = _pack(self.network_, arrays, self.weights_, prefix)
         self.__dict__.pop("_training_state", None)
         return self
 
-    def to_state_dict(self) -> dict[str, np.ndarray]:
+    def to_state_dict(self, *, head: bool = True) -> dict[str, np.ndarray]:
         """Return copies of all arrays under PyTorch's names.
+
+        Parameters
+        ----------
+        head : bool, default=True
+            Whether to include the output layer, the last of ``layers_``. Without
+            it they are the arrays of the layers whose output is `transform`'s.
 
         Returns
         -------
@@ -110,23 +126,35 @@ class WeightsMixin:
             ``torch.from_numpy``, they can be passed to ``load_state_dict`` of a
             ``torch.nn.Sequential`` of the same layers.
         """
+        check_bool("to_state_dict", "head", head)
         fitted = self._snapshot()
-        named = _named(fitted.network_, fitted.weights_)
+        network = fitted.network_
+        stop = None if head else network.head
+        named = _named(network.layers[:stop], network.unpack(fitted.weights_))
         return {name: array.copy() for name, array in named.items()}
 
 
-def _pack(network: Network, arrays: Any) -> np.ndarray:
+def _pack(network: Network, arrays: Any, weights: np.ndarray, prefix: Any) -> np.ndarray:
     """Return the flat vector of `arrays`, which are one dict per layer or one mapping of all.
+
+    Parameters
+    ----------
+    network : Network
+    arrays, prefix
+        As `set_weights` takes them.
+    weights : ndarray of shape (vector_size,)
+        Flat vector with the arrays that are not replaced.
 
     Raises
     ------
     ValueError
         If names or shapes are not those of the network, or a number is not finite.
     """
-    vector = np.empty(network.vector_size, network.dtype)
+    vector = weights.copy()
     mine = network.unpack(vector)
-    if isinstance(arrays, Mapping):
-        pairs = _match_by_name_or_order(_named(network, vector), arrays)
+    if not isinstance(prefix, str) or prefix or isinstance(arrays, Mapping):
+        ours = _within(_named(network.layers, mine), prefix)
+        pairs = _match_by_name_or_order(ours, arrays)
     else:
         pairs = _match_by_layer(mine, arrays)
     for kind, array, given, what in pairs:
@@ -144,6 +172,22 @@ def _pack(network: Network, arrays: Any) -> np.ndarray:
         )
     flush(vector)
     return vector
+
+
+def _within(named: dict[str, np.ndarray], prefix: Any) -> dict[str, np.ndarray]:
+    """Return the arrays under a prefix, whose last dot may be left out, without the prefix."""
+    if isinstance(prefix, str) and not prefix:
+        return named
+    begin = f"{str(prefix).removesuffix('.')}."
+    found = {
+        name.removeprefix(begin): array for name, array in named.items() if name.startswith(begin)
+    }
+    if not isinstance(prefix, str) or not found:
+        raise ValueError(
+            "set_weights: prefix must be the beginning of some names of arrays, up to a dot, which "
+            f"are {list(named)}, got {short(prefix)}."
+        )
+    return found
 
 
 Pairs = list[tuple[str, np.ndarray, Any, str]]
@@ -178,11 +222,16 @@ def _match_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
     return pairs
 
 
-def _match_by_name_or_order(ours: dict[str, np.ndarray], arrays: Mapping) -> Pairs:
+def _match_by_name_or_order(ours: dict[str, np.ndarray], arrays: Any) -> Pairs:
     """Match a mapping of all arrays: by name if all names are ours, otherwise by order.
 
     When matched by order, names are compared only if they identify the kind of an array.
     """
+    if not isinstance(arrays, Mapping):
+        raise ValueError(
+            "set_weights: arrays must be a mapping from names to arrays where a prefix is given, "
+            f"got {short(arrays)}."
+        )
     given = {name: array for name, array in arrays.items() if _kind(name) != COUNTER}
     if len(given) != len(ours):
         raise ValueError(
@@ -208,12 +257,12 @@ def _kind(name: Any) -> str:
     return str(name).rpartition(".")[-1]
 
 
-def _named(network: Network, vector: np.ndarray) -> dict[str, np.ndarray]:
-    """Return all arrays by their names, and in their order, in a ``torch.nn.Sequential``."""
+def _named(layers: Sequence[Layer], params: Sequence[Params]) -> dict[str, np.ndarray]:
+    """Return the layers' arrays, by name and in order, as ``torch.nn.Sequential`` has them."""
     named = {}
-    for i, (layer, params) in enumerate(zip(network.layers, network.unpack(vector), strict=True)):
+    for i, (layer, own) in enumerate(zip(layers, params, strict=False)):
         for prefix in _prefixes(layer):
-            for name, array in params.items():
+            for name, array in own.items():
                 branch, dot, kind = name.rpartition(".")
                 if branch + dot == prefix:
                     named[f"{i}.{prefix}{TORCH_NAMES.get(kind, kind)}"] = array

@@ -5,6 +5,7 @@ from skcnn.layers import (
     BatchNorm,
     Concatenate,
     Conv2d,
+    FixedConv,
     GlobalAvgPool2d,
     Layer,
     MaxPool2d,
@@ -12,7 +13,7 @@ from skcnn.layers import (
     Residual,
 )
 
-__all__ = ["fcn", "inception_time"]
+__all__ = ["fcn", "inception_time", "lite"]
 
 
 def fcn() -> list[Layer]:
@@ -98,6 +99,73 @@ def inception_time(depth: int = 6, filters: int = 32, *, n_channels: int = 1) ->
             layers += [Residual(modules, shortcut), ReLU()]
             modules = []
     return [*layers, *modules, GlobalAvgPool2d()]
+
+
+def lite(n_channels: int = 1) -> list[Layer]:
+    """Light network with fixed detectors for signals of any length (Ismail-Fawaz et al. 2023).
+
+    Beside 32 kernels each of length 40, 20 and 10, the first stage has 17 kernels
+    that are not trained and detect rises, falls and peaks. Two separable
+    convolutions with dilation follow: a kernel for each channel, then a
+    convolution of 1 x 1. The paper averages the probabilities of five such
+    networks, as does ``VotingClassifier(voting="soft")``.
+
+    Parameters
+    ----------
+    n_channels : int, default=1
+        Channels of the signals. Several channels are convolved separately first,
+        as in the paper's variant for them.
+
+    Returns
+    -------
+    list of Layer
+        Without an output layer they have 9,814 parameters for one channel.
+
+    Raises
+    ------
+    ValueError
+        If `n_channels` is not allowed.
+
+    References
+    ----------
+    Ismail-Fawaz, Devanne, Berretti, Weber & Forestier (2023). LITE: light
+    inception with boosting techniques for time series classification. DSAA.
+
+    Examples
+    --------
+    >>> from skcnn import summary
+    >>> table = summary(lite(), (150,), 2)  # 2 classes: 66 parameters of the output layer
+    >>> f"{table.parameters - 66:,}"
+    '9,814'
+    """
+    check_int("lite", "n_channels", n_channels, 1)
+    sizes = (2, 4, 8, 16, 32, 64)
+    detectors: list[Layer] = [
+        FixedConv(kind, size)
+        for kind, own in (("increasing", sizes), ("decreasing", sizes), ("peak", sizes[1:]))
+        for size in own
+    ]
+    branches: list[Layer | list[Layer]] = [*detectors]
+    for length in (40, 20, 10):
+        branches.append(_separable(n_channels, 32, length) if n_channels > 1 else _kernels(length))
+    layers: list[Layer] = [Concatenate(branches), BatchNorm(), ReLU()]
+    before = 32 * 3 + len(detectors)
+    for length, dilation in ((20, 2), (10, 4)):
+        layers += [*_separable(before, 32, length, dilation), BatchNorm(), ReLU()]
+        before = 32
+    return [*layers, GlobalAvgPool2d()]
+
+
+def _kernels(length: int) -> Layer:
+    return Conv2d(32, (1, length), padding="same", bias=False)
+
+
+def _separable(channels: int, filters: int, length: int, dilation: int = 1) -> list[Layer]:
+    """Return a convolution of each channel, and one of 1 x 1."""
+    depthwise = Conv2d(
+        channels, (1, length), padding="same", dilation=(1, dilation), groups=channels, bias=False
+    )
+    return [depthwise, Conv2d(filters, 1, bias=False)]
 
 
 def _inception_module(filters: int, bottleneck: bool) -> list[Layer]:

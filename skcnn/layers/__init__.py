@@ -9,7 +9,7 @@ from skcnn.layers._layer import Layer, Scratch
 from skcnn.layers.activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from skcnn.layers.augmentation import RandomCrop, RandomFlip, RandomRotation, RandomScale
 from skcnn.layers.batch_norm import BatchNorm
-from skcnn.layers.composite import Add, Concatenate
+from skcnn.layers.composite import Add, Concatenate, Frozen
 from skcnn.layers.convolution import Conv2d, ConvTranspose2d
 from skcnn.layers.dense import Dense, Flatten
 from skcnn.layers.dropout import Dropout
@@ -37,6 +37,7 @@ __all__ = [
     "ELU",
     "FixedConv",
     "Flatten",
+    "Frozen",
     "GELU",
     "GaussianNoise",
     "GlobalAvgPool2d",

@@ -83,6 +83,9 @@ class Layer(Hyperparameters, ABC):
     joins : str
         Sign in drawings for the way in which a composite layer joins its
         branches.
+    trains : bool
+        False for a composite layer that makes constants of all arrays of the
+        layers inside it.
     """
 
     reads_x: ClassVar[bool] = False
@@ -91,6 +94,7 @@ class Layer(Hyperparameters, ABC):
     rectifies: ClassVar[bool] = False
     takes_maximum: ClassVar[bool] = False
     joins: ClassVar[str] = "+"
+    trains: ClassVar[bool] = True
 
     @property
     def inner(self) -> tuple[Branch, ...]:
@@ -271,14 +275,38 @@ class Layer(Hyperparameters, ABC):
     ) -> None:
         """Write the gradient with respect to `x` into `dx`, that of the parameters into `grads`.
 
-        `dy` may be overwritten. `dx` is None if it is not needed.
+        `dy` may be overwritten. `dx` is None if it is not needed. `grads` has no
+        arrays for constants, and keeps nothing of a layer inside `Frozen`: there,
+        `grads` is empty, and gradients of parameters need not be computed.
         """
 
 
+class NoGradients(Params):
+    """In place of the gradients of parameters that are not trained: empty.
+
+    A layer that writes them nevertheless gets an array to write into.
+
+    Parameters
+    ----------
+    params : dict
+        The parameters.
+    """
+
+    def __init__(self, params: Params) -> None:
+        super().__init__()
+        self.params = params
+
+    def __missing__(self, name: str) -> np.ndarray:
+        return np.empty_like(self.params[name])
+
+
 def split_params(branches: Sequence[Branch], params: Params) -> list[list[Params]]:
-    """The arrays of each layer of each branch, under its own names for them."""
+    """Return the arrays of each layer of each branch, under the layer's own names."""
     if not branches:
         return []
+    if isinstance(params, NoGradients):
+        inside = split_params(branches, params.params)
+        return [[NoGradients(own) for own in branch] for branch in inside]
     own: dict[str, Params] = {name: {} for branch in branches for name in branch.names}
     for full_name, array in params.items():
         end = full_name.index(".")

@@ -134,6 +134,10 @@ class BatchNorm(Layer):
         for ghosts in blocks:
             c, centered, inverse = ghosts.channels, ghosts.centered, ghosts.inverse
             gamma = params["weight"][c, None, None]
+            if not grads:  # frozen, with the running moments
+                if dx is not None:
+                    np.multiply(ghosts.dy, gamma * inverse, out=ghosts.dx)
+                continue
             product = np.multiply(ghosts.dy, centered, out=ghosts.product)
             db = ghosts.over_pixels(ghosts.dy)  # (C, n)
             dg = ghosts.over_pixels(product) * inverse[:, 0]

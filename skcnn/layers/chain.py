@@ -59,11 +59,14 @@ class BoundLayer:
         self.param_shapes = _prefixed((name, bound.param_shapes) for name, bound in named)
         self.state_shapes = _prefixed((name, bound.state_shapes) for name, bound in named)
         self.constant_shapes = _prefixed((name, bound.constant_shapes) for name, bound in named)
+        if not layer.trains:
+            self.constant_shapes = self.param_shapes | self.state_shapes | self.constant_shapes
+            self.param_shapes, self.state_shapes = {}, {}
         self.multiply_adds = sum(chain.multiply_adds for chain in self.branches)
 
 
 def _prefixed(named: Iterable[tuple[str, dict[str, Shape]]]) -> dict[str, Shape]:
-    """Shapes of the arrays of several layers, under the layers' names and their own."""
+    """Return the shapes of the arrays of several layers, with the layers' names as prefixes."""
     return {f"{name}.{own}": shape for name, shapes in named for own, shape in shapes.items()}
 
 

@@ -3,13 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from math import lcm
 from typing import Any, ClassVar
 
 import numpy as np
 
-from skcnn.layers._layer import Branch, Layer, Params, Shape, split_params
+from skcnn.layers._layer import Branch, Layer, NoGradients, Params, Shape, split_params
 from skcnn.layers.chain import BoundLayer
 from skcnn.layers.memory import Arrays
 from skcnn.layers.training_rows import TrainingRows, init_from_rows
@@ -76,9 +76,9 @@ class Composite(Layer):
         return lcm(*(layer.samples_together for _, layer in self._layers))
 
     def init(self, params: Params, rng: np.random.Generator) -> None:
-        for branch, each in zip(self.inner, split_params(self.inner, params), strict=True):
-            for layer, own in zip(branch.layers, each, strict=True):
-                layer.init(own, rng)
+        each = chain.from_iterable(split_params(self.inner, params))
+        for (_, layer), own in zip(self._layers, each, strict=True):
+            layer.init(own, rng)
 
     @property
     def reads_rows(self) -> bool:
@@ -112,11 +112,7 @@ class BoundBranches:
         return [arrays.x[-1] for arrays in self._arrays]
 
     def backward(
-        self,
-        dx: np.ndarray | None,
-        dys: Sequence[np.ndarray],
-        params: Params,
-        grads: Params,
+        self, dx: np.ndarray | None, dys: Sequence[np.ndarray], params: Params, grads: Params
     ) -> None:
         """Write the sum of the branches' input gradients into `dx`.
 
@@ -136,6 +132,17 @@ class BoundBranches:
             back.append(dy if len(arrays.x) == 1 else arrays.dx[0])
         if dx is not None:
             add_up(back, dx)
+
+
+def numbered(caller: str, layers: Any) -> Branch:
+    """Return the branch of a parameter `layers`, whose layers are named by their numbers."""
+    if not isinstance(layers, (Layer, list, tuple)) or layers in ([], ()):
+        raise ValueError(
+            f"{caller}: layers must be a layer or a list of at least one instance from "
+            f"skcnn.layers, got {layers!r}."
+        )
+    inside = (layers,) if isinstance(layers, Layer) else tuple(layers)
+    return Branch("layers", inside, tuple(map(str, range(len(inside)))))
 
 
 def add_up(arrays: Sequence[np.ndarray], out: np.ndarray) -> None:
@@ -271,3 +278,53 @@ class Concatenate(_ListOfBranches):
     def backward(self, dx, dy, x, y, params, grads, branches):
         """``dx = Σ f_iᵀ(dy_i)``, where ``dy_i`` are the rows of ``dy`` for ``f_i``."""
         branches.backward(dx, np.split(dy, branches.ends), params, grads)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Frozen(Composite):
+    """Runs its layers as in a prediction, and trains none of their parameters.
+
+    Moments of inner `BatchNorm` stay as they are, and nothing is drawn. The
+    arrays of its layers are constants: they have no gradients, and there is no
+    backward pass through layers before the first that is trained. Otherwise the
+    gradient with respect to the input passes through.
+
+    Its arrays are those of its layers, under names such as ``0.weight``.
+
+    Parameters
+    ----------
+    layers : Layer or list of Layer
+        At least one layer.
+
+    Examples
+    --------
+    >>> from skcnn.layers import BatchNorm, Conv2d
+    >>> front = Frozen([Conv2d(16, 3, bias=False), BatchNorm()])
+    >>> front.param_shapes((3, 32, 32))
+    {}
+    >>> list(front.constant_shapes((3, 32, 32)))
+    ['0.weight', '1.weight', '1.bias', '1.running_mean', '1.running_variance']
+    """
+
+    layers: Layer | Sequence[Layer]
+
+    joins: ClassVar[str] = "frozen"
+    trains: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
+    samples_together: ClassVar[int] = 1
+
+    @property
+    def inner(self) -> tuple[Branch, ...]:
+        return (numbered("Frozen", self.layers),)
+
+    def join_shapes(self, input_shape: Shape, shapes: Sequence[Shape]) -> Shape:
+        return shapes[0]
+
+    def forward(self, x, y, params, branches, training, rng):
+        """``y = f(x)``, with `f` as in a prediction."""
+        add_up(branches.forward(params, False, None), y)
+
+    def backward(self, dx, dy, x, y, params, grads, branches):
+        """``dx = fᵀ(dy)``."""
+        if dx is not None:
+            branches.backward(dx, [dy], params, NoGradients(params))

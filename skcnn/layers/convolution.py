@@ -132,8 +132,9 @@ class Conv2d(Layer):
 
     def backward(self, dx, dy, x, y, params, grads, correlation):
         """``dW = Σ dy[p] x[p·stride + (i, j)·dilation]``, ``db = Σ dy``, ``dx = Wᵀ ⋆ dy``."""
-        correlation.gradient(grads["weight"])
-        if self.bias:
+        if "weight" in grads:
+            correlation.gradient(grads["weight"])
+        if "bias" in grads:
             _sum_images(dy, grads["bias"])
         if dx is not None:
             correlation.transpose(params["weight"])
@@ -269,8 +270,9 @@ class ConvTranspose2d(Layer):
     def backward(self, dx, dy, x, y, params, grads, correlation):
         """``dW = Σ x[p] dy[p·stride + (i, j)·dilation]``, ``db = Σ dy``, ``dx = W ⋆ dy``."""
         correlation.unfold()  # dy
-        correlation.gradient(grads["weight"])
-        if self.bias:
+        if "weight" in grads:
+            correlation.gradient(grads["weight"])
+        if "bias" in grads:
             _sum_images(dy, grads["bias"])
         if dx is not None:
             correlation.forward(params["weight"])

@@ -95,8 +95,9 @@ class Dense(Layer):
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dW = dy xᵀ``, ``db = Σ dy``, ``dx = Wᵀ dy``."""
-        np.matmul(dy, x.T, out=grads["weight"])  # (units, n) @ (n, inputs)
-        if self.bias:
+        if "weight" in grads:
+            np.matmul(dy, x.T, out=grads["weight"])  # (units, n) @ (n, inputs)
+        if "bias" in grads:
             np.add.reduce(dy, axis=1, out=grads["bias"])
         if dx is not None:
             np.matmul(params["weight"].T, dy, out=dx)  # (inputs, units) @ (units, n)

@@ -112,10 +112,17 @@ class Plan:
         self.x = self._place_activations()
         self.dx = self._place_gradients()
         self.branches = [
-            [chain.plan(dtype, backward, backward, borrowed=True) for chain in step.branches]
-            for step in steps
+            self._plan_branches(step, self.dx[i] is not None) for i, step in enumerate(steps)
         ]
         self.scratch = [self._place_scratch(i) for i in range(len(steps))]
+
+    def _plan_branches(self, step: "BoundLayer", returns: bool) -> "list[Plan]":
+        """Plan a composite layer's branches; `returns` is whether its input has a gradient."""
+        # nothing that is not trained needs memory for a backward pass, unless one goes through it
+        backward = self.backward and (returns or step.layer.trains)
+        return [
+            chain.plan(self.dtype, backward, backward, borrowed=True) for chain in step.branches
+        ]
 
     def lay_out(
         self,

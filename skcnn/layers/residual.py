@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from skcnn._hyperparameters import check_int, check_pair
 from skcnn.layers._layer import Branch, Layer, Shape, image_shape
-from skcnn.layers.composite import Composite, add_up, branch_of
+from skcnn.layers.composite import Composite, add_up, branch_of, numbered
 from skcnn.layers.windows import Windows
 
 SHORTCUT = "shortcut"
@@ -51,20 +50,15 @@ class Residual(Composite):
 
     @property
     def inner(self) -> tuple[Branch, ...]:
-        if not _is_branch(self.layers):
-            raise ValueError(
-                "Residual: layers must be a layer or a list of at least one instance from "
-                f"skcnn.layers, got {self.layers!r}."
-            )
-        if self.shortcut is not None and not _is_branch(self.shortcut):
+        branch = numbered("Residual", self.layers)
+        if self.shortcut is None:
+            return branch, branch_of(SHORTCUT, SHORTCUT, ())
+        if not isinstance(self.shortcut, (Layer, list, tuple)) or self.shortcut in ([], ()):
             raise ValueError(
                 "Residual: shortcut must be None, a layer or a list of layers, got "
                 f"{self.shortcut!r}."
             )
-        f = (self.layers,) if isinstance(self.layers, Layer) else tuple(self.layers)
-        names = tuple(map(str, range(len(f))))
-        shortcut = branch_of(SHORTCUT, SHORTCUT, () if self.shortcut is None else self.shortcut)
-        return Branch("layers", f, names), shortcut
+        return branch, branch_of(SHORTCUT, SHORTCUT, self.shortcut)
 
     def join_shapes(self, input_shape: Shape, shapes: Sequence[Shape]) -> Shape:
         made, added = shapes
@@ -83,10 +77,6 @@ class Residual(Composite):
     def backward(self, dx, dy, x, y, params, grads, branches):
         """``dx = fᵀ(dy) + sᵀ(dy)``: the derivative of a sum goes into both branches."""
         branches.backward(dx, (dy, dy), params, grads)
-
-
-def _is_branch(value: Any) -> bool:
-    return isinstance(value, Layer) or (isinstance(value, (list, tuple)) and len(value) > 0)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

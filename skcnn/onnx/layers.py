@@ -26,6 +26,7 @@ from skcnn.layers import (
     Dropout,
     FixedConv,
     Flatten,
+    Frozen,
     GaussianNoise,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
@@ -309,6 +310,7 @@ TRANSLATIONS: dict[type[Layer], Translation] = {
 JOINS: dict[type[Layer], Join] = {
     Add: _sum,
     Concatenate: lambda graph, ends: graph.add("Concat", *ends, axis=1),
+    Frozen: lambda graph, ends: ends[0],
     Residual: _sum,
 }
 

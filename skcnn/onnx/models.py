@@ -173,7 +173,7 @@ def add_features(
     graph: Graph, estimator: BaseScratchCNN, x: str, form: tuple[int, ...], dtype: np.dtype
 ) -> str:
     """Add the network without its last layer; see `add_outputs`."""
-    return _add_network(graph, estimator, x, form, dtype, len(estimator.network_.layers) - 1)
+    return _add_network(graph, estimator, x, form, dtype, estimator.network_.head)
 
 
 def _add_network(

@@ -91,6 +91,9 @@ def module_of(layer, shape, params):
             for b, branch in enumerate(layer.branches)
         ]
         return Branches(kind, branches), pairs
+    if kind == "Frozen":
+        named = [(f"{i}.", inner) for i, inner in enumerate(layer.layers)]
+        return chain_of(named, shape, params, []).eval(), pairs
     C = shape[0]
     if kind == "Conv2d":
         module = nn.Conv2d(
@@ -125,6 +128,9 @@ def module_of(layer, shape, params):
             "PadChannels": lambda: Padded(layer),
         }[kind](), pairs  # fmt: skip
     module = module.double()
+    if kind == "BatchNorm":
+        module.running_mean.copy_(torch.from_numpy(np.array(params["running_mean"])))
+        module.running_var.copy_(torch.from_numpy(np.array(params["running_variance"])))
     for name, tensor in module.named_parameters():
         with torch.no_grad():
             tensor.copy_(torch.from_numpy(np.array(params[name])))

@@ -15,6 +15,7 @@ from skcnn.layers import (
     Dense,
     Dropout,
     Flatten,
+    Frozen,
     GlobalAvgPool2d,
     GroupNorm,
     LayerNorm,
@@ -138,6 +139,77 @@ def test_the_arrays_of_a_branch_come_layer_by_layer(data):
     renamed = {f"array {i}": array for i, array in enumerate(clf.to_state_dict().values())}
     other = clone(clf).set_params(random_state=1).initialize(*data).set_weights(renamed)
     assert np.array_equal(other.weights_, clf.weights_)
+
+
+FRONT = [Conv2d(4, 3, padding=1), BatchNorm(), ReLU(), Residual([Conv2d(4, 1)]), GlobalAvgPool2d()]
+
+
+def test_the_front_of_a_network_gets_the_arrays_of_another(data):
+    X, y = data
+    old = ScratchCNNClassifier(FRONT, random_state=0, max_iter=2).fit(X, y)
+    front = old.to_state_dict(head=False)
+    assert list(front) == list(old.to_state_dict())[:-2]
+    assert all(np.array_equal(front[name], old.to_state_dict()[name]) for name in front)
+    new = ScratchCNNClassifier([Frozen(old.layers_[:-1])], random_state=1).initialize(X, y % 2)
+    head = new.to_state_dict()["1.weight"]
+    for prefix in ("0.", "0"):
+        new.initialize(X, y % 2).set_weights(front, prefix=prefix)
+        state = new.to_state_dict()
+        assert all(np.array_equal(state[f"0.{name}"], front[name]) for name in front)
+        assert np.array_equal(state["1.weight"], head)
+        new.input_mean_, new.input_scale_ = old.input_mean_, old.input_scale_
+        assert np.array_equal(new.transform(X), old.transform(X))
+    # thawed, in another estimator: the same arrays in the same order, head included
+    thawed = ScratchCNNClassifier(old.layers_[:-1], random_state=2).initialize(X, y % 2)
+    thawed.set_weights(new.to_state_dict())
+    thawed.input_mean_, thawed.input_scale_ = old.input_mean_, old.input_scale_
+    assert np.array_equal(thawed.predict_proba(X), new.predict_proba(X))
+    # a single layer, among others
+    before = thawed.to_state_dict()
+    thawed.set_weights({"weight": np.ones((4, 1, 3, 3)), "bias": np.zeros(4)}, prefix="0.")
+    after = thawed.to_state_dict()
+    changed = {name for name in after if not np.array_equal(after[name], before[name])}
+    assert changed <= {"0.weight", "0.bias"}
+    assert (after["0.weight"] == 1).all()
+
+
+def test_a_scaling_that_was_carried_over_stays_while_training_goes_on(data):
+    X, y = data
+    old = ScratchCNNClassifier(FRONT, random_state=0, max_iter=2).fit(X, y)
+    new = ScratchCNNClassifier([Frozen(old.layers_[:-1])], max_iter=3, warm_start=True)
+    new.initialize(X[:40] / 2, y[:40] % 2).set_weights(old.to_state_dict(head=False), prefix="0")
+    new.input_mean_, new.input_scale_ = old.input_mean_, old.input_scale_
+    before = new.transform(X)
+    new.fit(X[:40], y[:40] % 2)
+    assert np.array_equal(new.input_scale_, old.input_scale_)
+    assert np.array_equal(new.transform(X), before)
+    assert np.array_equal(before, old.transform(X))
+
+
+def test_a_prefix_takes_all_of_its_arrays_and_no_others(data):
+    clf = ScratchCNNClassifier([Frozen(FRONT)], random_state=0).initialize(*data)
+    before = clf.weights_.copy()
+    front = {
+        name.removeprefix("0."): array
+        for name, array in clf.to_state_dict().items()
+        if name.startswith("0.")
+    }
+    missing = {name: front[name] for name in list(front)[1:]}
+    for arrays, prefix, message in (
+        (missing, "0.", "a mapping of 8 arrays, in the order .*'0.weight'.* got 7"),
+        ({**front, "more": np.ones(3)}, "0.", "a mapping of 8 arrays, .* got 9: .*'more'"),
+        ({**front, "0.bias": np.ones(5)}, "0.", r"arrays\['0.bias'\] takes the place of '0.bias'"),
+        (clf.get_weights(), "0.", "arrays must be a mapping from names to arrays where a prefix"),
+        (front, "7.", r"prefix must be the beginning of some names .*'0.0.weight', .*got '7.'"),
+        (front, "0.0.w", "prefix must be the beginning of some names .*got '0.0.w'"),
+        (front, 0, "prefix must be .*got 0"),
+        (front, None, "prefix must be .*got None"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            clf.set_weights(arrays, prefix=prefix)
+        assert np.array_equal(clf.weights_, before)
+    with pytest.raises(ValueError, match="to_state_dict: head must be True or False, got 1"):
+        clf.to_state_dict(head=1)
 
 
 def test_names_that_are_ours_count_more_than_the_order(data):

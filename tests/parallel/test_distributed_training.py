@@ -24,6 +24,7 @@ from skcnn.layers import (
     Dense,
     Dropout,
     Flatten,
+    Frozen,
     MaxPool2d,
     RandomCrop,
     ReLU,
@@ -79,6 +80,13 @@ NETWORKS = {
             Add([[ReLU()], [Conv2d(7, 1)], []]), Flatten(),
         ],
         {"optimizer": AdamW(), "weight_decay": 0.05},
+    ),
+    "frozen": (
+        [
+            RandomCrop(1), Frozen([Conv2d(4, 3, padding=1), BatchNorm(16), Dropout(0.2)]),
+            Conv2d(4, 3), Frozen([Conv2d(4, 1), ReLU()]), Flatten(),
+        ],
+        {"optimizer": AdamW(), "weight_decay": 0.05, "max_grad_norm": 0.5},
     ),
     "clipped, decayed": (
         CNN, {"max_grad_norm": 0.05, "weight_decay": 0.02, "optimizer": SGD(nesterov=False)}

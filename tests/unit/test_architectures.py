@@ -11,6 +11,7 @@ from skcnn.architectures import (
     inception_time,
     lenet,
     lenet5,
+    lite,
     simple_cnn,
     vgg11,
     vgg13,
@@ -170,12 +171,14 @@ def test_published_numbers_of_parameters(layers, shape, n_classes, count):
     assert summary(layers, shape, n_classes).parameters == count
 
 
-@pytest.mark.parametrize(("layers", "count"), [(fcn(), 264_704), (inception_time(), 420_192)])
+@pytest.mark.parametrize(
+    ("layers", "count"), [(fcn(), 264_704), (inception_time(), 420_192), (lite(), 9_814)]
+)
 def test_published_numbers_of_parameters_for_signals(layers, count):
     """Ismail-Fawaz et al. (2023), "LITE", table 1: one channel, without the output layer."""
     network = Network(layers, (1, 1, 200))
     assert network.n_parameters == count
-    assert network.output_shape == (128,)
+    assert network.output_shape == (32 if count < 10_000 else 128,)
 
 
 def test_inception_networks_of_other_sizes():
@@ -191,6 +194,18 @@ def test_inception_networks_of_other_sizes():
         inception_time(0)
     with pytest.raises(ValueError, match="inception_time: n_channels must be an int"):
         inception_time(n_channels=0)
+
+
+def test_lite_has_seventeen_detectors_that_are_not_trained():
+    network = Network(lite(), (1, 1, 200))
+    constants = network.chain.bound[0].constant_shapes
+    assert len(constants) == 17
+    assert network.shapes[1] == (32 * 3 + 17, 1, 200)
+    lengths = sorted(shape[-1] for shape in constants.values())
+    assert lengths == sorted([2, 4, 8, 16, 32, 64] * 2 + [6, 12, 24, 48, 96])
+    assert Network(lite(3), (3, 1, 50)).output_shape == (32,)
+    with pytest.raises(ValueError, match="lite: n_channels must be an int of at least 1"):
+        lite(0)
 
 
 def test_a_signal_network_learns_where_a_bump_does_not_matter():

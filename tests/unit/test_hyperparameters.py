@@ -16,6 +16,7 @@ ARGUMENTS = {
     "Residual": ((layers.ReLU(),),),
     "Add": (((layers.ReLU(),), ()),),
     "Concatenate": (((layers.ReLU(),), ()),),
+    "Frozen": ((layers.ReLU(),),),
     "Dense": (5,),
     "Dropout": (0.5,),
     "GaussianNoise": (0.1,),

@@ -23,6 +23,7 @@ from skcnn.layers import (
     Dropout,
     FixedConv,
     Flatten,
+    Frozen,
     GaussianNoise,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
@@ -158,6 +159,13 @@ def residual_blocks(draw, depth=2):
 
 
 @st.composite
+def group_norms(draw):
+    groups = draw(st.integers(1, 3))
+    channels, *sizes = draw(st.one_of(images, vectors))
+    return GroupNorm(groups, epsilon=0.1), (groups * channels, *sizes)
+
+
+@st.composite
 def fixed_convolutions(draw):
     shape = draw(images)
     channels = shape[0]
@@ -170,13 +178,6 @@ def fixed_convolutions(draw):
         )
     )
     return FixedConv(kernels, kernel_size, dilation), shape
-
-
-@st.composite
-def group_norms(draw):
-    groups = draw(st.integers(1, 3))
-    channels, *sizes = draw(st.one_of(images, vectors))
-    return GroupNorm(groups, epsilon=0.1), (groups * channels, *sizes)
 
 
 @st.composite
@@ -200,6 +201,26 @@ def branch_lists(draw, kind):
     return kind(branches), shape
 
 
+@st.composite
+def frozen_layers(draw):
+    """One to three layers that act in training as they do in a prediction."""
+    shape = draw(images)
+    keeping = st.sampled_from(
+        [
+            ReLU(), Tanh(), BatchNorm(2, epsilon=0.1), Dropout(0.3), RandomCrop(1),
+            Conv2d(shape[0], 3, padding="same"), ConvTranspose2d(shape[0], 1),
+            Residual([Conv2d(shape[0], 1), BatchNorm(epsilon=0.1)]), Frozen([Tanh()]),
+            Concatenate([[], [Conv2d(1, 1)]]),
+        ]
+    )  # fmt: skip
+    layers = draw(st.lists(keeping, min_size=1, max_size=3))
+    try:
+        Network(layers, shape)
+    except ValueError:  # a concatenation has changed the number of channels
+        layers = [Flatten(), Dense(3)]
+    return Frozen(layers), shape
+
+
 def on_images(kind, *values):
     return st.tuples(st.builds(kind, *values), images)
 
@@ -214,11 +235,11 @@ TABLE = {
     "MaxPool2d": pools(MaxPool2d),
     "AvgPool2d": pools(AvgPool2d),
     "GlobalAvgPool2d": on_images(GlobalAvgPool2d),
+    "GlobalMaxPool2d": on_images(GlobalMaxPool2d),
     "FixedConv": fixed_convolutions(),
     "PPVPool": on_images(
         PPVPool, st.integers(1, 3), st.floats(0.3, 2), st.integers(0, 2), st.integers(0, 3)
     ),
-    "GlobalMaxPool2d": on_images(GlobalMaxPool2d),
     "LocalResponseNorm": st.tuples(
         st.builds(
             LocalResponseNorm,
@@ -249,6 +270,7 @@ TABLE = {
     "Residual": residual_blocks(),
     "GaussianNoise": st.floats(0, 2).flatmap(lambda std: anywhere(GaussianNoise(std))),
     "Add": branch_lists(Add),
+    "Frozen": frozen_layers(),
     "Concatenate": branch_lists(Concatenate),
     "RandomCrop": crops(),
     "RandomFlip": st.sampled_from([(True, False), (False, True), (True, True)]).flatmap(
@@ -273,9 +295,9 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "AvgPool2d same": AvgPool2d(3, stride=2, padding="same", count_include_pad=False),
     "MaxPool2d same": MaxPool2d(3, padding="same"),
     "GlobalAvgPool2d": GlobalAvgPool2d(),
+    "GlobalMaxPool2d": GlobalMaxPool2d(),
     "FixedConv": FixedConv("increasing", 2),
     "PPVPool": PPVPool(2, ramp=4.0, margin=1),
-    "GlobalMaxPool2d": GlobalMaxPool2d(),
     "LocalResponseNorm": LocalResponseNorm(3, alpha=0.1),
     "Flatten": Flatten(),
     "Dense": Dense(3),
@@ -301,6 +323,9 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "GaussianNoise": GaussianNoise(0.3),
     "Add": Add([[], [BatchNorm(2, epsilon=0.1)], ReLU()]),
     "Add of one": Add([[ReLU(), Tanh()]]),
+    "Frozen": Frozen([Conv2d(2, 3, padding=1), BatchNorm(2, epsilon=0.1), Tanh()]),
+    "Frozen transposed": Frozen([ConvTranspose2d(2, 3, padding=1), ReLU()]),
+    "Frozen dense": Frozen([Flatten(), Dense(4), Residual([Tanh(), Dense(4)])]),
     "Concatenate": Concatenate([[], [Conv2d(3, 3, padding=1), Tanh()], ReLU()]),
     "Concatenate dense": Concatenate([[Flatten(), Dense(3)], [Flatten()], [Flatten(), ReLU()]]),
     "RandomCrop": RandomCrop(1),

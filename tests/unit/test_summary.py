@@ -293,7 +293,7 @@ def test_a_data_frame():
     frame = pd.DataFrame(table.to_dict())
     assert list(frame.columns) == [
         "layer", "hyperparameters", "name", "depth", "output_shape", "parameters",
-        "multiply_adds", "memory", "receptive_field", "unused",
+        "multiply_adds", "memory", "receptive_field", "unused", "constants",
     ]  # fmt: skip
     assert len(frame) == 12
     assert frame["parameters"].sum() == 61_706

@@ -48,6 +48,7 @@ LAYERS = {
     "RandomCrop": (1,), "RandomFlip": (), "RandomRotation": (10,), "RandomScale": (0.1,),
     "Dense": (3,), "FixedConv": (), "PPVPool": (2,), "Residual": ([layers.ReLU()],),
     "Add": ([[], [layers.ReLU()]],), "Concatenate": ([[], [layers.ReLU()]],),
+    "Frozen": ([layers.ReLU()],),
 }  # fmt: skip
 PARTS = {
     "optimizer": [getattr(optimizers, name) for name in optimizers.__all__ if name != "Optimizer"],

@@ -29,7 +29,8 @@ OBJECTS = {
     ],
     "branches": lambda: [
         layers.Concatenate([[], [layers.Conv2d(3, 3, padding=1), layers.BatchNorm()]]),
-        layers.Add([layers.ReLU(), layers.Tanh()]), layers.GlobalAvgPool2d(),
+        layers.Add([layers.ReLU(), layers.Tanh()]), layers.Frozen([layers.Conv2d(3, 1)]),
+        layers.GlobalAvgPool2d(),
     ],
     "augmented": lambda: [
         layers.RandomCrop(1), layers.RandomFlip(), layers.Conv2d(3, 3, padding="same", clip=True),
