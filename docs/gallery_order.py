@@ -4,7 +4,7 @@ from pathlib import Path
 
 ORDER = [
     "digits", "fashion_small", "photographs", "filters", "saliency", "mistakes", "validation_set",
-    "learning_curve", "residual_network", "signals", "probabilities", "features_svc",
+    "learning_curve", "residual_network", "fine_tuning", "signals", "probabilities", "features_svc",
     "several_labels", "angle", "onnx_runtime", "own_layer", "convolution_definition",
     "larger_than_memory", "cluster",
 ]  # fmt: skip

@@ -370,8 +370,8 @@ def _rows_inside(
 
 
 def _joined(axes: Sequence[list[Field]]) -> list[Field]:
-    """Join the fields of several branches along one axis."""
-    if len(set(map(len, axes))) > 1:  # behind a dense layer all units have one field
+    """The fields along an axis where several branches come together."""
+    if len(set(map(len, axes))) > 1:  # behind a dense layer, or a normalised sample, all have one
         return [_union([field for axis in axes for field in axis])]
     return [_union(list(fields)) for fields in zip(*axes, strict=True)]
 

@@ -114,7 +114,15 @@ class BoundBranches:
     def backward(
         self, dx: np.ndarray | None, dys: Sequence[np.ndarray], params: Params, grads: Params
     ) -> None:
-        """Write into `dx` the sum of what comes back for the gradients of the branches' outputs."""
+        """Write the sum of the branches' input gradients into `dx`.
+
+        Parameters
+        ----------
+        dx : ndarray or None
+        dys : sequence of ndarray
+            The gradients with respect to the branches' outputs.
+        params, grads : dict
+        """
         own = split_params(self._branches, params), split_params(self._branches, grads)
         back = []
         for arrays, dy, *both in zip(self._arrays, dys, *own, strict=True):
@@ -148,7 +156,7 @@ def add_up(arrays: Sequence[np.ndarray], out: np.ndarray) -> None:
 
 
 def branch_of(name: str, prefix: str, layers: Layer | Sequence[Layer]) -> Branch:
-    """Return a branch of one layer, which is named by the prefix alone, or of a list of layers."""
+    """Return a branch of one layer, named by the prefix, or of a list of layers."""
     if isinstance(layers, Layer):
         return Branch(name, (layers,), (prefix,))
     return Branch(name, tuple(layers), tuple(f"{prefix}.{i}" for i in range(len(layers))))

@@ -159,6 +159,13 @@ def residual_blocks(draw, depth=2):
 
 
 @st.composite
+def group_norms(draw):
+    groups = draw(st.integers(1, 3))
+    channels, *sizes = draw(st.one_of(images, vectors))
+    return GroupNorm(groups, epsilon=0.1), (groups * channels, *sizes)
+
+
+@st.composite
 def fixed_convolutions(draw):
     shape = draw(images)
     channels = shape[0]
@@ -171,13 +178,6 @@ def fixed_convolutions(draw):
         )
     )
     return FixedConv(kernels, kernel_size, dilation), shape
-
-
-@st.composite
-def group_norms(draw):
-    groups = draw(st.integers(1, 3))
-    channels, *sizes = draw(st.one_of(images, vectors))
-    return GroupNorm(groups, epsilon=0.1), (groups * channels, *sizes)
 
 
 @st.composite
@@ -235,11 +235,11 @@ TABLE = {
     "MaxPool2d": pools(MaxPool2d),
     "AvgPool2d": pools(AvgPool2d),
     "GlobalAvgPool2d": on_images(GlobalAvgPool2d),
+    "GlobalMaxPool2d": on_images(GlobalMaxPool2d),
     "FixedConv": fixed_convolutions(),
     "PPVPool": on_images(
         PPVPool, st.integers(1, 3), st.floats(0.3, 2), st.integers(0, 2), st.integers(0, 3)
     ),
-    "GlobalMaxPool2d": on_images(GlobalMaxPool2d),
     "LocalResponseNorm": st.tuples(
         st.builds(
             LocalResponseNorm,
@@ -295,9 +295,9 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "AvgPool2d same": AvgPool2d(3, stride=2, padding="same", count_include_pad=False),
     "MaxPool2d same": MaxPool2d(3, padding="same"),
     "GlobalAvgPool2d": GlobalAvgPool2d(),
+    "GlobalMaxPool2d": GlobalMaxPool2d(),
     "FixedConv": FixedConv("increasing", 2),
     "PPVPool": PPVPool(2, ramp=4.0, margin=1),
-    "GlobalMaxPool2d": GlobalMaxPool2d(),
     "LocalResponseNorm": LocalResponseNorm(3, alpha=0.1),
     "Flatten": Flatten(),
     "Dense": Dense(3),

@@ -13,6 +13,8 @@ PUBLIC = {  # users pass these by name
     "datasets.image_folder.load_image_folder",
     "inspection._mistakes_display.MistakesDisplay.from_predictions",
     "inspection._saliency_display.SaliencyDisplay.from_estimator",
+    "layers.signals.Conv1d",
+    "layers.signals.ConvTranspose1d",
     "regressor.ScratchCNNRegressor.__init__",
 }
 """Functions of more parameters."""
