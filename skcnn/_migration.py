@@ -34,7 +34,11 @@ ADDED: dict[str, dict[str, Any]] = {
         "begun": 0,
         "begun_step": 0,
     },
-    "skcnn._estimator.base.BaseScratchCNN": {"normalization": None, "global_pool": False},
+    "skcnn._estimator.base.BaseScratchCNN": {
+        "normalization": None,
+        "global_pool": False,
+        "fixed_features": 0,
+    },
     "skcnn.classifier.ScratchCNNClassifier": {"label_smoothing": 0.0},
     "skcnn.regressor.ScratchCNNRegressor": {"quantile": 0.5},
     # 0.2.0 counted padding in means

@@ -186,21 +186,19 @@ class Images:
                 flat = block.reshape(len(block), -1)
                 means[part] = flat.mean(axis=1)
                 deviations[part] = flat.std(axis=1)
-        order = np.lexsort((means, deviations))
+        order = np.lexsort((self.hashes(), means, deviations))
         order = order[sample_weight[order] > 0]
-        agree = (means[order[1:]] == means[order[:-1]]) & (
-            deviations[order[1:]] == deviations[order[:-1]]
-        )
-        edges = np.flatnonzero(np.diff(agree, prepend=False, append=False))
-        for first, last in edges.reshape(-1, 2):
-            order[first : last + 1] = sorted(order[first : last + 1], key=self._hash)
         cumulative = np.cumsum(sample_weight[order], dtype=np.float64)
         return TrainingRows(self.gather, self.shape, dtype, order, cumulative / cumulative[-1])
 
-    def _hash(self, row: int) -> bytes:
-        image = self._take(np.array([row])).astype(np.float64) + 0.0  # without negative zeros
-        image = image.transpose(0, 3, 1, 2) if self.channels_last else image
-        return blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+    def hashes(self) -> np.ndarray:
+        """Hash of each image by its numbers, before any scaling: uint64, of shape (n,)."""
+        found = bytearray()
+        for block, _ in self._blocks(np.empty(len(self))):
+            block += 0.0  # no negative zeros
+            for image in block:
+                found += blake2b(image, digest_size=8).digest()
+        return np.frombuffer(found, np.uint64)
 
     def _unit(self, sample_weight: np.ndarray) -> float:
         """Return a divisor that keeps the squares of all numbers within float64."""

@@ -6,6 +6,7 @@ from weakref import finalize
 
 import numpy as np
 
+from skcnn.architectures.fixed_features import without_output
 from skcnn.data import Images
 from skcnn.layers._layer import Params
 from skcnn.layers.workspace import Workspace
@@ -13,7 +14,7 @@ from skcnn.micro_batches import even_slices
 from skcnn.network import Network
 from skcnn.parallel.threads import Threads
 
-__all__ = ["features", "outputs"]
+__all__ = ["features", "front", "outputs"]
 
 CACHED_BYTES = 8 * 2**20
 """Most bytes of a workspace that is kept for the next call."""
@@ -77,14 +78,30 @@ def features(
 ) -> np.ndarray:
     """Compute the inputs of the last layer for all images, one row per sample.
 
-    As `outputs`, but without the last layer, which must take vectors.
+    As `outputs`, but without the last layer, which must take vectors. Where that
+    is a sum of branches, they are the inputs of each branch's last layer.
 
     Returns
     -------
     ndarray of shape (n, features)
     """
+    if len(network.shapes[network.head]) > 1:
+        return outputs(*front(network, params), images, threads, max_bytes).T
     H = np.empty((len(images), *network.step_shapes[network.head]), network.dtype)
     return _run(network, params, images, threads, max_bytes, network.head, H.T).T
+
+
+def front(network: Network, params: np.ndarray) -> tuple[Network, np.ndarray]:
+    """Return the network without its last layer, and its flat vector.
+
+    Where that is a sum of branches, it is what these have before their last layers, joined.
+    """
+    part = Network(without_output(network.layers), network.input_shape, network.dtype)
+    vector = np.empty(part.vector_size, network.dtype)
+    for own, arrays in zip(part.unpack(vector), network.unpack(params), strict=False):
+        for name, array in own.items():
+            array[...] = arrays[name]
+    return part, vector
 
 
 def _run(

@@ -58,6 +58,7 @@ def trusted_types() -> list[str]:
 MODEL = {
     "numpy.dtype",
     "skcnn.classifier.ScratchCNNClassifier",
+    "skcnn.fixed_kernel_features.FixedKernelFeatures",
     "skcnn.layers.chain.Chain",  # in the networks of 0.2.0
     "skcnn.network.Network",
     "skcnn.regressor.ScratchCNNRegressor",

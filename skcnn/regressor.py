@@ -54,6 +54,15 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
     dropout : float, default=0.0
         Rate of the dropout after every hidden dense layer, in [0, 1).
+    fixed_features : "auto" or int, default="auto"
+        For signals, about how many features from fixed kernels (see
+        `FixedKernelFeatures`) are used beside those that are learned, with
+        ``loss="squared_error"``; 0 for
+        none. Their output layer is solved in closed form, and the fitted network
+        is a weighted sum of both. "auto" is 1,000 below a length of 100 and 2,500
+        from there on; and 0 with `layers`, with `warm_start`, in ``partial_fit``
+        and wherever they cannot be used. Validation scores, history and callbacks
+        see the learned part alone.
     image_shape : tuple of int or None, default=None
         Shape of the images in flat rows: (height, width), (channels, height,
         width) in the order of `data_format`, or (length,) of signals. With a
@@ -270,6 +279,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         hidden_layer_sizes="auto",
         activation="relu",
         dropout=0.0,
+        fixed_features="auto",
         image_shape=None,
         data_format="auto",
         scale_input=True,
@@ -302,6 +312,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout
+        self.fixed_features = fixed_features
         self.image_shape = image_shape
         self.data_format = data_format
         self.scale_input = scale_input

@@ -10,7 +10,9 @@ from skcnn._estimator.images import read_fitted
 from skcnn._hyperparameters import check_choice
 from skcnn.classifier import ScratchCNNClassifier
 from skcnn.data import exact_dtype
+from skcnn.inference import front
 from skcnn.layers._layer import Shape
+from skcnn.network import Network
 from skcnn.onnx.graph import Graph, element_type
 from skcnn.onnx.layers import add_layers
 from skcnn.parallel.contexts import in_own_context
@@ -169,23 +171,31 @@ def add_outputs(
     str
         Name of the outputs, (n, outputs), all finite.
     """
-    return _add_network(graph, estimator, x, form, dtype, len(estimator.network_.layers))
+    network, params = estimator.network_, estimator.weights_
+    return _add_network(graph, estimator, x, (form, dtype), network, params)
 
 
 def add_features(
     graph: Graph, estimator: BaseScratchCNN, x: str, form: tuple[int, ...], dtype: np.dtype
 ) -> str:
     """Add the network without its last layer; see `add_outputs`."""
-    return _add_network(graph, estimator, x, form, dtype, estimator.network_.head)
+    network, params = front(estimator.network_, estimator.weights_)
+    return _add_network(graph, estimator, x, (form, dtype), network, params)
 
 
 def _add_network(
-    graph: Graph, estimator: BaseScratchCNN, x: str, form: tuple[int, ...], dtype: Any, stop: int
+    graph: Graph,
+    estimator: BaseScratchCNN,
+    x: str,
+    given: tuple[tuple[int, ...], Any],
+    network: Network,
+    params: np.ndarray,
 ) -> str:
-    network = estimator.network_
-    layers, params = network.chain.bound[:stop], network.unpack(estimator.weights_)
+    """Add a network behind images of the `given` shape and dtype."""
+    form, dtype = given
     images = _add_images(graph, estimator, x, form, np.dtype(dtype))
-    return graph.finite(add_layers(graph, layers, images, params), network.dtype)
+    arrays = network.unpack(params)
+    return graph.finite(add_layers(graph, network.chain.bound, images, arrays), network.dtype)
 
 
 def _add_images(
