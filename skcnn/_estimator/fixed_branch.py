@@ -126,7 +126,7 @@ def _obstacle(shape: Shape, encoder: TargetEncoder) -> str | None:
     if shape[1] > 1:
         return f"for images, and their shape is {shape}"
     if isinstance(encoder, ClassEncoder):
-        return "for a y of several labels" if encoder.several else None
+        return "for a y of several labels" if encoder.multilabel else None
     return None if isinstance(encoder.loss, SquaredError) else "unless loss='squared_error'"
 
 
