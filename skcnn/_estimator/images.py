@@ -270,7 +270,8 @@ def _order(axes: Shape) -> tuple[str, str | None]:
         if first == last == 1:  # both orders are the same image
             return order, None
         few = last < min(first, middle) or (middle == 1 and NARROW * last <= first)
-        if last in CHANNELS or few:
+        square = first == middle != last and first > 1  # patches with many bands, feature maps
+        if last in CHANNELS or few or square:
             return order, "order"
     one = (first if order == "channels_first" else last) == 1
     return order, "signals" if one and _is_narrow(*others) else None

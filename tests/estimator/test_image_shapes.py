@@ -54,6 +54,8 @@ def test_the_order_of_four_axes(axes, shape):
         (3, 9, 3), (1, 9, 4), (3, 5, 1), (9, 3, 3), (16, 1, 1), (4, 4, 4),
         # the last axis is smaller than the two before it, or far smaller than the first of a signal
         (18, 18, 6), (4, 9, 2), (9, 7, 2), (7, 8, 5), (32, 32, 13), (100, 1, 6),
+        # the first two axes are equal, as in patches with many bands and in feature maps
+        (9, 9, 103), (11, 11, 200), (7, 7, 512), (8, 8, 64), (2, 2, 5), (3, 3, 9),
     ],
 )  # fmt: skip
 def test_doubt_is_said_and_channels_are_first(axes):
