@@ -130,7 +130,8 @@ def read_fitted(X: Any, estimator: Any) -> Input:
         if array.ndim > 2:
             raise ValueError(
                 f"X holds {_describe(array, data_format)}, but {caller} was fitted on images of "
-                f"shape {_in_order(shape, data_format)}."
+                f"shape {_in_order(shape, data_format)} ({AXES[data_format]}), and keeps that "
+                f"order.{_transposed(array, shape, data_format)}"
             )
     if array.ndim == 2:
         has_columns = len(getattr(X, "shape", ())) == 2  # false for a polars series of arrays
@@ -407,6 +408,15 @@ def _describe(array: np.ndarray, data_format: str) -> str:
     if array.ndim == 3:
         axes = _in_order((1, *axes), data_format)
     return f"images of shape {axes} ({AXES[data_format]})"
+
+
+def _transposed(array: np.ndarray, shape: Shape, data_format: str) -> str:
+    """Return the advice to transpose an array whose axes are in the other order, or nothing."""
+    other = next(order for order in ORDERS if order != data_format)
+    if array.ndim < 4 or array.shape[1:] != _in_order(shape, other):
+        return ""
+    axes = (0, 2, 3, 1) if other == "channels_first" else (0, 3, 1, 2)
+    return f" Pass X.transpose{axes}."
 
 
 def _in_order(shape: Shape, data_format: str) -> Shape:

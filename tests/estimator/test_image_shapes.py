@@ -95,6 +95,24 @@ def test_what_was_settled_is_remembered():
     assert part.image_shape_ == (3, 9, 7)
 
 
+def test_the_other_order_of_axes_is_told_by_its_cure():
+    X = images(9, 7, 3)
+    first, last = X.transpose(0, 3, 1, 2), "height, width, channels"
+    clf = quick().fit(X, y)
+    with pytest.raises(ValueError, match="order") as caught:
+        clf.predict(first)
+    text = str(caught.value)
+    assert f"images of shape (3, 9, 7) ({last})" in text
+    assert f"fitted on images of shape (9, 7, 3) ({last})" in text
+    assert text.endswith(" Pass X.transpose(0, 2, 3, 1).")
+    assert np.array_equal(clf.predict_proba(first.transpose(0, 2, 3, 1)), clf.predict_proba(X))
+    clf = quick().fit(first, y)
+    with pytest.raises(ValueError, match=r"Pass X\.transpose\(0, 3, 1, 2\)\.$"):
+        clf.predict(X)
+    with pytest.raises(ValueError, match="keeps that order.$"):
+        clf.predict(images(9, 8, 3))
+
+
 def test_both_orders_give_the_same_model():
     X = images(9, 7, 3)
     first = quick().fit(X.transpose(0, 3, 1, 2), y)
