@@ -357,7 +357,7 @@ def _given_shape(
     else:
         raise ValueError(
             f"{caller}: image_shape={image_shape!r} with data_format={data_format!r} does not "
-            f"match X, whose shape is {array.shape}."
+            f"match X, whose shape is {array.shape}.{_reshaped(array, sizes)}"
         )
     if doubt == "order":
         warn_user(
@@ -366,11 +366,17 @@ def _given_shape(
             "data_format='channels_last' if the channels are last."
         )
     elif doubt == "signals":
-        _, height, width = shape
-        other = sizes[2] if order == "channels_first" else sizes[0]  # channels in the other order
-        if other == min(height, width):
-            _warn_of_signals(f"image_shape={image_shape!r}", height, width)
+        _warn_of_signals(f"image_shape={image_shape!r}", *shape[1:])
     return shape, order
+
+
+def _reshaped(array: np.ndarray, sizes: Shape) -> str:
+    """Return the advice to reshape an array that has as many values as `sizes`, or nothing."""
+    if prod(array.shape[1:]) != prod(sizes):
+        return ""
+    if sorted(_longer(array.shape[1:])) == sorted(_longer(sizes)):  # reshape would mix the values
+        return " The axes have another order, which np.transpose changes."
+    return f" Pass X.reshape{(-1, *sizes)} if the values are in that order."
 
 
 def _channels_first(sizes: Shape, data_format: str) -> Shape:

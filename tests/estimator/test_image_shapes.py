@@ -167,6 +167,24 @@ def test_image_shape_never_moves_axes(given, axes):
         quick(image_shape=given).fit(images(*axes), y)
 
 
+@pytest.mark.parametrize(
+    ("given", "axes", "advice"),
+    [
+        ((16, 4), (8, 8), r"Pass X\.reshape\(-1, 16, 4\) if the values are in that order\.$"),
+        ((100,), (10, 10), r"Pass X\.reshape\(-1, 100\) if "),
+        ((8, 8, 3), (3, 8, 8), r"another order, which np\.transpose changes\.$"),
+        ((6, 1, 20), (20, 6), r"another order, which np\.transpose changes\.$"),
+        ((4, 4), (5, 5), r"whose shape is \(12, 5, 5\)\.$"),
+    ],
+)
+def test_an_image_shape_of_other_axes_is_told_its_cure(given, axes, advice):
+    X = images(*axes)
+    with pytest.raises(ValueError, match=advice):
+        quick(image_shape=given).fit(X, y)
+    if "reshape" in advice:
+        quick(image_shape=given).fit(X.reshape(-1, *given), y)
+
+
 @pytest.mark.parametrize("bad", [(), (1, 2, 3, 4), 300, "300", (0, 5), (2.5, 4)])
 def test_no_shapes(bad):
     with pytest.raises(ValueError, match=r"image_shape"):
@@ -245,8 +263,8 @@ def test_three_axes_have_no_channels_whatever_data_format_is():
     [
         ((1, 100, 6), True),  # signals, as the cure of a warning names them without data_format
         ((6, 100, 1), True),
-        ((1, 6, 100), False),  # nobody has 100 channels of 6 points
-        ((100, 6, 1), False),
+        ((1, 6, 100), True),
+        ((100, 6, 1), True),
         ((6, 100), False),
         ((600,), False),
     ],
