@@ -1,6 +1,6 @@
 """A network: layers bound to an input shape."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import ceil, prod
 from typing import Any
@@ -12,6 +12,7 @@ from skcnn._migration import FORMAT, refuse_newer
 from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
 from skcnn.layers.chain import LARGEST, Chain
+from skcnn.layers.generators import LayerGenerator, sharing
 from skcnn.layers.memory import Plan
 from skcnn.parallel.contexts import in_own_context
 from skcnn.workspace import Workspace
@@ -246,7 +247,7 @@ class Network:
         Y : ndarray of shape ``(n, *output_shape)``
         """
         X = self._checked("X", X, self.input_shape)
-        rng = self._checked_rng(training, rng)
+        generator = self._checked_rng(training, rng)
         weights = self._checked_weights(weights, len(X))
         vector = self._checked_vector(vector)
         Y = np.empty((len(X), *self.output_shape), self.dtype)
@@ -257,7 +258,7 @@ class Network:
             arrays = workspace.arrays(len(X[part]))
             np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
             arrays.weights[...] = weights[part]
-            arrays.forward(params, training, rng)
+            arrays.forward(params, training, generator())
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
         return Y
 
@@ -303,7 +304,7 @@ class Network:
         dY = self._checked("dY", dY, self.output_shape)
         if len(X) != len(dY):
             raise ValueError(f"X holds {len(X)} samples, but dY holds {len(dY)}.")
-        rng = self._checked_rng(training, rng)
+        generator = self._checked_rng(training, rng)
         weights = self._checked_weights(weights, len(X))
         vector = self._checked_vector(vector)
         Y, dX = np.empty_like(dY), np.empty_like(X)
@@ -315,7 +316,7 @@ class Network:
             arrays = workspace.arrays(len(X[part]))
             np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
             arrays.weights[...] = weights[part]
-            arrays.forward(params, training, rng)
+            arrays.forward(params, training, generator())
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
             np.copyto(arrays.dx[-1], np.moveaxis(dY[part], 0, -1))
             arrays.backward(params, grads)
@@ -341,12 +342,13 @@ class Network:
             raise ValueError(f"weights must have shape ({n_samples},), got {found.shape}.")
         return found
 
-    def _checked_rng(self, training: bool, rng: Any) -> np.random.Generator | None:
+    def _checked_rng(self, training: bool, rng: Any) -> Callable[[], LayerGenerator | None]:
+        """Return what makes the generator of each micro-batch."""
         if rng is not None and not isinstance(rng, np.random.Generator):
             raise ValueError(f"rng must be None or a numpy.random.Generator, got {rng!r}.")
         if training and rng is None and self.chain.draws:
             raise ValueError("This network draws random numbers in training: pass rng.")
-        return rng
+        return (lambda: None) if rng is None else sharing(rng)
 
     def micro_batch_size(self, n_samples: int | None = None, max_bytes: float = np.inf) -> int:
         """Number of samples that go through the layers together.

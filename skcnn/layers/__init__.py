@@ -15,6 +15,7 @@ from skcnn.layers.dropout import Dropout
 from skcnn.layers.local_response import LocalResponseNorm
 from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from skcnn.layers.residual import PadChannels, Residual
+from skcnn.layers.shift import RandomShift
 
 __all__ = [
     "AvgPool2d",
@@ -36,6 +37,7 @@ __all__ = [
     "RandomFlip",
     "RandomRotation",
     "RandomScale",
+    "RandomShift",
     "ReLU",
     "Residual",
     "Scratch",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skcnn.layers._layer import Layer, Params, Shape
+from skcnn.layers.generators import LayerGenerator
 
 ALIGNMENT = 64
 """Bytes of a cache line, and of the widest vector register."""
@@ -277,7 +278,11 @@ class Arrays:
         self._steps, self._bound, self._first_backward = steps, bound, first_backward
 
     def forward(
-        self, params: Sequence[Params], training: bool, rng: Any, stop: int | None = None
+        self,
+        params: Sequence[Params],
+        training: bool,
+        rng: LayerGenerator | None,
+        stop: int | None = None,
     ) -> None:
         """Fill ``x[1:]`` from ``x[0]``.
 
@@ -286,7 +291,8 @@ class Arrays:
         """
         x, bound = self.x, self._bound
         for i, step in enumerate(self._steps[:stop]):
-            step.forward(x[i], x[i + 1], params[i], bound[i], training, rng)
+            numbers = rng.shared if rng is not None and step.draws_per_batch else rng
+            step.forward(x[i], x[i + 1], params[i], bound[i], training, numbers)
 
     def backward(self, params: Sequence[Params], grads: Sequence[Params]) -> None:
         """Fill `grads` and those of ``dx`` that exist from ``dx[-1]``."""

@@ -27,7 +27,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "_summary": {"_hyperparameters", "architectures", "layers", "network", "workspace"},
     "batches": {"layers", "losses"},
     "inference": {"batches", "network", "parallel", "workspace"},
-    "state": {"_migration", "network", "optimizers"},
+    "state": {"_migration", "layers", "network", "optimizers"},
     "training": {
         "batches", "inference", "layers", "losses", "network", "optimizers", "parallel",
         "schedules", "state", "workspace",

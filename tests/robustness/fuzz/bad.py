@@ -45,6 +45,7 @@ LAYERS = {
     "GlobalAvgPool2d": (), "BatchNorm": (), "Dropout": (0.5,), "LocalResponseNorm": (),
     "LeakyReLU": (), "ELU": (), "GELU": (), "SiLU": (), "Softmax": (), "PadChannels": (4,),
     "RandomCrop": (1,), "RandomFlip": (), "RandomRotation": (10,), "RandomScale": (0.1,),
+    "RandomShift": (1,),
     "Dense": (3,), "Residual": ([layers.ReLU()],),
 }  # fmt: skip
 PARTS = {
@@ -61,6 +62,7 @@ FUNCTIONS = {
         {
             "filters": 2, "kernel_size": 3, "pool_size": 2, "hidden_layer_sizes": 3,
             "activation": "relu", "dropout": 0.0, "normalization": None, "global_pool": False,
+            "random_shift": 1, "pool_first": True,
         },
     ),
 }  # fmt: skip
