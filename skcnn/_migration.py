@@ -34,12 +34,20 @@ ADDED: dict[str, dict[str, Any]] = {
         "begun": 0,
         "begun_step": 0,
     },
-    "skcnn._estimator.base.BaseScratchCNN": {"normalization": None, "global_pool": False},
+    # 0.2.0 did not have this
+    "skcnn._estimator.base.BaseScratchCNN": {
+        "normalization": None,
+        "global_pool": False,
+        "random_shift": 0,
+    },
     "skcnn.classifier.ScratchCNNClassifier": {"label_smoothing": 0.0},
 }
 """Values that states of earlier versions lack, by the path of the class."""
 
-RECIPE = {"lr_schedule": "one_cycle", "lr": 8e-3, "constant_lr": 2e-3, "patience": 5}
+RECIPE = {
+    "lr_schedule": "one_cycle", "lr": 8e-3, "constant_lr": 2e-3, "patience": 5,
+    "random_shift": 0, "pool_first": False,
+}  # fmt: skip
 """Values of "auto" in 0.2.0 that its fitted estimators and checkpoints do not tell."""
 
 

@@ -113,6 +113,7 @@ class BaseScratchCNN(
 
     _auto_tol: float  # what tol="auto" means
     _auto_weight_decay: ClassVar[dict[int, float]]  # and weight_decay, from so many images on
+    _auto_shifts: ClassVar[bool]  # whether random_shift="auto" may be more than 0
 
     early_stopping: bool
     validation_fraction: float
@@ -253,7 +254,7 @@ class BaseScratchCNN(
         recipe = self._recipe_for(data, len(data) - size, continued_by, cut_off)
         resolved = resolve(self, recipe, to_its_end=not self.warm_start)
         settings = bind_settings(self, resolved)
-        network, state = self._start(data, resolved, settings, continued_by)
+        network, state = self._start(data, resolved, recipe, settings, continued_by)
         if cut_off is None:
             state.judge_by(judge)
         else:
@@ -278,7 +279,7 @@ class BaseScratchCNN(
         recipe = self._recipe_for(data, len(data), continued_by)
         resolved = resolve(self, recipe, to_its_end=False)
         settings = bind_settings(self, resolved, in_parts=True)
-        network, state = self._start(data, resolved, settings, continued_by)
+        network, state = self._start(data, resolved, recipe, settings, continued_by)
         if not data.weights.total.any():
             return self
         state.judge_by(None)
@@ -332,6 +333,7 @@ class BaseScratchCNN(
         self,
         data: Data,
         resolved: dict[str, Any],
+        recipe: dict[str, Any],
         settings: TrainingConfig,
         continued_by: str | None,
     ) -> tuple[Network, TrainingState]:
@@ -340,7 +342,7 @@ class BaseScratchCNN(
         if continued_by is not None and self._is_built_from(resolved):
             layers = list(self.network_.layers)
         else:
-            layers = bind_layers(self, resolved, shape, data.encoder)
+            layers = bind_layers(self, resolved, recipe["pool_first"], shape, data.encoder)
         if self.dtype is None and continued_by is not None:
             dtype = self.network_.dtype
         else:
