@@ -74,7 +74,8 @@ def _table(results: Results, score: str) -> str:
     lines += [_line("mean", map(show, means.mean(axis=0))).replace("nan", "  -")]
     if score == "accuracy":
         ranks = [rankdata(-np.round(row, 6), nan_policy="omit") for row in means]
-        lines += [_line("mean rank", map("{:.2f}".format, np.nanmean(ranks, axis=0)))]
+        mean_ranks = np.ma.masked_invalid(ranks).mean(axis=0).filled(np.nan)
+        lines += [_line("mean rank", map("{:.2f}".format, mean_ranks))]
     return "\n".join(lines)
 
 
