@@ -1,1 +1,1 @@
-"""Measurements: every figure that the documentation gives comes from here."""
+"""Benchmarks: the commands behind the figures in the documentation."""

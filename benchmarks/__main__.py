@@ -1,8 +1,8 @@
-"""All contenders side by side, in one run; see ``python -m benchmarks --help``.
+"""Comparison with PyTorch, skorch and scikit-learn; see ``python -m benchmarks --help``.
 
-Every round runs each contender once, in turn. Printed are ratios of medians to
-skcnn's own, with the quartiles of the ratios of single rounds; above 1 skcnn is
-faster. All compute in float32 on the same number of threads.
+Every round runs each contender once, in turn. The output gives the ratio of each
+contender's median to skcnn's, with the quartiles of the ratios of single rounds;
+above 1, skcnn is faster. All compute in float32 on the same number of threads.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from benchmarks.networks import CASES
 
 
 def measure_fits(rounds: int) -> list[Result]:
-    """Single epochs of training, for every network and batch size."""
+    """Time single epochs of training, for every network and batch size."""
     results = []
     for name, batch_size in fits.SHORT:
         result = Result(f"fit {name}, batch {batch_size}")
@@ -32,7 +32,7 @@ def measure_fits(rounds: int) -> list[Result]:
 
 
 def measure_long_fits(rounds: int) -> list[Result]:
-    """Whole fits that are long enough for worker processes."""
+    """Time whole fits that are long enough for worker processes."""
     results = []
     for name, batch_size in fits.LONG:
         result = Result(f"long fit {name}, batch {batch_size}")
@@ -43,7 +43,7 @@ def measure_long_fits(rounds: int) -> list[Result]:
 
 
 def measure_predictions(rounds: int) -> list[Result]:
-    """Prediction, for some networks and batch sizes."""
+    """Time predictions, for some networks and batch sizes."""
     results = []
     for name, batch_size in predicts.WORKS:
         result = Result(f"predict {name}, batch {batch_size}")
@@ -54,7 +54,7 @@ def measure_predictions(rounds: int) -> list[Result]:
 
 
 def measure_search(rounds: int) -> Result:
-    """The search from a cold start."""
+    """Time the search from a cold start."""
     result = Result("search digits, 3 x 3 x 3, cold")
     contenders = {name: lambda name=name: search.seconds(name) for name in search.CONTENDERS}
     result.seconds = take_turns(contenders, rounds, warm_up=0)
@@ -63,7 +63,7 @@ def measure_search(rounds: int) -> Result:
 
 
 def show(result: Result) -> None:
-    """Print the ratios of one work."""
+    """Print the ratios for one task."""
     print(f"{result.work}", flush=True)
     for name in result.seconds:
         if name == "skcnn":
@@ -73,7 +73,7 @@ def show(result: Result) -> None:
 
 
 def show_sgemm_bound(results: list[Result]) -> dict[str, float]:
-    """Share of the sgemm speed of this run that LeNet and the VGG-like net reach."""
+    """Print and return the fraction of sgemm's speed that LeNet and the VGG-like net reach."""
     speed = sgemm_bound.sgemm_speed()
     print(f"\nsgemm: {2 * speed / 1e9:.0f} GFLOP/s on all threads of BLAS")
     shares = {}
@@ -87,7 +87,7 @@ def show_sgemm_bound(results: list[Result]) -> dict[str, float]:
 
 
 def machine() -> dict:
-    """What the figures depend on."""
+    """Describe the processor and the packages that the figures depend on."""
     libraries = [
         {key: library[key] for key in ("internal_api", "architecture", "num_threads", "version")}
         for library in threadpool_info()
@@ -133,8 +133,8 @@ def main() -> None:
     )
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--quick", action="store_true", help="three rounds, no long fits, no search")
-    part.add_argument("--long", action="store_true", help="of all timings only the long fits")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds that are measured")
+    part.add_argument("--long", action="store_true", help="time only the long fits")
+    parser.add_argument("--rounds", type=int, default=7, help="number of measured rounds")
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"), help="folder")
     options = parser.parse_args()
     # a single epoch need not converge

@@ -1,10 +1,10 @@
-"""Has training of LeNet become slower since an earlier commit?
+"""Speed of training LeNet, compared with an earlier commit.
 
     python -m benchmarks.compare_commit COMMIT
 
-Two processes, one with each version, fit in turns on the same random images;
-several such pairs are compared, since the place of arrays in memory differs
-from process to process.
+Two processes, one with each version, fit in turn on the same random images. Several
+such pairs are compared, since the position of arrays in memory differs from process
+to process.
 """
 
 import argparse
@@ -40,7 +40,7 @@ for line in sys.stdin:
 
 
 class _Version:
-    """A process that fits whenever it is asked to."""
+    """A process that runs one fit per request."""
 
     def __init__(self, folder: Path, batch_size: int) -> None:
         self.process = subprocess.Popen(
@@ -60,7 +60,7 @@ class _Version:
 
 
 def ratio_of_a_pair(now: Path, then: Path, batch_size: int, turns: int) -> float:
-    """Median time of `now` over that of `then`; who is first changes from turn to turn."""
+    """Return the ratio of median times, `now` to `then`; they go first in turn."""
     pair = [(_Version(folder, batch_size), []) for folder in (now, then)]
     for turn in range(1 + turns):
         for version, seconds in pair[:: -1 if turn % 2 else 1]:
@@ -78,8 +78,10 @@ def main() -> None:
         description=__doc__.splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("commit", help="what to compare with, as git names it")
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32, 128], help="of training")
+    parser.add_argument("commit", help="commit to compare with")
+    parser.add_argument(
+        "--batch-sizes", type=int, nargs="+", default=[32, 128], help="batch sizes of training"
+    )
     parser.add_argument("--pairs", type=int, default=9, help="pairs of processes, at least 1")
     parser.add_argument("--turns", type=int, default=15, help="fits of each process, at least 1")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Training with Adam on random float32 images: single epochs, and whole fits that take longer."""
+"""Training with Adam on random float32 images: single epochs and long fits."""
 
 from collections.abc import Callable
 
@@ -18,22 +18,22 @@ SHORT = (
     ("LeNet", 32), ("LeNet", 128), ("simple_cnn", 32), ("simple_cnn", 128), ("two blocks", 32),
     ("two blocks", 128), ("conv32-conv64", 128), ("VGG-like", 128),
 )  # fmt: skip
-"""Networks and batch sizes whose epochs are measured."""
+"""Networks and batch sizes for single epochs."""
 
 LONG = (*SHORT, ("untouched", 128))
-"""Those that are trained for longer, too, so that worker processes are worth starting."""
+"""Networks and batch sizes for fits long enough to use worker processes."""
 
 EPOCHS_OF_LONG = 3
 
 WITH_MLP = ("LeNet", "simple_cnn")
-"""Where most parameters are in dense layers, so that a network of these alone compares."""
+"""Networks comparable to an MLP, since most of their parameters are in dense layers."""
 
 
 def data(case: Case, n_rows: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Images of every class's pattern below noise, which are learned within an epoch.
+    """Return noisy images of one pattern per class, which are learned within an epoch.
 
-    (After a training that has learned nothing, the classifier judges all rows
-    once more, to warn.)
+    (After training that learned nothing, the classifier would evaluate all rows once
+    more, to warn.)
     """
     n = n_rows or case.n_rows
     rng = np.random.default_rng(0)
@@ -46,7 +46,7 @@ def data(case: Case, n_rows: int | None = None) -> tuple[np.ndarray, np.ndarray]
 
 
 def skcnn_fit(case: Case, X: np.ndarray, y: np.ndarray, batch_size: int, epochs: int = 1) -> Epoch:
-    """``fit`` of the classifier, with its validation and its moments of the data."""
+    """Prepare a ``fit`` of the classifier, which includes input validation and scaling."""
     clf = ScratchCNNClassifier(
         layers=list(case.layers), batch_size=batch_size, weight_decay=0.0, max_iter=epochs,
         warm_start=True, random_state=0, n_iter_no_change=None,
@@ -57,7 +57,7 @@ def skcnn_fit(case: Case, X: np.ndarray, y: np.ndarray, batch_size: int, epochs:
 def torch_epoch(
     case: Case, X: np.ndarray, y: np.ndarray, batch_size: int, memory_format: torch.memory_format
 ) -> Epoch:
-    """The plain loop."""
+    """Prepare an epoch of the plain PyTorch loop."""
     images = torch.from_numpy(X).contiguous(memory_format=memory_format)
     labels = torch.from_numpy(y)
     model = as_torch(case).to(memory_format=memory_format)
@@ -75,7 +75,7 @@ def torch_epoch(
 
 
 def skorch_epoch(case: Case, X: np.ndarray, y: np.ndarray, batch_size: int) -> Epoch:
-    """``fit`` through skorch."""
+    """Prepare a ``fit`` through skorch."""
     net = NeuralNetClassifier(
         as_torch, module__case=case, criterion=nn.CrossEntropyLoss, optimizer=torch.optim.Adam,
         max_epochs=1, batch_size=batch_size, iterator_train__shuffle=True, train_split=None,
@@ -85,9 +85,9 @@ def skorch_epoch(case: Case, X: np.ndarray, y: np.ndarray, batch_size: int) -> E
 
 
 def mlp_epoch(case: Case, X: np.ndarray, y: np.ndarray, batch_size: int) -> Epoch:
-    """scikit-learn's own network, with as many parameters in one hidden layer.
+    """Prepare a fit of `MLPClassifier` with as many parameters in one hidden layer.
 
-    It has no weights to share, so that it needs far fewer multiply-adds for them.
+    It shares no weights, so it needs far fewer multiply-adds per parameter.
     """
     inputs = int(np.prod(case.image_shape))
     hidden = round((case.network.n_parameters - N_CLASSES) / (inputs + 1 + N_CLASSES))
@@ -97,7 +97,7 @@ def mlp_epoch(case: Case, X: np.ndarray, y: np.ndarray, batch_size: int) -> Epoc
 
 
 def contenders(name: str, batch_size: int) -> dict[str, Epoch]:
-    """All that train one network."""
+    """Return all contenders that train one network."""
     case = CASES[name]
     X, y = data(case)
     all_of_them = {
@@ -112,7 +112,7 @@ def contenders(name: str, batch_size: int) -> dict[str, Epoch]:
 
 
 def long_contenders(name: str, batch_size: int) -> dict[str, Epoch]:
-    """Whole fits: what takes part are all cores, one core, and the plain loop."""
+    """Return whole fits by skcnn on all cores and on one, and by the plain loop."""
     case = CASES[name]
     X, y = data(case, case.n_rows_of_long)
     fit = skcnn_fit(case, X, y, batch_size, EPOCHS_OF_LONG)

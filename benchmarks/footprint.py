@@ -1,4 +1,4 @@
-"""Memory of a fit, and time of the import, each in a process of its own."""
+"""Memory of a fit, and time of the import, each measured in a new process."""
 
 import os
 import subprocess
@@ -47,15 +47,14 @@ def _print_of(code: str) -> float:
 
 
 def memory_of_fit() -> float:
-    """Peak megabytes of fitting LeNet on 60,000 images, beyond the data."""
+    """Return the peak megabytes of fitting LeNet on 60,000 images, beyond the data."""
     return _print_of(_FIT)
 
 
 def milliseconds_of_import(rounds: int) -> float:
-    """Of importing the classifier where NumPy and sklearn.base are there already; median.
+    """Return the median time to import the classifier after NumPy and sklearn.base.
 
-    As it is once installed: the first run, which may have to compile the
-    source, does not count.
+    The first run, which may have to compile the source, is not counted.
     """
     runs = [
         _print_of(_IMPORT.format("from skcnn import ScratchCNNClassifier"))

@@ -1,8 +1,8 @@
-"""A convolution as it is written by hand, and here: ``python -m benchmarks.loops``.
+"""Hand-written convolutions compared with skcnn's: ``python -m benchmarks.loops``.
 
-All contenders go forward and backward through one layer and give the same output and
-gradients, which is checked first. The loops take one image, the others a batch; printed are
-times for one image, on one thread in float32, relative to skcnn's.
+All contenders run one layer forward and backward; their outputs and gradients are first
+checked to agree. The loops process one image, the others a batch. The output gives times per
+image, on one thread in float32, and relative to skcnn's.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ CASES = {
     "LeNet's second: 6 x 14 x 14, 16 filters 5 x 5": ((6, 14, 14), Conv2d(16, 5)),
     "a signal: 1 x 1 x 200, 16 filters of 7": ((1, 1, 200), Conv2d(16, (1, 7))),
 }
-"""Shape of one image, and the layer."""
+"""Image shapes and layers."""
 
 N_IMAGES = 64
-"""In a batch; a loop goes over one."""
+"""Images in a batch; the loops process only one."""
 
 
 def loops_forward(X, W, b):
@@ -44,7 +44,7 @@ def loops_forward(X, W, b):
 
 
 def loops_backward(dY, X, W):
-    """Every product of the forward pass gives its share to both of its factors."""
+    """Add the contribution of every product to the gradients of both factors."""
     dX, dW, db = np.zeros_like(X), np.zeros_like(W), np.zeros(len(W), X.dtype)
     for n, f, p, q in np.ndindex(dY.shape):
         db[f] += dY[n, f, p, q]
@@ -55,7 +55,7 @@ def loops_backward(dY, X, W):
 
 
 def im2col(X, KH, KW):
-    """What each position sees, as one row: ``(N·OH·OW, C·KH·KW)``."""
+    """Return the window at each position as one row: ``(N·OH·OW, C·KH·KW)``."""
     N, C, H, W = X.shape
     OH, OW = H - KH + 1, W - KW + 1
     cols = np.empty((N, C, KH, KW, OH, OW), X.dtype)
@@ -65,7 +65,7 @@ def im2col(X, KH, KW):
 
 
 def col2im(cols, X_shape, KH, KW):
-    """Each row is added to the pixels that its position sees: the transpose of `im2col`."""
+    """Add each row to the pixels of its window: the transpose of `im2col`."""
     N, C, H, W = X_shape
     OH, OW = H - KH + 1, W - KW + 1
     cols = cols.reshape(N, OH, OW, C, KH, KW).transpose(0, 3, 4, 5, 1, 2)
@@ -76,12 +76,12 @@ def col2im(cols, X_shape, KH, KW):
 
 
 def by_loops(X, W, b, dY):
-    """Output and gradients by loops over numbers."""
+    """Compute output and gradients in loops."""
     return loops_forward(X, W, b), *loops_backward(dY, X, W)
 
 
 def by_im2col(X, W, b, dY):
-    """The same by matrix products with rows that are written out."""
+    """Compute output and gradients by im2col and matrix products."""
     N, F, OH, OW = dY.shape
     cols, W_rows = im2col(X, *W.shape[2:]), W.reshape(F, -1)
     Y = (cols @ W_rows.T + b).reshape(N, OH, OW, F).transpose(0, 3, 1, 2)
@@ -91,7 +91,7 @@ def by_im2col(X, W, b, dY):
 
 
 def unpadded(function, X, W, b, dY, padding):
-    """Call `function`, which knows of no padding, on the padded images."""
+    """Call `function`, which does not pad, on padded images."""
     before, after = ((0, 0), (0, 0)), tuple((p, p) for p in padding)
     Y, dX, dW, db = function(np.pad(X, before + after), W, b, dY)
     rows, columns = (slice(p, p + n) for p, n in zip(padding, X.shape[2:], strict=True))
@@ -99,13 +99,13 @@ def unpadded(function, X, W, b, dY, padding):
 
 
 def by_skcnn(network, vector, X, dY):
-    """The same by `Network.vjp`, which lays out its memory anew in every call."""
+    """Compute output and gradients by `Network.vjp`, which allocates memory in every call."""
     Y, dX, gradient = network.vjp(X, vector, dY)
     return Y, dX, *network.unpack(gradient)[0].values()
 
 
 def contenders(shape: Shape, layer: Conv2d) -> dict[str, Callable[[], object]]:
-    """All three, once they have been seen to agree."""
+    """Return all three contenders, after checking that they agree."""
     rng = np.random.default_rng(0)
     network = Network([layer], shape)
     vector = network.init(rng)

@@ -1,4 +1,4 @@
-"""The networks that are compared, here and in PyTorch."""
+"""The compared networks, in skcnn and in PyTorch."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from skcnn.network import Network
 
 N_CLASSES = 10
 N_ROWS = 5003
-"""A prime: no batch size divides it."""
+"""Rows of an epoch: a prime, so that no batch size divides it."""
 
 N_ROWS_OF_LARGE = 1009
-"""For networks whose epochs take long."""
+"""Rows for networks whose epochs take long."""
 
 N_ROWS_OF_LONG, N_ROWS_OF_LONG_AND_LARGE = 60_000, N_ROWS
-"""For fits that are long enough for worker processes."""
+"""Rows for fits that are long enough for worker processes."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,17 @@ class Case:
 
     @property
     def n_rows(self) -> int:
-        """Of an epoch that is measured."""
+        """Number of rows in a measured epoch."""
         return N_ROWS_OF_LARGE if self.is_large else N_ROWS
 
     @property
     def n_rows_of_long(self) -> int:
-        """Of an epoch of a long fit."""
+        """Number of rows in an epoch of a long fit."""
         return N_ROWS_OF_LONG_AND_LARGE if self.is_large else N_ROWS_OF_LONG
 
     @property
     def network(self) -> Network:
-        """With the output layer."""
+        """Network including the output layer."""
         return Network([*self.layers, Dense(N_CLASSES)], self.image_shape)
 
 
@@ -83,7 +83,7 @@ CASES = {
 
 
 def as_torch(case: Case) -> nn.Sequential:
-    """The same network in PyTorch, with PyTorch's own initial weights."""
+    """Build the network in PyTorch, with PyTorch's own initial weights."""
     modules: list[nn.Module] = []
     network = case.network
     for layer, shape in zip(network.layers, network.shapes, strict=False):

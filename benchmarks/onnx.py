@@ -1,7 +1,7 @@
-"""Time of one prediction by ONNX Runtime, beside the estimator's own.
+"""Time of predictions by ONNX Runtime, compared with the estimator's own.
 
-Contenders take turns, call by call, on one thread each; printed are medians in
-microseconds. What is predicted is one digit of scikit-learn's, or many.
+Contenders take turns, call by call, on one thread each. The output gives medians in
+microseconds for one digit of scikit-learn's, and for many.
 
 Run ``python -m benchmarks.onnx`` (needs the extra ``[test-onnx]``).
 """
@@ -23,7 +23,7 @@ from skcnn.onnx import register, to_onnx
 
 
 def session(model) -> Callable[[np.ndarray], object]:
-    """All outputs of a model for some rows."""
+    """Return a function that computes all outputs of a model."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     running = ort.InferenceSession(
@@ -34,7 +34,7 @@ def session(model) -> Callable[[np.ndarray], object]:
 
 
 def works(dtype: type) -> dict[str, dict[str, Callable[[np.ndarray], object]]]:
-    """Both contenders for an estimator and for a pipeline."""
+    """Return both contenders for an estimator and for a pipeline."""
     X, y = load_digits(return_X_y=True)
     X, y = X[:300].astype(dtype), y[:300]
     clf = ScratchCNNClassifier(max_iter=1, random_state=0).fit(X, y)
@@ -51,7 +51,7 @@ def works(dtype: type) -> dict[str, dict[str, Callable[[np.ndarray], object]]]:
 def medians(
     contenders: dict[str, Callable[[np.ndarray], object]], X: np.ndarray, calls: int
 ) -> dict[str, float]:
-    """Microseconds of a call."""
+    """Return each contender's median microseconds per call."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(-3, calls):
         for name, contender in contenders.items():
@@ -65,7 +65,9 @@ def medians(
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--calls", type=int, default=500, help="for one row; many take a tenth")
+    parser.add_argument(
+        "--calls", type=int, default=500, help="calls with one row; a tenth of that with many"
+    )
     calls = parser.parse_args().calls
     X = load_digits().data
     print("| what | dtype | rows | `predict` (µs) | ONNX Runtime (µs) |")

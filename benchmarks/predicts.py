@@ -15,7 +15,7 @@ WORKS = (("LeNet", 1), ("LeNet", 32), ("LeNet", 512), ("two blocks", 512))
 
 
 def contenders(name: str, batch_size: int) -> dict[str, Callable[[], object]]:
-    """All that predict; each call goes over about 512 images, in batches."""
+    """Return all contenders; each call predicts about 512 images, in batches."""
     case = CASES[name]
     X, y = data(case, 600)
     clf = ScratchCNNClassifier(layers=list(case.layers), max_iter=1, random_state=0).fit(X, y)

@@ -1,6 +1,6 @@
 """`GridSearchCV` from a cold start: imports, workers, 3 x 3 grid, 3 folds, two jobs.
 
-Run as a script with a contender's name; `seconds` does that and takes the wall clock.
+`seconds` runs this file as a script with a contender's name, and times it.
 """
 
 import subprocess
@@ -14,14 +14,14 @@ CONTENDERS = ("skcnn", "skcnn in float64", "skorch")
 
 
 def seconds(name: str) -> float:
-    """Wall clock of a new process that does the whole search."""
+    """Return the wall-clock time of a new process that runs the whole search."""
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "benchmarks.search", name], check=True)
     return time.perf_counter() - start
 
 
 def search_skcnn(dtype: str | None = "float32") -> None:
-    """Digits as float64, as they come; computed in float32 like the other's, or in float64."""
+    """Search on digits in float64, computing in float32 like skorch, or in float64."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import GridSearchCV
 
@@ -36,7 +36,7 @@ def search_skcnn(dtype: str | None = "float32") -> None:
 
 
 def search_skorch() -> None:
-    """The same, with the conversion that float64 rows need."""
+    """Search with skorch, including the conversion of float64 rows."""
     import torch
     from sklearn.datasets import load_digits
     from sklearn.model_selection import GridSearchCV

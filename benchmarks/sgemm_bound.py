@@ -1,4 +1,4 @@
-"""Lower bound of a training's time: its matrix products alone, at the full speed of sgemm."""
+"""Lower bound on training time: the matrix products alone, at the full speed of sgemm."""
 
 import time
 
@@ -8,10 +8,10 @@ from benchmarks.networks import Case
 
 
 def multiply_adds(case: Case) -> int:
-    """Multiply-adds of the products that training one image takes.
+    """Return the multiply-adds of the products in training on one image.
 
-    Each layer with weights has one product forward and two backward, but the
-    first has no gradient by its input to compute.
+    Each layer with weights has one product forward and two backward, except that the
+    first needs no gradient of its input.
     """
     network = case.network
     forward = [
@@ -23,7 +23,7 @@ def multiply_adds(case: Case) -> int:
 
 
 def sgemm_speed(size: int = 1024, repeats: int = 15) -> float:
-    """Multiply-adds per second of large square float32 products, on all threads of BLAS."""
+    """Measure multiply-adds per second in large square float32 products on all BLAS threads."""
     rng = np.random.default_rng(0)
     a, b = (rng.random((size, size), dtype=np.float32) for _ in range(2))
     out = np.empty_like(a)

@@ -1,11 +1,11 @@
-"""The two-block network as a module that a search over its filters can build."""
+"""The two-block network as a PyTorch module, for a search over its filters."""
 
 import numpy as np
 from torch import Tensor, nn
 
 
 def as_images(X: np.ndarray) -> np.ndarray:
-    """Flat digits as the images and the dtype that PyTorch wants."""
+    """Convert flat digits to images in the dtype that PyTorch expects."""
     return X.reshape(-1, 1, 8, 8).astype(np.float32) / 16
 
 
@@ -22,5 +22,5 @@ class TwoBlocks(nn.Module):
         )  # fmt: skip
 
     def forward(self, X: Tensor) -> Tensor:
-        """Logits."""
+        """Return the logits."""
         return self.layers(X)

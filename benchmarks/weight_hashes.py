@@ -1,10 +1,10 @@
-"""Hashes of what training gives for many settings: has a change of the code changed a bit?
+"""Hashes of trained weights for many settings, to detect whether a change affects any bit.
 
     python -m benchmarks.weight_hashes > before
     ...
     python -m benchmarks.weight_hashes | diff before -
 
-The figures hold for one machine and one version of NumPy; compare them there only.
+They depend on the machine and the version of NumPy, so compare them only there.
 """
 
 import contextlib
@@ -42,6 +42,7 @@ from skcnn.layers import (
 )  # fmt: skip
 from skcnn.training import epoch, minibatch
 from skcnn.training.distributed.coordinator import Coordinator
+from skcnn.training.distributed.policy import WorkerPolicy
 
 EXPLICIT = {
     "data_format": "channels_first", "optimizer": "adam", "lr": 2e-3, "lr_schedule": "constant",
@@ -88,23 +89,19 @@ SETTINGS: dict[str, dict] = {
 
 
 def digest(array: np.ndarray) -> str:
-    """The beginning of an array's SHA-256."""
+    """Return the beginning of an array's SHA-256."""
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 
 def print_line(name: str, *arrays: np.ndarray) -> None:
-    """Print the hashes of arrays, and what they belong to."""
+    """Print the hashes of arrays, followed by a name."""
     print(*map(digest, arrays), name, flush=True)
 
 
 @contextlib.contextmanager
 def worker_processes() -> Iterator[None]:
     """Start worker processes in every training, and wait for them before each mini-batch."""
-    join, limits = (
-        Coordinator.join,
-        ("WORTH_STARTING", "WORTH_ASKING", "MEASURED", "IDLE"),
-    )
-    before = {name: getattr(epoch, name) for name in limits}
+    join, policy = Coordinator.join, epoch.POLICY
 
     def join_all(self, *args):
         while self._starter.busy or not all(
@@ -116,18 +113,16 @@ def worker_processes() -> Iterator[None]:
 
     together = epoch.SpeedupMonitor.together
     try:
-        for name in limits:
-            setattr(epoch, name, -np.inf)
+        epoch.POLICY = WorkerPolicy(-np.inf, -np.inf, measured=0.0, idle_share=-np.inf)
         epoch.SpeedupMonitor.together, Coordinator.join = True, join_all
         yield
     finally:
-        for name, value in before.items():
-            setattr(epoch, name, value)
+        epoch.POLICY = policy
         epoch.SpeedupMonitor.together, Coordinator.join = together, join
 
 
 def fit_with_workers(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
-    """Print a line for every setting in which three processes train together."""
+    """Print a line for every setting that is trained by three processes."""
     X, y, weights = (np.tile(array, (8, *[1] * (array.ndim - 1))) for array in (X, y, weights))
     cases = {
         "two blocks": {"layers": CNN},
@@ -161,7 +156,7 @@ def fit_with_workers(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
 
 
 def resumed(X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:
-    """Print a line for a training that is resumed from its first epoch, and one for the whole."""
+    """Print a line for training resumed after one epoch, and one for uninterrupted training."""
     setting = EXPLICIT | {"layers": CNN, "max_iter": 3, "lr_schedule": "cosine"}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "training.ckpt"

@@ -1,4 +1,4 @@
-"""How the documentation is built: ``python -m sphinx -W -b html docs OUT``."""
+"""Sphinx configuration: ``python -m sphinx -W -b html docs OUT``."""
 
 import re
 import sys
@@ -36,14 +36,16 @@ myst_heading_anchors = 3
 # the API: every name has a page of its own
 
 autosummary_generate = True
-autodoc_typehints = "none"  # the types are told in the docstrings, in words
+autodoc_typehints = "none"  # docstrings describe types in words
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
-# the gallery: all of `examples/` is shown; run is what neither takes minutes nor lacks its data
+# the gallery shows all of `examples/`, and runs those that are quick and have their data
 
-DATA = {"fashion_small": "/usr/share/datasets/fashion-mnist"}  # what no package of [docs] brings
+DATA = {
+    "fashion_small": "/usr/share/datasets/fashion-mnist"
+}  # data that no package of [docs] includes
 SHOWN = ["fashion_mnist", "reference_networks", "cluster"]
 SHOWN += [script for script, folder in DATA.items() if not Path(folder).is_dir()]
 
@@ -51,13 +53,13 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": rf"/(?!({'|'.join(SHOWN)})\.py$)\w+\.py$",
-    "within_subsection_order": "gallery_order.AsTold",
+    "within_subsection_order": "gallery_order.GalleryOrder",
     "doc_module": ("skcnn",),
     "backreferences_dir": "api/examples",
     "reference_url": {"skcnn": None},
     "download_all_examples": False,
     "image_srcset": ["2x"],
-    "ignore_repr_types": r"matplotlib\.|Display",  # what draws itself need not be printed as well
+    "ignore_repr_types": r"matplotlib\.|Display",  # displays need not be printed as well
     "show_memory": False,
     "remove_config_comments": True,
 }
@@ -65,7 +67,7 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "skcnn"
 html_show_sourcelink = False
-html_sidebars = {  # pages with no others below them
+html_sidebars = {  # pages without subpages
     page: []
     for page in ["changelog", "contributing", "course", "performance", "quality", "reliability"]
 }
@@ -82,7 +84,7 @@ html_theme_options = {
 
 
 def without_foreign_labels(app, what, name, obj, options, lines):
-    """Inherited methods of scikit-learn refer to pages of its documentation, not of this one."""
+    """Unlink references to scikit-learn's documentation in inherited methods."""
     if getattr(obj, "__module__", "").startswith("sklearn."):
         lines[:] = [re.sub(r":ref:`([^`<]*?)\s*(<[^`]*>)?`", r"\1", line) for line in lines]
 

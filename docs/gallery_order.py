@@ -1,16 +1,16 @@
-"""The order of the gallery: what most people want first."""
+"""The order of the gallery, most useful pages first."""
 
 from pathlib import Path
 
 ORDER = [
     "digits", "fashion_small", "photographs", "filters", "saliency", "mistakes", "validation_set",
-    "learning_curve", "residual_network", "signals", "probabilities", "features_svc",
+    "learning_curve", "residual_network", "fine_tuning", "signals", "probabilities", "features_svc",
     "several_labels", "angle", "onnx_runtime", "own_layer", "convolution_definition",
     "larger_than_memory", "cluster",
 ]  # fmt: skip
 
 
-class AsTold:
+class GalleryOrder:
     """A sort key for sphinx-gallery; scripts without a place come last, by name."""
 
     def __init__(self, folder: str) -> None:

@@ -1,7 +1,7 @@
 """Make the pictures of the documentation: ``python docs/make_images.py [NAME ...]``.
 
 They show the digits of scikit-learn, patches of its two photographs, and made-up
-signals, so that anyone can make them again.
+signals, so that anyone can reproduce them.
 """
 
 import sys
@@ -66,7 +66,7 @@ def photographs():
 
 @cache
 def signals():
-    """Three channels, of which one has a spike upwards or downwards."""
+    """Three channels, one of which has a spike upwards or downwards."""
     rng = np.random.default_rng(0)
     X, y = 0.3 * rng.normal(size=(200, 3, 1, 120)), np.arange(200) % 2
     for row, place in enumerate(rng.integers(10, 100, 200)):
@@ -129,7 +129,7 @@ def mistakes():
 
 
 def explained():
-    """The worst mistakes, and what speaks for the wrong answers."""
+    """The worst mistakes, and the evidence for the wrong answers."""
     _, X_test, _, y_test = digits()
     rows = MistakesDisplay.from_estimator(smaller(), X_test, y_test, n_mistakes=6).rows
     plt.close("all")

@@ -43,8 +43,8 @@ pipeline = Pipeline(
     ]
 )
 pipeline.fit(X_train, y_train)
-print(f"Untouched: held-out accuracy {pipeline.score(X_test, y_test):.4f}")
-print(f"What it chose: {pipeline['cnn'].auto_params_}\n")
+print(f"With the defaults: held-out accuracy {pipeline.score(X_test, y_test):.4f}")
+print(f"Chosen from the data: {pipeline['cnn'].auto_params_}\n")
 
 # %%
 # The search

@@ -69,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="/usr/share/datasets/fashion-mnist", help="folder")
     parser.add_argument("--epochs", type=int, default=19)
-    parser.add_argument("--untouched", action="store_true", help="the classifier as it comes")
+    parser.add_argument("--untouched", action="store_true", help="use the default classifier")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the pictures")
     options = parser.parse_args()
     X_train, labels_train = load_mnist(options.data, subset="train")

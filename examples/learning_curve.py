@@ -94,7 +94,7 @@ ax.set(
     xticks=[*sizes, *further], xticklabels=[*sizes, *further], yticks=ticks, yticklabels=ticks,
 )  # fmt: skip
 ax.minorticks_off()
-ax.legend(title="stars: what it became", frameon=False)
+ax.legend(title="stars: the outcome", frameon=False)
 
 # %%
 # The forecast was qualitatively right and too optimistic, as usual: the line flattens

@@ -81,7 +81,7 @@ MistakesDisplay.from_predictions(y_noisy, probabilities, X_train)
 # Does it pay?
 # ------------
 #
-# Suppose that somebody checks as many rows as there are wrong labels (here we restore
+# Suppose that an expert checks as many rows as there are wrong labels (here we restore
 # the labels that we corrupted), and trains the network again.
 
 looked_at = order[: len(flipped)]

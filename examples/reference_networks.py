@@ -132,7 +132,7 @@ def main() -> None:
 
     everything = Budget(4000, 0, 0)
     print("\nOn the same 1,000 held-out digits: SVC 0.952, MLPClassifier 0.944, skorch 0.965")
-    show("The defaults, untouched", ScratchCNNClassifier(random_state=0), everything, "-")
+    show("ScratchCNNClassifier()", ScratchCNNClassifier(random_state=0), everything, "-")
     augmented = ScratchCNNClassifier(  # unscaled, so that black is the 0 that augmentation adds
         AUGMENTED, lr=4e-3, lr_schedule="one_cycle", max_iter=40, n_iter_no_change=40,
         scale_input=False, random_state=0,

@@ -45,8 +45,8 @@ axes[0].set_ylabel("place of the hand")
 # ``image_shape=(144,)``.
 
 clf = ScratchCNNClassifier(random_state=0).fit(X_train, y_train)
-print(f"What it is: (channels, height, width) = {clf.image_shape_}")
-print(f"What it chose: {clf.auto_params_}\n")
+print(f"Image shape (channels, height, width): {clf.image_shape_}")
+print(f"Chosen from the data: {clf.auto_params_}\n")
 
 
 def contenders(seed):

@@ -57,13 +57,13 @@ LossCurveDisplay.from_estimator(clf)
 stopped = clone(clf).set_params(n_iter_no_change=5)
 stopped.fit(X_train, y_train, X_val=X_val, y_val=y_val)
 to_the_end = clone(clf).set_params(early_stopping=False).fit(X_train, y_train)
-untouched = ScratchCNNClassifier(random_state=0).fit(X_train, y_train)
+default = ScratchCNNClassifier(random_state=0).fit(X_train, y_train)
 
 print("                            epochs   test accuracy   test log loss")
 for name, model in [
     ("stopped early", stopped),
     ("trained to the end", to_the_end),
-    ("ScratchCNNClassifier()", untouched),
+    ("ScratchCNNClassifier()", default),
 ]:
     log_proba = model.predict_log_proba(X_test)
     log_loss = -log_proba[np.arange(len(y_test)), y_test].mean()

@@ -21,7 +21,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import on demand, lest worker processes load scikit-learn for the engine's sake."""
+    """Import a public name on demand, so that worker processes need not load scikit-learn."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

@@ -1,7 +1,7 @@
-"""Base class of what holds hyperparameters, and checks of single ones with uniform errors.
+"""Base class of objects with hyperparameters, and checks of single values.
 
-Layers, initializers, optimizers, schedules and the classifier accept anything
-when they are constructed; the checks run when they are bound to data.
+Layers, initializers, optimizers, schedules and the estimators accept anything at
+construction; the checks run when they are bound to data.
 """
 
 import numbers
@@ -14,20 +14,20 @@ import numpy as np
 from skcnn._migration import migrate
 
 MOST = 2**63 - 1
-"""Largest int of NumPy, whatever is counted."""
+"""Largest int of NumPy."""
 
 MOST_PIXELS = 2**31 - 1
-"""Length of an axis, or of anything that moves along it."""
+"""Largest length of an axis, and of strides and windows along it."""
 
 
 class Hyperparameters:
-    """Base class of frozen dataclasses that hold hyperparameters and nothing else.
+    """Base class of frozen dataclasses that contain only hyperparameters.
 
-    They are equal if their types and hyperparameters are, and print as the call
-    that makes them. (`dataclass` would generate these methods for each class
+    They are equal if their types and hyperparameters are, and print as the call that
+    constructs them. (`dataclass` would generate these methods for each class
     separately, at import time.)
-    NumPy's numbers become Python's: arithmetic in int8 overflows, arithmetic in
-    float16 rounds, and a number of float64 turns arrays of float32 into float64.
+    NumPy scalars become Python's numbers: int8 arithmetic overflows, float16
+    arithmetic rounds, and a float64 scalar turns float32 arrays into float64.
     """
 
     def __post_init__(self) -> None:
@@ -56,9 +56,8 @@ class Hyperparameters:
         return f"{type(self).__name__}({', '.join(told)})"
 
     def _values(self) -> tuple[Any, ...]:
-        """Pairs may be given as tuples, lists or arrays."""
-        values = (getattr(self, field.name) for field in fields(cast(Any, self)))
-        return tuple(tuple(v) if isinstance(v, (list, np.ndarray)) else v for v in values)
+        """Pairs may be given as tuples, lists or arrays, and branches as lists of either."""
+        return tuple(_in_tuples(getattr(self, field.name)) for field in fields(cast(Any, self)))
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -69,28 +68,35 @@ class Hyperparameters:
         return hash((type(self), self._values()))
 
 
-def as_tuples(value: Any) -> Any:
-    """Return lists, arrays and dataframes as tuples, at any depth, and anything else as it is.
+def _in_tuples(value: Any) -> Any:
+    """Return lists and arrays as tuples, at any depth."""
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return tuple(map(_in_tuples, value))
+    return value
 
-    Except for dates and durations, which are no parameters: NumPy warns where they are
-    compared with ints, so they become text.
+
+def as_tuples(value: Any) -> Any:
+    """Return lists, arrays and data frames as tuples, at any depth; leave the rest unchanged.
+
+    Only dates and durations, which are never valid parameters, become text, since NumPy
+    warns if they are compared with ints.
     """
     if isinstance(value, (np.datetime64, np.timedelta64)):
         return repr(value)
     if hasattr(value, "to_numpy") and not isinstance(value, type):
-        value = value.to_numpy()  # dataframes compare with tuples in ways of their own
+        value = value.to_numpy()  # data frames have their own comparison with tuples
     if isinstance(value, np.ndarray):
         value = value.tolist()
     return tuple(map(as_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _is_int(value: Any) -> bool:
-    """Whether it is a number; NumPy takes durations for integers."""
+    """Whether a value is an int; NumPy treats durations as integers, too."""
     return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.timedelta64))
 
 
 def check_countable(caller: str, name: str, value: Any) -> None:
-    """Raise ``ValueError`` for ints that nothing could count to."""
+    """Raise ``ValueError`` for ints beyond NumPy's largest."""
     if _is_int(value) and int(value) > MOST:
         raise ValueError(f"{caller}: {name} must be at most 2**63 - 1, got {value!r}.")
 
@@ -106,7 +112,7 @@ def check_int(caller: str, name: str, value: Any, minimum: int) -> int:
 def check_pair(caller: str, name: str, value: Any, minimum: int) -> tuple[int, int]:
     """Return an int or a pair of ints (height, width) as a pair.
 
-    They are numbers of pixels, which NumPy takes for strides in bytes.
+    They are numbers of pixels, from which NumPy computes strides in bytes.
     """
     pair: tuple[int, int] | None = None
     if isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim == 1):
@@ -133,14 +139,14 @@ def check_real(
 ) -> float:
     """Return `value` as a float inside an interval, or raise ``ValueError``.
 
-    `bounds` says which ends belong to the interval, as in ``"[)"`` or ``"()"``.
+    `bounds` gives the closed ends of the interval, as in ``"[)"`` or ``"()"``.
     """
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
         value, (bool, np.timedelta64)
     ):  # fractions are numbers, too, but arrays cannot be multiplied by them
         try:
             number = float(value)
-        except OverflowError:  # of an int with more than 308 digits
+        except OverflowError:  # an int with more than 308 digits
             number = np.inf
         above = number > low or (number == low and bounds[0] == "[")
         below = number < high or (number == high and bounds[1] == "]")
@@ -153,7 +159,7 @@ def check_real(
 
 
 def check_part(caller: str, name: str, part: Any) -> None:
-    """Let an optimizer or a schedule check itself; errors say which parameter holds it."""
+    """Check an optimizer or a schedule; errors name the parameter that contains it."""
     try:
         part.check()
     except ValueError as error:

@@ -1,9 +1,9 @@
-"""Stored states of earlier versions, turned into those of this one.
+"""Migration of states stored by earlier versions.
 
-Every class that pickles know says in ``__setstate__`` that its state passes through here. An
-attribute that a version has added means in older states what those versions did, which today's
-default need not be: it belongs in `ADDED`, as
-`tests/robustness/test_models_of_older_versions.py` demands.
+The ``__setstate__`` of every pickled class passes its state through here. If a version adds an
+attribute, older states get the value that means their old behaviour, which may differ from
+today's default: it belongs in `ADDED`, as `tests/robustness/test_models_of_older_versions.py`
+requires.
 """
 
 from ast import literal_eval
@@ -21,13 +21,13 @@ __all__ = [
 ]
 
 FORMAT = 2
-"""Version of the states, to raise whenever an older version of the package would misread them."""
+"""Version of the states; raise it if older versions of the package would misread them."""
 
 ALWAYS_AVERAGED = 2**31
-"""Mini-batches after which running moments move by their own rate alone."""
+"""Number of mini-batches after which running moments move at their own rate."""
 
 ADDED: dict[str, dict[str, Any]] = {
-    # 0.1.0 had neither of these, and moved running moments by their own rate from the start
+    # 0.1.0 had neither, and moved running moments at their own rate from the start
     "skcnn.state.TrainingState": {
         "averaged": ALWAYS_AVERAGED,
         "finely": False,
@@ -41,6 +41,9 @@ ADDED: dict[str, dict[str, Any]] = {
         "random_shift": 0,
     },
     "skcnn.classifier.ScratchCNNClassifier": {"label_smoothing": 0.0},
+    "skcnn.regressor.ScratchCNNRegressor": {"quantile": 0.5},
+    # 0.2.0 counted padding in means
+    "skcnn.layers.pooling.AvgPool2d": {"count_include_pad": True},
 }
 """Values that states of earlier versions lack, by the path of the class."""
 
@@ -48,18 +51,18 @@ RECIPE = {
     "lr_schedule": "one_cycle", "lr": 8e-3, "constant_lr": 2e-3, "patience": 5,
     "random_shift": 0, "pool_first": False,
 }  # fmt: skip
-"""Values of "auto" in 0.2.0 that its fitted estimators and checkpoints do not tell."""
+"""Values of "auto" in 0.2.0 that its fitted estimators and checkpoints do not contain."""
 
 
 def refuse_newer(found: Any, stored: str = "model") -> None:
-    """Raise ``ValueError`` for a format of a newer version, or for none at all.
+    """Raise ``ValueError`` for a format of a newer version, or an invalid one.
 
     Parameters
     ----------
     found : object
-        Format that a state says it has.
+        Format found in a state.
     stored : str, default="model"
-        Name of the stored thing in the error.
+        Kind of the stored object in the error.
     """
     if not isinstance(found, int):
         raise ValueError(
@@ -74,12 +77,12 @@ def refuse_newer(found: Any, stored: str = "model") -> None:
 
 
 def migrate(kind: type, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a state with all attributes that earlier versions of a class did not have.
+    """Return a state completed with attributes that earlier versions did not have.
 
     Parameters
     ----------
     kind : type
-        The class; what its base classes have added counts as well.
+        The class; additions to its base classes are included.
     state : mapping
         Attributes by name.
     """
@@ -94,18 +97,18 @@ def migrate_model(
     state: Mapping[str, Any],
     built_from: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]],
 ) -> dict[str, Any]:
-    """Return the state of an estimator, which knows what its network was built from.
+    """Return the state of an estimator, including the parameters its network was built from.
 
-    Earlier versions did not store that: it is taken from the parameters, which are those of the
-    fit unless they were changed between the fit and the saving.
+    Earlier versions did not store these. They are taken from the estimator's parameters, which
+    are those of the fit unless they were changed before saving.
 
     Parameters
     ----------
     kind : type
     state : mapping
     built_from : callable
-        Takes the values of "auto" and all parameters, and returns those that a network is built
-        from.
+        Takes the values of "auto" and all parameters, and returns those that determine a
+        network.
     """
     state = migrate(kind, state)
     if "weights_" in state:
@@ -118,25 +121,26 @@ def migrate_model(
 
 
 def _recipe_of_0_2(auto: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all that "auto" means in a training of 0.2.0, by those values that it tells."""
-    other = ("lr", "lr_schedule", "n_iter_no_change")  # in a call that trains in another way
+    """Return all values of "auto" in a training of 0.2.0, from those that it stored."""
+    other = ("lr", "lr_schedule", "n_iter_no_change")  # for other kinds of training
     return RECIPE | {name: value for name, value in auto.items() if name not in other}
 
 
 def migrate_checkpoint(belongs: Mapping[str, str]) -> dict[str, Any]:
-    """Return all that "auto" means in a training of 0.2.0, by what its checkpoint belongs to."""
-    told = {}
+    """Return all values of "auto" in a training of 0.2.0, from its checkpoint's inputs."""
+    values = {}
     for name in ("image shape", "weight_decay", "batch_size", "max_iter", "tol"):
-        with suppress(KeyError, SyntaxError, TypeError, ValueError):  # the check will say so
-            told[name] = literal_eval(belongs[name])
-    shape = told.pop("image shape", None)
+        # errors are reported by the check that follows
+        with suppress(KeyError, SyntaxError, TypeError, ValueError):
+            values[name] = literal_eval(belongs[name])
+    shape = values.pop("image shape", None)
     if not isinstance(shape, tuple) or len(shape) != 3:
         return {}
-    return _recipe_of_0_2(_network_of_0_2(*shape) | told)
+    return _recipe_of_0_2(_network_of_0_2(*shape) | values)
 
 
 def _network_of_0_2(channels: int, height: int, width: int) -> dict[str, Any]:
-    """The recipe of 0.2.0 for a network, whatever it has become."""
+    """Return the recipe of 0.2.0 for a network, independent of today's."""
     size = max(height, width)
     if min(height, width) == 1:
         return {

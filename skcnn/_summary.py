@@ -1,4 +1,4 @@
-"""A network as a table: shapes, parameters, arithmetic, memory and receptive fields."""
+"""Table of a network: shapes, parameters, arithmetic, memory and receptive fields."""
 
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -10,13 +10,13 @@ import numpy as np
 
 from skcnn._hyperparameters import check_int
 from skcnn.architectures import with_output
-from skcnn.layers import Layer, Residual
+from skcnn.layers import Layer
 from skcnn.layers._layer import Shape
-from skcnn.layers.chain import Chain
+from skcnn.layers.chain import BoundLayer, Chain
 from skcnn.layers.memory import Plan
 from skcnn.layers.windows import TransposedWindows, Windows
+from skcnn.layers.workspace import Workspace
 from skcnn.network import Network
-from skcnn.workspace import Workspace
 
 __all__ = ["LayerSummary", "Summary", "summary"]
 
@@ -31,18 +31,17 @@ Seen: TypeAlias = tuple[list[Field], ...]
 class LayerSummary(NamedTuple):
     """One layer of a network.
 
-    The layers inside a layer have rows of their own, and are not counted again
-    in its row.
+    Layers inside a layer have their own rows, and are not counted in its row.
 
     Attributes
     ----------
     layer : Layer
     name : str
-        Its number; for a layer inside another, prefixed by the name of that
-        one, as in "1.0", and "1.shortcut" or "1.shortcut.0" in the shortcut of
+        Its number; for a layer inside another, prefixed by the outer layer's
+        name, as in "1.0", and "1.shortcut" or "1.shortcut.0" in the shortcut of
         a `Residual`.
     depth : int
-        How many layers it is nested in.
+        Depth of nesting.
     output_shape : tuple of int
         Output shape for one sample.
     parameters : int
@@ -50,13 +49,16 @@ class LayerSummary(NamedTuple):
     multiply_adds : int
         Multiply-adds of the matrix products in the forward pass of one image.
     memory : int
-        Bytes of the output and the scratch arrays for one sample in training;
-        an output that is written over the input takes none.
+        Bytes of the output and the scratch arrays for one sample in training; an
+        output that overwrites the input takes none.
     receptive_field : tuple of int
         Height and width of the input pixels that one number of the output
         depends on.
     unused : tuple of int
-        Rows and columns of the layer's input that lie in none of its windows.
+        Number of rows and columns of the layer's input outside all of its windows.
+    constants : int
+        Number of parameters and moments that training does not change, such as
+        those inside `Frozen`.
     """
 
     layer: Layer
@@ -68,6 +70,7 @@ class LayerSummary(NamedTuple):
     memory: int
     receptive_field: Shape
     unused: Shape
+    constants: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,7 +84,7 @@ class Summary:
     dtype : str
         Dtype that the network computes in.
     rows : tuple of LayerSummary
-        The layers, output layer included.
+        The layers, including the output layer.
     parameters : int
         Number of trained parameters.
     multiply_adds : int
@@ -91,11 +94,13 @@ class Summary:
         layers share memory, and the input and the gradients are not in the
         rows.
     micro_batch_size : int
-        How many samples go through the layers together, unless a batch is
+        Number of samples that go through the layers together, unless a batch is
         smaller or split in two for two threads, or scikit-learn's
         ``working_memory`` is too small.
     micro_batch_memory : int
-        Bytes that training takes for this many samples, in each thread.
+        Bytes that training takes for a micro-batch, in each thread.
+    constants : int
+        Number of parameters and moments that training does not change.
     """
 
     input_shape: Shape
@@ -106,17 +111,18 @@ class Summary:
     memory_per_sample: int
     micro_batch_size: int
     micro_batch_memory: int
+    constants: int = 0
 
     @classmethod
     def of(cls, network: Network) -> "Summary":
-        """The summary of a network."""
+        """Summarize a network."""
         seen: Seen = tuple(
             [(pixel, pixel) for pixel in range(size)] for size in _axes(network.input_shape)
         )
         rows, _ = _rows(
             network.chain, network.plan(), seen, [str(i) for i in range(len(network.layers))]
         )
-        per_sample, size = Workspace.nbytes_per_sample(network), network.micro_batch_size()
+        per_sample, size = Workspace.nbytes_per_sample(network), network.cost.micro_batch_size()
         return cls(
             network.input_shape,
             network.dtype.name,
@@ -126,10 +132,11 @@ class Summary:
             per_sample,
             size,
             per_sample * size,
+            network.vector_size - network.gradient_size,
         )
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """The table as columns, one entry per layer: ``pandas.DataFrame(summary.to_dict())``.
+        """Return the table as columns, as for ``pandas.DataFrame(summary.to_dict())``.
 
         Returns
         -------
@@ -150,7 +157,7 @@ class Summary:
         return f"Input {_times(self.input_shape)}, {self.dtype}"
 
     def _cells(self) -> list[tuple[str, ...]]:
-        """The table as text: header, layers, totals."""
+        """Return the table as text: header, layers, totals."""
         header = ("", "layer", "output", "parameters", "multiply-adds", "memory", "field", "unused")
         rows = [
             (
@@ -166,7 +173,12 @@ class Summary:
             for row in self.rows
         ]
         totals = ("", "total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", "", "", "")
-        return [header, *rows, totals]
+        table: list[tuple[str, ...]] = [header, *rows, totals]
+        if self.constants:
+            column = ["constants", *(f"{row.constants:,}" for row in self.rows)]
+            column.append(f"{self.constants:,}")
+            table = [(*row[:4], cell, *row[4:]) for row, cell in zip(table, column, strict=True)]
+        return table
 
     def _footline(self) -> str:
         line = f"Training takes {_bytes(self.memory_per_sample)} a sample"
@@ -193,7 +205,7 @@ class Summary:
         return "\n".join([self._headline(), *table, self._footline()])
 
     def _repr_html_(self) -> str:
-        """The table for notebooks."""
+        """Return the table for notebooks."""
         header, *rows = self._cells()
 
         def line(tag: str, cells: Sequence[str]) -> str:
@@ -237,7 +249,7 @@ def summary(
     Summary
         One row per layer: its output shape, parameters, multiply-adds, memory,
         receptive field ("field", height and width in pixels of the image), and
-        how many rows and columns of its input lie in none of its windows
+        the number of rows and columns of its input outside all windows
         ("unused").
 
     Raises
@@ -283,9 +295,14 @@ def summary(
 
 
 def _rows(
-    chain: Chain, plan: Plan, seen: Seen, names: Sequence[str], depth: int = 0
+    chain: Chain,
+    plan: Plan,
+    seen: Seen,
+    names: Sequence[str],
+    depth: int = 0,
+    trained: bool = True,
 ) -> tuple[list[LayerSummary], Seen]:
-    """The rows of a chain's layers, and what the numbers of its output see.
+    """Return the rows of a chain's layers, and the fields of its output.
 
     Parameters
     ----------
@@ -293,25 +310,33 @@ def _rows(
     plan : Plan
         Plan of its memory, in training.
     seen : tuple of list
-        What the numbers of its input see.
+        Fields of its input.
     names : sequence of str
         One per layer.
     depth : int, default=0
-        How many layers they are nested in.
+        Depth of nesting.
+    trained : bool, default=True
+        Whether none of the layers around them is `Frozen`.
     """
     rows: list[LayerSummary] = []
     memory = chain.nbytes_of_layers(plan)
-    for i, layer in enumerate(chain.layers):
-        before, after = chain.shapes[i], chain.shapes[i + 1]
+    for i, bound in enumerate(chain.bound):
+        layer, before, after = bound.layer, bound.input_shape, bound.output_shape
         inner: list[LayerSummary] = []
         reach: Reach = None
-        if isinstance(layer, Residual):
-            inner, seen = _rows_inside(layer, before, plan.dtype, seen, names[i], depth + 1)
+        if bound.branches:
+            inner, seen = _rows_inside(
+                bound, plan.branches[i], seen, names[i], depth + 1, trained and layer.trains
+            )
             memory[i] = prod(after) * plan.dtype.itemsize
         else:
             reach = layer.reach(before)
             seen = _seen(seen, reach)
-        parameters = sum(prod(shape) for shape in layer.param_shapes(before).values())
+        parameters = sum(map(prod, bound.param_shapes.values()))
+        constants = sum(map(prod, bound.constant_shapes.values()))
+        if not trained:
+            constants += parameters + sum(map(prod, bound.state_shapes.values()))
+            parameters = 0
         rows.append(
             LayerSummary(
                 layer,
@@ -319,10 +344,11 @@ def _rows(
                 depth,
                 after,
                 parameters - sum(row.parameters for row in inner),
-                layer.multiply_adds(before) - sum(row.multiply_adds for row in inner),
+                bound.multiply_adds - sum(row.multiply_adds for row in inner),
                 memory[i],
                 tuple(max(map(_extent, axis)) for axis in seen),
                 _unused(reach, before, len(seen)),
+                constants - sum(row.constants for row in inner),
             )
         )
         rows += inner
@@ -330,26 +356,28 @@ def _rows(
 
 
 def _rows_inside(
-    layer: Residual, shape: Shape, dtype: np.dtype, seen: Seen, name: str, depth: int
+    bound: BoundLayer, plans: Sequence[Plan], seen: Seen, name: str, depth: int, trained: bool
 ) -> tuple[list[LayerSummary], Seen]:
-    """The rows of the layers in both branches, and what their sums see."""
+    """Return the rows of the layers in all branches, and the fields of the joined output."""
     rows: list[LayerSummary] = []
-    names = [f"{name}.{inner}" for inner, _ in layer.named]
-    plans = layer.plans(shape, dtype, backward=True)
-    sees = [] if layer.shortcut is not None else [seen]
-    for branch, chain in layer.branches(shape).items():
-        own, names = names[: len(chain.layers)], names[len(chain.layers) :]
-        found, after = _rows(chain, plans[branch], seen, own, depth)
+    sees = []
+    for branch, chain, plan in zip(bound.layer.inner, bound.branches, plans, strict=True):
+        names = [f"{name}.{inner}" for inner in branch.names]
+        found, after = _rows(chain, plan, seen, names, depth, trained)
         rows += found
         sees.append(after)
-    added = tuple(
-        [_union(list(both)) for both in zip(*axes, strict=True)] for axes in zip(*sees, strict=True)
-    )
-    return rows, added
+    return rows, tuple(_joined(axes) for axes in zip(*sees, strict=True))
+
+
+def _joined(axes: Sequence[list[Field]]) -> list[Field]:
+    """The fields along an axis where several branches come together."""
+    if len(set(map(len, axes))) > 1:  # behind a dense layer, or a normalised sample, all have one
+        return [_union([field for axis in axes for field in axis])]
+    return [_union(list(fields)) for fields in zip(*axes, strict=True)]
 
 
 def _axes(shape: Shape) -> Shape:
-    """The sizes along which numbers have neighbours: height and width, or the features."""
+    """Return the sizes of axes with windows: height and width, or the features."""
     return shape[1:] if len(shape) == 3 else shape
 
 
@@ -358,7 +386,7 @@ def _seen(fields: Seen, reach: Reach) -> Seen:
     if reach is None:
         return fields
     if [along.size for along in reach] != [len(axis) for axis in fields]:
-        # a dense layer sees all of an image; and all units before it have the same field
+        # a dense layer sees a whole image; after one, all units have the same field
         reach = tuple(Windows(len(axis), len(axis)) for axis in fields)
     return tuple(
         [_union([axis[q] for q in along.pixels(p)]) for p in range(along.positions)]
@@ -390,11 +418,11 @@ def _listed(hyperparameters: dict[str, Any]) -> str:
 
 def _told(layer: Layer) -> dict[str, Any]:
     """Hyperparameters that are not at their defaults, without inner layers, which have rows."""
-    return {} if isinstance(layer, Residual) else layer.hyperparameters()
+    return {} if layer.inner else layer.hyperparameters()
 
 
 def _call(layer: Layer) -> str:
-    """The call that makes the layer, with its required arguments unnamed."""
+    """Format the call that constructs the layer, without the names of required arguments."""
     required = {
         field.name
         for field in fields(layer)  # type: ignore[arg-type]
@@ -410,7 +438,7 @@ def _times(sizes: Shape) -> str:
 
 
 def _bytes(number: int) -> str:
-    """Readable, in powers of 1024."""
+    """Format a number of bytes, in powers of 1024."""
     size, units = float(number), ["B", "KiB", "MiB", "GiB"]
     while size >= 1000 and len(units) > 1:
         size, units = size / 1024, units[1:]

@@ -1,4 +1,4 @@
-"""Callbacks for `set_callbacks`, with scikit-learn 1.9 or newer."""
+"""Callbacks for `set_callbacks`, which needs scikit-learn 1.9 or newer."""
 
 import os
 from pathlib import Path
@@ -13,25 +13,24 @@ __all__ = ["Checkpoint"]
 
 
 class Checkpoint:
-    """Writes a file after every epoch, from which an interrupted training can be finished.
+    """Writes a file after every epoch, from which interrupted training can be resumed.
 
-    ``clf.resume(path, X, y)`` goes on from it, and ends at the bits of a training
-    that was not interrupted. A file is written beside the old one, flushed, and
-    renamed, so that one of them is always there, whenever the process ends; a
-    checksum tells damage.
+    ``clf.resume(path, X, y)`` continues from it, and ends with the bits of an
+    uninterrupted training. Each file is written beside the old one, flushed, and
+    renamed, so there is always a complete one, whenever the process ends. A checksum
+    detects damage.
 
     Parameters
     ----------
     path : str or path-like
-        The file; symbolic links are followed, and a relative path is that of
-        the current folder when the fit begins. One training writes it; the fits
-        of a search would overwrite each other's.
+        The file. Symbolic links are followed, and a relative path refers to the
+        current folder when the fit begins. Use one file per training; the fits of
+        a search would overwrite each other's.
     every : int, default=1
-        Epochs between two files. The last epoch of a training is always
-        written.
+        Epochs between two files. The last epoch is always written.
     keep : int, default=1
-        How many files are kept: the ones before the last under the same name
-        with ".1", ".2" and so on, the oldest having the largest number.
+        Number of files to keep: earlier ones have the same name with ".1", ".2"
+        and so on, up to the oldest.
 
     Examples
     --------
@@ -52,7 +51,7 @@ class Checkpoint:
         self.path, self.every, self.keep = path, every, keep
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Check the parameters before any work starts, and clear up after a killed training."""
+        """Check the parameters before any work starts, and remove files of killed processes."""
         if not isinstance(estimator, BaseScratchCNN):
             raise TypeError(
                 "Checkpoint: it writes the trainings of ScratchCNNClassifier and "
@@ -63,7 +62,7 @@ class Checkpoint:
         check_int("Checkpoint", "keep", self.keep, 1)
         if not isinstance(self.path, (str, os.PathLike)):
             raise TypeError(f"Checkpoint: path must be a path, got {self.path!r}.")
-        # once for the whole training, whatever becomes of the current folder meanwhile
+        # once for the whole training, since the current folder may change
         self._absolute = Path(self.path).absolute()
         if not os.path.isdir(self._absolute.parent):
             raise ValueError(f"Checkpoint: path {str(self.path)!r} lies in no folder that exists.")
@@ -74,17 +73,17 @@ class Checkpoint:
             remove_leftovers(numbered(self._absolute, age))
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Nothing is written before an epoch is complete."""
+        """Do nothing; files are written at the end of an epoch."""
 
     def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any) -> bool:
-        """Write, and let the training go on."""
-        if fitted_estimator is None:  # Ctrl-C within an epoch: there is nothing new to write
+        """Write the file, and let the training continue."""
+        if fitted_estimator is None:  # Ctrl-C during an epoch: nothing new to write
             return False
         is_epoch = context.task_name.startswith("epoch ")
         done = fitted_estimator.n_iter_ % self.every == 0
         if is_epoch == done:  # after the fit, what was not written after its last epoch
-            write(self._absolute, fitted_estimator._checkpointed(), self.keep)
+            write(self._absolute, fitted_estimator._checkpoint(), self.keep)
         return False
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Nothing is left open."""
+        """Do nothing; no file is open."""

@@ -1,4 +1,4 @@
-"""The estimator of classes and labels: parameters in, fitted attributes out."""
+"""The classifier, for classes and for several labels per sample."""
 
 from typing import Any, ClassVar, Self
 
@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
+from skcnn._estimator import fitting
+from skcnn._estimator.arguments import FitArguments
 from skcnn._estimator.arrays import same, shape_of
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
 from skcnn._estimator.labels import ClassEncoder, check_classes, check_label_set, is_matrix
@@ -67,23 +69,22 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         Shape of the images in flat rows: (height, width), (channels, height,
         width) in the order of `data_format`, or (length,) of signals. With a
         height of 1 it also reads signals of several channels, (n, channels,
-        length): six channels of 128 are ``image_shape=(6, 1, 128)``. None takes
+        length): six channels of 128 are ``image_shape=(6, 1, 128)``. None reads
         a square number of features as one square channel and any other as a
-        signal; it warns where the values look like those of colour images, and
-        where an image is so narrow that it may be signals of several channels.
+        signal, and warns if the values look like those of colour images, or if
+        an image is so narrow that it may be signals of several channels.
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
         Order of the axes in 4-D `X`, in flat rows and in `image_shape`. "auto"
-        takes the last of the axes for the channels where it has 1, 3 or 4
-        entries, the first one has not, and the last two differ; it warns where
-        the other order is as likely. What the first fit resolved is kept for
-        everything that follows.
+        takes the last axis as channels if it has 1, 3 or 4 entries, the first
+        one has not, and the last two differ; it warns if the other order is as
+        likely. The order that the first fit resolves is kept.
     scale_input : bool, default=True
         Whether to standardise each channel by its mean and standard deviation
         over the training rows.
-    normalization : "auto", "batch", Layer or None, default="auto"
+    normalization : "auto", "batch", "layer", Layer or None, default="auto"
         Layer before the activation of every block: "batch" for
-        `skcnn.layers.BatchNorm`, another layer, or None for none. "auto" is
-        "batch".
+        `skcnn.layers.BatchNorm`, "layer" for `skcnn.layers.LayerNorm`, another
+        layer, or None for none. "auto" is "batch".
     global_pool : "auto" or bool, default="auto"
         Whether each channel is averaged over all pixels after the blocks,
         instead of flattened; the last block then has no max-pooling. "auto" is
@@ -106,11 +107,11 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         Factor by which `lr` is multiplied as training proceeds. "auto" is
         "one_cycle" if ``fit`` trains to the end, and "constant" with
         `warm_start` and in ``partial_fit``, where the end is not known. A
-        schedule that is given by name, or as an instance from `skcnn.schedules`
-        without a length of its own, spans `max_iter` epochs and starts anew
-        with each ``fit``. Any other instance counts all epochs of the model, so
-        that training in parts with `warm_start` uses the same rates as training
-        at once.
+        schedule given by name, or as an instance from `skcnn.schedules`
+        without its own length, spans `max_iter` epochs and restarts with each
+        ``fit``. Any other instance counts all epochs of the model, so that
+        training in parts with `warm_start` uses the same rates as training at
+        once.
     weight_decay : "auto" or float, default="auto"
         Strength of the L2 penalty: this multiple of the weights (not of the
         biases) is added to their gradients. With "adamw" the weights are
@@ -165,9 +166,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         to weights; the weight of a sample is the product over its labels.
     warm_start : bool, default=False
         Whether ``fit`` continues the training where the last call ended, for up
-        to `max_iter` more epochs. All that this needs is then pickled with the
-        model (last weights, moments of the optimizer, counters), so that
-        training in parts, also in other processes, gives the same bits as
+        to `max_iter` more epochs. The state that this needs is then pickled with
+        the model (last weights, moments of the optimizer, counters), so that
+        training in parts, even in other processes, gives the same bits as
         training at once. A different `scoring` or kind of validation part
         starts a new search for the best epoch.
     random_state : int, RandomState instance or None, default=None
@@ -175,8 +176,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         the validation split.
     dtype : {"float32", "float64"}, dtype or None, default=None
         Floating-point type of the computation. If None, it is float64 for
-        float64 `X` and float32 otherwise; a training that is continued keeps
-        its type.
+        float64 `X` and float32 otherwise; continued training keeps its type.
     verbose : int, default=0
         If 1, print a line per epoch.
 
@@ -195,7 +195,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     image_shape_ : tuple of int
         (Channels, height, width) of the images.
     input_mean_, input_scale_ : ndarray of shape (channels,)
-        What is subtracted from each channel, and what the result is divided by.
+        Number subtracted from each channel, and divisor of the result.
     layers_ : list of Layer
         The layers of the network, including the output layer.
     network_ : Network
@@ -204,14 +204,14 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         All parameters, and the running moments of BatchNorm, in one flat
         vector. ``network_.unpack(weights_)`` shows them by layer.
     auto_params_ : dict
-        Values of the parameters that are "auto".
+        Resolved values of the parameters that are "auto".
     n_iter_ : int
         Number of epochs the model was trained for.
     stop_reason_ : {"max_iter", "no_change", "stopped", "diverged", "interrupted"} or None
         Why training ended: all epochs were done; the loss, or the score with
-        `early_stopping`, no longer improved by `tol`; a callback asked for it; the
-        loss grew beyond measure; or Ctrl-C. None where nothing was to end, after
-        `partial_fit` and `initialize`.
+        `early_stopping`, no longer improved by `tol`; a callback stopped it; the
+        loss diverged; or Ctrl-C was pressed. None after `partial_fit` and
+        `initialize`.
     loss_ : float
         Loss of the last epoch.
     loss_curve_ : list of float
@@ -225,8 +225,8 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     history_ : dict of list
         "loss", "accuracy" and "lr" (of the last mini-batch) of each epoch, and
         with `early_stopping` "validation_loss" and "validation_score" (NaN for
-        earlier epochs that had none; a training that goes on without a
-        validation part drops them).
+        earlier epochs that had none; continuing without a validation part
+        drops them).
 
     See Also
     --------
@@ -240,21 +240,21 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
 
     Any `y` of zeros and ones in several columns is an indicator matrix, whose
     labels are independent of each other. That includes one-hot rows: pass
-    ``y.argmax(axis=1)`` for classes that exclude each other. Matrices with
-    other values are a case for `sklearn.multioutput.MultiOutputClassifier`.
+    ``y.argmax(axis=1)`` for classes that exclude each other. For
+    matrices with other values, use `sklearn.multioutput.MultiOutputClassifier`.
 
-    What is "auto" is resolved by the first call of ``fit`` or ``partial_fit``
-    from the shape of the images and the number of rows, and stays when the
-    training goes on; `auto_params_` tells it. Only the string "auto" means this.
+    The first call of ``fit`` or ``partial_fit`` resolves "auto" from the shape of
+    the images and the number of rows. Continued training keeps these values, which
+    `auto_params_` contains. Only the string "auto" means this.
 
-    `X` is read where it lies, mini-batch by mini-batch: a ``np.memmap`` may be
-    larger than the memory. For data that come in parts there is `partial_fit`.
+    `X` is read in place, mini-batch by mini-batch: an ``np.memmap`` may be larger
+    than memory. For data in parts, use `partial_fit`.
 
     From scikit-learn 1.9 on, ``set_callbacks`` takes the callbacks of
     `sklearn.callback`, such as ``ProgressBar`` and ``ScoringMonitor``. ``fit``
-    is the task they follow, and every epoch a subtask; a callback that asks to
-    stop ends the training after the current epoch. The estimator they are given
-    is as if ``fit`` had stopped there, and the data are the training rows.
+    is their task, and every epoch a subtask; a callback may stop the training
+    after the current epoch. The estimator that they receive is as if ``fit`` had
+    stopped there, and the data are the training rows.
 
     In a pipeline, before another estimator, the network is trained by ``fit``
     like any transformer. ``make_pipeline(FrozenEstimator(clf), SVC())`` uses
@@ -271,7 +271,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.95
     True
 
-    Several labels a sample, of which each may be true or not:
+    Several labels per sample, each true or false:
 
     >>> import numpy as np
     >>> is_even, is_large = y_train % 2 == 0, y_train >= 5
@@ -355,6 +355,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         self.dtype = dtype
         self.verbose = verbose
 
+    @in_own_context
     def fit(
         self,
         X: ArrayLike,
@@ -384,8 +385,8 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
             out of `X`. In a `Pipeline` with
             ``transform_input=["X_val"]`` they are transformed as `X` is. A
             search or cross-validation passes them to every fit unchanged, unless
-            there are as many as in `X`: then it takes them for a property of the
-            samples and splits them along with `X`.
+            there are as many as in `X`: then it splits them along with `X`, as a
+            property of the samples.
         y_val : array-like of shape (n_val,) or (n_val, n_labels), default=None
             Their class labels, all of which occur in `y`, or their indicator
             matrix, where `y` is one.
@@ -412,7 +413,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
             same for all of them. If warnings are errors, nothing has changed
             then.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        arguments = FitArguments(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        fitting.fit(self, arguments)
+        return self
 
     @available_if(_has_partial_fit)
     @in_own_context
@@ -425,23 +428,23 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     ) -> Self:
         """Train with one pass over a part of the data, in mini-batches.
 
-        The first call on an unfitted model begins a training; any other call
-        continues the one there is, whether it was begun by ``fit`` or by
-        ``partial_fit``. Not available with `early_stopping` or
-        ``class_weight="balanced"``, which need to see all data.
+        The first call on an unfitted model starts training; any other call
+        continues it, whether it was started by ``fit`` or by ``partial_fit``. Not
+        available with `early_stopping` or ``class_weight="balanced"``, which need
+        all data.
 
         Parameters
         ----------
         X : array-like
-            Images in any of the forms that `fit` takes. `scale_input` uses mean
-            and standard deviation of the first call for good, which should
-            therefore be given a fair sample.
+            Images in any of the forms that `fit` takes. `scale_input` always
+            uses the mean and standard deviation of the first call, which should
+            therefore receive a representative sample.
         y : array-like of shape (n,) or (n, n_labels)
-            Class labels; a part need not have all classes. Or an indicator
-            matrix, as `fit` takes it.
+            Class labels (a part need not contain all classes), or an indicator
+            matrix as in `fit`.
         classes : array-like of shape (n_classes,), default=None
-            All classes there will ever be; needed in the first call. With an
-            indicator matrix not needed, and ``range(n_labels)`` if given.
+            All classes that will ever occur; required in the first call, except
+            with an indicator matrix, where it must be ``range(n_labels)`` if given.
         sample_weight : array-like of shape (n,), default=None
             Weights of the samples, not negative. Unlike in ``fit`` they are not
             divided by their mean, which differs between parts. A part whose
@@ -467,8 +470,8 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         Notes
         -----
         A call counts as an epoch, in `n_iter_`, in `history_` and for
-        `lr_schedule`: schedules go on from call to call, and one without a
-        length of its own takes `max_iter` calls for it.
+        `lr_schedule`: schedules continue from call to call, and one without its
+        own length spans `max_iter` calls.
 
         Examples
         --------
@@ -482,7 +485,9 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         >>> clf.score(X[1400:], y[1400:]) > 0.8
         True
         """
-        return self._fit_part(X, y, sample_weight, self._known_classes(y, classes))
+        encoder = self._known_classes(y, classes)
+        fitting.fit_part(self, FitArguments(X, y, sample_weight), encoder)
+        return self
 
     @in_own_context
     def predict(self, X: ArrayLike) -> np.ndarray:

@@ -2,36 +2,56 @@
 
 A denormal number is smaller than the smallest that has all its digits, about
 1e-38 in float32. Arithmetic on denormal numbers takes up to a hundred times as
-long, and every decay that never ends gets there: that of the weights of dead
-units, and that of the moments of parameters without a gradient. Rounding then
-keeps them from ever reaching 0.
+long. Everything that decays forever becomes denormal: the weights of dead units,
+and the moments of parameters without a gradient. Rounding then keeps them from
+ever reaching 0. Confident predictions have denormal gradients as well: those of
+their loss are probabilities close to 0.
 """
+
+from functools import cache
 
 import numpy as np
 
-__all__ = ["flush", "flush_vanishing", "without_denormals"]
+__all__ = ["flush", "flush_vanishing", "normal_squares", "without_denormals"]
 
 CHUNK = 2**16
-"""Numbers that are looked at together: a large vector may be a memory map."""
+"""Numbers that are processed at a time, since a large vector may be a memory map."""
+
+
+@cache
+def _limits(dtype: np.dtype) -> tuple[float, float]:
+    """Return the smallest normal number, and the smallest whose last digit is one."""
+    info = np.finfo(dtype)
+    return float(info.smallest_normal), float(info.smallest_normal / info.eps)
 
 
 def flush(array: np.ndarray) -> None:
     """Set denormal numbers to 0, in place."""
-    _flush(array, np.finfo(array.dtype).smallest_normal)
+    array[np.abs(array) < _limits(array.dtype)[0]] = 0
 
 
 def flush_vanishing(array: np.ndarray) -> None:
     """Set numbers whose last digits would be denormal to 0, in place.
 
-    These are the numbers below 1e-31 in float32. Whatever decays from there on
-    needs a while to become denormal, so that this is not needed in every step.
+    These are the numbers below 1e-31 in float32. From there, decaying numbers take
+    a while to become denormal, so this is not needed in every step.
     """
-    info = np.finfo(array.dtype)
-    _flush(array, info.smallest_normal / info.eps)
+    array[np.abs(array) < _limits(array.dtype)[1]] = 0
 
 
-def _flush(array: np.ndarray, limit: float) -> None:
-    array[np.abs(array) < limit] = 0
+def normal_squares(array: np.ndarray) -> np.ndarray:
+    """Return the squares, and the smallest normal number in place of smaller ones."""
+    sizes = np.abs(array)
+    root = _roots(array.dtype)
+    # `maximum` takes twice as long with a number as with an array
+    np.maximum(sizes, root[: len(sizes)] if len(sizes) <= CHUNK else root[0], out=sizes)
+    return np.multiply(sizes, sizes, out=sizes)
+
+
+@cache
+def _roots(dtype: np.dtype) -> np.ndarray:
+    """Return many times the root of the smallest normal number, which is a power of 2."""
+    return np.full(CHUNK, np.sqrt(_limits(dtype)[0]), dtype)
 
 
 def without_denormals(vector: np.ndarray) -> np.ndarray:
@@ -44,4 +64,4 @@ def without_denormals(vector: np.ndarray) -> np.ndarray:
 
 
 def _any_denormal(array: np.ndarray) -> bool:
-    return bool(((np.abs(array) < np.finfo(array.dtype).smallest_normal) & (array != 0)).any())
+    return bool(((np.abs(array) < _limits(array.dtype)[0]) & (array != 0)).any())

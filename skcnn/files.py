@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole: under their name is the old content or the new."""
+"""Atomic replacement of files: a name always refers to the old or the new content."""
 
 import errno
 import hashlib
@@ -15,14 +15,14 @@ from typing import BinaryIO
 __all__ = ["check_replaceable", "remove_leftovers", "replace_file"]
 
 ABANDONED = 3600.0
-"""Seconds after which nobody is still writing a file that lies beside."""
+"""Seconds after which a temporary file is considered abandoned."""
 
 LONGEST_NAME = 200
-"""Bytes of a name up to which the file beside can repeat it; most file systems allow 255."""
+"""Most bytes of a name that a temporary file repeats; most file systems allow 255."""
 
 
 def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Write a file beside `path`, flush it to the disk, and give it that name.
+    """Write a temporary file beside `path`, flush it to disk, and rename it to `path`.
 
     Symbolic links are followed.
 
@@ -30,13 +30,13 @@ def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
     ----------
     path : Path
     write : callable
-        Writes the content into a binary file, which can seek.
+        Writes the content into a seekable binary file.
 
     Raises
     ------
     OSError
-        Where the file cannot be written, and where `path` is something other
-        than a regular file; nothing has changed then.
+        If the file cannot be written, or `path` is not a regular file; nothing
+        has changed then.
     """
     path = _resolved(path)
     beside = _beside(path)
@@ -53,7 +53,7 @@ def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
 
 def check_replaceable(path: Path, name: str) -> None:
-    """Raise ``OSError`` where `replace_file` would; nothing under that name is touched.
+    """Raise ``OSError`` if `replace_file` would; an existing file stays as it is.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def check_replaceable(path: Path, name: str) -> None:
         try:
             open(beside, "xb").close()
         finally:
-            with suppress(OSError):  # of a folder that cannot be written
+            with suppress(OSError):  # the folder may not be writable
                 beside.unlink()
     except OSError as error:
         raise OSError(
@@ -75,9 +75,9 @@ def check_replaceable(path: Path, name: str) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove files that killed processes have left beside `path`, an hour ago or earlier."""
+    """Remove temporary files of killed processes beside `path`, if at least an hour old."""
     path = _resolved(path)
-    # an ending such as ".1" is that of an older checkpoint
+    # a suffix such as ".1" marks an older checkpoint
     name = re.escape(f".{_short(path.name)}") + r"(\.\d+)?\.[0-9a-f]{16}\.new"
     for each in path.parent.iterdir():
         if re.fullmatch(name, each.name):
@@ -87,10 +87,10 @@ def remove_leftovers(path: Path) -> None:
 
 
 def _resolved(path: Path) -> Path:
-    """The path behind symbolic links, under which is a regular file or none."""
+    """Return the path behind symbolic links, if it is a regular file or does not exist."""
     found = Path(os.path.realpath(path))
     try:
-        mode = os.lstat(found).st_mode  # still a link where links form a loop
+        mode = os.lstat(found).st_mode  # still a link if links form a loop
     except FileNotFoundError:
         return found
     if not stat.S_ISREG(mode):
@@ -99,12 +99,12 @@ def _resolved(path: Path) -> Path:
 
 
 def _beside(path: Path) -> Path:
-    """A new hidden name in the same folder."""
+    """Return a new hidden name in the same folder."""
     return path.with_name(f".{_short(path.name)}.{secrets.token_hex(8)}.new")
 
 
 def _short(name: str) -> str:
-    """The name, or its beginning and a digest if there is no room for more behind it."""
+    """Return the name, shortened to its beginning and a digest if it is too long."""
     encoded = os.fsencode(name)
     if len(encoded) <= LONGEST_NAME:
         return name
@@ -112,7 +112,7 @@ def _short(name: str) -> str:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Flush the new name to the disk, too, where folders can be flushed."""
+    """Flush the new name to disk, on systems where folders can be flushed."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,39 +1,43 @@
 """The forward pass over any number of rows."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from weakref import finalize
 
 import numpy as np
 
-from skcnn.batches import Images
-from skcnn.network import Network, even_parts
+from skcnn.data import Images
+from skcnn.layers._layer import Params
+from skcnn.layers.workspace import Workspace
+from skcnn.micro_batches import even_slices
+from skcnn.network import Network
 from skcnn.parallel.threads import Threads
-from skcnn.workspace import Workspace
 
 __all__ = ["features", "outputs"]
 
 SPARE_BYTES = 8 * 2**20
-"""Bytes up to which the arrays of one thread are kept for the next call."""
+"""Most bytes of a workspace that is kept for the next call."""
 
 SPARES = 4
-"""Number of workspaces that are kept."""
+"""Most workspaces that are kept."""
 
 LANES = 16
-"""Samples that the widest vector instructions of a matrix product take together."""
+"""Samples that the widest vector instructions of a matrix product process together."""
 
 LITTLE_WORK = 2**14
-"""Multiply-adds for one sample; those for `LANES` samples then take a few microseconds."""
+"""Multiply-adds per sample at which `LANES` samples take only a few microseconds."""
 
 
 def outputs(
     network: Network,
-    weights: np.ndarray,
+    params: np.ndarray,
     images: Images,
     threads: Threads,
     max_bytes: float = np.inf,
 ) -> np.ndarray:
-    """Outputs of the network for all images, batch last.
+    """Compute the outputs of the network for all images, batch last.
 
-    Numbers that overflowed by the weights are returned as the largest finite
+    Numbers that overflow because of the parameters are returned as the largest finite
     ones (and their differences as 0), so that everything computed from them
     stays finite; images that make them overflow are an error. All
     micro-batches are filled up to the same multiple of `LANES` samples: a
@@ -45,11 +49,11 @@ def outputs(
     Parameters
     ----------
     network : Network
-    weights : ndarray of shape (vector_size,)
+    params : ndarray of shape (vector_size,)
     images : Images
     threads : Threads
     max_bytes : float, default=inf
-        Memory that each worker's arrays may take.
+        Memory that each thread's arrays may take.
 
     Returns
     -------
@@ -61,17 +65,17 @@ def outputs(
         For images so large that the outputs overflow.
     """
     Z = np.empty((*network.output_shape, len(images)), network.dtype)
-    return _run(network, weights, images, threads, max_bytes, len(network.steps), Z)
+    return _run(network, params, images, threads, max_bytes, len(network.steps), Z)
 
 
 def features(
     network: Network,
-    weights: np.ndarray,
+    params: np.ndarray,
     images: Images,
     threads: Threads,
     max_bytes: float = np.inf,
 ) -> np.ndarray:
-    """Inputs of the last layer for all images, one row per sample.
+    """Compute the inputs of the last layer for all images, one row per sample.
 
     As `outputs`, but without the last layer, which must take vectors.
 
@@ -79,43 +83,43 @@ def features(
     -------
     ndarray of shape (n, features)
     """
-    stop = len(network.steps) - 1
-    H = np.empty((len(images), *network.step_shapes[stop]), network.dtype)
-    return _run(network, weights, images, threads, max_bytes, stop, H.T).T
+    H = np.empty((len(images), *network.step_shapes[network.head]), network.dtype)
+    return _run(network, params, images, threads, max_bytes, network.head, H.T).T
 
 
 def _run(
     network: Network,
-    weights: np.ndarray,
+    params: np.ndarray,
     images: Images,
     threads: Threads,
     max_bytes: float,
     stop: int,
     Z: np.ndarray,
 ) -> np.ndarray:
-    """Fill `Z`, batch last, with what comes out of the steps before `stop`."""
-    params = _params(network, weights)
-    size = network.micro_batch_size(max_bytes=max_bytes)
+    """Fill `Z`, batch last, with the output of the steps before `stop`."""
+    spares = spares_of(network)
+    unpacked = spares.unpack(network, params)
+    size = network.cost.micro_batch_size(max_bytes=max_bytes)
     filled = len(images) >= LANES or network.multiply_adds <= LITTLE_WORK
-    parts, capacity = even_parts(len(images), size, LANES if filled and size >= LANES else 1)
+    parts, capacity = even_slices(len(images), size, LANES if filled and size >= LANES else 1)
     workspaces: dict[int, Workspace] = {}
 
-    def task(worker: int, i: int) -> None:
-        if worker not in workspaces:
-            workspaces[worker] = _take_spare(network, capacity) or Workspace(
+    def task(thread: int, i: int) -> None:
+        if thread not in workspaces:
+            workspaces[thread] = spares.take(capacity) or Workspace(
                 network, capacity, backward=False
             )
         rows = parts[i]
         n = rows.stop - rows.start
-        arrays = workspaces[worker].arrays(capacity)
+        arrays = workspaces[thread].arrays(capacity)
         with np.errstate(all="ignore"):
             images.gather(rows, arrays.x[0][..., :n])
             arrays.x[0][..., n:] = 0
-            arrays.forward(params, False, None, stop)
+            arrays.forward(unpacked, False, None, stop)
         Z[..., rows] = arrays.x[stop][..., :n]
 
     threads.run(len(parts), task)
-    _keep_spares(network, workspaces.values())
+    spares.keep(workspaces.values())
     if np.isfinite(Z).all():
         return Z
     _check_range(images, network)
@@ -123,9 +127,9 @@ def _run(
 
 
 def _check_range(images: Images, network: Network) -> None:
-    """Raise ``ValueError`` where outputs overflowed because the images are out of all proportion.
+    """Raise ``ValueError`` if outputs overflowed because of extremely large images.
 
-    That is where their squares are not finite. It is the weights' fault otherwise.
+    These are images whose squares are not finite. Otherwise the parameters are the cause.
     """
     largest = np.sqrt(np.finfo(network.dtype).max)
     for i in range(len(images)):
@@ -141,30 +145,56 @@ def _check_range(images: Images, network: Network) -> None:
             )
 
 
-def _params(network: Network, weights: np.ndarray) -> list[dict[str, np.ndarray]]:
-    """The layers' arrays; kept where the vector is small, and no view of something larger."""
-    last = network.spare_params
-    if last is not None and last[0] is weights:
-        return last[1]
-    params = network.unpack(weights)
-    if weights.flags.owndata and weights.nbytes <= SPARE_BYTES:
-        network.spare_params = weights, params
-    return params
+@dataclass(eq=False)
+class Spares:
+    """Memory of a small prediction, kept for the next one.
 
+    Laying out a workspace takes as long as a small prediction. Calls from several threads
+    use different ones.
 
-def _take_spare(network: Network, capacity: int) -> Workspace | None:
-    """A workspace that an earlier call left: laying one out takes as long as a small prediction.
-
-    Calls from several threads take different ones.
+    Parameters
+    ----------
+    workspaces : list of Workspace
+    unpacked : tuple of ndarray and list of dict, or None
+        The last vector, if it is small and not a view of a larger array, and the layers'
+        arrays in it.
     """
-    try:
-        spare = network.spare_workspaces.pop()
-    except IndexError:
-        return None
-    return spare if spare.capacity == capacity else None
+
+    workspaces: list[Workspace] = field(default_factory=list)
+    unpacked: tuple[np.ndarray, list[Params]] | None = None
+
+    def unpack(self, network: Network, params: np.ndarray) -> list[Params]:
+        """Return the layers' arrays, reusing those of the last call if the vector is the same."""
+        last = self.unpacked
+        if last is not None and last[0] is params:
+            return last[1]
+        unpacked = network.unpack(params)
+        if params.flags.owndata and params.nbytes <= SPARE_BYTES:
+            self.unpacked = params, unpacked
+        return unpacked
+
+    def take(self, capacity: int) -> Workspace | None:
+        """Return a kept workspace for `capacity` samples, if there is one."""
+        try:
+            spare = self.workspaces.pop()
+        except IndexError:
+            return None
+        return spare if spare.capacity == capacity else None
+
+    def keep(self, workspaces: Iterable[Workspace]) -> None:
+        """Keep workspaces for the next call, unless they are large or many."""
+        for workspace in workspaces:
+            if workspace.memory.nbytes <= SPARE_BYTES and len(self.workspaces) < SPARES:
+                self.workspaces.append(workspace)
 
 
-def _keep_spares(network: Network, workspaces: Iterable[Workspace]) -> None:
-    for workspace in workspaces:
-        if workspace.memory.nbytes <= SPARE_BYTES and len(network.spare_workspaces) < SPARES:
-            network.spare_workspaces.append(workspace)
+_spares: dict[int, Spares] = {}  # by the identity of networks
+
+
+def spares_of(network: Network) -> Spares:
+    """Return the memory kept for a network; it is dropped with the network."""
+    found = _spares.get(id(network))
+    if found is None:
+        found = _spares.setdefault(id(network), Spares())
+        finalize(network, _spares.pop, id(network), None).atexit = False
+    return found

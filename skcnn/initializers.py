@@ -18,7 +18,7 @@ __all__ = ["FanInUniform", "Gaussian", "Glorot", "He", "Initializer", "LeCunUnif
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Fan-in and fan-out of a weight array of the given shape.
+    """Return the fan-in and fan-out of a weight array of the given shape.
 
     >>> fans((84, 120)), fans((16, 6, 5, 5))
     ((120, 84), (150, 400))
@@ -113,10 +113,9 @@ class LeCunUniform(Initializer):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Zeros(Initializer):
-    """Zeros, for an output layer that is to begin with its bias alone.
+    """Zeros, for an output layer that starts with its bias alone.
 
-    Layers with others before and behind them would learn the same in all their
-    units.
+    In a hidden layer, all units would stay equal.
     """
 
     def __call__(self, weight: np.ndarray, rng: np.random.Generator) -> None:

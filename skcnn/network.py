@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from math import ceil, prod
+from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,32 +15,20 @@ from skcnn.layers._layer import Params, Shape
 from skcnn.layers.chain import LARGEST, Chain
 from skcnn.layers.generators import LayerGenerator, sharing
 from skcnn.layers.memory import Plan
+from skcnn.layers.training_rows import TrainingRows, init_from_rows
+from skcnn.layers.workspace import Workspace
+from skcnn.micro_batches import SampleCost, longest
 from skcnn.parallel.contexts import in_own_context
-from skcnn.workspace import Workspace
 
-__all__ = ["Network", "difference", "even_parts", "longest", "micro_batches"]
-
-CACHE_BYTES = 32 * 2**20
-"""Bytes that the arrays of one micro-batch may take, roughly a last-level cache."""
-
-SMALL_BYTES = 4 * 2**20
-"""Bytes up to which a network is so small that calls take longer than the arithmetic."""
-
-WORTH_A_THREAD = 12 * 10**6
-"""Multiply-adds in float32, or half as many in float64: about a millisecond forward and back."""
-
-WORTH_SHARING = 3 * 10**9
-"""Multiply-adds in float32, forward: training on them takes about half a second."""
-
-SHARED_BY = {32: 2, 64: 4, 256: 8}
-"""Into how many micro-batches mini-batches from a size on are cut where processes may help."""
+__all__ = ["Network", "difference"]
 
 
 class Network:
     """Layers bound to an input shape.
 
     All parameters lie in one flat vector, ``[decayed parameters | undecayed
-    parameters | untrained state]``, in the order of the layers within each part.
+    parameters | untrained state | constants]``, in the order of the layers within each
+    part. Gradients are flat vectors without the constants.
 
     Parameters
     ----------
@@ -71,10 +60,12 @@ class Network:
     samples_together : int
         Micro-batches hold a multiple of this many samples.
     vector_size : int
-        Length of the flat vector, including the untrained state.
+        Length of the flat vector, including the untrained state and the constants.
+    gradient_size : int
+        Length of its first three parts, that of a gradient.
     state_rates : ndarray
-        For each number of the untrained state, the part of its distance from
-        what the samples say by which a mini-batch moves it.
+        For each number of the untrained state, the fraction of its distance from
+        the samples' value by which a mini-batch moves it.
 
     Raises
     ------
@@ -107,19 +98,16 @@ class Network:
         self.dtype = _checked_dtype(dtype)
         self.chain = Chain(layers, self.input_shape)
         self.layers, self.shapes = self.chain.layers, self.chain.shapes
-        self.steps, self.step_shapes = self.chain.steps, self.chain.step_shapes
+        self.steps = tuple(step.layer for step in self.chain.steps)
+        self.step_shapes = (self.input_shape, *(step.output_shape for step in self.chain.steps))
         self.output_shape = self.shapes[-1]
         self.multiply_adds = self.chain.multiply_adds
         self.samples_together = self.chain.samples_together
         self._slots = self._lay_out()
-        self._plans: dict[tuple[bool, bool], Plan] = {}  # made on demand
-        # what small predictions leave for the next one: workspaces; a vector, and the layers'
-        # arrays in it
-        self.spare_workspaces: list[Workspace] = []
-        self.spare_params: tuple[np.ndarray, list[Params]] | None = None
+        self._plans: dict[tuple[bool, bool], Plan] = {}  # created on demand
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, from which all the rest follows."""
+        """Return the arguments of the constructor, which determine everything else."""
         return {
             "layers": self.layers,
             "input_shape": self.input_shape,
@@ -128,7 +116,7 @@ class Network:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Build the network anew, also from what earlier versions have stored besides."""
+        """Rebuild the network; states of earlier versions contain more, which is ignored."""
         refuse_newer(state.get("_pickle_format", FORMAT), "network")
         Network.__init__(self, state["layers"], state["input_shape"], state["dtype"])
 
@@ -146,37 +134,56 @@ class Network:
         return hash((self.input_shape, self.dtype, len(self.layers)))
 
     def plan(self, backward: bool = True, input_gradient: bool = False) -> Plan:
-        """Memory plan of its arrays; cached, so that small predictions need not plan."""
+        """Return the memory plan of its arrays; cached for small predictions."""
         key = (backward, input_gradient)
         if key not in self._plans:
             self._plans[key] = self.chain.plan(self.dtype, backward, input_gradient)
         return self._plans[key]
+
+    @cached_property
+    def cost(self) -> SampleCost:
+        """Costs of one sample, which decide how mini-batches are split."""
+        return SampleCost(
+            nbytes=Workspace.nbytes_per_sample(self),
+            multiply_adds=self.multiply_adds * self.dtype.itemsize / 4,
+            together=self.samples_together,
+        )
 
     def _lay_out(self) -> list[dict[str, tuple[slice, Shape]]]:
         """Assign a slice of the flat vector to each array."""
         slots: list[dict[str, tuple[slice, Shape]]] = [{} for _ in self.layers]
         decayed = [set(layer.decayed) for layer in self.layers]
         ends, end = [], 0
-        for part in ("decayed", "undecayed", "state"):
-            for i, (layer, shape) in enumerate(zip(self.layers, self.shapes, strict=False)):
-                arrays = (layer.state_shapes if part == "state" else layer.param_shapes)(shape)
+        for part in ("decayed", "undecayed", "state", "constants"):
+            for i, bound in enumerate(self.chain.bound):
+                trained = part in ("decayed", "undecayed")
+                if trained:
+                    arrays = bound.param_shapes
+                else:
+                    arrays = bound.state_shapes if part == "state" else bound.constant_shapes
                 for name, size in arrays.items():
                     if prod(size) > LARGEST:
                         raise ValueError(
-                            f"{layer!r}: NumPy has no arrays as large as its {name}, {size}."
+                            f"{bound.layer!r}: NumPy has no arrays as large as its {name}, {size}."
                         )
-                    if part == "state" or (name in decayed[i]) == (part == "decayed"):
+                    if not trained or (name in decayed[i]) == (part == "decayed"):
                         slots[i][name] = (slice(end, end + prod(size)), size)
                         end += prod(size)
             ends.append(end)
-        self.n_decayed, self.n_parameters, self.vector_size = ends
+        self.n_decayed, self.n_parameters, self.gradient_size, self.vector_size = ends
         rates = [
-            np.full(prod(size), layer.state_rates[name])
-            for layer, shape in zip(self.layers, self.shapes, strict=False)
-            for name, size in layer.state_shapes(shape).items()
+            np.full(prod(size), rates_of_layer[name])
+            for bound in self.chain.bound
+            if (rates_of_layer := bound.layer.state_rates)
+            for name, size in bound.state_shapes.items()
         ]
         self.state_rates = np.concatenate([np.empty(0), *rates]).astype(self.dtype)
         return slots
+
+    @property
+    def head(self) -> int:
+        """Number of the output layer, the head; the layers before it are the front."""
+        return len(self.layers) - 1
 
     @in_own_context
     def init(self, rng: np.random.Generator) -> np.ndarray:
@@ -196,26 +203,46 @@ class Network:
             layer.init(params, rng)
         return vector
 
+    @property
+    def reads_rows(self) -> bool:
+        """Whether initial parameters depend on the training rows."""
+        return any(layer.reads_rows for layer in self.layers)
+
+    @in_own_context
+    def init_from_rows(self, vector: np.ndarray, rows: TrainingRows) -> None:
+        """Set, in place, the parameters that depend on the training rows.
+
+        Parameters
+        ----------
+        vector : ndarray of shape (vector_size,)
+            As `init` returns it.
+        rows : TrainingRows
+            The rows that the network will be trained on.
+        """
+        init_from_rows(self.layers, self.unpack(vector), rows)
+
     def unpack(self, vector: np.ndarray) -> list[Params]:
         """Return the layers' arrays as views of the flat vector.
 
         Parameters
         ----------
-        vector : ndarray of shape (vector_size,)
+        vector : ndarray of shape (vector_size,) or (gradient_size,)
 
         Returns
         -------
         list of dict
-            One per layer, from names ("weight", "bias") to arrays.
+            One per layer, from names ("weight", "bias") to arrays; those of a
+            gradient have no constants.
         """
-        if np.shape(vector) != (self.vector_size,) or not isinstance(vector, np.ndarray):
-            raise ValueError(
-                f"Network: vector must be a flat array, which in this network has "
-                f"{self.vector_size} numbers, got {type(vector).__name__} of shape "
-                f"{np.shape(vector)}."
-            )
+        sizes = (self.vector_size,), (self.gradient_size,)
+        if np.shape(vector) not in sizes or not isinstance(vector, np.ndarray):
+            raise self._wrong_size(vector)
         return [
-            {name: vector[part].reshape(shape) for name, (part, shape) in slot.items()}
+            {
+                name: vector[part].reshape(shape)
+                for name, (part, shape) in slot.items()
+                if part.stop <= len(vector)
+            }
             for slot in self._slots
         ]
 
@@ -228,7 +255,7 @@ class Network:
         rng: np.random.Generator | None = None,
         weights: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Output of the network.
+        """Compute the output of the network.
 
         Parameters
         ----------
@@ -252,12 +279,12 @@ class Network:
         vector = self._checked_vector(vector)
         Y = np.empty((len(X), *self.output_shape), self.dtype)
         params = self.unpack(vector)
-        parts = self.micro_batches(len(X), self.micro_batch_size(len(X)))
+        parts = self.cost.split(len(X), self.cost.micro_batch_size(len(X)))
         workspace = Workspace(self, longest(parts), backward=False)
         for part in parts:
             arrays = workspace.arrays(len(X[part]))
             np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
-            arrays.weights[...] = weights[part]
+            arrays.sample_weight[...] = weights[part]
             arrays.forward(params, training, generator())
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
         return Y
@@ -272,7 +299,7 @@ class Network:
         rng: np.random.Generator | None = None,
         weights: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Output, and the gradients of ``sum(Y * dY)`` (vector-Jacobian product).
+        """Compute the output, and the gradients of ``sum(Y * dY)`` (vector-Jacobian product).
 
         Parameters
         ----------
@@ -295,10 +322,10 @@ class Network:
             Output of the network.
         dX : ndarray of shape ``(n, *input_shape)``
             Gradient with respect to the input.
-        gradient : ndarray of shape (vector_size,)
+        gradient : ndarray of shape (gradient_size,)
             Gradient with respect to the parameters, summed over the samples; in
-            the third part, the distance of the untrained state from what each
-            sample says.
+            the third part, the distance of the untrained state from each sample's
+            value.
         """
         X = self._checked("X", X, self.input_shape)
         dY = self._checked("dY", dY, self.output_shape)
@@ -308,14 +335,15 @@ class Network:
         weights = self._checked_weights(weights, len(X))
         vector = self._checked_vector(vector)
         Y, dX = np.empty_like(dY), np.empty_like(X)
-        gradient, part_gradient = np.zeros_like(vector), np.zeros_like(vector)
-        params, grads = self.unpack(vector), self.unpack(part_gradient)
-        parts = self.micro_batches(len(X), self.micro_batch_size(len(X)))
+        params = self.unpack(vector)
+        gradient, part_gradient = (np.zeros(self.gradient_size, self.dtype) for _ in range(2))
+        grads = self.unpack(part_gradient)
+        parts = self.cost.split(len(X), self.cost.micro_batch_size(len(X)))
         workspace = Workspace(self, longest(parts), input_gradient=True)
         for part in parts:
             arrays = workspace.arrays(len(X[part]))
             np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
-            arrays.weights[...] = weights[part]
+            arrays.sample_weight[...] = weights[part]
             arrays.forward(params, training, generator())
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
             np.copyto(arrays.dx[-1], np.moveaxis(dY[part], 0, -1))
@@ -332,7 +360,16 @@ class Network:
         return found
 
     def _checked_vector(self, vector: Any) -> np.ndarray:
-        return _numbers("vector", vector, self.dtype)  # its shape is checked by `unpack`
+        found = _numbers("vector", vector, self.dtype)
+        if found.shape != (self.vector_size,):
+            raise self._wrong_size(found)
+        return found
+
+    def _wrong_size(self, vector: Any) -> ValueError:
+        return ValueError(
+            f"Network: vector must be a flat array, which in this network has {self.vector_size} "
+            f"numbers, got {type(vector).__name__} of shape {np.shape(vector)}."
+        )
 
     def _checked_weights(self, weights: Any, n_samples: int) -> np.ndarray:
         if weights is None:
@@ -350,96 +387,12 @@ class Network:
             raise ValueError("This network draws random numbers in training: pass rng.")
         return (lambda: None) if rng is None else sharing(rng)
 
-    def micro_batch_size(self, n_samples: int | None = None, max_bytes: float = np.inf) -> int:
-        """Number of samples that go through the layers together.
-
-        A power of two, 64 by default: more if that is little work per call, and
-        fewer if the arrays would not fit into the cache; but a multiple of the
-        number of samples that are normalised together. If the number of samples
-        is known, they are divided as evenly as whole samples, or whole ghost
-        batches, allow, and preferably into an even number of micro-batches if
-        these are worth a thread of their own. The size depends only on the
-        network, its dtype and the number of samples, so that results do too;
-        only `max_bytes` can lower it.
-
-        Parameters
-        ----------
-        n_samples : int or None, default=None
-            Number of samples, if known.
-        max_bytes : float, default=inf
-            Bytes that a workspace may take.
-
-        Returns
-        -------
-        int
-            At least 1.
-        """
-        one = Workspace.nbytes_per_sample(self)
-        size = 128 if 128 * one <= SMALL_BYTES else 64
-        while size > 1 and size * one > CACHE_BYTES:
-            size //= 2
-        size = max(1, int(min(size, max_bytes / one)))
-        size = max(size // self.samples_together, 1) * self.samples_together
-        if n_samples is None:
-            return size
-        n, together = max(1, n_samples), self.samples_together
-        parts = ceil(n / size)
-        if parts % 2 and self.worth_a_thread(n / (parts + 1)):
-            parts += 1
-        return min(ceil(n / parts / together) * together, n)
-
-    def worth_a_thread(self, n_samples: float) -> bool:
-        """Whether so many samples are enough for a thread of their own."""
-        return self.multiply_adds * self.dtype.itemsize / 4 * n_samples >= WORTH_A_THREAD
-
-    def worth_sharing(self, n_samples: int) -> bool:
-        """Whether an epoch over so many samples takes about half a second, on one core.
-
-        Mini-batches are cut more finely then, which takes a single thread up to
-        a tenth longer, so that several processes have work. Like the size of
-        micro-batches, it depends on the network, its dtype and the samples' number alone.
-        """
-        return self.multiply_adds * self.dtype.itemsize / 4 * n_samples >= WORTH_SHARING
-
-    def finer(self, n_samples: int, size: int) -> int:
-        """Cut a mini-batch into 2, 4 or 8 micro-batches, or a multiple of that.
-
-        Two from 32 samples on, four from 64 and eight from 256; and whole ghost
-        batches where samples are normalised together.
-
-        Parameters
-        ----------
-        n_samples : int
-            In the mini-batch.
-        size : int
-            What is enough for one process.
-
-        Returns
-        -------
-        int
-            Samples in a micro-batch, at most `size`.
-        """
-        share = max((parts for least, parts in SHARED_BY.items() if n_samples >= least), default=1)
-        parts, together = ceil(ceil(n_samples / size) / share) * share, self.samples_together
-        return min(ceil(n_samples / parts / together) * together, size)
-
-    def micro_batches(self, n_samples: int, size: int) -> list[slice]:
-        """Cut ``range(n_samples)`` into micro-batches of `size`, the last one smaller.
-
-        If samples are normalised together, a last one of a single sample is
-        merged into the one before.
-        """
-        parts = micro_batches(n_samples, size)
-        if self.samples_together > 1 and len(parts) > 1 and n_samples % size == 1:
-            parts[-2:] = [slice(parts[-2].start, n_samples)]
-        return parts
-
 
 def _numbers(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
-    """An array of real numbers of this dtype, not copied if it is one."""
+    """Return an array of real numbers of this dtype, without a copy if possible."""
     try:
         array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):  # of rows of several lengths, of tensors
+    except (TypeError, ValueError, RuntimeError):  # uneven rows, tensors
         array = None
     if array is None or array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be an array of real numbers, got {type(value).__name__}.")
@@ -459,7 +412,7 @@ def _checked_shape(input_shape: Any) -> Shape:
 
 def _checked_dtype(dtype: Any) -> np.dtype:
     found = None
-    if isinstance(dtype, (str, type, np.dtype)):  # NumPy asks anything else for its `dtype`
+    if isinstance(dtype, (str, type, np.dtype)):  # NumPy reads `dtype` of anything else
         with suppress(SyntaxError, TypeError, ValueError):
             found = np.dtype(dtype)
     if found not in (np.float32, np.float64):
@@ -480,20 +433,3 @@ def difference(before: Network, now: Network) -> str:
         if was != is_now:
             return f"layers_[{i}] was {was!r} and has become {is_now!r}"
     return f"{len(before.layers)} layers have become {len(now.layers)}"
-
-
-def micro_batches(n_samples: int, size: int) -> list[slice]:
-    """Cut ``range(n_samples)`` into slices of at most `size`."""
-    return [slice(i, min(i + size, n_samples)) for i in range(0, n_samples, size)]
-
-
-def even_parts(n_samples: int, size: int, multiple: int) -> tuple[list[slice], int]:
-    """Micro-batches of about the same size, and how many samples each has room for."""
-    capacity = -(-n_samples // -(-n_samples // size))
-    capacity = -(-capacity // multiple) * multiple
-    return micro_batches(n_samples, capacity), capacity
-
-
-def longest(parts: list[slice]) -> int:
-    """Number of samples in the largest of some micro-batches."""
-    return max((part.stop - part.start for part in parts), default=1)

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from skcnn._hyperparameters import Hyperparameters, check_bool, check_real
-from skcnn.denormals import flush, flush_vanishing
+from skcnn.denormals import flush, flush_vanishing, normal_squares
 
 __all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
@@ -24,10 +24,10 @@ class Optimizer(Hyperparameters, ABC):
     decoupled : bool
         Whether weight decay multiplies the weights by ``1 - lr weight_decay``
         before the step; otherwise ``weight_decay`` times the weights is added
-        to the gradient. Either is left to the caller, who knows which weights
-        decay.
+        to the gradient. Either is done by the caller, which knows the decayed
+        weights.
     squares : tuple of str
-        Names of the moments that are made of squared gradients.
+        Names of the moments that accumulate squared gradients.
     """
 
     decoupled: ClassVar[bool] = False
@@ -51,8 +51,7 @@ class Optimizer(Hyperparameters, ABC):
     ) -> None:
         """Update `weights` in place by one step.
 
-        Elements are updated independently, so that slices of the vectors can be
-        passed as well.
+        Elements are updated independently, so slices of the vectors are allowed.
 
         Parameters
         ----------
@@ -68,9 +67,9 @@ class Optimizer(Hyperparameters, ABC):
     def flush(self, weights: np.ndarray, moments: dict[str, np.ndarray]) -> None:
         """Set weights and moments to 0, in place, where they have decayed to almost nothing.
 
-        Elements are flushed independently, as in `step`. Squares are left
-        alone unless they are denormal: a gradient of 1e-16, which has a square
-        of 1e-32, may still be divided by their root.
+        Elements are flushed independently, as in `step`. Squares are set to 0 only
+        if they are denormal: a gradient of 1e-16, whose square is 1e-32, may still
+        be divided by their root.
         """
         flush_vanishing(weights)
         for name, moment in moments.items():
@@ -169,7 +168,7 @@ class Adam(Optimizer):
         m *= self.beta_1
         m += gradient
         v *= self.beta_2
-        step = np.multiply(gradient, gradient)
+        step = normal_squares(gradient)
         v += step
         first = (1 - self.beta_1) / (1 - self.beta_1**t)  # m̂ / m
         second = float(np.sqrt((1 - self.beta_2) / (1 - self.beta_2**t)))  # √v̂ / √v
@@ -247,7 +246,7 @@ class RMSprop(Optimizer):
         """
         s = moments["mean_square"]
         s *= self.rho
-        step = np.multiply(gradient, gradient)
+        step = normal_squares(gradient)
         s += step
         root = float(np.sqrt(1 - self.rho))
         np.sqrt(s, out=step)
@@ -295,7 +294,7 @@ class AdaGrad(Optimizer):
     ) -> None:
         """``s += g²``, ``w -= lr g / (√s + ε)``."""
         s = moments["sum_of_squares"]
-        step = np.multiply(gradient, gradient)
+        step = normal_squares(gradient)
         s += step
         np.sqrt(s, out=step)
         step += self.epsilon

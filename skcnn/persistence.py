@@ -1,4 +1,4 @@
-"""To other places without pickle: types that skops may trust, and Keras' weights."""
+"""Exchange without pickle: the types that skops may trust, and weights from Keras."""
 
 from collections.abc import Iterator, Sequence
 from inspect import isabstract
@@ -17,8 +17,9 @@ from skcnn.layers import (
     ConvTranspose2d,
     Dense,
     Flatten,
+    GroupNorm,
     Layer,
-    Residual,
+    LayerNorm,
     Scratch,
 )
 from skcnn.network import Network
@@ -27,14 +28,13 @@ __all__ = ["from_keras", "trusted_types"]
 
 
 def trusted_types() -> list[str]:
-    """Names of all types that a saved estimator of this package may hold.
+    """Return the names of all types that a saved estimator of this package may contain.
 
-    For ``skops.io.load(file, trusted=trusted_types())`` and for mlflow's
-    ``skops_trusted_types``. They hold numbers and hyperparameters; none of them
-    runs anything when it is loaded. Functions and classes of one's own are not
-    among them. Nor are `skcnn.callbacks.Checkpoint`, which writes to a path that
-    the file would name (save without callbacks), and
-    `skcnn.datasets.load_images`, which opens files.
+    Pass them as ``skops.io.load(file, trusted=trusted_types())``, and to mlflow as
+    ``skops_trusted_types``. These types contain numbers and hyperparameters, and run
+    no code when loaded. The list leaves out custom functions and classes,
+    `skcnn.callbacks.Checkpoint`, which writes to a path named in the file (save
+    models without callbacks), and `skcnn.datasets.load_images`, which opens files.
 
     Returns
     -------
@@ -64,42 +64,43 @@ MODEL = {
     "skcnn.state.TrainingState",
     "skcnn.training.TrainingState",  # its path in 0.1.0
 }
-"""Types in a fitted estimator besides the values that users choose."""
+"""Types in a fitted estimator besides those of parameter values."""
 
 
 def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Weights of a Keras model in this package's order of axes.
+    """Convert the weights of a Keras model to this package's order of axes.
 
-    Keras keeps images with the channels last. Kernels of convolutions are
-    (height, width, inputs, outputs) there and (outputs, inputs, height, width)
-    here, those of dense layers (inputs, units) and (units, inputs); the first
-    dense layer after `Flatten` sees its inputs in another order, which is
-    changed back.
+    Keras puts the channels of images last. Its convolution kernels are (height,
+    width, inputs, outputs) instead of (outputs, inputs, height, width), and its
+    dense weights (inputs, units) instead of (units, inputs). The inputs of the first
+    dense layer after `Flatten`, whose order differs, are rearranged.
 
     Parameters
     ----------
     network : Network
-        What shall have the weights: ``clf.network_``. It has the layers of the
-        Keras model, with activations as layers of their own. Padding "same" of
-        convolutions is that of Keras, also with strides; what it does in
-        pooling and in transposed convolutions has no counterpart here.
+        Network that will receive the weights, ``clf.network_``, with the layers of
+        the Keras model and activations as separate layers. "same" padding of
+        convolutions and pooling is that of Keras, also with strides (means with
+        ``count_include_pad=False``); in transposed convolutions it has no
+        counterpart here.
     arrays : sequence of ndarray
-        What ``model.get_weights()`` of a sequential Keras model gives, which was
-        built with ``data_format="channels_last"``. Normalisation has gamma,
-        beta, moving mean and moving variance (``scale=True, center=True``), and
-        Keras' `epsilon` is 1e-3.
+        Result of ``model.get_weights()`` for a sequential Keras model with
+        ``data_format="channels_last"``. Normalisation has gamma, beta, moving mean
+        and moving variance (``scale=True, center=True``), and Keras' `epsilon` is
+        1e-3. `LayerNorm` of images is Keras' ``GroupNormalization(1)``, that of
+        vectors its ``LayerNormalization``.
 
     Returns
     -------
     list of dict
-        For `set_weights` of the estimator.
+        Argument for `set_weights` of the estimator.
 
     Raises
     ------
     ValueError
-        If `network` is none, if there are more or fewer arrays, or one has
-        another shape, or the network has branches, whose order in Keras is not
-        known.
+        If `network` is not a network, if the number or shape of the arrays is
+        wrong, or if the network has branches, whose order in Keras is not known,
+        or groups of features after `Flatten`.
 
     Examples
     --------
@@ -119,10 +120,10 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
     mine = network.unpack(np.empty(network.vector_size, network.dtype))
     expected = sum(len(params) for params in mine)
     if not isinstance(arrays, (list, tuple)) or len(arrays) != expected:
-        told = len(arrays) if isinstance(arrays, (list, tuple)) else repr(arrays)
+        given = len(arrays) if isinstance(arrays, (list, tuple)) else repr(arrays)
         raise ValueError(
             f"from_keras: arrays must be a list of the {expected} arrays of a network of the same "
-            f"layers, got {told}."
+            f"layers, got {given}."
         )
     for i, array in enumerate(arrays):
         shape_of(array, f"arrays[{i}]", "from_keras")
@@ -130,7 +131,7 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
     for i, (layer, shape, params) in enumerate(
         zip(network.layers, network.shapes, mine, strict=False)
     ):
-        if isinstance(layer, Residual):
+        if layer.inner:
             raise ValueError(
                 f"from_keras: layer {i} is {layer!r}, and the order of the arrays in a model with "
                 "branches is not known. Pass them to set_weights as a mapping in this network's "
@@ -139,7 +140,7 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
         weights.append(_converted(layer, params, rest, order, f"layer {i}, {layer!r}"))
         if isinstance(layer, Flatten) and len(shape) == 3:
             C, H, W = shape
-            # at which place of Keras' (H, W, C) each of our (C, H, W) lies
+            # position of each of our (C, H, W) in Keras' (H, W, C)
             order = np.arange(C * H * W).reshape(H, W, C).transpose(2, 0, 1).ravel()
         elif isinstance(layer, Dense):
             order = None
@@ -153,7 +154,7 @@ def _converted(
     order: np.ndarray | None,
     what: str,
 ) -> dict[str, np.ndarray]:
-    """One layer's arrays, the next ones of `rest`, in our axes."""
+    """Convert the next arrays of `rest`, those of one layer, to our axes."""
     converted = {}
     for name, mine in params.items():
         given = np.asarray(next(rest))
@@ -162,7 +163,16 @@ def _converted(
             array = _kernel(given, mine.shape)
         elif isinstance(layer, Dense) and name == "weight" and given.ndim == 2:
             array = (given if order is None or len(order) != len(given) else given[order]).T
-        elif isinstance(layer, BatchNorm) and order is not None and given.shape == order.shape:
+        elif isinstance(layer, GroupNorm) and order is not None:
+            raise ValueError(
+                f"from_keras: {what} comes after Flatten, where Keras has the features in another "
+                "order, and therefore other ones in a group."
+            )
+        elif (
+            isinstance(layer, (BatchNorm, LayerNorm))
+            and order is not None
+            and given.shape == order.shape
+        ):
             array = given[order]
         if array.shape != mine.shape:
             raise ValueError(
@@ -174,7 +184,7 @@ def _converted(
 
 
 def _kernel(given: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """(height, width, inputs, outputs) to (outputs, inputs, height, width).
+    """Convert (height, width, inputs, outputs) to (outputs, inputs, height, width).
 
     A depthwise kernel is (height, width, channels, filters of each).
     """

@@ -1,4 +1,4 @@
-"""The estimator of quantities: parameters in, fitted attributes out."""
+"""The regressor, for one or several quantities."""
 
 from typing import Any, ClassVar, Self
 
@@ -7,10 +7,12 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
+from skcnn._estimator import fitting
+from skcnn._estimator.arguments import FitArguments
 from skcnn._estimator.arrays import as_numbers
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
 from skcnn._estimator.targets import TargetScaler, bind_loss, check_targets, n_quantities
-from skcnn.batches import Scaling
+from skcnn.data import Scaling
 from skcnn.inference import outputs
 from skcnn.losses import REGRESSION_LOSSES
 from skcnn.parallel.contexts import in_own_context
@@ -21,8 +23,8 @@ __all__ = ["ScratchCNNRegressor"]
 class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     """Convolutional neural network that predicts quantities from small images and signals.
 
-    Targets are standardised for the training and predictions given back in
-    their unit, so that neither needs to be scaled. Layers, gradients and
+    Targets are standardised internally, and predictions are in the original unit,
+    so neither needs to be scaled. Layers, gradients and
     optimizers are plain NumPy. As a transformer it computes the features that
     the output layer sees.
 
@@ -56,23 +58,22 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         Shape of the images in flat rows: (height, width), (channels, height,
         width) in the order of `data_format`, or (length,) of signals. With a
         height of 1 it also reads signals of several channels, (n, channels,
-        length): six channels of 128 are ``image_shape=(6, 1, 128)``. None takes
+        length): six channels of 128 are ``image_shape=(6, 1, 128)``. None reads
         a square number of features as one square channel and any other as a
-        signal; it warns where the values look like those of colour images, and
-        where an image is so narrow that it may be signals of several channels.
+        signal, and warns if the values look like those of colour images, or if
+        an image is so narrow that it may be signals of several channels.
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
         Order of the axes in 4-D `X`, in flat rows and in `image_shape`. "auto"
-        takes the last of the axes for the channels where it has 1, 3 or 4
-        entries, the first one has not, and the last two differ; it warns where
-        the other order is as likely. What the first fit resolved is kept for
-        everything that follows.
+        takes the last axis as channels if it has 1, 3 or 4 entries, the first
+        one has not, and the last two differ; it warns if the other order is as
+        likely. The order that the first fit resolves is kept.
     scale_input : bool, default=True
         Whether to standardise each channel by its mean and standard deviation
         over the training rows.
-    normalization : "auto", "batch", Layer or None, default="auto"
+    normalization : "auto", "batch", "layer", Layer or None, default="auto"
         Layer before the activation of every block: "batch" for
-        `skcnn.layers.BatchNorm`, another layer, or None for none. "auto" is
-        "batch".
+        `skcnn.layers.BatchNorm`, "layer" for `skcnn.layers.LayerNorm`, another
+        layer, or None for none. "auto" is "batch".
     global_pool : "auto" or bool, default="auto"
         Whether each channel is averaged over all pixels after the blocks,
         instead of flattened; the last block then has no max-pooling. "auto" is
@@ -82,13 +83,18 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         them alike, along (height, width); 0 for none. See
         `skcnn.layers.RandomShift`. "auto" is 0, as the targets may be
         positions.
-    loss : {"squared_error", "absolute_error", "huber", "poisson"}, default="squared_error"
+    loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
+            default="squared_error"
         Loss that is minimised, averaged over the outputs: half the squared
         error, which leads to the mean; the absolute error, which leads to the
         median; "huber", which is half the squared error for errors of up to one
-        standard deviation of the targets and linear beyond; or half the Poisson
+        standard deviation of the targets and linear beyond; half the Poisson
         deviance with a log link, for counts and other targets that are not
-        negative, with predictions that are positive.
+        negative, with predictions that are positive; or "quantile", the pinball
+        loss, which leads to the given `quantile`.
+    quantile : float, default=0.5
+        Fraction of the targets that should be at most the prediction, in (0, 1), with
+        ``loss="quantile"``; ignored otherwise.
     optimizer : {"adam", "adamw", "sgd", "rmsprop", "adagrad"} or Optimizer, default="adam"
         Algorithm that updates the weights.
     lr : "auto" or float, default="auto"
@@ -99,11 +105,11 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         Factor by which `lr` is multiplied as training proceeds. "auto" is
         "one_cycle" if ``fit`` trains to the end, and "constant" with
         `warm_start` and in ``partial_fit``, where the end is not known. A
-        schedule that is given by name, or as an instance from `skcnn.schedules`
-        without a length of its own, spans `max_iter` epochs and starts anew
-        with each ``fit``. Any other instance counts all epochs of the model, so
-        that training in parts with `warm_start` uses the same rates as training
-        at once.
+        schedule given by name, or as an instance from `skcnn.schedules`
+        without its own length, spans `max_iter` epochs and restarts with each
+        ``fit``. Any other instance counts all epochs of the model, so that
+        training in parts with `warm_start` uses the same rates as training at
+        once.
     weight_decay : "auto" or float, default="auto"
         Strength of the L2 penalty: this multiple of the weights (not of the
         biases) is added to their gradients. With "adamw" the weights are
@@ -152,9 +158,9 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         a ValueError.
     warm_start : bool, default=False
         Whether ``fit`` continues the training where the last call ended, for up
-        to `max_iter` more epochs. All that this needs is then pickled with the
-        model (last weights, moments of the optimizer, counters), so that
-        training in parts, also in other processes, gives the same bits as
+        to `max_iter` more epochs. The state that this needs is then pickled with
+        the model (last weights, moments of the optimizer, counters), so that
+        training in parts, even in other processes, gives the same bits as
         training at once. A different `scoring` or kind of validation part
         starts a new search for the best epoch.
     random_state : int, RandomState instance or None, default=None
@@ -162,22 +168,21 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         the validation split.
     dtype : {"float32", "float64"}, dtype or None, default=None
         Floating-point type of the computation. If None, it is float64 for
-        float64 `X` and float32 otherwise; a training that is continued keeps
-        its type.
+        float64 `X` and float32 otherwise; continued training keeps its type.
     verbose : int, default=0
         If 1, print a line per epoch.
 
     Attributes
     ----------
     n_outputs_ : int
-        Number of quantities that are predicted.
+        Number of predicted quantities.
     out_activation_ : {"identity", "exp"}
         Function that turns the network's outputs into predictions: "exp" if
         `loss` is "poisson".
     target_mean_, target_scale_ : ndarray of shape (n_outputs,)
-        What is subtracted from each target, and what it is then divided by:
-        mean and standard deviation (1 for a constant target), or 0 and the mean
-        with ``loss="poisson"``. They are weighted, and measured once, on the
+        Number subtracted from each target, and divisor of the result: mean and
+        standard deviation (1 for a constant target), or 0 and the mean with
+        ``loss="poisson"``. They are weighted, and estimated once, from the
         training rows of the first ``fit`` or ``partial_fit``.
     n_features_in_ : int
         Number of values in an image, channels · height · width.
@@ -187,7 +192,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     image_shape_ : tuple of int
         (Channels, height, width) of the images.
     input_mean_, input_scale_ : ndarray of shape (channels,)
-        What is subtracted from each channel, and what the result is divided by.
+        Number subtracted from each channel, and divisor of the result.
     layers_ : list of Layer
         The layers of the network, including the output layer.
     network_ : Network
@@ -196,14 +201,14 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         All parameters, and the running moments of BatchNorm, in one flat
         vector. ``network_.unpack(weights_)`` shows them by layer.
     auto_params_ : dict
-        Values of the parameters that are "auto".
+        Resolved values of the parameters that are "auto".
     n_iter_ : int
         Number of epochs the model was trained for.
     stop_reason_ : {"max_iter", "no_change", "stopped", "diverged", "interrupted"} or None
         Why training ended: all epochs were done; the loss, or the score with
-        `early_stopping`, no longer improved by `tol`; a callback asked for it; the
-        loss grew beyond measure; or Ctrl-C. None where nothing was to end, after
-        `partial_fit` and `initialize`.
+        `early_stopping`, no longer improved by `tol`; a callback stopped it; the
+        loss diverged; or Ctrl-C was pressed. None after `partial_fit` and
+        `initialize`.
     loss_ : float
         Loss of the last epoch.
     loss_curve_ : list of float
@@ -215,8 +220,8 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     history_ : dict of list
         "loss" and "lr" (of the last mini-batch) of each epoch, and
         with `early_stopping` "validation_loss" and "validation_score" (NaN for
-        earlier epochs that had none; a training that goes on without a
-        validation part drops them).
+        earlier epochs that had none; continuing without a validation part
+        drops them).
 
     See Also
     --------
@@ -238,7 +243,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
 
     Examples
     --------
-    How much ink there is on the left of a digit:
+    The amount of ink on the left of a digit:
 
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.model_selection import train_test_split
@@ -278,6 +283,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         global_pool="auto",
         random_shift="auto",
         loss="squared_error",
+        quantile=0.5,
         optimizer="adam",
         lr="auto",
         lr_schedule="auto",
@@ -310,6 +316,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         self.global_pool = global_pool
         self.random_shift = random_shift
         self.loss = loss
+        self.quantile = quantile
         self.optimizer = optimizer
         self.lr = lr
         self.lr_schedule = lr_schedule
@@ -328,6 +335,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         self.dtype = dtype
         self.verbose = verbose
 
+    @in_own_context
     def fit(
         self,
         X: ArrayLike,
@@ -355,8 +363,8 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
             out of `X`. In a `Pipeline` with
             ``transform_input=["X_val"]`` they are transformed as `X` is. A
             search or cross-validation passes them to every fit unchanged, unless
-            there are as many as in `X`: then it takes them for a property of the
-            samples and splits them along with `X`.
+            there are as many as in `X`: then it splits them along with `X`, as a
+            property of the samples.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Their target values.
         sample_weight_val : array-like of shape (n_val,), default=None
@@ -381,7 +389,9 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
             same for all of them. If warnings are errors, nothing has changed
             then.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        arguments = FitArguments(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        fitting.fit(self, arguments)
+        return self
 
     @available_if(has_partial_fit)
     @in_own_context
@@ -449,7 +459,8 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
             n_outputs = n_quantities(y, type(self).__name__)
             flat = n_outputs == 1
         encoder = TargetScaler(loss=bind_loss(self), n_outputs=n_outputs, flat=flat)
-        return self._fit_part(X, y, sample_weight, encoder)
+        fitting.fit_part(self, FitArguments(X, y, sample_weight), encoder)
+        return self
 
     @in_own_context
     def predict(self, X: ArrayLike) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: what the rate is multiplied by during training.
+"""Learning-rate schedules: factors of the rate during training.
 
 A schedule holds hyperparameters only and keeps no state: the multiplier is a
 function of the position, in epochs, and of the recorded history. Resumed
@@ -38,7 +38,7 @@ class Schedule(Hyperparameters, ABC):
 
     @property
     def open(self) -> bool:
-        """Whether the classifier's ``max_iter`` stands in for a length that is None.
+        """Whether the estimator's ``max_iter`` replaces a length that is None.
 
         If so, epochs are counted from the start of each ``fit``, otherwise from
         the model's first epoch.
@@ -55,7 +55,7 @@ class Schedule(Hyperparameters, ABC):
             Position in epochs: the number of completed ones, plus the completed
             fraction of the current one.
         max_iter : float, default=inf
-            Length in epochs, for schedules without one of their own.
+            Length in epochs, for schedules without their own.
         history : mapping of str to sequence of float, default={}
             One number per completed epoch: "loss" and, with validation data,
             "validation_score".
@@ -234,7 +234,7 @@ class WarmUp(Schedule):
         Length of the rise, positive.
     then : Schedule, default=Constant()
         Schedule that follows. Its epochs, and the history it sees, begin where
-        the rise ends; its ``max_iter`` is what is left.
+        the rise ends; its ``max_iter`` is the rest.
     start : float, default=0.1
         Multiplier at the start, in [0, 1]; with 0, the first mini-batch leaves
         the weights unchanged.
@@ -281,7 +281,7 @@ class ReduceOnPlateau(Schedule):
     Parameters
     ----------
     factor : float, default=0.5
-        What the rate is multiplied by, in (0, 1).
+        Factor of the rate at each plateau, in (0, 1).
     patience : int, default=2
         Consecutive epochs without an improvement, after which the rate is
         lowered and the count restarts; at least 1. To have any effect, it must

@@ -11,16 +11,19 @@ from skcnn.layers.generators import LayerGenerator
 from skcnn.network import Network
 from skcnn.optimizers import Optimizer
 
-__all__ = ["TrainingState", "layer_stream", "new_state", "stream"]
+__all__ = ["VALIDATION_HISTORY", "TrainingState", "layer_stream", "new_state", "stream"]
+
+VALIDATION_HISTORY = ("validation_loss", "validation_score")
+"""Names of the numbers of an epoch that only a validation part gives."""
 
 _STREAMS = {"init": 0, "shuffle": 1, "layers": 2, "split": 3, "batch": 4}
 
 
 def stream(seed: int, purpose: str, *where: int) -> np.random.Generator:
-    """A stream of random numbers for one purpose at one place of the training.
+    """Return the random numbers for one purpose at one position in training.
 
-    Streams are told apart by the key and the counter of Philox (Salmon et al.
-    2011), so that none depends on what was drawn before, or on which thread.
+    Streams differ in the key and counter of Philox (Salmon et al. 2011), so none
+    depends on earlier draws or on the thread.
 
     Parameters
     ----------
@@ -50,25 +53,25 @@ def layer_stream(seed: int, epoch: int, batch: int, micro_batch: int) -> LayerGe
 
 @dataclass(repr=False, eq=False)
 class TrainingState:
-    """State of a training: everything it changes and needs to be continued.
+    """State of a training: everything that it changes and that continuing it needs.
 
     Attributes
     ----------
     seed : int
-        Where all random numbers come from.
+        Seed of all random numbers.
     weights : ndarray of shape (vector_size,)
-        The last weights, and the untrained state.
+        The last weights, the untrained state and the constants.
     moments : dict of ndarray
-        What the optimizer remembers.
+        Moments of the optimizer.
     epoch, step : int
         Epochs and optimizer steps that are complete.
     begun, begun_step : int
         Epochs and steps that were complete when this training began: it ends
         `max_iter` epochs later, and a schedule that starts anew counts from there.
     averaged : int
-        Mini-batches that the untrained state is an average of.
+        Number of mini-batches in the running averages of the untrained state.
     first_loss : float or None
-        Loss of the first mini-batch, the measure of divergence.
+        Loss of the first mini-batch, the reference for divergence.
     best : float
         Best score on the validation part, or best negative loss.
     best_weights : ndarray or None
@@ -76,14 +79,15 @@ class TrainingState:
     no_improvement : int
         Consecutive epochs without an improvement of at least ``tol``.
     history : dict of list
-        One number an epoch: "loss", "accuracy", "lr" (of the last mini-batch),
+        One number per epoch: "loss", "accuracy", "lr" (of the last mini-batch),
         and with a validation part "validation_loss" and "validation_score".
     criterion : object or None
-        What epochs are judged by: None is the loss, anything else a score on a
-        validation part; see `judge_by`.
+        Criterion that epochs are compared by: None is the loss, anything else a
+        score on a validation part; see `judge_by`.
     finely : bool or None
-        How mini-batches are cut, see `Network.finer`; None is not settled yet.
-        It stays when the training goes on, with any number of samples.
+        Whether mini-batches are split for several processes, see `SampleCost.finer`;
+        None until the first epoch. Continued training keeps it, with any number of
+        samples.
     """
 
     seed: int
@@ -106,18 +110,18 @@ class TrainingState:
         vars(self).update(migrate(type(self), state))
 
     def copy(self) -> "TrainingState":
-        """An independent copy, to go back to."""
+        """Return an independent copy."""
         best = self.best_weights
         return replace(
             self,
-            weights=np.array(self.weights),  # no memory map, unlike its method `copy`
+            weights=np.array(self.weights),  # unlike `weights.copy()`, never a memory map
             moments={name: np.array(moment) for name, moment in self.moments.items()},
             best_weights=None if best is None else np.array(best),
             history={name: list(values) for name, values in self.history.items()},
         )
 
     def restore(self, copy: "TrainingState") -> None:
-        """Return to a copy, in the arrays of this state."""
+        """Return to a copy, reusing the arrays of this state."""
         copy, weights, moments = copy.copy(), self.weights, self.moments
         np.copyto(weights, copy.weights)
         for name, moment in moments.items():
@@ -125,22 +129,22 @@ class TrainingState:
         self.__dict__.update(vars(copy), weights=weights, moments=moments)
 
     def judge_by(self, criterion: object) -> None:
-        """Go on with a criterion; the best by another one is forgotten.
+        """Continue with a criterion; the best epoch by another one is forgotten.
 
-        The history of the validation part is as long as the others, NaN where
-        there was none, or another.
+        The validation history is as long as the others, with NaN for epochs that had
+        no validation part, or another one.
         """
         if self.epoch and criterion == self.criterion:
             return
         self.criterion = criterion
         self.forget_best()
-        for name in ("validation_loss", "validation_score"):
+        for name in VALIDATION_HISTORY:
             self.history.pop(name, None)
             if criterion is not None and self.epoch:
                 self.history[name] = [float("nan")] * self.epoch
 
     def forget_best(self) -> None:
-        """Judge anew from here."""
+        """Forget the best epoch so far."""
         self.best, self.best_weights, self.no_improvement = -np.inf, None, 0
 
     def record(self, **values: float) -> None:
@@ -150,6 +154,6 @@ class TrainingState:
 
 
 def new_state(network: Network, optimizer: Optimizer, seed: int) -> TrainingState:
-    """The state in which training starts."""
+    """Return the state in which training starts."""
     weights = network.init(stream(seed, "init"))
     return TrainingState(seed, weights, optimizer.moments(weights[: network.n_parameters]))

@@ -5,6 +5,7 @@ Everything here is written from the definitions, for one sample in the layout
 """
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -82,13 +83,21 @@ def conv_transpose2d(layer, params, x):
 
 
 def pool2d(layer, x, pooled, outside):
+    """`outside` is the value of padding, or None where it takes no part."""
     C, H, W = x.shape
     KH, KW = pair(layer.pool_size)
-    PH, PW = pair(layer.padding)
-    if layer.clip:
-        KH, KW = min(KH, H + 2 * PH), min(KW, W + 2 * PW)
-    SH, SW = (KH, KW) if layer.stride is None else pair(layer.stride)
-    OH, OW = (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
+    if layer.padding == "same":
+        if layer.clip:
+            KH, KW = min(KH, 2 * H - 1), min(KW, 2 * W - 1)
+        SH, SW = (KH, KW) if layer.stride is None else pair(layer.stride)
+        OH, OW = math.ceil(H / SH), math.ceil(W / SW)
+        (PH, _), (PW, _) = pads(H, KH, SH, "same"), pads(W, KW, SW, "same")
+    else:
+        PH, PW = pair(layer.padding)
+        if layer.clip:
+            KH, KW = min(KH, H + 2 * PH), min(KW, W + 2 * PW)
+        SH, SW = (KH, KW) if layer.stride is None else pair(layer.stride)
+        OH, OW = (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
     y = np.zeros((C, OH, OW))
     for c in range(C):
         for p in range(OH):
@@ -98,6 +107,7 @@ def pool2d(layer, x, pooled, outside):
                         x[c, i, j] if 0 <= i < H and 0 <= j < W else outside
                         for i in range(p * SH - PH, p * SH - PH + KH)
                         for j in range(q * SW - PW, q * SW - PW + KW)
+                        if outside is not None or (0 <= i < H and 0 <= j < W)
                     ]
                 )
     return y
@@ -141,6 +151,31 @@ def warped(x, inverse):
     return y
 
 
+def fixed_conv(layer, params, x):
+    """The convolution with these weights, from a layer that would be trained."""
+    filters, _, *window = params["weight"].shape
+    return conv2d(
+        SimpleNamespace(
+            filters=filters, kernel_size=window, stride=1, dilation=layer.dilation,
+            padding="same", clip=False, groups=1, bias=False,
+        ),
+        params,
+        x,
+    )  # fmt: skip
+
+
+def ppv_pool(layer, params, x):
+    _, H, W = x.shape
+    y = []
+    for c, channel in enumerate(x):
+        m = layer.margin if (layer.offset + c) % 2 and 2 * layer.margin < W else 0
+        seen = [channel[i, j] for i in range(H) for j in range(m, W - m)]
+        for t in params["threshold"][c]:
+            heights = (min(max(params["scale"][c] * v - t, 0), 1) for v in seen)
+            y.append(sum(heights) / len(seen))
+    return y
+
+
 def dense(layer, params, x):
     y = np.zeros(layer.units)
     for u in range(layer.units):
@@ -161,6 +196,20 @@ def batch_norm(layer, params, x):
     return y
 
 
+def group_norm(layer, params, x, groups):
+    """Every number by the mean and deviation of its group of channels."""
+    y = np.zeros_like(x)
+    per_group = len(x) // groups
+    for i in np.ndindex(x.shape):
+        first = i[0] // per_group * per_group
+        values = [float(v) for v in x[first : first + per_group].flat]
+        mean = sum(values) / len(values)
+        variance = sum((v - mean) ** 2 for v in values) / len(values)
+        normalized = (x[i] - mean) / math.sqrt(variance + layer.epsilon)
+        y[i] = params["weight"][i[0]] * normalized + params["bias"][i[0]]
+    return y
+
+
 def pad_channels(layer, params, x):
     C, H, W = x.shape
     SH, SW = pair(layer.stride)
@@ -173,20 +222,28 @@ def pad_channels(layer, params, x):
 def residual(layer, params, x):
     """Both branches, layer by layer; a layer's parameters are those that begin with its name."""
 
-    def branch(layers, begins):
-        out = x
-        for inner, begin in zip(layers, begins, strict=True):
-            own = {k[len(begin) :]: v for k, v in params.items() if k.startswith(begin)}
-            out = np.asarray(FORWARD[type(inner).__name__](inner, own, out))
-        return out
+    y = branch(layer.layers, "", params, x)
+    return y + (x if layer.shortcut is None else branch(layer.shortcut, "shortcut.", params, x))
 
-    y = branch(layer.layers, [f"{i}." for i in range(len(layer.layers))])
-    if layer.shortcut is None:
-        return y + x
-    if isinstance(layer.shortcut, list):
-        begins = [f"shortcut.{i}." for i in range(len(layer.shortcut))]
-        return y + branch(layer.shortcut, begins)
-    return y + branch([layer.shortcut], ["shortcut."])
+
+def branch(layers, begin, params, x):
+    """One branch, of a layer or of a list; the parameters of a layer begin with its name."""
+    if not isinstance(layers, list):
+        own = {k.removeprefix(begin): v for k, v in params.items() if k.startswith(begin)}
+        return np.asarray(FORWARD[type(layers).__name__](layers, own, x))
+    for i, layer in enumerate(layers):
+        x = branch(layer, f"{begin}{i}.", params, x)
+    return x
+
+
+def added(layer, params, x):
+    return sum(branch(layers, f"{i}.", params, x) for i, layers in enumerate(layer.branches))
+
+
+def concatenated(layer, params, x):
+    """One number after another."""
+    outputs = [branch(layers, f"{i}.", params, x) for i, layers in enumerate(layer.branches)]
+    return np.array([channel for output in outputs for channel in output])
 
 
 def gelu(v):
@@ -201,8 +258,13 @@ FORWARD = {
     "Conv2d": conv2d,
     "ConvTranspose2d": conv_transpose2d,
     "MaxPool2d": lambda layer, params, x: pool2d(layer, x, np.max, -np.inf),
-    "AvgPool2d": lambda layer, params, x: pool2d(layer, x, np.mean, 0.0),
+    "AvgPool2d": lambda layer, params, x: pool2d(
+        layer, x, np.mean, 0.0 if layer.count_include_pad else None
+    ),
+    "FixedConv": fixed_conv,
+    "PPVPool": ppv_pool,
     "GlobalAvgPool2d": lambda layer, params, x: [sum(c.flat) / c.size for c in x],
+    "GlobalMaxPool2d": lambda layer, params, x: [max(c.flat) for c in x],
     "LocalResponseNorm": local_response,
     "Flatten": lambda layer, params, x: np.array(list(x.flat)),
     "Dense": dense,
@@ -219,9 +281,15 @@ FORWARD = {
     "Tanh": elementwise(math.tanh),
     "Sigmoid": elementwise(lambda v: 1 / (1 + math.exp(-v))),
     "BatchNorm": batch_norm,
+    "LayerNorm": lambda layer, params, x: group_norm(layer, params, x, 1),
+    "GroupNorm": lambda layer, params, x: group_norm(layer, params, x, layer.n_groups),
     "PadChannels": pad_channels,
     "Residual": residual,
+    "Add": added,
+    "Frozen": lambda layer, params, x: branch(layer.layers, "", params, x),
+    "Concatenate": concatenated,
     "Dropout": lambda layer, params, x: x,
+    "GaussianNoise": lambda layer, params, x: x,
     "RandomCrop": lambda layer, params, x: x,
     "RandomFlip": lambda layer, params, x: x,
     "RandomScale": lambda layer, params, x: x,

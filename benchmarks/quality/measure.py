@@ -1,4 +1,4 @@
-"""One contender on one data set: accuracy, log loss, calibration error, CPU seconds."""
+"""Scores of one contender on one data set: accuracy, log loss, calibration error, CPU seconds."""
 
 import time
 import warnings
@@ -64,7 +64,7 @@ def _measure(contender: Contender, split: Split, seed: int) -> Scores:
 
 
 def calibration_error(confidence: np.ndarray, hit: np.ndarray) -> float:
-    """Expected calibration error (Guo et al. 2017, equation 3).
+    """Return the expected calibration error (Guo et al. 2017, equation 3).
 
     The mean gap between confidence and accuracy in bins of equal width,
     weighted by the predictions in each.

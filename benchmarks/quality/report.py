@@ -1,4 +1,4 @@
-"""The results as tables and as a picture.
+"""Tables and a plot of the results.
 
 `Results` are ``{data set: {contender: [scores of every seed]}}``.
 """
@@ -21,7 +21,7 @@ COLUMNS: dict[str, Callable[[float], str]] = {
     "calibration_error": "{:.3f}".format,
     "seconds": "{:.2f}".format,  # of one core, in a fit
 }
-# Okabe & Ito's colours, told apart by colour-blind readers; shapes say it once more
+# Okabe & Ito's colours, distinguishable for colour-blind readers; shapes differ as well
 STYLES = [
     ("#D55E00", "o"), ("#0072B2", "s"), ("#56B4E9", "D"), ("#009E73", "^"), ("#000000", "v"),
     ("#CC79A7", "P"), ("#E69F00", "X"), ("#0072B2", "*"), ("#009E73", "p"), ("#000000", "h"),
@@ -29,7 +29,7 @@ STYLES = [
 
 
 def over_seeds(results: Results, score: str, reduce: Callable = np.mean) -> np.ndarray:
-    """The seeds' scores, reduced to one number, (data sets, contenders)."""
+    """Return the scores reduced over seeds, of shape (data sets, contenders)."""
     return np.array(
         [
             [reduce([getattr(scores, score) for scores in seeds]) for seeds in row.values()]
@@ -39,7 +39,7 @@ def over_seeds(results: Results, score: str, reduce: Callable = np.mean) -> np.n
 
 
 def tables(results: Results) -> str:
-    """A table for every score, and who wins how often."""
+    """Return a table for every score, and one of pairwise wins."""
     blocks = [_table(results, score) for score in COLUMNS]
     if len(_seeds(results)) > 1:
         blocks.insert(1, _ranges(results))
@@ -57,7 +57,7 @@ def _seeds(results: Results) -> list[Scores]:
 
 
 def _ranges(results: Results) -> str:
-    """Largest minus smallest accuracy of the seeds."""
+    """Return a table of the largest minus the smallest accuracy over seeds."""
     lines = [_line("range of accuracy", _contenders(results))]
     for name, row in zip(results, over_seeds(results, "accuracy", np.ptp), strict=True):
         lines += [_line(name, map(COLUMNS["accuracy"], row))]
@@ -84,7 +84,7 @@ def _line(head: str, cells: Any) -> str:
 
 
 def _duels(results: Results) -> str:
-    """How often ours is more often right than each other, and than the best of them."""
+    """Return a table of wins of the default estimator against each other, and the best."""
     names = _contenders(results)
     means = np.round(over_seeds(results, "accuracy"), 6)
     others = [name for name in names if name != OURS]
@@ -102,13 +102,13 @@ def _duels(results: Results) -> str:
 
 
 def plot(results: Results, path: str) -> None:
-    """Error of every contender on every data set, on a logarithmic axis."""
+    """Plot the error of every contender on every data set, on a logarithmic axis."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    # none has no place on the axis; NaN, of those who do not take part, is not drawn
+    # 0 has no position on the axis; NaN, of those that do not take part, is not drawn
     errors = np.maximum(1 - over_seeds(results, "accuracy"), 5e-4)
     y = np.arange(len(results))
     figure, ax = plt.subplots(figsize=(8, 1.2 + 0.5 * len(results)), layout="constrained")

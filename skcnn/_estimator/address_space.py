@@ -1,7 +1,7 @@
 """Limited address space (``ulimit -v``): reservations made before work begins.
 
-OpenBLAS takes a buffer when more calls run at once than ever before, and ends
-the process if it cannot have it, where NumPy would raise `MemoryError`.
+OpenBLAS allocates a buffer when more calls run at once than ever before, and ends
+the process if the allocation fails, where NumPy would raise `MemoryError`.
 """
 
 import math
@@ -12,20 +12,20 @@ import numpy as np
 
 try:
     import resource
-except ImportError:  # not everywhere
+except ImportError:  # on Windows
     resource = None  # type: ignore[assignment]
 
-__all__ = ["reserve_for_blas", "room"]
+__all__ = ["available_bytes", "reserve_for_blas"]
 
 BUFFER_BYTES = 32 * 2**20
 """Bytes that OpenBLAS allocates for a call."""
 
 MARGIN_BYTES = 8 * 2**20
-"""Bytes that fragmentation may cost."""
+"""Allowance for fragmentation."""
 
 
-def room() -> float:
-    """Bytes of address space that this process may still take; infinity where nothing limits it."""
+def available_bytes() -> float:
+    """Return the bytes of address space left to this process; infinity if it is not limited."""
     if resource is None:
         return math.inf
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
@@ -33,18 +33,18 @@ def room() -> float:
         return math.inf
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    except OSError:  # a system that does not tell does not limit it either
+    except OSError:  # a system without this file does not limit it either
         return math.inf
     return limit - pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def reserve_for_blas() -> None:
-    """Let BLAS have what it needs for calls of one thread, which it keeps for good.
+    """Have BLAS allocate its buffer for calls from one thread, which it then keeps.
 
     Raises
     ------
     MemoryError
-        Where there is too little; BLAS has not been asked then.
+        If too little is left, before BLAS is called.
     """
     probe = np.empty(BUFFER_BYTES + MARGIN_BYTES, np.uint8)
     del probe

@@ -1,17 +1,29 @@
-"""The arguments of a fit, checked together."""
+"""Checks of the arguments of ``fit`` and ``partial_fit``."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from skcnn._estimator.data import Data, TargetEncoder
+from skcnn._estimator.data import Data
 from skcnn._estimator.images import read_fitted, read_images, read_like
+from skcnn._estimator.model import TargetEncoder
 from skcnn._estimator.sample_weights import SampleWeights, check_sample_weight, weigh_by_class
 
-__all__ = ["read_data", "read_part", "read_validation"]
+__all__ = ["FitArguments", "read_data", "read_part", "read_validation"]
 
 
-def read_data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Data:
-    """Check the arguments of ``fit``."""
-    caller = type(estimator).__name__
+class FitArguments(NamedTuple):
+    """Arguments of ``fit`` as the user passed them, not checked yet."""
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
+    X_val: Any = None
+    y_val: Any = None
+    sample_weight_val: Any = None
+
+
+def read_data(estimator: Any, arguments: FitArguments) -> Data:
+    """Check the samples to train on."""
+    caller, (X, y, sample_weight, *_) = type(estimator).__name__, arguments
     images = read_images(X, estimator.image_shape, estimator.data_format, caller)
     encoder, targets = estimator._read_targets(y, len(images))
     weights = check_sample_weight(sample_weight, len(targets), caller)
@@ -27,11 +39,9 @@ def read_data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Data:
     )
 
 
-def read_validation(
-    estimator: Any, data: Data, X_val: Any, y_val: Any, sample_weight_val: Any
-) -> Data | None:
-    """Check a validation set against the `data` to train on; None where there is none."""
-    caller = type(estimator).__name__
+def read_validation(estimator: Any, data: Data, arguments: FitArguments) -> Data | None:
+    """Check the validation set against the `data` to train on; None if none was passed."""
+    caller, (*_, X_val, y_val, sample_weight_val) = type(estimator).__name__, arguments
     if X_val is None and y_val is None:
         if sample_weight_val is not None:
             raise ValueError("sample_weight_val is provided, but X_val and y_val were not.")
@@ -62,9 +72,10 @@ def read_validation(
     )
 
 
-def read_part(estimator: Any, X: Any, y: Any, sample_weight: Any, encoder: TargetEncoder) -> Data:
-    """Check the arguments of ``partial_fit``, against the earlier ones if there were any."""
-    caller, first = type(estimator).__name__, not hasattr(estimator, "weights_")
+def read_part(estimator: Any, arguments: FitArguments, encoder: TargetEncoder) -> Data:
+    """Check the samples of ``partial_fit``, against those of earlier calls if there were any."""
+    caller, (X, y, sample_weight, *_) = type(estimator).__name__, arguments
+    first = not hasattr(estimator, "weights_")
     if first:
         images = read_images(X, estimator.image_shape, estimator.data_format, caller)
     else:

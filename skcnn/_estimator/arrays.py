@@ -1,4 +1,4 @@
-"""From whatever is passed for an array to an array, with errors that name the argument."""
+"""Conversion of array-likes to arrays, with errors that name the argument."""
 
 import operator
 import re
@@ -12,32 +12,32 @@ import numpy as np
 from sklearn.utils import assert_all_finite, check_array
 
 __all__ = [
-    "as_array", "as_numbers", "check_finite", "check_length", "check_scalars", "named", "same",
+    "as_array", "as_numbers", "check_finite", "check_length", "check_scalars", "naming", "same",
     "shape_of",
 ]  # fmt: skip
 
 
 def as_array(value: Any, name: str, caller: str, **how: Any) -> Any:
-    """An array of any dtype and at least one axis, not copied if it is one.
+    """Convert to an array of any dtype with at least one axis; arrays are not copied.
 
     Parameters
     ----------
     value : array-like
-        Dataframes and the like are left to scikit-learn.
+        Scikit-learn converts dataframes and the like.
     name, caller : str
-        What errors call the argument, and the estimator.
+        Names of the argument and of the estimator, for errors.
     **how
         Arguments of `check_array`.
 
     Returns
     -------
-    ndarray, or a sparse matrix where `how` accepts them
-        Not checked for missing or infinite numbers.
+    ndarray, or a sparse matrix if `how` accepts them
+        Missing and infinite numbers are not checked.
 
     Raises
     ------
     ValueError, TypeError
-        For anything else, such as rows of several lengths.
+        For anything else, such as rows of different lengths.
     """
     if np.ma.is_masked(value):
         raise ValueError(
@@ -58,12 +58,12 @@ def as_array(value: Any, name: str, caller: str, **how: Any) -> Any:
             input_name=name,
             **default | how,
         )
-    except (TypeError, ValueError, RuntimeError) as error:  # the last of tensors with a gradient
-        raise named(error, name, caller) from None
+    except (TypeError, ValueError, RuntimeError) as error:  # the last for tensors with a gradient
+        raise naming(error, name, caller) from None
 
 
 def as_numbers(value: Any, name: str, caller: str) -> np.ndarray:
-    """As `as_array`, but of finite real numbers; objects become float64.
+    """Convert to an array of finite real numbers, objects to float64.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def as_numbers(value: Any, name: str, caller: str) -> np.ndarray:
     if array.dtype.kind == "O":
         text = next((item for item in array.flat if isinstance(item, (str, bytes, PathLike))), None)
         if text is None:
-            check_scalars(array, name, caller)  # NumPy takes arrays of one number for numbers
+            check_scalars(array, name, caller)  # NumPy accepts arrays of one number as numbers
             try:
                 array = array.astype(np.float64)
             except (TypeError, ValueError, OverflowError) as error:
@@ -96,7 +96,7 @@ def as_numbers(value: Any, name: str, caller: str) -> np.ndarray:
 
 
 def check_scalars(array: np.ndarray, name: str, caller: str) -> None:
-    """Raise ``ValueError`` for an array of objects whose entries are arrays themselves."""
+    """Raise ``ValueError`` for an array of objects whose entries are arrays."""
     if array.dtype.kind != "O":
         return
     one_of_each = {type(entry): entry for entry in array.flat}
@@ -109,8 +109,8 @@ def check_scalars(array: np.ndarray, name: str, caller: str) -> None:
         if other != shape:
             raise ValueError(
                 f"{caller}: {name} is an array of shape {array.shape} whose entries must be arrays "
-                f"of the same shape, but that of entry {_spelt(first)} is {shape} and that of "
-                f"entry {_spelt(place)} is {other}. Bring them to one shape and pass {cure}."
+                f"of the same shape, but that of entry {_index(first)} is {shape} and that of "
+                f"entry {_index(place)} is {other}. Bring them to one shape and pass {cure}."
             )
     raise ValueError(
         f"{caller}: {name} is an array of shape {array.shape} whose entries are arrays of shape "
@@ -122,7 +122,7 @@ def check_finite(array: np.ndarray, name: str, caller: str) -> None:
     """Raise ``ValueError`` for numbers that are missing, infinite or beyond float64."""
     kind = array.dtype.kind
     with np.errstate(over="ignore", invalid="ignore"):
-        if kind != "f" or not np.isfinite(np.add.reduce(array, axis=None)):  # it may overflow
+        if kind != "f" or not np.isfinite(np.add.reduce(array, axis=None)):  # the sum may overflow
             assert_all_finite(array, estimator_name=caller, input_name=name)
     wide = kind == "f" and array.dtype.itemsize > 8
     if wide and array.size and np.abs(array).max() > np.finfo(np.float64).max:
@@ -132,13 +132,13 @@ def check_finite(array: np.ndarray, name: str, caller: str) -> None:
 def same(left: np.ndarray, right: np.ndarray) -> bool:
     """Whether two arrays have the same shape and entries.
 
-    ``np.array_equal`` takes an exception, also that of a signal's handler, for a no.
+    ``np.array_equal`` returns False on any exception, even one raised by a signal handler.
     """
     return left.shape == right.shape and bool(np.all(left == right))
 
 
 def check_length(array: Any, n_samples: int, name: str, caller: str) -> None:
-    """Raise ``ValueError`` unless the targets are as many as the images that go with them."""
+    """Raise ``ValueError`` unless there are as many targets as images."""
     found, images = array.shape[0], name.replace("y", "X", 1)  # X_val for y_val
     if found != n_samples:
         raise ValueError(
@@ -148,24 +148,24 @@ def check_length(array: Any, n_samples: int, name: str, caller: str) -> None:
 
 
 def shape_of(value: Any, name: str, caller: str) -> tuple[int, ...]:
-    """Shape of an array-like; ``ValueError`` for what is none, or has rows of several lengths."""
+    """Return the shape of an array-like; raise ``ValueError`` for rows of different lengths."""
     shape = getattr(value, "shape", None)
     if not isinstance(shape, tuple):
         try:
             shape = np.asarray(value).shape
         except ValueError as error:
             raise ValueError(
-                f"{caller}: {name} must have entries of the same shape{_uneven(value, error)}."
+                f"{caller}: {name} must have entries of the same shape{_ragged(value, error)}."
             ) from None
-        except (TypeError, RuntimeError) as error:  # of tensors with a gradient
-            raise named(error, name, caller) from None
+        except (TypeError, RuntimeError) as error:  # for tensors with a gradient
+            raise naming(error, name, caller) from None
     if shape == ():
         raise ValueError(f"{caller}: {name} must be an array-like, got {shortened(value)}.")
     return shape
 
 
-def named(error: Exception, name: str, caller: str) -> Exception:
-    """An error that names the argument, if this one does not."""
+def naming(error: Exception, name: str, caller: str) -> Exception:
+    """Return the error, or one with the argument's name if this one does not mention it."""
     if re.search(rf"\b{re.escape(name)}\b", str(error)):
         return error
     kind = TypeError if isinstance(error, TypeError) else ValueError
@@ -173,11 +173,11 @@ def named(error: Exception, name: str, caller: str) -> Exception:
 
 
 def _without_palettes(value: Any) -> Any:
-    """A list of Pillow's images with the colours of their palettes; other values as they are.
+    """Convert Pillow's palette images in a list to colours; return other values unchanged.
 
-    NumPy takes the places in a palette for the pixels.
+    NumPy would read the palette indices as pixels.
     """
-    kind = getattr(sys.modules.get("PIL.Image"), "Image", ())  # who has images has imported it
+    kind = getattr(sys.modules.get("PIL.Image"), "Image", ())  # imported if there are images
     if not isinstance(value, (list, tuple)):
         return value
     colours = [
@@ -189,13 +189,13 @@ def _without_palettes(value: Any) -> Any:
     return value if all(map(operator.is_, colours, value)) else colours
 
 
-def _uneven(value: Any, error: ValueError) -> str:
-    """Find the entries of a list that differ from the first."""
+def _ragged(value: Any, error: ValueError) -> str:
+    """Describe the first entry of a list whose shape differs from that of entry 0."""
     if not isinstance(value, Iterable):
         return f" ({error})"
     try:
         shapes = [np.shape(entry) for entry in value]
-    except ValueError:  # within an entry
+    except ValueError:  # uneven within an entry
         return f" ({error})"
     for i, shape in enumerate(shapes):
         if shape != shapes[0]:
@@ -204,13 +204,13 @@ def _uneven(value: Any, error: ValueError) -> str:
 
 
 def _inner_shape(entry: Any) -> tuple[int, ...]:
-    """Shape of an entry, of what it shows of it where it is uneven itself."""
+    """Return the shape of an entry, or just its length if it is uneven itself."""
     try:
         return np.shape(entry)
     except ValueError:
         return (len(entry),)
 
 
-def _spelt(place: tuple[int, ...]) -> str:
-    """The place of an entry, as few words as it takes."""
+def _index(place: tuple[int, ...]) -> str:
+    """Format the index of an entry, as one number if that is enough."""
     return str(place[0] if len(place) == 1 or not any(place[1:]) else list(place))

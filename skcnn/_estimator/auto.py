@@ -1,4 +1,4 @@
-"""Values of parameters that are "auto": a recipe resolved from the data by the first call."""
+"""Values of "auto": a recipe that the first call resolves from the data."""
 
 from collections.abc import Callable, Mapping
 from math import ceil
@@ -15,29 +15,29 @@ NETWORK = (
     "filters", "kernel_size", "pool_size", "hidden_layer_sizes", "normalization", "global_pool",
     "random_shift",
 )  # fmt: skip
-"""Parameters of the network that may be "auto"."""
+"""Parameters of the architecture that may be "auto"."""
 
 EPOCHS = {10_000: 10, 1_000: 12, 0: 14}
-"""Epochs that a training takes at least, from so many rows on."""
+"""Minimum number of epochs by the least number of rows."""
 
 STEPS = 150
-"""Steps of the optimizer that it takes at least."""
+"""Minimum number of optimizer steps."""
 
 ANNEALED, CONSTANT = 8e-3, 2e-3
-"""Learning rates: the peak of one that falls to nothing, and one that stays."""
+"""Learning rates: peak of a schedule that falls to 0, and constant rate."""
 
 BATCH_SIZES = {10_000: 128, 3_000: 64, 0: 32}
-"""Samples in a mini-batch from so many rows on."""
+"""Batch size by the least number of rows."""
 
 WEIGHT_DECAY = 3e-3
-"""Weight decay for signals; that for images differs between the estimators."""
+"""Weight decay for signals; each estimator has its own for images."""
 
 PATIENCE = 5
-"""Epochs without improvement that a training is given at least."""
+"""Minimum value of `n_iter_no_change` where it is used."""
 
 
 def is_auto(value: Any) -> bool:
-    """Only the string means it."""
+    """Whether a value is the string "auto"."""
     return isinstance(value, str) and value == "auto"
 
 
@@ -52,10 +52,10 @@ def or_auto(check: Callable, caller: str, name: str, value: Any, *limits: Any, *
 def recipe_for(
     estimator: Any, image_shape: Shape, n_rows: int, own: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return all that "auto" can mean in a training.
+    """Return all values that "auto" can take in a training.
 
-    It is stored with the model, whose training goes on by it, whatever the recipe of a later
-    version is, and whatever the later rows are.
+    They are stored with the model, so that continued training depends neither on later rows nor on
+    the recipe of a later version.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def recipe_for(
     n_rows : int
         Number of rows to train on.
     own : mapping
-        Values that a model or a checkpoint has already; they win.
+        Values stored in a model or a checkpoint, which take precedence.
     """
     network = recipe(image_shape)
     if not estimator._auto_shifts:
@@ -98,20 +98,20 @@ def resolve(estimator: Any, automatic: Mapping[str, Any], *, to_its_end: bool) -
     ----------
     estimator : estimator
     automatic : mapping
-        As `recipe_for` returns it.
+        Values as `recipe_for` returns them.
     to_its_end : bool
-        Whether this call trains to the end: not under ``warm_start``, and not
-        in ``partial_fit``.
+        Whether this call completes the training, which is not the case under
+        ``warm_start`` and in ``partial_fit``.
 
     Returns
     -------
     dict
-        By the names of the parameters that are "auto".
+        Value of each parameter that is "auto", by name.
     """
     resolved: dict[str, Any] = {}
 
     def value(name: str, meaning: Any) -> Any:
-        """The parameter, or what it means."""
+        """Return the parameter, or `meaning` if it is "auto"."""
         given = getattr(estimator, name)
         if not is_auto(given):
             return given
@@ -138,10 +138,10 @@ def resolve(estimator: Any, automatic: Mapping[str, Any], *, to_its_end: bool) -
 
 
 def _epochs(n_rows: int, steps: int) -> int:
-    """Enough for the steps there have to be, and for the rows to be seen often enough."""
+    """Return enough epochs for `STEPS` steps, and for every row to be seen often enough."""
     return max(_by_rows(EPOCHS, n_rows), ceil(STEPS / steps))
 
 
 def _by_rows(values: dict[int, int], n_rows: int) -> int:
-    """The value for so many rows."""
+    """Return the value for the number of rows."""
     return next(value for least, value in values.items() if n_rows >= least)

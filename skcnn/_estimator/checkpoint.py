@@ -1,4 +1,4 @@
-"""The file of a training that is not over: its state, and what it belongs to."""
+"""Checkpoint files: the state of an unfinished training, and a description of its inputs."""
 
 import hashlib
 import io
@@ -12,25 +12,27 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from skcnn._estimator.data import Data, Model
+from skcnn._estimator.data import Data
+from skcnn._estimator.description import describe
+from skcnn._estimator.model import Model
 from skcnn._hyperparameters import as_tuples
 from skcnn._migration import migrate_checkpoint
 from skcnn.files import replace_file
 from skcnn.state import TrainingState
 from skcnn.training.config import TrainingConfig
 
-__all__ = ["Checkpointed", "training_inputs", "numbered", "read", "write"]
+__all__ = ["TrainingCheckpoint", "describe_scorer", "numbered", "read", "training_inputs", "write"]
 
 MAGIC = b"skcnn checkpoint\n"
 FORMAT = 1
 ROWS = 32
-"""Images that are digested at a time."""
+"""Images that are hashed at a time."""
 
 DIGESTS = ("sample_weight", "y", "X")
-"""Entries that are digests, which errors do not print."""
+"""Prefixes of entries that are digests, which errors do not print."""
 
 ADDED = ("scorer",)
-"""Entries that files of 0.2.0 lack."""
+"""Entries that are missing in files of version 0.2.0."""
 
 MOMENT = "moment "
 """Prefix of the names of the optimizer's arrays."""
@@ -60,50 +62,51 @@ KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "finely": (lambda value: value is None or isinstance(value, bool), "None, True or False"),
     "history": (_is_history, "a dict of lists of numbers"),
 }
-"""The parts of a `TrainingState` that are written as text, and what each may be.
+"""Fields of a `TrainingState` that are written as text, with a check and its description.
 
-The rest are arrays, and the criterion.
+The other fields are arrays, and the criterion, which is not written.
 """
 
 
 NUMBERS = ("lr", "constant_lr", "patience", "tol", "weight_decay", "batch_size", "max_iter")
-"""Values of "auto" that are numbers."""
+"""Names of numeric values of "auto"."""
 
 
 @dataclass(frozen=True)
-class Checkpointed:
-    """A training after some epoch.
+class TrainingCheckpoint:
+    """Unfinished training after some epoch.
 
     Parameters
     ----------
     state : TrainingState
-    belongs : dict of str
-        What it was trained with, by name, as `training_inputs` tells it.
+    inputs : dict of str
+        Everything it was trained with, as `training_inputs` describes it.
     recipe : dict
-        All that "auto" meant in it, as `recipe_for` returns it.
+        Values of "auto", as `recipe_for` returns them.
     """
 
     state: TrainingState
-    belongs: dict[str, str]
+    inputs: dict[str, str]
     recipe: dict[str, Any]
 
     def check(
-        self, path: Any, belongs: dict[str, str], fresh: TrainingState, history: set[str]
+        self, path: Any, inputs: dict[str, str], fresh: TrainingState, history: set[str]
     ) -> None:
-        """Raise ``ValueError`` where something differs from what the training began with.
+        """Raise ``ValueError`` if the training cannot be resumed with these inputs.
 
         Parameters
         ----------
         path : str or path-like
             The file, for errors.
-        belongs : dict of str
+        inputs : dict of str
+            Description of the inputs to resume with.
         fresh : TrainingState
-            A state whose arrays have the shapes and dtypes that there must be.
+            State whose arrays have the required shapes and dtypes.
         history : set of str
-            The numbers that every epoch leaves.
+            Names of the numbers that every epoch records.
         """
-        for name, now in belongs.items():
-            then = self.belongs.get(name)
+        for name, now in inputs.items():
+            then = self.inputs.get(name)
             if then is None and name in ADDED:
                 continue
             if then != now:
@@ -131,7 +134,7 @@ class Checkpointed:
 
 
 def _arrays(state: TrainingState) -> dict[str, np.ndarray]:
-    """The arrays of a state, under their names in the file."""
+    """Return the arrays of a state by their names in the file."""
     arrays = {f"{MOMENT}{name}": moment for name, moment in state.moments.items()}
     arrays["weights"] = state.weights
     if state.best_weights is not None:
@@ -140,7 +143,7 @@ def _arrays(state: TrainingState) -> dict[str, np.ndarray]:
 
 
 def _forms(state: TrainingState) -> dict[str, str]:
-    """Dtypes and shapes of these arrays."""
+    """Describe the dtypes and shapes of a state's arrays."""
     return {name: f"{array.dtype} {array.shape}" for name, array in _arrays(state).items()}
 
 
@@ -148,46 +151,51 @@ def training_inputs(
     model: Model,
     data: Data,
     held_out: Data | None,
-    settings: TrainingConfig,
-    judge: tuple[str, Any] | None,
+    config: TrainingConfig,
+    criterion: tuple[str, Any] | None,
     scorer: str | None,
 ) -> dict[str, str]:
-    """Describe everything that the bits of a training depend on, in words and digests.
+    """Describe everything that the result of a training depends on, as text and digests.
 
     Parameters
     ----------
     model : Model
     data : Data
     held_out : Data or None
-    settings : Settings
-    judge : tuple or None
-        Kind of the validation part, and `scoring`.
+    config : TrainingConfig
+    criterion : tuple or None
+        Kind of the validation part, and the parameter `scoring`.
     scorer : str or None
-        The description of a `scoring` that is a callable, before it was called.
+        Description of a callable `scoring` from before its first call.
     """
     network = model.network
     told = {
         "dtype": str(network.dtype),
         "image shape": str(network.input_shape),
         "loss": f"{type(model.loss).__name__} {vars(model.loss)}",
-        "early_stopping": "None" if judge is None else judge[0],
-        "scoring": "None" if judge is None else _named(judge[1]),
+        "early_stopping": "None" if criterion is None else criterion[0],
+        "scoring": "None" if criterion is None else _name_scoring(criterion[1]),
     }
     if scorer is not None:
         told["scorer"] = scorer
-    for each in fields(settings):
-        if each.name != "max_bytes":  # which may follow the machine
-            told[each.name] = repr(getattr(settings, each.name))
+    for each in fields(config):
+        if each.name != "max_bytes":  # which may depend on the machine
+            told[each.name] = repr(getattr(config, each.name))
     told |= {"number of rows": str(len(data)), **_digests(model, data)}
     if held_out is not None:
         told["number of rows to validate on"] = str(len(held_out))
         told |= {f"{name} to validate on": each for name, each in _digests(model, held_out).items()}
-    # last, since the number of classes is in it, and the list of all layers is long
+    # last: differing numbers of classes change it too, and the list of layers makes long errors
     return {**told, "network": str(network.layers)}
 
 
-def _named(scoring: Any) -> str:
-    """A scoring in words that are the same in another process, where its address is not."""
+def describe_scorer(scoring: Any) -> str | None:
+    """Describe a `scoring` that is a callable, with everything it holds; None for others."""
+    return describe(scoring) if callable(scoring) else None
+
+
+def _name_scoring(scoring: Any) -> str:
+    """Return a name of a scoring that is the same in every process, unlike its address."""
     if not callable(scoring):
         return repr(scoring)
     named = scoring if hasattr(scoring, "__qualname__") else type(scoring)
@@ -195,9 +203,9 @@ def _named(scoring: Any) -> str:
 
 
 def _digests(model: Model, data: Data) -> dict[str, str]:
-    """Of all that a network is given: every image as it is read, its target and its weight.
+    """Hash images as the network reads them, sample weights and targets.
 
-    And of what targets mean: the same numbers may stand for other classes.
+    The digest of the targets includes the classes, since the same numbers may stand for others.
     """
     meaning = {name: np.asarray(each).tolist() for name, each in model.encoder.attributes().items()}
     targets = hashlib.sha256(f"{len(data)} {data.targets.dtype} {meaning}".encode())
@@ -216,13 +224,13 @@ def _digests(model: Model, data: Data) -> dict[str, str]:
     return dict(zip(DIGESTS, found, strict=True))
 
 
-def write(path: Path, checkpointed: Checkpointed, keep: int) -> None:
-    """Write beside the file, flush, and rename; `keep` - 1 older ones are kept beside it."""
-    state = checkpointed.state
+def write(path: Path, checkpoint: TrainingCheckpoint, keep: int) -> None:
+    """Write a checkpoint, and keep ``keep - 1`` older ones beside it."""
+    state = checkpoint.state
     about = {
         "state": {name: getattr(state, name) for name in KINDS},
-        "belongs": checkpointed.belongs,
-        "recipe": checkpointed.recipe,
+        "belongs": checkpoint.inputs,
+        "recipe": checkpoint.recipe,
     }
     arrays = _arrays(state)
     text = json.dumps(about, default=_plain).encode()
@@ -247,28 +255,28 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 
 def numbered(path: Path, age: int) -> Path:
-    """Path of the checkpoint that is `age` files old."""
+    """Return the path of the checkpoint that is `age` files old."""
     return path if age == 0 else path.with_name(f"{path.name}.{age}")
 
 
 def _plain(value: Any) -> Any:
-    """A number of NumPy as one of Python, for JSON."""
+    """Convert a NumPy number for JSON."""
     return value.item()
 
 
-def read(path: Any) -> Checkpointed:
-    """Read what `write` has written; nothing in it is run.
+def read(path: Any) -> TrainingCheckpoint:
+    """Read a file of `write`, without running any code in it.
 
     Raises
     ------
     ValueError
-        For a file that is none, is damaged, or was written by a newer version.
+        For a file that is not a checkpoint, is damaged, or was written by a newer version.
     OSError
-        Where it cannot be read.
+        If it cannot be read.
     """
     with open(path, "rb") as file:
         content = file.read(len(MAGIC))
-        if content == MAGIC:  # a device may have no end
+        if content == MAGIC:  # other files are not read further: a device may have no end
             content += file.read()
     start = len(MAGIC) + 4
     if not content.startswith(MAGIC) or len(content) < start + 32:
@@ -288,16 +296,16 @@ def read(path: Any) -> Checkpointed:
             f"this version reads formats up to {FORMAT}). Please update skcnn."
         )
     try:
-        return _checkpointed(payload)
-    except Exception as error:  # of NumPy, of the zip format, and of those who check
+        return _parse(payload)
+    except Exception as error:  # from NumPy, from the zip format, or from the checks
         raise ValueError(
             f"{path}: the checksum of this checkpoint agrees, but its contents are none that skcnn "
             f"has written: {error}"
         ) from error
 
 
-def _checkpointed(payload: bytes) -> Checkpointed:
-    """Parse the contents and check all that can be checked without the network."""
+def _parse(payload: bytes) -> TrainingCheckpoint:
+    """Parse the contents, and check everything that can be checked without the network."""
     with np.load(io.BytesIO(payload), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     if "about" not in arrays:
@@ -327,7 +335,7 @@ def _checkpointed(payload: bytes) -> Checkpointed:
             raise ValueError(f"there is an unknown array {name!r}.")
         if array.dtype.kind != "f":
             raise ValueError(f"{name} must hold floats, got {array.dtype}.")
-        # a square that is too large is inf, which training can go on with
+        # overflowed squares are inf, with which training can continue
         if np.isnan(array).any() or ("weights" in name and np.isinf(array).any()):
             raise ValueError(f"{name} holds numbers that are not finite.")
     if "weights" not in arrays:
@@ -342,11 +350,11 @@ def _checkpointed(payload: bytes) -> Checkpointed:
         best_weights=arrays.get("best_weights"),
         **told,
     )
-    return Checkpointed(state, belongs, _recipe(about))
+    return TrainingCheckpoint(state, belongs, _recipe(about))
 
 
 def _recipe(about: dict[str, Any]) -> dict[str, Any]:
-    """Return all that "auto" meant, which checkpoints of 0.2.0 tell in other words."""
+    """Return the values of "auto", which checkpoints of version 0.2.0 store in another form."""
     if "recipe" not in about:
         return migrate_checkpoint(about["belongs"])
     recipe = about["recipe"]

@@ -1,4 +1,4 @@
-"""Channels in flat rows, found by comparing values."""
+"""Detection of colour channels in flat rows."""
 
 from math import isqrt
 
@@ -7,30 +7,29 @@ import numpy as np
 __all__ = ["count_channels", "likely_sides"]
 
 ROWS = 64
-"""Rows that are looked at."""
+"""Number of rows to compare."""
 
 VALUES = 3072
-"""Values of a row that are looked at, from its middle."""
+"""Number of values to compare in the middle of a row."""
 
 FEWEST = 100
-"""Features below which rows are too short to tell."""
+"""Number of features below which rows are too short to tell."""
 
 ALIKE = 0.9
-"""Ratio of differences below which a row speaks for channels.
+"""Ratio of differences below which a row indicates channels.
 
-Rows of grey images, of signals and of noise have ratios of 1 and more.
+Grey images, signals and noise have ratios of 1 and more.
 """
 
 
 def count_channels(rows: np.ndarray) -> int | None:
-    """Count the channels of flat rows that look like pixels of three or four of them.
+    """Count the channels of flat rows that look like colour images.
 
-    Values that are so many places apart belong to one channel of neighbouring
-    pixels. They are more alike than closer ones, which belong to different
-    channels. In a grey image or a signal, closer values are more alike.
+    With three channels, values three places apart belong to the same channel of
+    neighbouring pixels, and are more alike than closer values, which belong to
+    different channels. In a grey image or a signal, closer values are more alike.
 
-    Only some rows and values are read. Every distinct row has one vote, so that
-    a row counts once however often it is repeated.
+    Only some rows and values are read. Repetitions of a row do not count.
 
     Parameters
     ----------
@@ -39,7 +38,7 @@ def count_channels(rows: np.ndarray) -> int | None:
     Returns
     -------
     int or None
-        3, 4, or None for anything else, also for channels plane by plane and for
+        3 or 4; None for anything else, including separate planes of channels and
         images that are nearly grey.
     """
     n, features = rows.shape
@@ -49,7 +48,7 @@ def count_channels(rows: np.ndarray) -> int | None:
     numbers = np.unique(np.linspace(0, n - 1, ROWS, dtype=np.intp))
     seen = rows[:, start : start + VALUES][numbers].astype(np.float64)
     seen = np.unique(seen, axis=0)
-    with np.errstate(all="ignore"):  # constant rows, and differences beyond float64
+    with np.errstate(all="ignore"):  # constant rows, and differences that overflow
         ratios = {
             channels: _ratio(seen, channels) for channels in (3, 4) if features % channels == 0
         }
@@ -58,7 +57,7 @@ def count_channels(rows: np.ndarray) -> int | None:
 
 
 def likely_sides(pixels: int) -> tuple[int, int] | None:
-    """Height and width of a square image, or of one of 3:4, with so many pixels."""
+    """Return height and width of a square or 3:4 image with the number of pixels, or None."""
     for height, width in ((1, 1), (3, 4)):
         unit = isqrt(pixels // (height * width))
         if unit * unit * height * width == pixels:
@@ -67,9 +66,9 @@ def likely_sides(pixels: int) -> tuple[int, int] | None:
 
 
 def _ratio(rows: np.ndarray, channels: int) -> float:
-    """Difference of values `channels` places apart, in units of the least of closer ones.
+    """Return the difference of values `channels` places apart, relative to closer values.
 
-    It is the median over the rows; infinity where none has a ratio.
+    It is the median over the rows, or infinity if all rows are constant.
     """
     apart = [np.abs(rows[:, k:] - rows[:, :-k]).mean(axis=1) for k in range(1, channels + 1)]
     ratios = apart[-1] / np.minimum.reduce(apart[:-1])

@@ -1,76 +1,37 @@
-"""Samples with all that is known of them, and the part that is held out."""
+"""Checked samples of a fit, and the split into training and validation part."""
 
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from skcnn._estimator.images import Input
-from skcnn._estimator.labels import ClassEncoder
+from skcnn._estimator.model import Model, TargetEncoder
 from skcnn._estimator.sample_weights import SampleWeights
-from skcnn._estimator.targets import TargetScaler
 from skcnn._estimator.user_warnings import warn_user
-from skcnn.batches import Samples, Scaling
+from skcnn.data import Samples
 from skcnn.losses import Loss
-from skcnn.network import Network
 from skcnn.state import stream
 
-__all__ = ["TargetEncoder", "Data", "Model", "held_out_size", "split"]
-
-TargetEncoder: TypeAlias = ClassEncoder | TargetScaler
-"""Encoders of targets."""
-
-
-@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
-class Model:
-    """Decisions that a fit makes before it trains.
-
-    Parameters
-    ----------
-    network : Network
-    scaling : Scaling
-        Of the images.
-    encoder : TargetEncoder
-    names : ndarray of str or None
-        Names of the features.
-    data_format : {"channels_first", "channels_last"}
-    loss : Loss
-        What training makes small.
-    resolved : dict
-        What the parameters that are "auto" mean.
-    recipe : dict
-        All that "auto" can mean when the training goes on.
-    built_from : dict
-        Parameters that the network was built from.
-    """
-
-    network: Network
-    scaling: Scaling
-    encoder: TargetEncoder
-    names: np.ndarray | None
-    data_format: str
-    loss: Loss
-    resolved: dict[str, Any]
-    recipe: dict[str, Any]
-    built_from: dict[str, Any]
+__all__ = ["Data", "held_out_size", "split"]
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
 class Data:
-    """Samples as the user holds them, checked.
+    """Checked samples in the user's arrays.
 
     Parameters
     ----------
     input : Input
-        Their images.
+        Images of the samples.
     targets : ndarray of shape (n, ...)
-        As `encoder` reads them.
+        Targets as the encoder's `read` returns them.
     encoder : TargetEncoder
     weights : SampleWeights
     whole : bool
-        Whether these are all there are. Only ratios of weights matter then; the
-        weights of a part are taken as they are.
+        Whether these are all samples of the training, so that weights can be
+        divided by their mean. The weights of a part are used unchanged.
     """
 
     input: Input
@@ -83,7 +44,7 @@ class Data:
         return len(self.targets)
 
     def subset(self, rows: np.ndarray) -> "Data":
-        """Some of the samples, without a copy of their images."""
+        """Select some of the samples without copying their images."""
         return replace(
             self,
             input=self.input.subset(rows),
@@ -92,7 +53,7 @@ class Data:
         )
 
     def samples(self, model: Model, loss: Loss) -> Samples:
-        """For the engine, as `model` takes them; weights of all there are are 1 on average."""
+        """Return the samples as the engine takes them, with scaled images and encoded targets."""
         images, dtype = self.input.images.with_scaling(model.scaling), model.network.dtype
         weights = self.weights.total
         if self.whole:
@@ -102,19 +63,19 @@ class Data:
 
     @property
     def y(self) -> np.ndarray:
-        """In the user's form."""
+        """Targets in the user's form."""
         return self.encoder.as_y(self.targets)
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Further arguments of the fit, by name."""
+        """Further arguments of the fit by name."""
         return {} if self.weights.given is None else {"sample_weight": self.weights.given}
 
 
 def held_out_size(data: Data, fraction: float, caller: str) -> int:
-    """Return ``max(ceil(fraction · n), classes)``, or raise where that leaves nothing.
+    """Return ``max(ceil(fraction · n), number of classes)``, or raise if that leaves no samples.
 
-    Labels in an indicator matrix ask for no number of samples.
+    Labels in an indicator matrix do not require a minimum.
     """
     n = len(data)
     size = max(ceil(fraction * n), data.encoder.fewest_held_out(data.targets))
@@ -127,37 +88,37 @@ def held_out_size(data: Data, fraction: float, caller: str) -> int:
 
 
 def split(data: Data, size: int, seed: int, caller: str) -> tuple[Data, Data]:
-    """Split off so many samples for validation.
+    """Split off `size` samples for validation.
 
-    Stratified where every class has two members and both parts have room for
-    every class, but not by labels in an indicator matrix.
+    The split is stratified if every class has two members and both parts have
+    room for every class. Labels in an indicator matrix are not stratified.
 
     Parameters
     ----------
     data : Data
     size : int
     seed : int
-        Of the training.
+        Seed of the training.
     caller : str
-        The estimator that errors name.
+        Name of the estimator, for errors.
 
     Returns
     -------
     training, validation : Data
-        Their rows in the order of `data`.
+        Rows of both are in the order of `data`.
 
     Warns
     -----
     UserWarning
-        For classes of one member, and for those most of whose members are held
-        out.
+        For classes with one member, and for those most of whose members are
+        held out.
 
     Raises
     ------
     ValueError
-        Where that leaves too little for either.
+        If too little is left for either part.
     """
-    from sklearn.model_selection import train_test_split  # takes half of the import's time
+    from sklearn.model_selection import train_test_split  # half of the package's import time
 
     n, strata = len(data), data.encoder.strata(data.targets)
     if strata is not None:
@@ -182,7 +143,7 @@ def split(data: Data, size: int, seed: int, caller: str) -> tuple[Data, Data]:
 
 
 def _warn_of_rare_classes(data: Data, training: Data) -> None:
-    """Warn of classes that a split tears apart."""
+    """Warn of classes that have too few members for a split."""
     strata, kept = data.encoder.strata(data.targets), data.encoder.strata(training.targets)
     if strata is None or kept is None:
         return

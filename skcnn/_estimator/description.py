@@ -1,4 +1,4 @@
-"""Callables in words that are the same in every process, for checkpoints."""
+"""Descriptions of callables for checkpoints, equal in every process."""
 
 import hashlib
 import re
@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["described"]
+__all__ = ["describe"]
 
 
-def described(value: Any) -> str:
-    """Describe a callable with all it holds: arguments, attributes, closures.
+def describe(value: Any) -> str:
+    """Describe a callable with everything it holds: arguments, attributes and closures.
 
-    The text holds no addresses, which differ between processes. The code of
-    functions is told by their names, except that of lambdas, which have none.
+    The text contains no addresses, which differ between processes. Functions
+    are identified by their names, except lambdas, which are identified by their
+    code.
     """
     return _Description().of(value)
 
@@ -25,7 +26,7 @@ class _Description:
     """A description in which every object is described once, however often it occurs."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, Any] = {}  # the objects are kept, lest others get their ids
+        self._seen: dict[int, Any] = {}  # kept alive, so that no other object gets its id
 
     def of(self, value: Any) -> str:
         """Describe a value."""
@@ -61,7 +62,7 @@ class _Description:
         return f"{name}({', '.join(parts)})"
 
     def _of_function(self, function: Any) -> str:
-        """Functions of one name differ in defaults and in what their closures hold."""
+        """Describe a function by its name, defaults and closure, and a lambda by its code too."""
         held = [getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None)]
         for cell in getattr(function, "__closure__", None) or ():
             try:

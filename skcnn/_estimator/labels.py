@@ -1,4 +1,4 @@
-"""From `y` to classes, of which a sample has one, or to labels, of which it has several."""
+"""Targets of classifiers: class labels, or indicator matrices of several labels."""
 
 import numbers
 from contextlib import suppress
@@ -13,7 +13,7 @@ from skcnn._estimator.arrays import (
     check_finite,
     check_length,
     check_scalars,
-    named,
+    naming,
     same,
     shape_of,
 )
@@ -26,14 +26,14 @@ __all__ = ["ClassEncoder", "check_classes", "check_label_set", "is_matrix"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ClassEncoder:
-    """Encoder of class labels, or of several labels a sample.
+    """Encoder of class labels or of indicator matrices.
 
     Parameters
     ----------
     labels : ndarray of shape (n_classes,)
-        Sorted; the numbers of the labels where a sample has several.
+        Sorted class labels; for indicator matrices the numbers of the columns.
     several : bool
-        Whether a sample may have several labels, and `y` is an indicator matrix.
+        Whether `y` is an indicator matrix, so that a sample can have several labels.
     """
 
     labels: np.ndarray
@@ -41,12 +41,12 @@ class ClassEncoder:
 
     @property
     def loss(self) -> Loss:
-        """Of classes or of several labels."""
+        """Loss for classes or for indicator matrices, without label smoothing."""
         return LOSSES["logistic" if self.several else "softmax"]
 
     @property
     def history(self) -> list[str]:
-        """Numbers that every epoch of training leaves."""
+        """Names of the numbers recorded in every epoch of training."""
         return ["loss", "accuracy", "lr"]
 
     @property
@@ -63,7 +63,7 @@ class ClassEncoder:
         return f"{len(self.labels)} labels in a matrix" if self.several else str(self.labels)
 
     def check_same(self, other: "ClassEncoder", what: str) -> None:
-        """Raise ``ValueError`` unless `other`, those of new data, are these."""
+        """Raise ``ValueError`` unless new data have the same classes."""
         if self.several != other.several or not same(self.labels, other.labels):
             raise ValueError(
                 f"{what} can only go on with the same classes: the model was fitted on {self}, "
@@ -71,19 +71,20 @@ class ClassEncoder:
             )
 
     def read(self, y: Any, n_samples: int, name: str, known: str, caller: str) -> np.ndarray:
-        """Targets of samples whose classes these are; not all need to be in `y`.
+        """Encode a `y` that need not contain all classes.
 
         Parameters
         ----------
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
         n_samples : int
         name, known, caller : str
-            What errors call `y`, those whose classes are known, and the estimator.
+            Names for errors: of `y`, of the source of the known classes, and of the
+            estimator.
 
         Raises
         ------
         ValueError
-            As `check_classes`, and for labels that are none of the classes.
+            As `check_classes`, and for labels that are not among the classes.
         """
         if y is None:
             raise ValueError(f"{caller} requires {name} to be passed, but it is None.")
@@ -112,12 +113,12 @@ class ClassEncoder:
         return np.array([numbers[label] for label in labels.tolist()], dtype=np.intp)[targets]
 
     def as_y(self, targets: np.ndarray) -> np.ndarray:
-        """The `y` that these targets come from."""
+        """Return targets in the form of `y`."""
         return targets.astype(int) if self.several else self.labels[targets]
 
     def check_weighted(self, targets: np.ndarray, weights: np.ndarray, caller: str) -> None:
         """Raise ``ValueError`` unless samples of different classes have a positive weight."""
-        if self.suffice(targets[weights > 0]):
+        if self._differ(targets[weights > 0]):
             return
         what = "samples with different labels and" if self.several else (
             "samples of at least 2 classes with"
@@ -134,26 +135,26 @@ class ClassEncoder:
             f"class_weight) are {found}."
         )
 
-    def suffice(self, targets: np.ndarray) -> bool:
-        """Whether not all samples are alike."""
+    def _differ(self, targets: np.ndarray) -> bool:
+        """Whether the targets differ between samples."""
         return bool((targets != targets[:1]).any())
 
     def lacking(self, targets: np.ndarray) -> str:
-        """Describe why these are too few to train on; empty if they are not."""
+        """Describe what these targets lack for training; empty if nothing."""
         if self.several:
             return "" if len(targets) else "nothing of positive weight"
-        return "" if self.suffice(targets) else "fewer than 2 classes"
+        return "" if self._differ(targets) else "fewer than 2 classes"
 
     def fit(self, targets: np.ndarray, weights: np.ndarray) -> "ClassEncoder":
-        """Return self: there is nothing to measure."""
+        """Return self, since there is nothing to measure."""
         return self
 
     def transform(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Return the targets as the loss takes them."""
+        """Return the targets, which the loss takes as they are."""
         return targets
 
     def continuing(self, fitted: "ClassEncoder") -> "ClassEncoder":
-        """Return self: a continued training keeps the classes of the fitted model."""
+        """Return self, whose classes are those of the fitted model that is continued."""
         return self
 
     def attributes(self) -> dict[str, Any]:
@@ -161,27 +162,27 @@ class ClassEncoder:
         return {"classes_": self.labels, "out_activation_": self.loss.activation}
 
     def strata(self, targets: np.ndarray) -> np.ndarray | None:
-        """Strata whose proportions a split keeps; None for several labels a sample."""
+        """Return the classes to stratify a split by; None for indicator matrices."""
         return None if self.several else targets
 
     def fewest_held_out(self, targets: np.ndarray) -> int:
-        """Smallest number of samples to validate on."""
+        """Return the smallest number of samples to validate on."""
         return 1 if self.several else len(np.unique(targets))
 
 
 def check_classes(y: Any, n_samples: int, caller: str) -> tuple[ClassEncoder, np.ndarray]:
-    """Return the classes in `y`, and what the loss takes for targets.
+    """Check the `y` of a fit, and return its encoder and targets.
 
     Returns
     -------
-    classes : ClassEncoder
+    encoder : ClassEncoder
     targets : ndarray of int of shape (n,) or of bool of shape (n, n_labels)
-        Every sample's number among the classes, or its labels.
+        Index of every sample's class, or its labels.
 
     Raises
     ------
     ValueError
-        For a missing `y`, another length than that of `X`, values that are no
+        For a missing `y`, another length than that of `X`, values that are not
         classes, or a single class.
     """
     if y is None:
@@ -215,11 +216,11 @@ def is_matrix(y: Any, name: str, caller: str) -> bool:
     """Whether `y` has two axes and more than one column, or is a sparse matrix."""
     try:
         shape = shape_of(y, name, caller)
-    except ValueError:  # perhaps rows of several lengths
+    except ValueError:  # perhaps uneven rows
         try:
-            type_of_target(y, input_name=name)  # knows those that name the labels of each sample
+            type_of_target(y, input_name=name)  # recognizes lists of each sample's labels
         except (TypeError, ValueError, RuntimeError) as error:
-            raise named(error, name, caller) from None
+            raise naming(error, name, caller) from None
         raise
     return len(shape) == 2 and (shape[1] != 1 or hasattr(y, "toarray"))
 
@@ -227,14 +228,14 @@ def is_matrix(y: Any, name: str, caller: str) -> bool:
 def _unique_labels(
     y: Any, n_samples: int | None, name: str, caller: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The different labels, sorted, and every sample's number among them.
+    """Return the sorted distinct labels, and the index of every sample's label.
 
-    There may be any number of them where `n_samples` is None.
+    The length is not checked if `n_samples` is None.
     """
     given, y = y, as_array(y, name, caller)
     check_scalars(y, name, caller)
     if y.dtype.kind == "U" and not hasattr(given, "dtype"):
-        _check_present(np.array(given, dtype=object), name, caller)  # NumPy writes "nan" and "None"
+        _check_present(np.array(given, dtype=object), name, caller)  # NumPy turns them into text
     if y.ndim == 2 and y.shape[1] == 1:
         warn_column(name)
         y = y[:, 0]
@@ -259,16 +260,16 @@ def _unique_labels(
 
 
 def _check_discrete(y: np.ndarray, name: str, caller: str) -> None:
-    """Raise ``ValueError`` for numbers that are no labels."""
+    """Raise ``ValueError`` for numbers that are not labels, such as fractions."""
     try:
         with np.errstate(invalid="ignore"):  # it casts large numbers to ints
             check_classification_targets(y)
     except ValueError as error:
-        raise named(error, name, caller) from None
+        raise naming(error, name, caller) from None
 
 
 def _check_present(y: np.ndarray, name: str, caller: str) -> None:
-    """Raise ``ValueError`` unless there is a label, not a NaN or the like, for every sample."""
+    """Raise ``ValueError`` for missing labels such as NaN and None."""
     if y.dtype.kind == "O":
         missing = np.fromiter(map(_is_missing, y.flat), bool, y.size).reshape(y.shape)
     elif y.dtype.kind in "mM":
@@ -287,7 +288,7 @@ def _check_present(y: np.ndarray, name: str, caller: str) -> None:
 
 
 def _is_missing(label: Any) -> bool:
-    """Whether an object stands for no label: None, NaN, or the like of pandas."""
+    """Whether an object is a missing value: None, NaN, NaT or pandas.NA."""
     if label is None or type(label).__name__ in ("NAType", "NaTType"):  # without importing pandas
         return True
     may_be = isinstance(label, (numbers.Number, np.datetime64, np.timedelta64))
@@ -295,7 +296,7 @@ def _is_missing(label: Any) -> bool:
 
 
 def _check_labels(y: Any, n_samples: int, name: str, caller: str) -> np.ndarray:
-    """Return the indicator matrix `y` as booleans."""
+    """Check the indicator matrix `y` and convert it to booleans."""
     y = as_array(y, name, caller, accept_sparse="csr", ensure_min_features=1)
     check_length(y, n_samples, name, caller)
     if y.shape[1] == 1:
@@ -306,7 +307,7 @@ def _check_labels(y: Any, n_samples: int, name: str, caller: str) -> np.ndarray:
     y = y.toarray() if hasattr(y, "toarray") else y
     check_scalars(y, name, caller)
     _check_present(y, name, caller)
-    if y.dtype.kind == "O":  # such as a dataframe with columns of booleans and of integers
+    if y.dtype.kind == "O":  # such as a data frame with boolean and integer columns
         with suppress(TypeError, ValueError, OverflowError):
             y = y.astype(np.float64)
     with np.errstate(invalid="ignore"):  # it casts large numbers to ints

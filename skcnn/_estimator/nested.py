@@ -1,4 +1,4 @@
-"""Names such as ``layers__0__filters`` for the fields of values in parameters."""
+"""Nested parameters such as ``layers__0__filters``."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -10,10 +10,10 @@ __all__ = ["NestedParameters"]
 
 
 def nested_parameters(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Names and values of what lies inside a parameter.
+    """Yield the names and values of the items inside a parameter.
 
     A layer, optimizer or initializer (any dataclass) holds its fields, and a
-    list or tuple of them holds its items by their number.
+    list or tuple of them, or of lists of them, holds its items by their number.
     """
     for key, inner in _items(value):
         yield f"{name}__{key}", inner
@@ -23,15 +23,18 @@ def nested_parameters(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 def _items(value: Any) -> list[tuple[str, Any]]:
     if is_dataclass(value) and not isinstance(value, type):
         return [(field.name, getattr(value, field.name)) for field in fields(value)]
-    if isinstance(value, (list, tuple)) and any(is_dataclass(item) for item in value):
+    if isinstance(value, (list, tuple)) and any(
+        is_dataclass(item) or (isinstance(item, (list, tuple)) and any(map(is_dataclass, item)))
+        for item in value
+    ):
         return [(str(i), item) for i, item in enumerate(value)]
     return []
 
 
 def replaced(value: Any, path: str, new: Any) -> Any:
-    """A copy of `value` in which the item at `path` is `new`.
+    """Return a copy of `value` in which the item at `path` is replaced by `new`.
 
-    Layers and optimizers are frozen: what lies around the item is made anew.
+    Layers and optimizers are frozen, so everything that contains the item is created anew.
 
     Parameters
     ----------
@@ -43,7 +46,7 @@ def replaced(value: Any, path: str, new: Any) -> Any:
     Raises
     ------
     KeyError
-        Where there is no such item.
+        If there is no such item.
     """
     key, deeper, rest = path.partition("__")
     items = dict(_items(value))
@@ -57,7 +60,7 @@ def replaced(value: Any, path: str, new: Any) -> Any:
 
 
 class NestedParameters(BaseEstimator):
-    """``get_params`` and ``set_params`` that reach into layers and optimizers."""
+    """``get_params`` and ``set_params`` that include parameters of layers and optimizers."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters.
@@ -65,7 +68,7 @@ class NestedParameters(BaseEstimator):
         Parameters
         ----------
         deep : bool, default=True
-            Whether to add what lies inside layers and optimizers, under names
+            Whether to add the parameters of layers and optimizers, under names
             such as ``layers__0__filters`` and ``optimizer__momentum``.
 
         Returns
@@ -79,15 +82,15 @@ class NestedParameters(BaseEstimator):
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, nested ones too.
+        """Set parameters, including nested ones.
 
-        Layers and optimizers are never changed: a nested name puts new ones,
-        in a new list, into the parameter.
+        Layers and optimizers are never changed in place: setting a nested name
+        replaces them, and the list that contains them, by new ones.
 
         Parameters
         ----------
         **params : dict
-            Names as `get_params` gives them.
+            Values by the names that `get_params` returns.
 
         Returns
         -------

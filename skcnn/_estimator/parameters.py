@@ -1,4 +1,4 @@
-"""Parameters, checked and turned into what the engine takes."""
+"""Checks of parameters, and their conversion to the engine's objects."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from skcnn._estimator.auto import NETWORK, or_auto
-from skcnn._estimator.data import TargetEncoder
+from skcnn._estimator.model import TargetEncoder
 from skcnn._estimator.resources import working_memory
 from skcnn._hyperparameters import (
     as_tuples,
@@ -40,7 +40,7 @@ __all__ = [
     "SCHEDULES",
     "bind_dtype",
     "bind_layers",
-    "bind_settings",
+    "bind_config",
     "built_from",
     "check_switches",
 ]
@@ -52,10 +52,10 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "rmsprop": RMSprop(),
     "adagrad": AdaGrad(),
 }
-"""Optimizers that have a name."""
+"""Optimizers by name."""
 
 OF_CNN = (*NETWORK, "activation", "dropout")
-"""Parameters that build the network where there are no `layers`."""
+"""Parameters that the network is built from if `layers` is None."""
 
 SCHEDULES: dict[str, Schedule] = {
     "constant": Constant(),
@@ -66,11 +66,11 @@ SCHEDULES: dict[str, Schedule] = {
     "warm_up": WarmUp(),
     "reduce_on_plateau": ReduceOnPlateau(),
 }
-"""Learning-rate schedules that have a name."""
+"""Learning-rate schedules by name."""
 
 
 def check_switches(estimator: Any) -> None:
-    """Check the parameters that say what a fit does at all."""
+    """Check the parameters that are not part of the training configuration."""
     caller = type(estimator).__name__
     check_bool(caller, "scale_input", estimator.scale_input)
     check_bool(caller, "early_stopping", estimator.early_stopping)
@@ -80,23 +80,24 @@ def check_switches(estimator: Any) -> None:
         check_int(caller, "verbose", estimator.verbose, 0)
 
 
-def bind_settings(
+def bind_config(
     estimator: Any, resolved: Mapping[str, Any], in_parts: bool = False
 ) -> TrainingConfig:
-    """Bind the parameters that configure a training.
+    """Check the parameters that configure a training.
 
     Parameters
     ----------
     estimator : estimator
     resolved : mapping
-        What those that are "auto" mean.
+        Values of those that are "auto".
     in_parts : bool, default=False
-        Whether calls follow each other, through which schedules go on.
+        Whether the training consists of calls to ``partial_fit``, so that
+        schedules continue from one call to the next.
     """
     caller = type(estimator).__name__
 
     def value(name: str, check: Callable, *limits: Any, **how: Any) -> Any:
-        """A parameter that may be "auto", checked."""
+        """Check a parameter that may be "auto"."""
         given = resolved.get(name, getattr(estimator, name))
         return or_auto(check, caller, name, given, *limits, **how)
 
@@ -124,7 +125,7 @@ def bind_settings(
 
 
 def _check_patience(caller: str, name: str, value: Any) -> int | None:
-    """Epochs without improvement; None is any number of them."""
+    """Check a number of epochs without improvement; None is unlimited."""
     try:
         return None if value is None else check_int(caller, name, value, 1)
     except ValueError:
@@ -134,7 +135,7 @@ def _check_patience(caller: str, name: str, value: Any) -> int | None:
 
 
 def bind_optimizer(caller: str, optimizer: Any) -> Optimizer:
-    """The optimizer that the parameter means."""
+    """Return the optimizer for a name or an instance."""
     if isinstance(optimizer, str):
         optimizer = OPTIMIZERS[check_choice(caller, "optimizer", optimizer, OPTIMIZERS)]
     if not isinstance(optimizer, Optimizer):
@@ -147,7 +148,7 @@ def bind_optimizer(caller: str, optimizer: Any) -> Optimizer:
 
 
 def bind_schedule(caller: str, name: str, schedule: Any) -> Schedule:
-    """The schedule that the parameter `lr_schedule` means."""
+    """Return the learning-rate schedule for a name or an instance."""
     if isinstance(schedule, str):
         schedule = SCHEDULES[check_choice(caller, name, schedule, SCHEDULES)]
     if not isinstance(schedule, Schedule):
@@ -165,7 +166,7 @@ def bind_layers(
     shape: Shape,
     encoder: TargetEncoder,
 ) -> list[Layer]:
-    """The layers with the output layer, which takes vectors.
+    """Return all layers of the network, including the output layer.
 
     `pool_first` is an argument of `cnn` that is no parameter of the estimator.
     """
@@ -199,9 +200,9 @@ def bind_layers(
 
 
 def built_from(resolved: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that the network is built from, with what "auto" means.
+    """Return the parameters that the network is built from, with "auto" resolved.
 
-    Lists and arrays become tuples, which are equal wherever their contents are, and stay.
+    Lists and arrays become tuples, which can be compared and are not changed later.
     """
     if parameters["layers"] is not None:
         return {"layers": as_tuples(parameters["layers"])}

@@ -1,8 +1,8 @@
-"""Worker processes that wait for long trainings.
+"""Worker processes for long trainings, started on demand and kept for a while.
 
-loky starts them, ends them when they have waited for too long, and notices
-when one dies. Each has an executor of its own, so that those who are left can
-go on when one was killed.
+loky starts them, stops them when they have been idle for too long, and notices
+when one dies. Each has its own executor, so that the others can continue when
+one is killed.
 """
 
 import multiprocessing
@@ -18,7 +18,7 @@ from typing import Any
 __all__ = ["Processes", "may_start"]
 
 IDLE_SECONDS = 60
-"""Seconds that an idle worker waits for the next training, holding no data."""
+"""Seconds that an idle worker waits for the next training; it holds no data."""
 
 POLL_SECONDS = 0.2
 """Seconds between two checks that the parent process is alive."""
@@ -30,17 +30,16 @@ LIMITS = (
 
 
 IMPORTED_BY = os.getpid()
-"""The process that imported this module; a forked child has another number."""
+"""Id of the process that imported this module, which differs in a forked child."""
 
 PROC = "/proc/self/stat"
-"""A file that Linux has wherever psutil works, which loky uses in workers if it is installed."""
+"""File without which psutil fails on Linux; loky uses psutil in workers if it is installed."""
 
 
 def may_start() -> bool:
-    """Whether this process may have children.
+    """Whether this process may start worker processes.
 
-    It may if it is nobody's worker and no forked child, and if Python can be
-    started.
+    That is not the case in workers and forked children, and where Python cannot be started.
     """
     if os.getpid() != IMPORTED_BY:
         return False
@@ -55,14 +54,14 @@ def may_start() -> bool:
 
 
 class WorkerProcess:
-    """A process at work, a `Worker` of coordinators."""
+    """Process that runs a function; a `Worker` of the training's coordinator."""
 
     def __init__(self, executor: Any, function: Callable, args: tuple) -> None:
         self.executor = executor
         self._released = self._done = False
         self._ended = time.monotonic()
         self._pid: int | None = None
-        # a future takes locks when it is asked, which a signal in the midst would leave taken
+        # callbacks: asking a future takes locks, which a signal at that moment would leave taken
         executor.submit(os.getpid).add_done_callback(self._note_pid)
         executor.submit(function, *args).add_done_callback(self._note_end)
 
@@ -75,112 +74,112 @@ class WorkerProcess:
         self._done = True
 
     def done(self) -> bool:
-        """Whether it has returned, failed or died."""
+        """Whether the function has returned or failed, or the process has died."""
         return self._done
 
     def release(self) -> None:
-        """Let others ask for it: it will be free as soon as it can."""
+        """Make the process available to others, as soon as its function has returned."""
         self._released = True
 
     def kill(self) -> None:
-        """End its process, also one that was stopped; `done` says when it has ended."""
+        """Kill the process, even a stopped one; `done` is true once it has ended."""
         if self._pid is not None and not self._done:
             os.kill(self._pid, signal.SIGKILL)
 
     @property
-    def free(self) -> bool:
-        """Whether it can be asked."""
+    def is_free(self) -> bool:
+        """Whether another function can be submitted."""
         return self._released or self.done()
 
     @property
-    def waits(self) -> bool:
-        """Whether it is free, and has not gone home."""
-        return self.free and time.monotonic() - self._ended < IDLE_SECONDS
+    def is_idle(self) -> bool:
+        """Whether it is free and its process has not been stopped for idleness yet."""
+        return self.is_free and time.monotonic() - self._ended < IDLE_SECONDS
 
 
 class Processes:
-    """The worker processes of this process; `spawn` is a `Spawn` of coordinators."""
+    """Pool of this process's workers; `spawn` is a `Spawn` for the training's coordinator."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._workers: list[WorkerProcess] = []
         self._of_parent: list[WorkerProcess] = []
         self._kept: list[Any] = []
-        self._ends_at_exit = self._over = False
+        self._registered_at_exit = self._shutting_down = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 
     def _after_fork(self) -> None:
-        """The processes are the parent's; forgetting them would wake its threads."""
+        """Set the parent's workers aside; releasing them would wake the parent's threads."""
         self._lock = threading.Lock()
         for worker in self._workers:
-            # at its end, multiprocessing would wait for them, which only the parent can
+            # on exit, multiprocessing would wait for them, which only the parent can do
             own = getattr(worker.executor, "_processes", None) or {}
             multiprocessing.process._children.difference_update(own.values())  # type: ignore[attr-defined]
         self._of_parent += self._workers
         self._workers = []
 
     def has_idle_worker(self) -> bool:
-        """Whether a process is there that has nothing to do."""
-        return any(worker.waits for worker in self._workers)
+        """Whether there is an idle worker."""
+        return any(worker.is_idle for worker in self._workers)
 
     def spawn(self, function: Callable, *args: Any) -> WorkerProcess:
-        """Call a function in a process of its own, a new one where all are busy.
+        """Call a function in an idle worker, or in a new one if all are busy.
 
         Raises
         ------
         Exception
-            Where none can be started.
+            If no process can be started.
         """
         with self._lock, _no_interrupts():
-            if self._over:
+            if self._shutting_down:
                 raise RuntimeError("The interpreter ends.")
-            for worker in [worker for worker in self._workers if worker.free]:
+            for worker in [worker for worker in self._workers if worker.is_free]:
                 self._workers.remove(worker)
                 try:
                     self._workers.append(WorkerProcess(worker.executor, function, args))
-                except RuntimeError:  # its process was killed while it waited
+                except RuntimeError:  # its process was killed while idle
                     continue
                 return self._workers[-1]
-            self._workers.append(WorkerProcess(_executor(), function, args))
-            self._end_at_exit()
+            self._workers.append(WorkerProcess(_new_executor(), function, args))
+            self._register_at_exit()
             return self._workers[-1]
 
-    def _end_at_exit(self) -> None:
-        """When the interpreter ends, end before loky waits for the work that goes on.
+    def _register_at_exit(self) -> None:
+        """Register `_shut_down` to run at exit, before loky waits for running work.
 
-        Hooks run in the order in which they were registered last, and loky has
-        registered its own with the first process; `concurrent.futures` does the same.
+        Hooks run in reverse order of registration, and loky registers its own with the first
+        process, as `concurrent.futures` does.
         """
-        if not self._ends_at_exit:
-            self._ends_at_exit = True
-            threading._register_atexit(self._end)  # type: ignore[attr-defined]
+        if not self._registered_at_exit:
+            self._registered_at_exit = True
+            threading._register_atexit(self._shut_down)  # type: ignore[attr-defined]
 
-    def _end(self) -> None:
-        self._over = True
+    def _shut_down(self) -> None:
+        self._shutting_down = True
         for worker in self._workers:
-            # the thread that feeds this queue is waited for by nobody: if it was the last to hold
-            # the queue's semaphores, it could end between removing one and saying so, and loky
-            # would warn of a leak; so they are kept for the main thread to remove
+            # nobody waits for the thread that feeds this queue: if it held the last reference to
+            # the queue's semaphores, it could end between removing one and reporting that, and
+            # loky would warn of a leak; therefore they are kept for the main thread to remove
             self._kept.append(getattr(worker.executor, "_call_queue", None))
             worker.executor.shutdown(wait=False, kill_workers=True)
 
 
-def _executor() -> Any:
-    """An executor of one process that has not been started yet."""
+def _new_executor() -> Any:
+    """Return an executor of one process, which is not started yet."""
     from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
     return ProcessPoolExecutor(
         1,
         timeout=IDLE_SECONDS,
-        initializer=_begin,
+        initializer=_initialize,
         initargs=(os.getpid(),),
         env=dict.fromkeys(LIMITS, "1"),
     )
 
 
 class _no_interrupts:  # noqa: N801
-    """Context in which new processes are started that do not hear Ctrl-C from the beginning."""
+    """Context that blocks Ctrl-C, so that processes started in it ignore it from the beginning."""
 
     def __enter__(self) -> None:
         self._before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -189,13 +188,14 @@ class _no_interrupts:  # noqa: N801
         signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
 
 
-def _begin(parent: int) -> None:
-    """Begin a worker's life: deaf to Ctrl-C, and no longer than the parent's."""
+def _initialize(parent: int) -> None:
+    """Initialize a worker process, which ignores Ctrl-C and ends when its parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
 
 
-def _die_with(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
+    """End this process when its parent has ended."""
     while os.getppid() == parent:
         time.sleep(POLL_SECONDS)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Weights of the samples, and of their classes."""
+"""Weights of samples and classes."""
 
 import numbers
 from dataclasses import dataclass, replace
@@ -12,21 +12,21 @@ from skcnn._hyperparameters import check_real
 __all__ = ["SampleWeights", "check_sample_weight", "class_weights", "weigh_by_class"]
 
 LARGEST_SUM = 1e290
-"""Largest sum of weights, which are multiplied by numbers of pixels."""
+"""Largest allowed sum of weights, which is multiplied by the number of pixels."""
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
 class SampleWeights:
-    """Weights of the samples.
+    """Weights of samples, before and after multiplication by class weights.
 
     Parameters
     ----------
     given : ndarray of float64 of shape (n,) or None
         The user's `sample_weight`.
     by_class : ndarray or None
-        Weight of each class, as `class_weights` gives them.
+        Weight of each class, as `class_weights` returns them.
     total : ndarray of float64 of shape (n,)
-        The product of both for every sample.
+        Product of both for every sample.
     """
 
     given: np.ndarray | None
@@ -35,11 +35,11 @@ class SampleWeights:
 
     @property
     def matter(self) -> bool:
-        """Whether there are any but ones by default."""
+        """Whether the user passed weights of samples or of classes."""
         return self.given is not None or self.by_class is not None
 
     def subset(self, rows: np.ndarray) -> "SampleWeights":
-        """Weights of some of the samples."""
+        """Select the weights of some of the samples."""
         given = None if self.given is None else self.given[rows]
         return replace(self, given=given, total=self.total[rows])
 
@@ -47,12 +47,12 @@ class SampleWeights:
 def check_sample_weight(
     sample_weight: Any, n: int, caller: str, name: str = "sample_weight"
 ) -> np.ndarray:
-    """Weight of every sample in float64, 1 for None; a number is that of all.
+    """Return the weight of every sample in float64: 1 for None, and a number for all of them.
 
     Raises
     ------
     ValueError
-        For weights that are negative or not finite, and for other numbers than `n`.
+        For negative or non-finite weights, and unless there are `n`.
     """
     if sample_weight is None:
         return np.ones(n)
@@ -78,15 +78,15 @@ def weigh_by_class(
     name: str = "sample_weight",
     scaled: bool = True,
 ) -> np.ndarray:
-    """Sample weights times those in a table of `class_weights`, where there is one.
+    """Multiply sample weights by the weights of the samples' classes, if there are any.
 
-    Several labels multiply. Only ratios matter unless `scaled` is false; many
-    factors would leave the range of numbers.
+    With several labels, their weights are multiplied. Where only ratios matter (`scaled`), each
+    partial product is divided by its maximum, since many factors could overflow.
 
     Raises
     ------
     ValueError
-        Where the sum is too large.
+        If the sum of the weights is too large.
     """
     with np.errstate(all="ignore"):
         if table is not None and targets.ndim == 1:
@@ -109,13 +109,13 @@ def weigh_by_class(
 def class_weights(
     class_weight: Any, classes: np.ndarray, targets: np.ndarray, weights: np.ndarray, caller: str
 ) -> np.ndarray | None:
-    """Resolve the parameter `class_weight`, "balanced" by the weighted samples.
+    """Resolve the parameter `class_weight`.
 
     Parameters
     ----------
     class_weight : dict, list of dict, "balanced" or None
         "balanced" is ``sum of weights / (n_classes * weight of the class)``. With
-        an indicator matrix it is a product over the labels, a dict for each.
+        an indicator matrix there is one dict per label.
     classes : ndarray
     targets : ndarray of int of shape (n,) or of bool of shape (n, n_labels)
     weights : ndarray of shape (n,)
@@ -124,7 +124,7 @@ def class_weights(
     Returns
     -------
     ndarray of shape (n_classes,) or (n_labels, 2), or None
-        Weight of each class; for several labels, of 0 and of 1 in each.
+        Weight of each class; with an indicator matrix, of 0 and 1 for each label.
     """
     if class_weight is None:
         return None
@@ -163,7 +163,7 @@ def _class_weights(
 def _label_weights(
     class_weight: Any, targets: np.ndarray, weights: np.ndarray, caller: str
 ) -> np.ndarray:
-    """For every label the weights of 0 and of 1."""
+    """Return the weights of 0 and 1 for every label."""
     n_labels = targets.shape[1]
     if isinstance(class_weight, str):
         class_weight = [class_weight] * n_labels

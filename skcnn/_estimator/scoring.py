@@ -1,26 +1,32 @@
-"""Scores of epochs on validation rows."""
+"""Scores on the validation part after every epoch."""
 
 import inspect
 import numbers
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
 
 from skcnn._estimator.data import Data
+from skcnn._estimator.model import Model
+from skcnn.state import TrainingState
+from skcnn.training.trainer import Validation
 
-__all__ = ["EpochScore", "bind_scoring"]
+__all__ = ["bind_scoring", "validation_part"]
 
 
 def bind_scoring(estimator: Any) -> Callable | str | None:
-    """The scorer ``(estimator, X, y) -> number`` that `scoring` means.
+    """Resolve the parameter `scoring` to a scorer ``(estimator, X, y) -> number``.
 
-    None stays for the accuracy, which needs none, and "loss" stays.
+    A classifier's None, which is the accuracy, and "loss" need no scorer and are returned as they
+    are.
     """
     scoring = estimator.scoring
-    if scoring is None and is_classifier(estimator):  # whose accuracy the engine counts
+    if scoring is None and is_classifier(estimator):  # training counts correct predictions itself
         return None
     if isinstance(scoring, str) and scoring == "loss":
         return scoring
@@ -39,20 +45,52 @@ def bind_scoring(estimator: Any) -> Callable | str | None:
     )
 
 
+def validation_part(
+    estimator: Any, model: Model, held_out: Data, scorer: Callable | str | None, given: bool
+) -> Validation:
+    """Return the held-out samples with the function that scores a training state on them.
+
+    Parameters
+    ----------
+    estimator : estimator
+    model : Model
+    held_out : Data
+    scorer : callable, "loss" or None
+        As `bind_scoring` returns it.
+    given : bool
+        Whether the user passed these samples, rather than a split.
+    """
+    samples = held_out.samples(model, model.encoder.loss)
+    if scorer is None:
+        return Validation(samples)
+    if isinstance(scorer, str):
+        return Validation(samples, lambda state: -state.history["validation_loss"][-1])
+    score = EpochScore(estimator.scoring, scorer, held_out, given)
+    model = replace(model, names=held_out.input.names)
+
+    def score_state(state: TrainingState) -> float:
+        fitted = copy(estimator)
+        fitted.__dict__.pop("feature_names_in_", None)
+        fitted.__dict__.update(model.attributes(state, state.weights))
+        return score(fitted)
+
+    return Validation(samples, score_state)
+
+
 class EpochScore:
-    """A scorer with the validation part that it is called on after every epoch.
+    """Scorer bound to the validation part.
 
     Parameters
     ----------
     scoring : str or callable
-        The parameter, to name it in errors.
+        The parameter, for errors.
     scorer : callable
-        Takes an estimator, `X` and `y`, and `sample_weight` where its signature
-        has it.
+        Takes an estimator, `X` and `y`, and `sample_weight` if its signature has
+        that parameter.
     data : Data
         The validation part.
     given : bool
-        Whether it was passed, rather than split off.
+        Whether the user passed it, rather than a split.
     """
 
     def __init__(self, scoring: Any, scorer: Callable, data: Data, given: bool) -> None:
@@ -61,7 +99,7 @@ class EpochScore:
         if given and data.weights.given is not None:
             arguments.append("sample_weight_val")
         self.where = "the validation part" + (f" ({', '.join(arguments)})" if arguments else "")
-        self.X, self.y = data.input.given(), data.y
+        self.X, self.y = data.input.as_X(), data.y
         self.weights = {}
         if data.weights.matter and _takes_weights(scorer):
             self.weights = {"sample_weight": data.weights.total}
@@ -72,18 +110,18 @@ class EpochScore:
         Raises
         ------
         ValueError
-            Where the scorer raises, or returns anything but a finite number.
+            If the scorer raises, or returns anything but a finite number.
         """
         what = f"{type(estimator).__name__}: scoring={self.scoring!r}"
         try:
-            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
+            with np.errstate(over="ignore", invalid="ignore"):  # an infinite score is refused below
                 score = self.scorer(estimator, self.X, self.y, **self.weights)
         except Exception as error:
             raise ValueError(
                 f"{what} failed on {self.where}: {type(error).__name__}: {error}"
             ) from error
         if hasattr(score, "item"):
-            with suppress(ValueError):  # an array of several numbers
+            with suppress(ValueError):  # an array of several numbers, refused below
                 score = score.item()
         if not isinstance(score, numbers.Real) or not np.isfinite(float(score)):
             raise ValueError(
@@ -93,8 +131,9 @@ class EpochScore:
 
 
 def _takes_weights(scorer: Callable) -> bool:
+    """Whether a scorer has a parameter `sample_weight`."""
     try:
         parameters = inspect.signature(scorer).parameters.values()
-    except (TypeError, ValueError):  # a callable that does not say
+    except (TypeError, ValueError):  # a callable without a signature
         return False
     return any(p.name == "sample_weight" or p.kind == p.VAR_KEYWORD for p in parameters)

@@ -1,4 +1,4 @@
-"""From `random_state` to a seed."""
+"""Seeds drawn from `random_state`."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ __all__ = ["draw_seed"]
 
 
 def draw_seed(caller: str, random_state: Any) -> int:
-    """A seed for the engine's own streams; given an instance, it is drawn from it."""
+    """Draw a seed for the engine's streams from an int, a ``RandomState`` or NumPy's global one."""
     try:
         draws = check_random_state(random_state)
     except (TypeError, ValueError):

@@ -1,7 +1,7 @@
-"""The weights as arrays with names: those of a fitted estimator, and others in their place."""
+"""Weights of a fitted estimator as named arrays, to read and to replace."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from reprlib import repr as short
 from typing import Any, Self
 
@@ -9,23 +9,25 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.arrays import as_numbers, shape_of
+from skcnn._hyperparameters import check_bool
 from skcnn.denormals import flush
-from skcnn.layers import Layer, Residual
+from skcnn.layers import Layer
+from skcnn.layers._layer import Params
 from skcnn.network import Network
 from skcnn.parallel.contexts import in_own_context
 
-__all__ = ["ExchangesWeights"]
+__all__ = ["WeightsMixin"]
 
-ELSEWHERE = {"running_variance": "running_var"}
-"""Names of ours that PyTorch has others for."""
+TORCH_NAMES = {"running_variance": "running_var"}
+"""PyTorch's names of arrays that have another name here."""
 
-OURS = {theirs: ours for ours, theirs in ELSEWHERE.items()}
+FROM_TORCH = {theirs: ours for ours, theirs in TORCH_NAMES.items()}
 
 COUNTER = "num_batches_tracked"
 """Name of PyTorch's batch counter, which predictions do not need."""
 
 KINDS = {"weight", "bias", "running_mean", "running_var"}
-"""Last parts of names that tell what an array is, so that they have to agree."""
+"""Last parts of names that identify the kind of an array, and must agree."""
 
 
 UNFITTED = (
@@ -34,46 +36,53 @@ UNFITTED = (
 )
 
 
-class ExchangesWeights:
-    """Weights of an estimator, read and replaced."""
+class WeightsMixin:
+    """Public methods that read and replace the weights."""
 
     weights_: np.ndarray
     network_: Network
 
     @abstractmethod
     def _snapshot(self) -> Self:
-        """A shallow copy of this fitted estimator, whose attributes belong together."""
+        """Return a shallow copy of this fitted estimator whose attributes belong to one fit."""
 
     def get_weights(self) -> list[dict[str, np.ndarray]]:
-        """Copies of all arrays: what `set_weights` takes.
+        """Return copies of all arrays, as `set_weights` takes them.
 
         Returns
         -------
         list of dict
-            For every layer of ``layers_`` its arrays by name ("weight", "bias",
-            "running_mean", "running_variance"); ``{}`` where it has none.
+            Arrays of every layer in ``layers_`` by name ("weight", "bias",
+            "running_mean", "running_variance"); ``{}`` for a layer without any.
         """
         fitted = self._snapshot()
         return fitted.network_.unpack(fitted.weights_.copy())
 
     @in_own_context
-    def set_weights(self, arrays: list[dict[str, np.ndarray]] | Mapping[str, Any]) -> Self:
+    def set_weights(
+        self, arrays: list[dict[str, np.ndarray]] | Mapping[str, Any], *, prefix: str = ""
+    ) -> Self:
         """Replace the weights, for instance by those of another framework.
 
-        An estimator that was never fitted is made ready by `initialize`.
+        Call `initialize` first if the estimator has never been fitted.
 
         Parameters
         ----------
         arrays : list of dict, or mapping from str to array-like
-            As `get_weights` gives them: for every layer its arrays by name,
-            convolutions (filters, channels, height, width) and dense layers
-            (units, inputs). Or all of them in one mapping, such as PyTorch's
-            ``state_dict()``, in the order of the layers (of a residual block,
-            its shortcut last); names then matter only where they end in
-            "weight", "bias", "running_mean" or "running_var", and those that
-            end in "num_batches_tracked" are left aside. Names that are all of
-            `to_state_dict`'s may come in any order.
-            (`skcnn.persistence.from_keras` makes such a list of Keras'.)
+            Either a list as `get_weights` returns it: the arrays of every layer by
+            name, for convolutions of shape (filters, channels, height, width) and
+            for dense layers (units, inputs). Or all arrays in one mapping, such as
+            PyTorch's ``state_dict()``, in the order of the layers (in a residual
+            block, the shortcut is last). Names then matter only if they end in
+            "weight", "bias", "running_mean" or "running_var"; those that end in
+            "num_batches_tracked" are ignored. If the names are exactly those of
+            `to_state_dict`, their order does not matter.
+            (`skcnn.persistence.from_keras` makes such a list from Keras' weights.)
+        prefix : str, default=""
+            Beginning of the names, in `to_state_dict`, of the arrays that are
+            replaced, such as "0." for those of the first layer and the layers
+            inside it. `arrays` is then a mapping of all of these, under names
+            without the prefix, and all other arrays are kept.
 
         Returns
         -------
@@ -82,7 +91,8 @@ class ExchangesWeights:
         Raises
         ------
         ValueError
-            If names or shapes differ from these, or a number is not finite.
+            If names or shapes do not match, or a number is not finite. With
+            `prefix`, all arrays within it must be given, and no others.
 
         Examples
         --------
@@ -95,40 +105,58 @@ class ExchangesWeights:
         array([7.5])
         """
         check_is_fitted(self, msg=UNFITTED)
-        self.weights_ = _packed(self.network_, arrays)
+        self.weights_ = _pack(self.network_, arrays, self.weights_, prefix)
         self.__dict__.pop("_training_state", None)
         return self
 
-    def to_state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all arrays under the names that PyTorch has for them.
+    def to_state_dict(self, *, head: bool = True) -> dict[str, np.ndarray]:
+        """Return copies of all arrays under PyTorch's names.
+
+        Parameters
+        ----------
+        head : bool, default=True
+            Whether to include the output layer, the last of ``layers_``. Without
+            it they are the arrays of the layers whose output is `transform`'s.
 
         Returns
         -------
         dict from str to ndarray
-            What ``torch.nn.Sequential`` of the same layers takes in
-            ``load_state_dict`` after ``torch.from_numpy``: "0.weight", "0.bias",
-            "1.running_var", and so on, counted by the layers in ``layers_``,
-            also those without arrays.
+            Arrays under names such as "0.weight", "0.bias" and "1.running_var",
+            where the number is the position in ``layers_``. Converted by
+            ``torch.from_numpy``, they can be passed to ``load_state_dict`` of a
+            ``torch.nn.Sequential`` of the same layers.
         """
+        check_bool("to_state_dict", "head", head)
         fitted = self._snapshot()
-        named = _named(fitted.network_, fitted.weights_)
+        network = fitted.network_
+        stop = None if head else network.head
+        named = _named(network.layers[:stop], network.unpack(fitted.weights_))
         return {name: array.copy() for name, array in named.items()}
 
 
-def _packed(network: Network, arrays: Any) -> np.ndarray:
-    """The flat vector of `arrays`, one dict a layer or one mapping of all.
+def _pack(network: Network, arrays: Any, weights: np.ndarray, prefix: Any) -> np.ndarray:
+    """Return the flat vector of `arrays`, which are one dict per layer or one mapping of all.
+
+    Parameters
+    ----------
+    network : Network
+    arrays, prefix
+        As `set_weights` takes them.
+    weights : ndarray of shape (vector_size,)
+        Flat vector with the arrays that are not replaced.
 
     Raises
     ------
     ValueError
         If names or shapes are not those of the network, or a number is not finite.
     """
-    vector = np.empty(network.vector_size, network.dtype)
+    vector = weights.copy()
     mine = network.unpack(vector)
-    if isinstance(arrays, Mapping):
-        pairs = _matched_by_name_or_in_order(_named(network, vector), arrays)
+    if not isinstance(prefix, str) or prefix or isinstance(arrays, Mapping):
+        ours = _within(_named(network.layers, mine), prefix)
+        pairs = _match_by_name_or_order(ours, arrays)
     else:
-        pairs = _matched_by_layer(mine, arrays)
+        pairs = _match_by_layer(mine, arrays)
     for kind, array, given, what in pairs:
         numbers = as_numbers(given, what, "set_weights")
         with np.errstate(over="ignore"):
@@ -146,12 +174,28 @@ def _packed(network: Network, arrays: Any) -> np.ndarray:
     return vector
 
 
+def _within(named: dict[str, np.ndarray], prefix: Any) -> dict[str, np.ndarray]:
+    """Return the arrays under a prefix, whose last dot may be left out, without the prefix."""
+    if isinstance(prefix, str) and not prefix:
+        return named
+    begin = f"{str(prefix).removesuffix('.')}."
+    found = {
+        name.removeprefix(begin): array for name, array in named.items() if name.startswith(begin)
+    }
+    if not isinstance(prefix, str) or not found:
+        raise ValueError(
+            "set_weights: prefix must be the beginning of some names of arrays, up to a dot, which "
+            f"are {list(named)}, got {short(prefix)}."
+        )
+    return found
+
+
 Pairs = list[tuple[str, np.ndarray, Any, str]]
-"""Tuples of kind, destination, value, and the value's name in errors."""
+"""Tuples of kind, destination, value, and the value's name for errors."""
 
 
-def _matched_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
-    """For a list of one dict a layer, by their names."""
+def _match_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
+    """Match a list of one dict per layer by the names of the arrays."""
     if not isinstance(arrays, (list, tuple)) or len(arrays) != len(mine):
         told = f"a list of {len(arrays)}" if isinstance(arrays, (list, tuple)) else short(arrays)
         raise ValueError(
@@ -178,11 +222,16 @@ def _matched_by_layer(mine: list[dict[str, np.ndarray]], arrays: Any) -> Pairs:
     return pairs
 
 
-def _matched_by_name_or_in_order(ours: dict[str, np.ndarray], arrays: Mapping) -> Pairs:
-    """For a mapping of all arrays: by name where the names are ours, else one after the other.
+def _match_by_name_or_order(ours: dict[str, np.ndarray], arrays: Any) -> Pairs:
+    """Match a mapping of all arrays: by name if all names are ours, otherwise by order.
 
-    In the latter case names are compared where they tell what an array is.
+    When matched by order, names are compared only if they identify the kind of an array.
     """
+    if not isinstance(arrays, Mapping):
+        raise ValueError(
+            "set_weights: arrays must be a mapping from names to arrays where a prefix is given, "
+            f"got {short(arrays)}."
+        )
     given = {name: array for name, array in arrays.items() if _kind(name) != COUNTER}
     if len(given) != len(ours):
         raise ValueError(
@@ -200,7 +249,7 @@ def _matched_by_name_or_in_order(ours: dict[str, np.ndarray], arrays: Mapping) -
                 f"set_weights: {what} takes the place of {name!r}, which has the shape "
                 f"{array.shape}, got {shape}."
             )
-        pairs.append((OURS.get(_kind(name), _kind(name)), array, other, what))
+        pairs.append((FROM_TORCH.get(_kind(name), _kind(name)), array, other, what))
     return pairs
 
 
@@ -208,26 +257,26 @@ def _kind(name: Any) -> str:
     return str(name).rpartition(".")[-1]
 
 
-def _named(network: Network, vector: np.ndarray) -> dict[str, np.ndarray]:
-    """All arrays under the names, and in the order, of a ``torch.nn.Sequential`` of the layers."""
+def _named(layers: Sequence[Layer], params: Sequence[Params]) -> dict[str, np.ndarray]:
+    """Return the layers' arrays, by name and in order, as ``torch.nn.Sequential`` has them."""
     named = {}
-    for i, (layer, params) in enumerate(zip(network.layers, network.unpack(vector), strict=True)):
-        for place in _places(layer):
-            for name, array in params.items():
+    for i, (layer, own) in enumerate(zip(layers, params, strict=False)):
+        for prefix in _prefixes(layer):
+            for name, array in own.items():
                 branch, dot, kind = name.rpartition(".")
-                if branch + dot == place:
-                    named[f"{i}.{place}{ELSEWHERE.get(kind, kind)}"] = array
+                if branch + dot == prefix:
+                    named[f"{i}.{prefix}{TORCH_NAMES.get(kind, kind)}"] = array
     return named
 
 
-def _places(layer: Layer) -> Iterator[str]:
-    """Yield the prefixes of its arrays' names, layer by layer for a composite layer.
+def _prefixes(layer: Layer) -> Iterator[str]:
+    """Yield the prefixes of a layer's array names, in PyTorch's order for a composite layer.
 
-    The flat vector has another order: what is decayed, what is not, what is not trained.
+    The flat vector has another order: decayed parameters, undecayed parameters, untrained state.
     """
-    if isinstance(layer, Residual):
-        for name, inner in layer.named:
-            for place in _places(inner):
-                yield f"{name}.{place}"
-    else:
+    if not layer.inner:
         yield ""
+    for branch in layer.inner:
+        for name, inner in zip(branch.names, branch.layers, strict=True):
+            for prefix in _prefixes(inner):
+                yield f"{name}.{prefix}"

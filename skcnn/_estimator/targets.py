@@ -1,4 +1,4 @@
-"""From `y` to quantities, in a unit that networks learn well."""
+"""Targets of regressors: checks and scaling."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,10 +7,10 @@ import numpy as np
 
 from skcnn._estimator.arrays import as_numbers, check_length, shape_of
 from skcnn._estimator.user_warnings import warn_column
-from skcnn._hyperparameters import check_choice
-from skcnn.batches import Images, Scaling
+from skcnn._hyperparameters import check_choice, check_real
+from skcnn.data import Images, Scaling
 from skcnn.initializers import Initializer, Zeros
-from skcnn.losses import REGRESSION_LOSSES, RegressionLoss
+from skcnn.losses import REGRESSION_LOSSES, PinballLoss, RegressionLoss
 
 __all__ = ["TargetScaler", "bind_loss", "check_targets", "n_quantities"]
 
@@ -23,12 +23,11 @@ class TargetScaler:
     ----------
     loss : RegressionLoss
     n_outputs : int
-        How many quantities a sample has.
+        Number of targets per sample.
     flat : bool
-        Whether there is one, and `y` has one axis.
+        Whether there is one target, and predictions have one axis.
     unit : Scaling or None, default=None
-        What is subtracted from every quantity, and what it is then divided by;
-        None as long as that is not known.
+        Mean and deviation by which targets are scaled; None before `fit`.
     """
 
     loss: RegressionLoss
@@ -38,16 +37,16 @@ class TargetScaler:
 
     @property
     def history(self) -> list[str]:
-        """Numbers that every epoch of training leaves."""
+        """Names of the numbers recorded in every epoch of training."""
         return ["loss", "lr"]
 
     @property
     def initializer(self) -> Initializer:
-        """Initializer of the output layer: zeros, so that the mean is predicted."""
+        """Initializer of the output layer: zeros, so that the first prediction is the mean."""
         return Zeros()
 
     def check_same(self, other: "TargetScaler", what: str) -> None:
-        """Raise ``ValueError`` unless `other`, those of new data, fit to these."""
+        """Raise ``ValueError`` unless the targets of new data are of the same kind."""
         if self.n_outputs != other.n_outputs:
             raise ValueError(
                 f"{what} can only go on with as many outputs: the model was fitted on "
@@ -60,7 +59,7 @@ class TargetScaler:
             )
 
     def read(self, y: Any, n_samples: int, name: str, known: str, caller: str) -> np.ndarray:
-        """Targets of more samples, called `name`, in as many columns as those of `known`."""
+        """Check targets called `name`, in as many columns as those of `known`."""
         targets = check_targets(y, n_samples, name, self.loss, caller)
         if targets.shape[1] != self.n_outputs:
             raise ValueError(
@@ -70,41 +69,41 @@ class TargetScaler:
         return targets
 
     def as_y(self, targets: np.ndarray) -> np.ndarray:
-        """The `y` that these targets come from."""
+        """Return targets in the form of `y`."""
         return targets[:, 0] if self.flat else targets
 
     def check_weighted(self, targets: np.ndarray, weights: np.ndarray, caller: str) -> None:
-        """Raise ``ValueError`` where no sample has a positive weight."""
+        """Raise ``ValueError`` unless some sample has a positive weight."""
         if not weights.any():
             raise ValueError(
                 f"{caller} needs a sample of positive weight, but all in sample_weight are zero."
             )
 
     def lacking(self, targets: np.ndarray) -> str:
-        """Describe why these are too few to train on; empty if they are not."""
+        """Describe what these targets lack for training; empty if nothing."""
         return "" if len(targets) else "nothing of positive weight"
 
     def fit(self, targets: np.ndarray, weights: np.ndarray) -> "TargetScaler":
-        """Return a scaler fitted to these targets: to mean 0 and deviation 1, or to mean 1."""
+        """Return a fitted scaler: to mean 0 and deviation 1, or to mean 1 for "poisson"."""
         unit = Images(targets[:, :, np.newaxis, np.newaxis], False).measure(weights)
         if self.loss.activation == "exp":
             unit = Scaling(np.zeros_like(unit.mean), np.where(unit.mean > 0, unit.mean, 1))
         return replace(self, unit=unit)
 
     def continuing(self, fitted: "TargetScaler") -> "TargetScaler":
-        """Return a scaler with the unit of the fitted model that is continued."""
+        """Return a scaler with the scaling of the fitted model that is continued."""
         return replace(self, unit=fitted.unit)
 
     def transform(self, targets: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Return the targets as the loss takes them, scaled."""
+        """Scale targets for the loss."""
         assert self.unit is not None
         with np.errstate(over="ignore"):
             return ((targets - self.unit.mean) / self.unit.deviation).astype(dtype)
 
     def inverse_transform(self, z: np.ndarray) -> np.ndarray:
-        """Predictions in the user's unit, from outputs of shape (outputs, n).
+        """Convert outputs of shape (outputs, n) to predictions in the user's unit.
 
-        Numbers that leave float64 come out as the largest that do not.
+        Overflowing numbers become the largest in float64.
         """
         assert self.unit is not None
         with np.errstate(over="ignore"):
@@ -124,30 +123,32 @@ class TargetScaler:
         }
 
     def strata(self, targets: np.ndarray) -> None:
-        """Return None: there are no classes whose proportions a split could keep."""
+        """Return None, since there are no classes to stratify by."""
 
     def fewest_held_out(self, targets: np.ndarray) -> int:
-        """Of a single sample there is no R²."""
+        """Return 2, since R² is undefined for a single sample."""
         return 2
 
 
 def bind_loss(estimator: Any) -> RegressionLoss:
-    """The loss that the parameter means."""
+    """Return the loss for the parameter's name."""
     caller = type(estimator).__name__
-    return REGRESSION_LOSSES[check_choice(caller, "loss", estimator.loss, REGRESSION_LOSSES)]
+    loss = REGRESSION_LOSSES[check_choice(caller, "loss", estimator.loss, REGRESSION_LOSSES)]
+    quantile = check_real(caller, "quantile", estimator.quantile, 0, 1, bounds="()")
+    return PinballLoss(quantile) if isinstance(loss, PinballLoss) else loss
 
 
 def check_targets(
     y: Any, n_samples: int, name: str, loss: RegressionLoss, caller: str
 ) -> np.ndarray:
-    """Return `y`, which errors call `name`, as float64 with a column for each quantity.
+    """Return `y`, which errors call `name`, as a float64 array with one column per target.
 
     Raises
     ------
     ValueError
-        For a missing `y`, another length than that of `X`, values that are no
-        finite numbers or whose differences are none, and negative ones where the
-        loss takes none.
+        For a missing `y`, another length than that of `X`, values that are not
+        finite or whose range overflows, and negative values if the loss does
+        not allow them.
     """
     if y is None:
         raise ValueError(f"{caller} requires {name} to be passed, but the target {name} is None.")
@@ -177,6 +178,6 @@ def check_targets(
 
 
 def n_quantities(y: Any, caller: str) -> int:
-    """Return the number of columns of an unchecked `y`; 1 for one axis."""
+    """Return the number of columns of an unchecked `y`, which is 1 for one axis."""
     shape = (0,) if y is None else shape_of(y, "y", caller)
     return shape[1] if len(shape) == 2 else 1

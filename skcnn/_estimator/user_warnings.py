@@ -1,4 +1,4 @@
-"""Warnings at the line of the user's code that led to them."""
+"""Warnings attributed to the line of the user's code that caused them."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ INSIDE = (
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the innermost line that is not skcnn's, scikit-learn's or joblib's."""
+    """Warn at the innermost line of code outside skcnn, scikit-learn and joblib."""
     frame, level = sys._getframe(), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
         frame, level = frame.f_back, level + 1
@@ -30,7 +30,7 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def warn_column(name: str) -> None:
-    """Warn, as scikit-learn does, that `name` has one column where it should have one axis."""
+    """Warn, as scikit-learn does, that `name` is a column where a 1D array was expected."""
     warn_user(
         f"A column-vector {name} was passed when a 1d array was expected. Please change the shape "
         f"of {name} to (n_samples,), for example using ravel().",
@@ -38,8 +38,8 @@ def warn_column(name: str) -> None:
     )
 
 
-def warn_of_divergence(reason: str, epochs: int) -> None:
-    """Warn if this is the reason why a training ended, after so many complete epochs."""
+def warn_of_divergence(reason: str | None, epochs: int) -> None:
+    """Warn if divergence is the reason why training ended after so many complete epochs."""
     if reason == "diverged":
         warn_user(
             f"Training diverged in epoch {epochs + 1}: its loss was not finite or more than 1000 "
@@ -50,14 +50,14 @@ def warn_of_divergence(reason: str, epochs: int) -> None:
         )
 
 
-def warn_of_interruption(reason: str, epochs: int) -> None:
-    """Warn if this is the reason why a training ended, after so many complete epochs."""
+def warn_of_interruption(reason: str | None, epochs: int) -> None:
+    """Warn if Ctrl-C is the reason why training ended after so many complete epochs."""
     if reason == "interrupted":
         warn_user(f"Training was interrupted; the model of epoch {epochs} is kept.")
 
 
 def warn_of_mismatch() -> None:
-    """Warn that worker processes have computed another gradient than this process."""
+    """Warn that worker processes compute other gradients than this process."""
     warn_user(
         "A layer computes something else in worker processes than in this one, so that training "
         "goes on without them. It may depend on a setting in a module that this program has "
@@ -66,7 +66,7 @@ def warn_of_mismatch() -> None:
 
 
 def warn_of_standstill(loss: float, constant: float) -> None:
-    """Warn of a training that ended with the loss of constant predictions, or a greater one."""
+    """Warn that the final loss is no smaller than that of constant predictions."""
     warn_user(
         f"Training ended no better than a constant prediction: the loss on the training rows is "
         f"{loss:.6g}, and {constant:.6g} for the best prediction that is the same for all of them. "

@@ -22,8 +22,10 @@ from skcnn.architectures.classic import (
 )
 from skcnn.architectures.names import ACTIVATIONS
 from skcnn.architectures.residual import resnet, resnet18, resnet20, resnet34
+from skcnn.architectures.signals import fcn, inception_time, lite
 
 __all__ = [
-    "ACTIVATIONS", "alexnet", "cnn", "lenet", "lenet5", "recipe", "resnet", "resnet18", "resnet20",
-    "resnet34", "simple_cnn", "vgg11", "vgg13", "vgg16", "vgg19", "with_output",
+    "ACTIVATIONS", "alexnet", "cnn", "fcn", "inception_time", "lenet", "lenet5", "lite", "recipe",
+    "resnet", "resnet18", "resnet20", "resnet34", "simple_cnn", "vgg11", "vgg13", "vgg16", "vgg19",
+    "with_output",
 ]  # fmt: skip

@@ -75,10 +75,10 @@ def cnn(
         "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
     dropout : float, default=0.0
         Rate of the dropout after every hidden dense layer, in [0, 1).
-    normalization : {"batch"}, Layer or None, default=None
-        Precedes the activation in every block: "batch" for `BatchNorm`, or a
-        layer. Convolutions followed by a `BatchNorm`, which has a bias itself,
-        have none.
+    normalization : {"batch", "layer"}, Layer or None, default=None
+        Precedes the activation in every block: "batch" for `BatchNorm`, "layer"
+        for `LayerNorm`, or a layer. Convolutions followed by a `BatchNorm`,
+        which has a bias itself, have none.
     global_pool : bool, default=False
         Whether to reduce each channel to its mean before the dense layers,
         instead of making every pixel a feature. The last block then has no

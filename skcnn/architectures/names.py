@@ -12,6 +12,7 @@ from skcnn.layers import (
     GELU,
     BatchNorm,
     Layer,
+    LayerNorm,
     LeakyReLU,
     ReLU,
     Sigmoid,
@@ -35,7 +36,7 @@ ACTIVATIONS: dict[str, Layer] = {
 }
 """Activations by name."""
 
-NORMALIZATIONS: dict[str, Layer] = {"batch": BatchNorm()}
+NORMALIZATIONS: dict[str, Layer] = {"batch": BatchNorm(), "layer": LayerNorm()}
 """Normalizations by name."""
 
 

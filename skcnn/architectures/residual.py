@@ -37,7 +37,7 @@ def resnet20(shortcut: str = "projection") -> list[Layer]:
     Raises
     ------
     ValueError
-        If `shortcut` is none of these.
+        If `shortcut` is not one of these.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A folder that has a folder for each class: the classes, and the files of each."""
+"""Discovery of classes and files in a folder with one subfolder per class."""
 
 import errno
 import os
@@ -19,15 +19,15 @@ Fail: TypeAlias = Callable[[Path, Exception], None]
 
 TRAINING = {"train", "training"}
 HELD_OUT = {"test", "testing", "val", "valid", "validation"}
-"""Folders that are parts of a data set, not classes."""
+"""Names of folders that are usually parts of a data set, not classes."""
 
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-"""Errors of the operating system that say nothing about the file."""
+"""Errors of the operating system that are not about a particular file."""
 
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """Names of the classes, their files, the class of each file, and what was left out and why."""
+    """Names of the classes, their files, the class of each file, and skipped paths with reasons."""
 
     names: list[str]
     paths: list[Path]
@@ -44,9 +44,9 @@ def find_classes(path: Path, names: list[str] | None, skip: bool, caller: str) -
     names : list of str or None
         The classes in order, in NFC; None is all folders in sorted order.
     skip : bool
-        Whether to leave out what cannot be opened and what holds no files.
+        Whether to leave out paths that cannot be opened, and classes without files.
     caller : str
-        The function that errors name.
+        Name of the function in errors.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def find_classes(path: Path, names: list[str] | None, skip: bool, caller: str) -
     Warns
     -----
     UserWarning
-        Where the folders look like parts of a data set rather than classes.
+        If the folders look like parts of a data set rather than classes.
     """
     left_out: dict[Path, str] = {}
 
@@ -138,7 +138,7 @@ def check_names(caller: str, value: Any) -> list[str] | None:
 def concerns_file(error: Exception) -> bool:
     """Whether an error is about one file or folder, and not about the process.
 
-    A ``TimeoutError`` of a signal's handler is an ``OSError`` without a number.
+    A ``TimeoutError`` raised by a signal's handler is an ``OSError`` without a number.
     """
     if isinstance(error, OSError):
         return error.errno is not None and error.errno not in EXHAUSTED
@@ -146,12 +146,12 @@ def concerns_file(error: Exception) -> bool:
 
 
 def described(path: Path, error: Exception) -> str:
-    """Text of an error, with the path."""
+    """Format an error with its path."""
     return f"{path}: {error.strerror}." if isinstance(error, OSError) else str(error)
 
 
 def _group(path: Path, outside: set[Identity], fail: Fail) -> dict[str, list[Path]]:
-    """Visible folders in `path` by the name of their class: names that look alike are one."""
+    """Group visible folders in `path` by class; names in different Unicode forms are one."""
     folders: dict[str, list[Path]] = {}
     for name in _visible(os.listdir(path)):
         folder = path / name
@@ -159,7 +159,7 @@ def _group(path: Path, outside: set[Identity], fail: Fail) -> dict[str, list[Pat
             if not stat.S_ISDIR(folder.stat().st_mode):
                 continue
             inside_itself = _identity(folder) in outside
-        except OSError as error:  # a link that leads nowhere may have been a class
+        except OSError as error:  # a broken link may have been a class
             fail(folder, error)
             continue
         if inside_itself:
@@ -170,9 +170,9 @@ def _group(path: Path, outside: set[Identity], fail: Fail) -> dict[str, list[Pat
 
 
 def _files(folder: Path, visited: set[Identity], fail: Fail) -> list[Path]:
-    """Visible files in a folder and in those inside, each folder once, whatever links lead to it.
+    """List visible files in a folder and its subfolders, reading each folder only once.
 
-    The folders are added to `visited`.
+    The folders are added to `visited`, since several links may lead to one.
     """
 
     def onerror(error: OSError) -> None:
@@ -198,7 +198,7 @@ def _files(folder: Path, visited: set[Identity], fail: Fail) -> list[Path]:
 
 
 def _identity(path: Path) -> Identity:
-    """Device and inode, which are the same for every link that leads there."""
+    """Return device and inode, which identify a folder behind any link."""
     found = path.stat()
     return (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(path)
 
@@ -208,5 +208,5 @@ def _visible(names: Iterable[str]) -> list[str]:
 
 
 def _composed(name: str) -> str:
-    """The name in NFC: macOS and archives from there have NFD, which looks alike."""
+    """Return the name in NFC; macOS, and archives created there, use NFD, which looks the same."""
     return unicodedata.normalize("NFC", name)

@@ -1,4 +1,4 @@
-"""Files read by several threads, in order, and their contents as one array."""
+"""Reading of files with several threads, in order, into one array."""
 
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
@@ -16,7 +16,7 @@ from skcnn.datasets.file_warnings import (
 
 
 def check_jobs(caller: str, n_jobs: Any) -> None:
-    """As joblib means it; its oldest versions say nothing of 0 and of text."""
+    """Raise ``ValueError`` for an invalid `n_jobs`; joblib's oldest versions accept 0 and text."""
     whole = isinstance(n_jobs, (int, np.integer)) and not isinstance(n_jobs, bool)
     if n_jobs is not None and not (whole and n_jobs):
         raise ValueError(f"{caller}: n_jobs must be None or an int other than 0, got {n_jobs!r}.")
@@ -27,22 +27,22 @@ def read_files(
 ) -> Generator[Any, None, None]:
     """Yield what `read` returns for each path, in order, and show the warnings at the end.
 
-    No more results are held at a time than are in work. Threads, since Pillow
-    decodes and resizes without the interpreter's lock.
+    Only results of files being read are held at a time. Threads suffice, since
+    Pillow decodes and resizes without the interpreter's lock.
     """
     parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator", verbose=verbose)
-    told: dict[FileWarning, list[Path]] = {}
+    by_warning: dict[FileWarning, list[Path]] = {}
     with capture_pillow_warnings():
         results = parallel(delayed(call_with_warnings)(read, path) for path in paths)
         for path, (result, found) in zip(paths, results, strict=True):
             for warning in () if isinstance(result, Exception) else found:
-                told.setdefault(warning, []).append(path)
+                by_warning.setdefault(warning, []).append(path)
             yield result
-    show_file_warnings(told)
+    show_file_warnings(by_warning)
 
 
 def stack_rows(rows: Iterable[np.ndarray], most: int, shape: tuple[int, ...]) -> np.ndarray:
-    """At most `most` rows of one shape as one array, without a second copy of all."""
+    """Stack at most `most` rows of one shape without a second copy of all of them."""
     images = np.empty((most, *shape), np.uint8)
     found = 0
     for found, row in enumerate(rows, 1):

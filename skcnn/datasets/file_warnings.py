@@ -1,8 +1,8 @@
 """Warnings about single files, collected from all threads and shown with the files' names.
 
-Pillow's warnings do not say which file they are about, and Python shows equal
-ones once. While files are read, they are therefore collected, and at the end
-shown once each with the names of all the files that caused them.
+Pillow's warnings do not name the file, and Python shows equal ones only once. So
+they are collected while files are read, and shown at the end, each once, with the
+names of all files that caused them.
 """
 
 import threading
@@ -16,12 +16,12 @@ from typing import Any
 from skcnn._estimator.user_warnings import warn_user
 
 NAMED = 5
-"""Most files that a warning names."""
+"""Most file names in a warning."""
 
 
 @dataclass(frozen=True)
 class FileWarning:
-    """A warning about the file that is being read; without a `source` it is this package's."""
+    """A warning about the file being read; without a `source`, one of this package."""
 
     text: str
     category: type[Warning] = UserWarning
@@ -29,7 +29,7 @@ class FileWarning:
     line: int = 0
 
 
-_file = threading.local()  # `warnings`: those about the file that this thread reads
+_file = threading.local()  # `warnings` are those about the file that this thread reads
 _lock = threading.Lock()
 _capture: list[warnings.catch_warnings] = []
 _captures = 0
@@ -43,7 +43,7 @@ def warn_of_file(text: str) -> None:
 def call_with_warnings(
     read: Callable[[Path], Any], path: Path
 ) -> tuple[Any, tuple[FileWarning, ...]]:
-    """Return what `read` returns, and the warnings about the file."""
+    """Read a file; return the result and the warnings about it."""
     _file.warnings = []
     try:
         return read(path), tuple(dict.fromkeys(_file.warnings))
@@ -55,8 +55,8 @@ def call_with_warnings(
 def capture_pillow_warnings() -> Iterator[None]:
     """Collect Pillow's warnings in threads that are inside `call_with_warnings`.
 
-    The filters and the hook for warnings belong to the whole process. Calls
-    that overlap share one change of them; other threads' warnings pass through.
+    The filters and the hook for warnings are global. Overlapping calls share one
+    change of them; warnings of other threads pass through.
     """
     global _captures
     with _lock:
@@ -91,7 +91,7 @@ def _install() -> warnings.catch_warnings:
 def show_file_warnings(found: dict[FileWarning, list[Path]]) -> None:
     """Show each warning once, with the names of its files.
 
-    Pillow's keep their category and place in its source, which users' filters may name.
+    Pillow's keep their category and source location, which users' filters may match.
     """
     for warning, paths in found.items():
         text = f"{joined([str(path) for path in paths])}: {warning.text}"
@@ -103,6 +103,6 @@ def show_file_warnings(found: dict[FileWarning, list[Path]]) -> None:
 
 
 def joined(names: list[str]) -> str:
-    """At most `NAMED` names, and the number of the others."""
+    """Join at most `NAMED` names, followed by the number of the others."""
     shown = ", ".join(names[:NAMED])
     return shown + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

@@ -1,4 +1,4 @@
-"""Reading IDX files, the format of MNIST and its relatives.
+"""Reader of IDX files, the format of MNIST and similar data sets.
 
 The format is LeCun's: two zero bytes, one for the type of the elements, one
 for the number of dimensions, the sizes as big-endian 32-bit integers, and the
@@ -18,13 +18,13 @@ from skcnn._hyperparameters import check_choice
 from skcnn.datasets.paths import PathLike, check_path
 
 ELEMENTS = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-"""Types of elements by their code."""
+"""Element types by code."""
 
 GZIP = b"\x1f\x8b"
 """The first bytes of a gzip file (RFC 1952, section 2.3.1)."""
 
 MOST_INFLATION = 1032
-"""Most bytes that deflate can make of one byte: 258 of two bits (zlib's technical details)."""
+"""Largest expansion by deflate: 258 bytes from two bits (zlib's technical details)."""
 
 CHUNK = 2**14
 """Bytes that are read from a compressed file at a time."""
@@ -33,7 +33,7 @@ PIECE = 2**20
 """Bytes of elements that are read at a time."""
 
 Read: TypeAlias = Callable[[int], bytes]
-"""Returns between one byte and as many as asked for; none at the end of the data."""
+"""Function that returns between one and `n` bytes, or none at the end of the data."""
 
 PREFIXES = {"train": "train", "test": "t10k"}
 """Prefixes of MNIST's file names by subset."""
@@ -142,7 +142,7 @@ def _parse(read: Read, most: int) -> np.ndarray:
 
 
 def _exactly(read: Read, n: int, what: str) -> bytes:
-    """The next `n` bytes."""
+    """Read exactly `n` bytes."""
     found = b""
     while len(found) < n:
         piece = read(n - len(found))
@@ -234,7 +234,7 @@ def load_mnist(folder: PathLike, *, subset: str = "train") -> tuple[np.ndarray, 
 
 
 def _load_part(folder: Path, stem: str, ndim: int, axes: str) -> tuple[Path, np.ndarray]:
-    """Path of the file of this name, and what it holds, uint8 of `ndim` dimensions."""
+    """Return the path of the first existing file, and its uint8 array of `ndim` dimensions."""
     names = [
         f"{stem}{separator}idx{ndim}-ubyte{ending}" for ending in ("", ".gz") for separator in "-."
     ]

@@ -1,8 +1,7 @@
-"""One image file, of whatever format, as an array of a given shape and colour.
+"""Reading of one image file, of any format, as an array of given shape and colour.
 
-Decoding, turning upright, conversion and resizing are Pillow's; what is
-settled here is what each kind of pixel means, and that a file which cannot be
-read is named.
+Pillow decodes, turns upright, converts and resizes. This module defines the meaning
+of each kind of pixel, and names files that cannot be read.
 """
 
 import re
@@ -20,33 +19,33 @@ except ImportError as error:
 
 from skcnn.datasets.file_warnings import warn_of_file
 
-Image.init()  # every format at once, so that threads need not
+Image.init()  # registers all formats once, before threads start
 
 MODES = {"rgb": "RGB", "grey": "L"}
 """Pillow's name of each color."""
 
 DRAWINGS = ("EPS", "WMF")
-"""Formats that are no pixels; drawing EPS would start another program, Ghostscript."""
+"""Vector formats, which are rejected; drawing EPS would start another program, Ghostscript."""
 
 WIDE = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Pillow's modes for grey of more than eight bits."""
 
 DEEP = re.compile(r"(RGB[AaX]*|LA|CMYK);16[BLN]")
-"""Pillow's names for colour of 16 bits in a file, of which it keeps the upper eight."""
+"""Pillow's names for 16-bit colour in a file, of which it keeps the upper eight bits."""
 
 SIXTEEN_BITS = (0, 65535)
-"""Black and white where nothing else is said."""
+"""Default values of black and white."""
 
 NARROW = 1 / 16
-"""Part of the range from black to white in which 8 bits keep few grey values."""
+"""Fraction of the range from black to white below which 8 bits keep few grey values."""
 
 REDUCED = 2
-"""A JPEG file may be decoded at a fraction of its size, but at this many times `Frame`'s."""
+"""JPEG files may be decoded at a fraction of their size, at least this multiple of `Frame`'s."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Target form of every image: shape, colour, and filling."""
+    """Target form of every image: shape, colour and background."""
 
     height: int
     width: int
@@ -61,11 +60,11 @@ class Frame:
         return (self.height, self.width, 3)[: 3 if self.color == "rgb" else 2]
 
     def read(self, path: Path) -> np.ndarray:
-        """Image in the file, or ``ValueError`` that names the file.
+        """Return the image in the file, or raise ``ValueError`` that names it.
 
-        The errors of the operating system (no such file, no permission) stay
-        what they are: the file is read whole before Pillow sees it, so that
-        whatever Pillow raises is due to what the file holds.
+        Errors of the operating system (no such file, no permission) are raised as
+        they are: the file is read completely before Pillow sees it, so any error of
+        Pillow is due to its contents.
         """
         if not stat.S_ISREG(path.stat().st_mode):
             raise ValueError(f"{path}: not a file.")
@@ -84,7 +83,7 @@ class Frame:
                 f"{path}: {error} The limit is PIL.Image.MAX_IMAGE_PIXELS; raise it if you trust "
                 "the file."
             ) from error
-        except Exception as error:  # Pillow has no common class for what damaged files lead to
+        except Exception as error:  # Pillow has no common base class of errors for damaged files
             raise ValueError(
                 f"{path}: damaged, or of a kind that is not supported "
                 f"({type(error).__name__}: {error})."
@@ -94,7 +93,7 @@ class Frame:
         self._check(image)
         deep = _has_16_bit_colour(image) or image.format == "JPEG2000"  # which may be deep, too
         most = REDUCED * max(self.height, self.width)
-        image.draft(None, (most, most))  # does nothing but to JPEG
+        image.draft(None, (most, most))  # affects only JPEG
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode in WIDE:
             image = self._eight_bits(image)
@@ -112,14 +111,15 @@ class Frame:
             return ImageOps.fit(image, size)
         fill = self.background if self.color == "rgb" else self.background[0]
         scale = min(self.width / image.width, self.height / image.height)
-        width, height = (max(1, round(scale * side)) for side in image.size)  # of a line, one pixel
+        # at least one pixel, for very narrow images
+        width, height = (max(1, round(scale * side)) for side in image.size)
         padded = Image.new(image.mode, size, fill)
         whole = image.resize((width, height), Image.Resampling.BICUBIC)
         padded.paste(whole, ((self.width - width) // 2, (self.height - height) // 2))
         return padded
 
     def _check(self, image: Image.Image) -> None:
-        """Refuse, before anything is decoded, what must not or cannot be."""
+        """Reject images that must not or cannot be decoded, before decoding."""
         if image.format in DRAWINGS:
             raise ValueError(f"{image.format} files hold drawings, not pixels")
         if image.mode == "F" and self.value_range is None:
@@ -137,7 +137,7 @@ class Frame:
             )
 
     def _eight_bits(self, image: Image.Image) -> Image.Image:
-        """Grey of more than 8 bits in 8, with alpha where the file says a value is transparent."""
+        """Convert grey of more than 8 bits to 8, with alpha if the file has a transparent value."""
         values = np.asarray(image)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ValueError("some pixels are no finite numbers")
@@ -168,7 +168,7 @@ class Frame:
 
 
 def _has_16_bit_colour(image: Image.Image) -> bool:
-    """Whether Pillow is going to leave out half of the bits, before the image is decoded."""
+    """Whether Pillow will drop half of the bits; checked before the image is decoded."""
     for tile in getattr(image, "tile", ()):
         name = tile[3] if isinstance(tile[3], str) else (tile[3] or [""])[0]
         if DEEP.fullmatch(str(name)):
@@ -177,7 +177,7 @@ def _has_16_bit_colour(image: Image.Image) -> bool:
 
 
 def _warn_of_lost_colours(image: Image.Image) -> None:
-    """Warn of colour that most likely had its contents in the bits that Pillow leaves out."""
+    """Warn of colour images whose contents were probably in the bits that Pillow drops."""
     extrema = np.array(image.getextrema()) / 255
     if _is_narrow(extrema.min(), extrema.max()):
         warn_of_file(
@@ -190,6 +190,6 @@ def _warn_of_lost_colours(image: Image.Image) -> None:
 def _is_narrow(darkest: float, brightest: float) -> bool:
     """Whether values between 0, black, and 1, white, keep few grey levels in 8 bits.
 
-    Of an image of one colour there is nothing to lose, except that dim grey becomes black.
+    An image of one colour loses nothing, except that dim grey becomes black.
     """
     return brightest - darkest < NARROW and (darkest < brightest or 0 < brightest < NARROW)

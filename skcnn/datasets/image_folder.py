@@ -1,8 +1,8 @@
-"""Image files, and folders of them, as one array that the estimators take.
+"""Loaders that turn image files, and folders of them, into one array for the estimators.
 
-Every folder in a folder is a class. What becomes of one file is told in
-`image_file.py`, which needs Pillow and is therefore imported when it is used.
-Models pickled with a reader in front know `load_images` by the path of this file.
+Every subfolder is a class. `image_file.py` reads single files; it needs Pillow and is
+therefore imported only when used. Pickled pipelines with a reader refer to `load_images`
+by the path of this module.
 """
 
 import os
@@ -44,22 +44,22 @@ def load_images(
 ) -> np.ndarray:
     """Load image files, each resized to the same shape.
 
-    The images come out exactly as from :func:`load_image_folder` with the same
-    parameters: this is the function for the images that a model is to predict.
+    The preprocessing is exactly that of :func:`load_image_folder` with the same
+    parameters, so use this function for the images that a model is to predict.
 
     Parameters
     ----------
     files : path or iterable of paths
-        The files, in any format that Pillow reads. A single path is a list of
-        one.
+        The files, in any format that Pillow reads. A single path counts as a list
+        of one.
     shape : int or (int, int)
         Height and width of every image in the result.
     color : {"rgb", "grey"}, default="rgb"
         Whether the images have three channels or one.
     resize : {"crop", "pad"}, default="crop"
-        Images are enlarged or reduced with their proportions kept. "crop"
-        cuts off what then juts out on two sides, "pad" shows the whole image
-        and fills what is left on two sides with `background`.
+        Images are enlarged or reduced without changing their proportions. "crop"
+        then cuts off the excess on two sides; "pad" shows the whole image and
+        fills the gaps on two sides with `background`.
     background : int or (int, int, int), default=255
         What is behind transparent pixels and beside padded images, from 0,
         black, to 255, white; three numbers are red, green and blue.
@@ -96,17 +96,17 @@ def load_images(
 
     Notes
     -----
-    Images are turned upright as their EXIF orientation says. Of animations and
-    documents of several pages, the first image is taken. Colour profiles are
-    not applied. Large JPEG files are decoded at a fraction of their size, at least
-    twice what is asked for, which takes a fraction of the time.
+    Images are turned upright by their EXIF orientation. Animations and documents
+    of several pages yield their first image. Colour profiles are not applied. Large
+    JPEG files are decoded at a fraction of their size, at least twice the requested
+    one, which takes a fraction of the time.
 
     Grey of more than 8 bits (PNG, TIFF, JPEG 2000, PGM) is scaled to 8 from black
-    to white, which `value_range` says. A warning names images that fill less
-    than a sixteenth of that range: few grey values are left of them, or only
-    black. Of colour of 16 bits, Pillow keeps the upper eight.
+    to white, as set by `value_range`. A warning names images that fill less than a
+    sixteenth of that range, of which few grey values remain, or only black. Of
+    16-bit colour, Pillow keeps the upper eight bits.
 
-    Damage is noticed where Pillow notices it: a changed byte inside JPEG data
+    Damage is detected only if Pillow detects it: a changed byte inside JPEG data
     gives a different image, not an error.
 
     Examples
@@ -150,7 +150,7 @@ def load_image_folder(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Bunch:
-    """Load images from a folder that has a folder for each class.
+    """Load images from a folder with one subfolder per class.
 
     ::
 
@@ -162,9 +162,8 @@ def load_image_folder(
                 0003.jpg
 
     The classes are the names of the folders, in sorted order. All files in them
-    and in their own folders are images, also in sorted order. Hidden ones,
-    whose names begin with a dot, are left out, and so are files in `path`
-    beside the folders.
+    and in their subfolders are images, also in sorted order. Hidden files, whose
+    names begin with a dot, are left out, and so are files directly in `path`.
 
     Parameters
     ----------
@@ -175,7 +174,7 @@ def load_image_folder(
     color : {"rgb", "grey"}, default="rgb"
         Whether the images have three channels or one.
     resize : {"crop", "pad"}, default="crop"
-        How images of other proportions are fitted, see :func:`load_images`.
+        Treatment of images of other proportions, see :func:`load_images`.
     background : int or (int, int, int), default=255
         What is behind transparent pixels and beside padded images, from 0,
         black, to 255, white; three numbers are red, green and blue.
@@ -187,19 +186,19 @@ def load_image_folder(
         concerned.
     target_names : iterable of str or None, default=None
         The names of the classes in the order of their numbers, such as
-        ``bunch.target_names`` of another folder, which then has the same numbers.
-        A class without a folder has no images here; a folder of another name is
-        an error. None takes the folders that there are.
+        ``bunch.target_names`` of another folder, which gives both the same numbers.
+        A class without a folder has no images; a folder of another name is an
+        error. None uses the existing folders.
     errors : {"raise", "skip"}, default="raise"
-        What happens when a file is damaged or not an image, when a file, folder
-        or link cannot be opened, and when a class has no files: an error, or it
-        is left out and a warning names it. If a class has files, one at least
-        must be readable.
+        Treatment of files that are damaged or not images, of files, folders and
+        links that cannot be opened, and of classes without files: raise an error,
+        or skip them with a warning that names them. If a class has files, at
+        least one must be readable.
     memmap : path or None, default=None
-        File for the images, in NumPy's format, when they may be more than memory
-        holds: they are written there one by one, and the result is mapped from
-        it. An older file is replaced at the end; if loading fails, it stays as
-        it was. ``numpy.load(memmap, mmap_mode="r")`` opens it again.
+        File for the images, in NumPy's format, if they may not fit into memory:
+        they are written there one by one, and the result is mapped from it. An
+        older file is replaced at the end; if loading fails, it stays unchanged.
+        ``numpy.load(memmap, mmap_mode="r")`` opens it again.
     n_jobs : int or None, default=None
         Number of threads that read, as joblib understands it: None is one, -1
         one for each core. The result is the same.
@@ -209,12 +208,12 @@ def load_image_folder(
     Returns
     -------
     Bunch
-        A dictionary whose entries are attributes, too:
+        A dictionary whose entries are also attributes:
 
         images : ndarray of uint8 of shape (n, height, width, 3) or (n, height, width)
             The images, 0 to 255.
         target : ndarray of int of shape (n,)
-            The class of each, as a place in `target_names`.
+            The class of each, as an index into `target_names`.
         target_names : ndarray of str
             The names of the classes.
         filenames : ndarray of str of shape (n,)
@@ -223,32 +222,32 @@ def load_image_folder(
             The files and folders that were left out because they could not be
             read, or held no files.
         DESCR : str
-            What was loaded, in words.
+            A description of the loaded images.
 
     Raises
     ------
     ImportError
         If Pillow is not installed (``pip install "skcnn[images]"``).
     ValueError
-        If a parameter is not as described, the folder holds no classes, a class
-        no images, or (with ``errors="raise"``) a file no image that can be
-        read; the message names it.
+        If a parameter is not as described, the folder contains no classes, a class
+        no images, or (with ``errors="raise"``) a file no readable image; the
+        message names it.
     OSError
-        If a file or folder cannot be read, or `memmap` not be written.
+        If a file or folder cannot be read, or `memmap` cannot be written.
 
     See Also
     --------
-    load_images : Load files, for instance those to predict. Its notes tell what
-        becomes of an image.
+    load_images : Load files, for instance those to predict. Its notes describe the
+        preprocessing.
 
     Notes
     -----
-    Links are followed. A class reads each folder once, even if several links
-    lead to it, and none that `path` lies in: links may form loops. A file with
-    several links is several images.
+    Links are followed, and may form loops: each class reads a folder once, even if
+    several links lead to it, and never one that contains `path`. A file with
+    several links counts as several images.
 
-    Names that differ only in how Unicode composes them (a letter and its accent
-    as one character or as two) are one class, in the composed form (NFC).
+    Names that differ only in their Unicode form (a letter and its accent as one
+    character or as two) are one class, in the composed form (NFC).
 
     Examples
     --------
@@ -330,7 +329,7 @@ def load_image_folder(
 
 
 def _warn_of_skipped(files: list[str], of: int, folders: list[str]) -> None:
-    """Warn of files, out of so many, and folders that were left out, each with its reason."""
+    """Warn of skipped files, out of `of`, and folders, each with its reason."""
     if not files and not folders:
         return
     counts = [f"{len(files)} of {of} files"] if files else []
@@ -390,7 +389,7 @@ def _paths(files: Any) -> list[Path]:
     if isinstance(files, (str, os.PathLike)):
         return [check_path("load_images", "files", files)]
     shape = getattr(files, "shape", None)
-    if isinstance(shape, tuple) and len(shape) != 1:  # a table would give the names of its columns
+    if isinstance(shape, tuple) and len(shape) != 1:  # a table would yield its column names
         hint = ' Pass one column of a table, such as frame["file"].' if len(shape) == 2 else ""
         raise ValueError(f"{must} a path or a list of paths, got the shape {shape}.{hint}")
     try:
@@ -408,7 +407,7 @@ def _paths(files: Any) -> list[Path]:
 
 
 def _writable(caller: str, memmap: Any) -> Path:
-    """Path of a file that can be written."""
+    """Return the path of a file that can be written."""
     if not isinstance(memmap, (str, os.PathLike)):
         raise ValueError(f"{caller}: memmap must be None or a path, got {memmap!r}.")
     memmap = check_path(caller, "memmap", memmap)

@@ -1,4 +1,4 @@
-"""A file of NumPy's own format, written row by row."""
+"""Writer of files in NumPy's own format, row by row."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,8 +15,8 @@ def write_npy(
 ) -> np.ndarray:
     """Write at most `most` rows of uint8 of one shape, and map them into memory.
 
-    Under that name there is a whole file at any time, an older one or the new
-    one, or none.
+    At any time, the name refers to a complete file, the older or the new one, or to
+    none.
     """
 
     def write(file: BinaryIO) -> None:
@@ -28,7 +28,7 @@ def write_npy(
             written += 1
         file.seek(0)
         _header(file, (written, *shape))
-        if file.tell() != start:  # NumPy leaves room for the first axis to grow
+        if file.tell() != start:  # NumPy's header reserves space for the first axis to grow
             raise RuntimeError("NumPy's headers for fewer rows have another length.")
 
     replace_file(path, write)

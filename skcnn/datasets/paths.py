@@ -1,4 +1,4 @@
-"""Paths as arguments."""
+"""Validation of path arguments."""
 
 import os
 from pathlib import Path

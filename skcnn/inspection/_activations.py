@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skcnn.batches import Images
-from skcnn.inspection._asking import check_fitted, in_parts
+from skcnn.data import Images
+from skcnn.inspection._estimators import check_fitted, in_parts
 from skcnn.inspection._parts import bound, path_to
 from skcnn.network import Network
 from skcnn.parallel.contexts import in_own_context
@@ -17,7 +17,7 @@ __all__ = ["activations"]
 
 @in_own_context
 def activations(estimator: Any, X: ArrayLike, layer: int | str) -> np.ndarray:
-    """Output of a layer of a fitted network.
+    """Compute the output of a layer of a fitted network.
 
     Parameters
     ----------
@@ -26,23 +26,22 @@ def activations(estimator: Any, X: ArrayLike, layer: int | str) -> np.ndarray:
     X : array-like
         Images in any of the forms that its ``fit`` takes.
     layer : int or str
-        Number of the layer in ``estimator.layers_``, counted from the end where
-        negative, or its name in ``estimator.summary()``, such as "3.0" for the
+        Index of the layer in ``estimator.layers_``, from the end if negative, or
+        its name in ``estimator.summary()``, such as "3.0" for the
         first layer inside a `Residual`.
 
     Returns
     -------
     ndarray of shape (n, channels, height, width) or (n, features)
-        In the dtype of ``estimator.weights_``; the channels are first whatever
-        the form of `X`. The output of layer -1 is what a softmax makes
-        probabilities of.
+        In the dtype of ``estimator.weights_``, with channels first whatever the
+        form of `X`. The output of layer -1 is the input of the softmax.
 
     Raises
     ------
     TypeError
-        If `estimator` is none of this package.
+        If `estimator` is not one of this package.
     ValueError
-        If there is no such layer, or for an `X` that ``predict`` would not take.
+        If there is no such layer, or ``predict`` would reject `X`.
 
     Examples
     --------
@@ -57,7 +56,7 @@ def activations(estimator: Any, X: ArrayLike, layer: int | str) -> np.ndarray:
     estimator = check_fitted(estimator, "activations")
 
     def run(
-        network: Network, weights: np.ndarray, images: Images, workers: Threads, max_bytes: float
+        network: Network, weights: np.ndarray, images: Images, threads: Threads, max_bytes: float
     ) -> np.ndarray:
         chain = path_to(network, weights, layer, "activations")
         part, vector = bound(chain, network.input_shape, network.dtype)
@@ -66,7 +65,7 @@ def activations(estimator: Any, X: ArrayLike, layer: int | str) -> np.ndarray:
         def fill(U: np.ndarray, rows: slice) -> None:
             outputs[rows] = part.forward(U, vector)
 
-        in_parts(images, network, workers, max_bytes, fill)
+        in_parts(images, network, threads, max_bytes, fill)
         return outputs
 
     return estimator._infer(run, X)

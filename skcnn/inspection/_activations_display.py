@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcnn.inspection._activations import activations
-from skcnn.inspection._asking import check_fitted
 from skcnn.inspection._drawing import GAIN_AND_LOSS, grid, is_signal, mosaic, pyplot
+from skcnn.inspection._estimators import check_fitted
 from skcnn.inspection._parts import path_to
 from skcnn.parallel.contexts import in_own_context
 
@@ -18,9 +18,9 @@ __all__ = ["ActivationsDisplay"]
 class ActivationsDisplay:
     """The output of a layer for some samples.
 
-    Every sample has a panel with the channels of an image in rows, or those of
-    a signal one above the other. Outputs without pixels share one panel, with a
-    row for each sample. Colours mean the same in all panels.
+    Every sample has a panel with the channels of an image in rows, or those of a
+    signal one above the other. Outputs without pixels share one panel, with a row
+    for each sample. All panels have the same colour scale.
 
     It is recommended to use `from_estimator`; all parameters are stored as
     attributes.
@@ -29,9 +29,9 @@ class ActivationsDisplay:
     ----------
     activations : ndarray of shape (n, channels, height, width) or (n, features)
     names : sequence of str or None, default=None
-        One for each sample, for the titles; None is their numbers.
+        Titles of the samples; None is their numbers.
     layer_name : str or None, default=None
-        For the title of the scale.
+        Title of the colour scale.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class ActivationsDisplay:
     axes_ : ndarray of Axes
         One for each panel.
     ax_ : Axes or None
-        The axes in whose place they are.
+        The axes that they replace.
     figure_ : Figure
 
     Examples
@@ -72,7 +72,7 @@ class ActivationsDisplay:
         names: Sequence[str] | None = None, cmap: Any = None, colorbar: bool = True,
         im_kw: dict[str, Any] | None = None, ax: Any = None,
     ) -> Self:  # fmt: skip
-        """Draw what comes out of a layer of a fitted network.
+        """Draw the output of a layer of a fitted network.
 
         Parameters
         ----------

@@ -18,7 +18,7 @@ GAIN_AND_LOSS = "RdBu_r"
 
 
 def pyplot(caller: str) -> Any:
-    """``matplotlib.pyplot``, or an ``ImportError`` that says how to get it."""
+    """Return ``matplotlib.pyplot``, or raise an ``ImportError`` that tells how to install it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -36,7 +36,7 @@ def curve_map() -> Any:
 
 
 def figure_of(caller: str, ax: Any, size: tuple[float, float]) -> tuple[Any, Any]:
-    """The figure of `ax`, and `ax`; new ones of a size in inches if it is None."""
+    """Return the figure of `ax`, and `ax`; new ones of a size in inches if it is None."""
     plt = pyplot(caller)
     if ax is None:
         _, ax = plt.subplots(figsize=size, layout="constrained")
@@ -46,13 +46,13 @@ def figure_of(caller: str, ax: Any, size: tuple[float, float]) -> tuple[Any, Any
 def grid(
     caller: str, ax: Any, n_rows: int, n_columns: int, tile: tuple[float, float]
 ) -> tuple[Any, Any, np.ndarray]:
-    """Axes in rows and columns, as `sklearn.inspection.PartialDependenceDisplay` makes them.
+    """Create axes in rows and columns, as `sklearn.inspection.PartialDependenceDisplay` does.
 
     Parameters
     ----------
     caller : str
     ax : Axes, array-like of Axes or None
-        One is divided; of several there must be exactly as many as needed.
+        A single one is divided; several must be exactly as many as needed.
     n_rows, n_columns : int
     tile : (float, float)
         Width and height of each in a new figure, in inches.
@@ -61,7 +61,7 @@ def grid(
     -------
     figure : Figure
     ax : Axes or None
-        The place for all, if there is one.
+        The divided axes, if any.
     axes : ndarray of Axes of shape (n_rows, n_columns)
     """
     plt = pyplot(caller)
@@ -88,7 +88,7 @@ def grid(
 
 
 def mosaic(maps: np.ndarray, n_columns: int | None = None) -> np.ndarray:
-    """Maps of one size in rows, with NaN between them.
+    """Arrange maps of one size in rows, with NaN between them.
 
     Parameters
     ----------
@@ -108,12 +108,12 @@ def mosaic(maps: np.ndarray, n_columns: int | None = None) -> np.ndarray:
 
 
 def side_by_side(x: np.ndarray) -> np.ndarray:
-    """The channels of an image, (channels, height, width), one beside the other."""
+    """Arrange the channels of an image, (channels, height, width), side by side."""
     return mosaic(x, len(x))
 
 
 def picture(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    """An image as ``imshow`` takes it: in colour if it has three channels.
+    """Convert an image for ``imshow``, in colour if it has three channels.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def sample(ax: Any, x: np.ndarray, low: float, high: float) -> Any:
 
 
 def name_channels(ax: Any, curves: np.ndarray, offsets: np.ndarray) -> None:
-    """Number the channels of a signal at their curves; one alone keeps its scale."""
+    """Number the channels of a signal at their curves; a single one keeps its scale."""
     ax.margins(x=0.01)
     ax.tick_params(labelsize="small")
     if len(curves) > 1:

@@ -4,15 +4,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from skcnn.inspection._asking import check_fitted
 from skcnn.inspection._drawing import GAIN_AND_LOSS, figure_of, mosaic, pyplot
+from skcnn.inspection._estimators import check_fitted
 from skcnn.inspection._parts import Link, every_link, path_to
 from skcnn.layers import Conv2d, ConvTranspose2d
 
 __all__ = ["FiltersDisplay"]
 
 NUMBERED = 16
-"""Up to how many filters or channels are numbered."""
+"""Most filters or channels that are numbered."""
 
 
 class FiltersDisplay:
@@ -32,7 +32,7 @@ class FiltersDisplay:
     in_color : bool, default=False
         Whether the channels are red, green and blue.
     name : str or None, default=None
-        The layer, for the title.
+        Name of the layer, for the title.
 
     Attributes
     ----------
@@ -70,8 +70,8 @@ class FiltersDisplay:
         ----------
         estimator : ScratchCNNClassifier or ScratchCNNRegressor
         layer : int, str or None, default=None
-            Number of a convolution in ``layers_``, or its name in
-            ``summary()``. None is the first.
+            Index of a convolution in ``layers_``, or its name in ``summary()``. None
+            is the first.
         cmap, colorbar, im_kw, ax
             As in `plot`.
 
@@ -83,7 +83,7 @@ class FiltersDisplay:
         estimator = check_fitted(estimator, cls.__name__)
         link = _convolution(estimator, layer, cls.__name__)
         filters = np.array(link.params["weight"])
-        if isinstance(link.layer, ConvTranspose2d):  # whose rows are the channels of its input
+        if isinstance(link.layer, ConvTranspose2d):  # its rows are the channels of its input
             filters = filters.swapaxes(0, 1)
         in_color = filters.shape[1] == 3 and _sees_a_colour_image(estimator, link.name)
         name = f"layer {link.name}, {type(link.layer).__name__}"
@@ -100,9 +100,9 @@ class FiltersDisplay:
         Parameters
         ----------
         cmap : str or Colormap, default="RdBu_r"
-            For weights that are not drawn in colour; its middle is 0.
+            Colour map of weights that are not drawn in colour, centred on 0.
         colorbar : bool, default=True
-            Whether to draw its scale.
+            Whether to draw the colour scale.
         im_kw : dict or None, default=None
             Passed to ``Axes.imshow``.
         ax : Axes or None, default=None
@@ -143,7 +143,7 @@ class FiltersDisplay:
 
 
 def _convolution(estimator: Any, layer: Any, caller: str) -> Link:
-    """The layer with its arrays, or an error that names the convolutions there are."""
+    """Return the layer with its arrays, or raise an error that names all convolutions."""
     network, weights = estimator.network_, estimator.weights_
     every = [
         link

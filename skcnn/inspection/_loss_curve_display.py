@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from skcnn.inspection._asking import check_fitted
 from skcnn.inspection._drawing import PALETTE, grid, pyplot
+from skcnn.inspection._estimators import check_fitted
 
 __all__ = ["LossCurveDisplay"]
 
@@ -33,27 +33,27 @@ class LossCurveDisplay:
     Parameters
     ----------
     curves : list of dict
-        For every estimator, from panels ("loss", "accuracy", "validation
+        For every estimator, a dict from panels ("loss", "accuracy", "validation
         score", "learning rate") to dicts from "training" and "validation" to a
         number for every epoch.
     best_epochs : list of (str, int) or None, default=None
-        For every estimator the panel by which its best epoch is chosen, and
-        that epoch, counted from 1.
+        For every estimator, the panel that determines its best epoch, and that
+        epoch, counted from 1.
     stop_reasons : list of (str or None) or None, default=None
-        For every estimator its ``stop_reason_``, which is told below the curves.
+        For every estimator, its ``stop_reason_``, shown below the curves.
     name : str, list of str or None, default=None
         Names of the estimators in the legend.
 
     Attributes
     ----------
     lines_ : list of dict
-        For every estimator, from (panel, "training" or "validation") to the
+        For every estimator, a dict from (panel, "training" or "validation") to the
         line.
     best_ : list of Line2D
         The marks at the best epochs.
     axes_ : ndarray of Axes of shape (n_panels,)
     ax_ : Axes or None
-        The axes in whose place they are.
+        The axes that they replace.
     figure_ : Figure
 
     Examples
@@ -131,7 +131,7 @@ class LossCurveDisplay:
         ax : Axes, array-like of Axes or None, default=None
             As in `from_estimator`.
         name : str, list of str or None, default=None
-            Names for the legend; None is those that were given before.
+            Names for the legend; None keeps the earlier ones.
         **line_kw : dict
             Passed to ``Axes.plot``.
 
@@ -158,7 +158,7 @@ class LossCurveDisplay:
                     curves, "" if alone else f"{label}, ", self.best_epochs[i], panels, color
                 )
         self._finish(panels)
-        self._tell_reasons(names)
+        self._show_reasons(names)
         return self
 
     def _names(self, name: str | Sequence[str] | None) -> list[str]:
@@ -201,15 +201,15 @@ class LossCurveDisplay:
         )  # fmt: skip
         self.best_.append(mark)
 
-    def _tell_reasons(self, names: list[str]) -> None:
-        """Say below the last panel why each training ended."""
-        told = [
+    def _show_reasons(self, names: list[str]) -> None:
+        """Show below the last panel why each training ended."""
+        reasons = [
             ENDS[reason] if len(names) == 1 else f"{label} {ENDS[reason]}"
             for label, reason in zip(names, self.stop_reasons or [], strict=False)
             if reason is not None
         ]
-        if told:
-            self.axes_[-1].set_xlabel(f"epoch ({', '.join(told)})")
+        if reasons:
+            self.axes_[-1].set_xlabel(f"epoch ({', '.join(reasons)})")
 
     def _finish(self, panels: list[str]) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -217,7 +217,8 @@ class LossCurveDisplay:
         for ax, panel in zip(self.axes_, panels, strict=True):
             ax.set_ylabel(panel)
             if panel == "learning rate":
-                ax.set_ylim(bottom=0)  # a constant one would have ticks of nothing but offsets
+                # otherwise a constant rate would have ticks with an offset only
+                ax.set_ylim(bottom=0)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             if not ax.get_shared_x_axes().joined(ax, self.axes_[0]):
                 ax.sharex(self.axes_[0])
@@ -230,14 +231,14 @@ class LossCurveDisplay:
 
 
 def _curves(estimator: Any) -> dict[str, dict[str, list[float]]]:
-    """The history by panels."""
+    """Return the history by panels."""
     history = estimator.history_
     found = {"loss": {"training": history["loss"]}}
     if "validation_loss" in history:
         found["loss"]["validation"] = history["validation_loss"]
     if "accuracy" in history:
         found["accuracy"] = {"training": history["accuracy"]}
-    # the score "loss" is the validation loss with the other sign
+    # the score "loss" is the negative validation loss
     if "validation_score" in history and estimator.scoring != "loss":
         comparable = "accuracy" in history and estimator.scoring is None
         panel = found["accuracy"] if comparable else found.setdefault("validation score", {})
@@ -247,7 +248,7 @@ def _curves(estimator: Any) -> dict[str, dict[str, list[float]]]:
 
 
 def _best(curves: dict[str, dict[str, list[float]]]) -> tuple[str, int]:
-    """The epoch whose weights early stopping keeps; without it, that of the smallest loss."""
+    """Return the epoch kept by early stopping; without it, that of the smallest loss."""
     for panel in ("validation score", "accuracy"):
         if "validation" in curves.get(panel, {}):
             return panel, 1 + int(np.nanargmax(curves[panel]["validation"]))

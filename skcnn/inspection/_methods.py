@@ -1,7 +1,7 @@
 """The methods of `saliency`: hyperparameters, and the equation of each.
 
 The network sees ``u = (x - μ) / s`` with the mean ``μ`` and the deviation ``s`` of
-each channel; everything here is said of the user's ``x``.
+each channel; the equations here are for the user's ``x``.
 """
 
 from abc import ABC, abstractmethod
@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from skcnn._hyperparameters import Hyperparameters, check_int, check_pair, check_real
-from skcnn.batches import Images, Scaling
+from skcnn.data import Images, Scaling
 from skcnn.inspection._parts import after, bound, links
-from skcnn.layers import Conv2d, ConvTranspose2d, Residual
+from skcnn.layers import Conv2d, ConvTranspose2d
 from skcnn.network import Network
 
 __all__ = [
@@ -37,7 +37,7 @@ class Scores:
     network : Network
     vector : ndarray of shape (vector_size,)
     columns : ndarray of int of shape (n,)
-        Which output of each sample.
+        Index of the output for each sample.
     """
 
     def __init__(self, network: Network, vector: np.ndarray, columns: np.ndarray) -> None:
@@ -64,7 +64,7 @@ class Subject:
     network : Network
     weights : ndarray of shape (vector_size,)
     images : Images
-        With their scaling.
+        Images with their scaling.
     form : tuple of int
         Shape of the user's `X`.
     seed : int
@@ -84,7 +84,7 @@ class Subject:
         return Scaling(mean.reshape(-1, 1, 1), deviation.reshape(-1, 1, 1))
 
     def scaled(self, value: Any, caller: str) -> np.ndarray:
-        """A baseline in the user's unit and form as the network sees it, for one or for all rows.
+        """Scale a baseline, given in the user's unit and form, for one or for all rows.
 
         None is the mean of each channel.
         """
@@ -115,18 +115,18 @@ Explain: TypeAlias = Callable[[Scores, np.ndarray, slice], np.ndarray]
 
 
 class Method(Hyperparameters, ABC):
-    """A way to say what each number of an image has to do with an output."""
+    """Base class of saliency methods."""
 
     @abstractmethod
     def bind(self, subject: Subject) -> Explain:
-        """Check the hyperparameters against what is explained, and prepare."""
+        """Check the hyperparameters for this subject, and return the function to run."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Gradient(Method):
     """``S = ∂z / ∂x``.
 
-    How much the output would grow with each number of the image: Simonyan,
+    The rate at which the output grows with each number of the image: Simonyan,
     Vedaldi & Zisserman (2014), "Deep inside convolutional networks: visualising
     image classification models and saliency maps", equation 4, whose maps are
     the absolute values of this.
@@ -165,7 +165,7 @@ class SmoothGrad(Method):
             x, axes = U * deviation + mean, (1, 2, 3)
             spread = noise * (x.max(axis=axes) - x.min(axis=axes)).reshape(-1, 1, 1, 1)
             sigma = (spread / deviation).astype(U.dtype)
-            # a stream for each row, lest the noise depend on how many fit into memory
+            # a stream for each row, so that noise does not depend on the size of blocks
             streams = [
                 np.random.default_rng([subject.seed, row]) for row in range(rows.start, rows.stop)
             ]
@@ -189,11 +189,11 @@ class IntegratedGradients(Method):
     Parameters
     ----------
     baseline : float, array-like or None, default=0.0
-        The image ``x'`` that holds nothing: a number, an image in the form of
-        those in `X`, or one for each of them. None is the mean of each channel
+        The image ``x'`` without content: a number, an image in the form of those
+        in `X`, or one for each of them. None is the mean of each channel
         over the training rows. (The paper has a black image.)
     n_steps : int, default=50
-        Nodes of the Gauss-Legendre quadrature. More bring the sum nearer.
+        Nodes of the Gauss-Legendre quadrature. More of them bring the sum closer.
     """
 
     baseline: Any = 0.0
@@ -218,8 +218,8 @@ class IntegratedGradients(Method):
 class GradCAM(Method):
     """``S = max(Σ a[k] A[k], 0)``, with ``a[k]`` the mean of ``∂z / ∂A[k]`` over the pixels.
 
-    Where the channels ``A[k]`` of a layer speak for the output, enlarged to the
-    image bilinearly, and the same for all channels of the image: Selvaraju et
+    The evidence for the output in the channels ``A[k]`` of a layer, enlarged to the
+    image bilinearly, and equal for all channels of the image: Selvaraju et
     al. (2017), "Grad-CAM: visual explanations from deep networks via
     gradient-based localization", equations 1 and 2.
 
@@ -227,7 +227,7 @@ class GradCAM(Method):
     ----------
     layer : int or None, default=None
         Number of the layer in ``layers_``; its output must have pixels. None is
-        the last convolution or `Residual`, with the normalisation and the
+        the last convolution or composite layer, with the normalisation and the
         activation behind it.
     """
 
@@ -270,21 +270,21 @@ class GradCAM(Method):
 class Occlusion(Method):
     """``S[p] = mean of z(x) - z(x with a window covered)`` over the windows that hold ``p``.
 
-    How much the output falls when a part of the image cannot be seen; all
-    channels are covered at once. Zeiler & Fergus (2014), "Visualizing and
+    The decrease of the output when a part of the image is covered, in all channels
+    at once. Zeiler & Fergus (2014), "Visualizing and
     understanding convolutional networks", section 4.2.
 
     Parameters
     ----------
     window : int, (int, int) or None, default=None
-        Height and width of what is covered, at most those of the image. None is
-        a quarter of each.
+        Height and width of the covered window, at most those of the image. None
+        is a quarter of each.
     stride : int, (int, int) or None, default=None
         Step between two windows; None is half a window. The last one along an
         axis ends with the image.
     baseline : float, array-like or None, default=None
-        What covers, as in `IntegratedGradients`; None, the mean of each
-        channel, is the paper's grey square.
+        Values of the covered window, as in `IntegratedGradients`; None, the mean of
+        each channel, is the paper's grey square.
     """
 
     window: int | tuple[int, int] | None = None
@@ -331,7 +331,7 @@ METHODS: dict[str, Method] = {
 
 
 def bind_method(method: Any, caller: str) -> Method:
-    """Return a method by its name, or the instance."""
+    """Return the method of a name, or the instance itself."""
     if isinstance(method, Method):
         return method
     if isinstance(method, str) and method in METHODS:
@@ -347,7 +347,7 @@ def _last_maps(network: Network) -> int:
     convolutions = [
         i
         for i, layer in enumerate(network.layers)
-        if isinstance(layer, (Conv2d, ConvTranspose2d, Residual))
+        if layer.inner or isinstance(layer, (Conv2d, ConvTranspose2d))
     ]
     if not convolutions:
         raise ValueError(
@@ -360,12 +360,12 @@ def _last_maps(network: Network) -> int:
 
 
 def _interpolation(n: int, m: int) -> np.ndarray:
-    """The (m, n) matrix that enlarges n pixels to m linearly; both fill the same space."""
+    """Return the (m, n) matrix that linearly enlarges n pixels to m over the same extent."""
     places = np.clip((np.arange(m) + 0.5) * n / m - 0.5, 0, n - 1)
     return np.maximum(1 - np.abs(places[:, np.newaxis] - np.arange(n)), 0)
 
 
 def _windows(size: int, window: int, stride: int) -> list[slice]:
-    """Windows along an axis, the last of which ends with it."""
+    """Return windows along an axis, the last of which ends with it."""
     starts = sorted({*range(0, size - window, stride), size - window})
     return [slice(start, start + window) for start in starts]

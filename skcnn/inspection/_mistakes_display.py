@@ -1,4 +1,4 @@
-"""The samples that a model is most wrong about."""
+"""Display of the samples with the largest loss."""
 
 from typing import Any, Self, TypeAlias
 
@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 from skcnn._estimator.images import read_images
 from skcnn._estimator.labels import ClassEncoder, check_classes, check_label_set
 from skcnn._hyperparameters import check_int
-from skcnn.inspection._asking import check_fitted, gathered, pixels, shortened
 from skcnn.inspection._drawing import PALETTE, grid, is_signal, pyplot, sample
+from skcnn.inspection._estimators import check_fitted, gathered, pixels, shortened
 from skcnn.parallel.contexts import in_own_context
 
 __all__ = ["MistakesDisplay"]
@@ -19,10 +19,10 @@ PER_LINE = 6
 
 
 class MistakesDisplay:
-    """The samples with the largest loss, each with what is true and what was predicted.
+    """The samples with the largest loss, each with its true and predicted target.
 
-    A red title says that the prediction is wrong; a sample may also have a large
-    loss because the right class was only just the most probable.
+    A red title marks a wrong prediction; the others have a large loss because the
+    right class was only just the most probable.
 
     It is recommended to use `from_estimator` or `from_predictions`; all
     parameters are stored as attributes.
@@ -30,20 +30,20 @@ class MistakesDisplay:
     Parameters
     ----------
     samples : ndarray of shape (n, channels, height, width)
-        From the largest loss to the smallest.
+        Samples from the largest loss to the smallest.
     names : sequence of str
-        One for each, for the titles.
+        Titles of the samples.
     wrong : array-like of bool of shape (n,)
-        Which of the predictions are wrong.
+        Whether each prediction is wrong.
     rows : array-like of int of shape (n,)
-        Their numbers in `X`.
+        Their row indices in `X`.
     losses : array-like of shape (n,)
 
     Attributes
     ----------
     axes_ : ndarray of Axes
     ax_ : Axes or None
-        The axes in whose place they are.
+        The axes that they replace.
     figure_ : Figure
 
     Examples
@@ -75,7 +75,7 @@ class MistakesDisplay:
         cls, estimator: Any, X: ArrayLike, y: Any, *, display_labels: ArrayLike | None = None,
         n_mistakes: int = 12, ax: Any = None,
     ) -> Self:  # fmt: skip
-        """Draw what a fitted estimator is most wrong about.
+        """Draw the worst mistakes of a fitted estimator.
 
         Parameters
         ----------
@@ -83,13 +83,13 @@ class MistakesDisplay:
         X : array-like
             Images in any of the forms that its ``fit`` takes.
         y : array-like of shape (n,), (n, n_labels) or (n, n_outputs)
-            What is true of them, as ``fit`` takes it.
+            Their true targets, as for ``fit``.
         display_labels : array-like of str or None, default=None
             Names for the titles, one for each of ``classes_``, of several
             labels or of several outputs, in their order; None is the classes
             themselves, the numbers of the labels, and no names for outputs.
         n_mistakes : int, default=12
-            How many to draw, at most as many as there are.
+            Number of samples to draw, at most as many as there are.
         ax : Axes, array-like of Axes or None, default=None
             As in `plot`.
 
@@ -126,10 +126,10 @@ class MistakesDisplay:
         classes: ArrayLike | None = None, display_labels: ArrayLike | None = None,
         image_shape: Any = None, data_format: str = "auto", n_mistakes: int = 12, ax: Any = None,
     ) -> Self:  # fmt: skip
-        """Draw what given probabilities are most wrong about.
+        """Draw the worst mistakes of given probabilities.
 
-        With those of ``cross_val_predict(..., method="predict_proba")``, whose
-        models have not seen the rows they predict, wrong labels show up.
+        Those of ``cross_val_predict(..., method="predict_proba")``, whose models have
+        not seen the rows they predict, reveal wrong labels.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class MistakesDisplay:
         image_shape, data_format
             How to read `X`, as in `ScratchCNNClassifier`.
         n_mistakes : int, default=12
-            How many to draw, at most as many as there are.
+            Number of samples to draw, at most as many as there are.
         ax : Axes, array-like of Axes or None, default=None
             As in `plot`.
 
@@ -234,13 +234,13 @@ Found: TypeAlias = tuple[np.ndarray, np.ndarray, list[str]]
 
 
 def _largest(found: Found, n: int) -> np.ndarray:
-    """The rows of the largest losses."""
+    """Return the rows of the largest losses."""
     losses, *_ = found
     return np.argsort(-losses, kind="stable")[:n]
 
 
 def _names(caller: str, given: Any, n_outputs: int, labels: np.ndarray | None) -> list[str]:
-    """Names of classes, labels or outputs as they stand in titles; outputs may have none."""
+    """Return the names of classes, labels or outputs for titles; outputs may have none."""
     if given is None:
         return [""] * n_outputs if labels is None else [shortened(label) for label in labels]
     names = np.asarray(given, dtype=object)
@@ -259,7 +259,7 @@ def _of_classes(
     known: ClassEncoder,
     names: list[str],
 ) -> Found:
-    """Cross-entropies, of classes or summed over labels."""
+    """Compute cross-entropies, of classes or summed over labels."""
     if known.several:
         return _of_labels(truth, probabilities, names)
     rows, predicted = np.arange(len(truth)), probabilities.argmax(axis=1)
@@ -286,7 +286,7 @@ def _of_labels(truth: np.ndarray, probabilities: np.ndarray, names: list[str]) -
 def _of_quantities(
     truth: np.ndarray, predicted: np.ndarray, unit: np.ndarray, names: list[str]
 ) -> Found:
-    """Squared errors; none is right or wrong."""
+    """Compute squared errors; no prediction counts as wrong."""
     predicted = predicted.reshape(truth.shape)
     losses = (((truth - predicted) / unit) ** 2).sum(axis=1)
     titles = [

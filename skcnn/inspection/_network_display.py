@@ -1,13 +1,15 @@
-"""The network as a drawing."""
+"""Display of the network as a diagram."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Self
 
-from skcnn.inspection._asking import check_fitted
 from skcnn.inspection._drawing import figure_of, pyplot
-from skcnn.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Layer, Residual
+from skcnn.inspection._estimators import check_fitted
+from skcnn.layers import BatchNorm, Conv2d, ConvTranspose2d, Dense, Layer
 from skcnn.layers._layer import Shape
+from skcnn.layers.chain import Chain
 
 __all__ = ["NetworkDisplay"]
 
@@ -19,7 +21,7 @@ LINE = 0.17
 
 FONT = 9
 GAP = 0.34
-"""Length of an arrow, beside which a shape has room."""
+"""Length of an arrow, with room for a shape beside it."""
 
 COLOURS = {"convolution": "#CFE3F2", "dense": "#FBE3B5", "other": "#E6E6E6", "frame": "#F7F7F7"}
 EDGES = {"convolution": "#0072B2", "dense": "#B87700", "other": "#666666", "frame": "#AAAAAA"}
@@ -28,7 +30,7 @@ INK = "#222222"
 
 @dataclass(frozen=True)
 class _Block:
-    """A layer with the small ones behind it, up to the next that has weights.
+    """A layer and the small ones after it, up to the next one with weights.
 
     Parameters
     ----------
@@ -57,31 +59,39 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Fork:
-    """A residual block: two branches that are added.
+    """A composite layer: branches side by side that come together again.
 
     Parameters
     ----------
-    f, s : tuple of _Block or _Fork
-        No blocks in ``s`` are the input itself.
+    branches : tuple of tuple of _Block or _Fork
+        No blocks are the input itself.
+    sign : str
+        How they are joined.
     output_shape : tuple of int
     """
 
-    f: tuple[Any, ...]
-    s: tuple[Any, ...]
+    branches: tuple[tuple[Any, ...], ...]
+    sign: str
     output_shape: Shape
 
     @property
-    def left(self) -> float:
-        return _width(self.f)
+    def widths(self) -> list[float]:
+        return [max(_width(branch), 0.3) for branch in self.branches]
 
     @property
     def width(self) -> float:
-        """With the frame."""
-        return self.left + max(_width(self.s), 0.3) + 0.35
+        """Width including the frame and the gaps between branches."""
+        return sum(self.widths) + 0.15 * (len(self.branches) - 1) + 0.2
+
+    @property
+    def middles(self) -> list[float]:
+        """Distance of the middle of each branch from the left edge."""
+        ends = accumulate(width + 0.15 for width in self.widths)
+        return [end - 0.05 - width / 2 for end, width in zip(ends, self.widths, strict=True)]
 
     @property
     def height(self) -> float:
-        return max(_height(self.f), _height(self.s)) + 0.47
+        return max(map(_height, self.branches)) + 0.47
 
     @property
     def right(self) -> float:
@@ -92,23 +102,23 @@ class NetworkDisplay:
     """The layers of a network from top to bottom, with the shapes between them.
 
     A layer that has weights stands in a box with the small layers behind it; a
-    `Residual` is a frame with both branches and the sum. It is recommended to
-    use `from_estimator`; all parameters are stored as
-    attributes.
+    composite layer such as `Residual` is a frame with its branches, which meet
+    in a sum, or in what is concatenated of them. It is recommended to use
+    `from_estimator`; all parameters are stored as attributes.
 
     Parameters
     ----------
     layers : sequence of Layer
-        Output layer included.
+        Layers, including the output layer.
     input_shape : tuple of int
         (Channels, height, width).
 
     Attributes
     ----------
     boxes_ : list of FancyBboxPatch
-        From input to output; in a `Residual` those of its layers first.
+        From input to output; in a composite layer one branch after another.
     frames_ : list of FancyBboxPatch
-        Around each `Residual`.
+        Around each composite layer.
     texts_ : list of Text
         The texts of `boxes_`.
     shapes_ : list of Text
@@ -157,14 +167,14 @@ class NetworkDisplay:
         Parameters
         ----------
         ax : Axes or None, default=None
-            Where to draw; the letters are made as small as the space demands.
-            None is a new figure of the right size.
+            Where to draw; letters shrink to fit. None is a new figure of the right
+            size.
 
         Returns
         -------
         self
         """
-        elements = _elements(self.layers, self.input_shape)
+        elements = _elements(Chain(self.layers, self.input_shape))
         side = max(element.right for element in elements)
         width = 2 * side + 0.2
         height = LINE + 0.05 + _height(elements) + GAP + 0.05
@@ -193,7 +203,7 @@ class NetworkDisplay:
         return self
 
     def _draw(self, elements: Sequence[Any], x: float, y: float) -> float:
-        """Draw elements below each other, around `x` and from `y` down; return where they end."""
+        """Draw elements from `y` downwards, centred on `x`; return where they end."""
         shape = None
         for element in elements:
             self._arrow((x, y), (x, y - GAP), shape)
@@ -230,19 +240,22 @@ class NetworkDisplay:
         frame = self._patch(x - fork.width / 2, y - fork.height, fork.width, fork.height, "frame")
         frame.set_zorder(0.5)
         self.frames_.append(frame)
-        left = x - fork.width / 2 + fork.left / 2 + 0.1
-        right = x + fork.width / 2 - max(_width(fork.s), 0.3) / 2 - 0.1
         split, join = y - 0.1, y - fork.height + 0.17
-        for place, branch in ((left, fork.f), (right, fork.s)):
+        reach = 0.1 if len(fork.sign) == 1 else LETTER * len(fork.sign) / 2 + 0.05
+        for middle, branch in zip(fork.middles, fork.branches, strict=True):
+            place = x - fork.width / 2 + middle
             self._line([(x, y), (x, split), (place, split)])
             end = self._draw(branch, place, split) if branch else split
+            if abs(place - x) < reach:  # from above
+                self._arrow((place, end), (place, join + 0.1))
+                continue
             self._line([(place, end), (place, join)])
-            towards = 0.1 if place > x else -0.1
-            self._arrow((place, join), (x + towards, join))
+            self._arrow((place, join), (x + (reach if place > x else -reach), join))
+        circle = f"{'circle' if len(fork.sign) == 1 else 'round'},pad=0.15"
         self.ax_.text(
-            x, join, "+", ha="center", va="center_baseline", color=INK, fontsize=FONT * self._scale,
-            bbox={"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": INK,
-                  "linewidth": 0.8}, zorder=4,
+            x, join, fork.sign, ha="center", va="center_baseline", color=INK,
+            fontsize=FONT * self._scale, zorder=4,
+            bbox={"boxstyle": circle, "facecolor": "white", "edgecolor": INK, "linewidth": 0.8},
         )  # fmt: skip
         self._line([(x, join - 0.1), (x, y - fork.height)])
 
@@ -299,22 +312,14 @@ class NetworkDisplay:
             )
 
 
-def _elements(layers: Sequence[Layer], shape: Shape) -> tuple[Any, ...]:
+def _elements(chain: Chain) -> tuple[Any, ...]:
     """Blocks and forks of a chain of layers."""
     found: list[Any] = []
     open_ = False  # whether the last block takes more layers
-    for layer in layers:
-        before, shape = shape, layer.output_shape(shape)
-        if isinstance(layer, Residual):
-            branches = layer.branches(before)
-            f, s = branches["layers"], branches.get("shortcut")
-            found.append(
-                _Fork(
-                    _elements(f.layers, before),
-                    () if s is None else _elements(s.layers, before),
-                    shape,
-                )
-            )
+    for bound in chain.bound:
+        layer, shape = bound.layer, bound.output_shape
+        if bound.branches:
+            found.append(_Fork(tuple(map(_elements, bound.branches)), layer.joins, shape))
             open_ = False
             continue
         line, weighty = _call(layer), isinstance(layer, (Conv2d, ConvTranspose2d, Dense))
@@ -328,15 +333,15 @@ def _elements(layers: Sequence[Layer], shape: Shape) -> tuple[Any, ...]:
 
 
 def _call(layer: Layer) -> str:
-    """Type and the hyperparameters that make it what it is."""
-    told = layer.hyperparameters()
+    """Format a layer's type and its characteristic hyperparameters."""
+    shown = layer.hyperparameters()
     for name in ("initializer", "clip", *(("ghost_size",) if isinstance(layer, BatchNorm) else ())):
-        told.pop(name, None)
+        shown.pop(name, None)
     values = [
         str(value)
         if name in ("filters", "kernel_size", "units", "pool_size")
         else f"{name}={value!r}"
-        for name, value in told.items()
+        for name, value in shown.items()
     ]
     return f"{type(layer).__name__}({', '.join(values)})" if values else type(layer).__name__
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcnn.layers import Layer, Residual
-from skcnn.layers._layer import Params, Shape
+from skcnn.layers import Layer
+from skcnn.layers._layer import Params, Shape, split_params
 from skcnn.network import Network
 
 __all__ = ["Link", "after", "bound", "every_link", "inside", "links", "path_to"]
@@ -36,24 +36,19 @@ def links(network: Network, weights: np.ndarray) -> list[Link]:
 
 
 def inside(link: Link) -> list[list[Link]]:
-    """The branches of a `Residual`, and none of other layers."""
-    if not isinstance(link.layer, Residual):
-        return []
-    found = []
-    for inner, layer in link.layer.named:
-        begin = f"{inner}."
-        own = {
-            name.removeprefix(begin): array
-            for name, array in link.params.items()
-            if name.startswith(begin)
-        }
-        found.append(Link(f"{link.name}.{inner}", layer, own))
-    n = sum(inner.isdecimal() for inner, _ in link.layer.named)  # those of the shortcut have words
-    return [found[:n], found[n:]]
+    """The branches of a composite layer, and none of other layers."""
+    branches = link.layer.inner
+    return [
+        [
+            Link(f"{link.name}.{name}", layer, own)
+            for name, layer, own in zip(branch.names, branch.layers, each, strict=True)
+        ]
+        for branch, each in zip(branches, split_params(branches, link.params), strict=True)
+    ]
 
 
 def path_to(network: Network, weights: np.ndarray, layer: Any, caller: str) -> list[Link]:
-    """The layers from the input to `layer`; inside a `Residual`, those of its branch.
+    """The layers from the input to `layer`; inside a composite layer, those of its branch.
 
     Parameters
     ----------
@@ -119,7 +114,7 @@ def after(network: Network, weights: np.ndarray, position: int) -> tuple[Network
 
 
 def bound(chain: Sequence[Link], input_shape: Shape, dtype: np.dtype) -> tuple[Network, np.ndarray]:
-    """These layers as a network, and its flat vector."""
+    """Return these layers as a network, and its flat vector."""
     network = Network([link.layer for link in chain], input_shape, dtype)
     vector = np.empty(network.vector_size, dtype)
     for link, arrays in zip(chain, network.unpack(vector), strict=True):

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcnn._estimator.seeds import draw_seed
-from skcnn.batches import Images
-from skcnn.inspection._asking import check_fitted, in_parts, output_numbers, output_units
+from skcnn.data import Images
+from skcnn.inspection._estimators import check_fitted, in_parts, output_numbers, output_units
 from skcnn.inspection._methods import Method, Scores, Subject, bind_method
 from skcnn.network import Network
 from skcnn.parallel.contexts import in_own_context
@@ -34,10 +34,10 @@ def saliency(
     X : array-like
         Images in any of the forms that its ``fit`` takes.
     target : label, int, array-like of shape (n,) or None, default=None
-        The output to explain, one for all rows or one for each. For a
-        classifier a class or the number of a label, and None is the class that
-        it predicts, or the most probable label; for a regressor the number of a
-        quantity, which may be None where there is only one.
+        The output to explain, one for all rows or one for each. For a classifier
+        it is a class or the number of a label, and None is the predicted class, or
+        the most probable label; for a regressor it is the number of a quantity,
+        which may be None if there is only one.
     method : str or instance, default="gradient"
         "gradient", "smoothgrad", "integrated_gradients", "grad_cam" or
         "occlusion"; or an instance of `Gradient`, `SmoothGrad`,
@@ -45,32 +45,31 @@ def saliency(
         and the equations.
     random_state : int, RandomState instance or None, default=None
         Determines the noise of "smoothgrad". A row's noise depends on its
-        number, not on the rows beside it.
+        number, not on the other rows.
 
     Returns
     -------
     ndarray of the shape of `X`
-        In the dtype of ``estimator.weights_``, and positive where the image
-        speaks for the output.
+        In the dtype of ``estimator.weights_``; positive numbers support the output.
 
     Raises
     ------
     TypeError
-        If `estimator` is none of this package.
+        If `estimator` is not one of this package.
     ValueError
-        If `target` is no output, or `method` or a parameter of it is not
-        allowed, or for an `X` that ``predict`` would not take.
+        If `target` is not an output, `method` or one of its parameters is not
+        allowed, or ``predict`` would reject `X`.
 
     Notes
     -----
     The output is the one before the softmax or the sigmoid (the logit), since
     a probability can also grow because others fall. For a regressor it is the
     prediction in the target's unit, and with ``loss="poisson"`` its logarithm.
-    Derivatives are by the numbers of `X` as they are given: that the network
-    scales its input is accounted for. Layers behave as in ``predict``.
+    Derivatives are with respect to the numbers of `X` as given, regardless of the
+    network's internal scaling. Layers behave as in ``predict``.
 
-    However large `X` is, as many rows as ``working_memory`` of scikit-learn's
-    configuration allows are computed at a time.
+    Rows are processed in blocks that fit into ``working_memory`` of scikit-learn's
+    configuration.
 
     Examples
     --------
@@ -91,7 +90,7 @@ def saliency(
     method = bind_method(method, caller)
 
     def run(
-        network: Network, weights: np.ndarray, images: Images, workers: Threads, max_bytes: float
+        network: Network, weights: np.ndarray, images: Images, threads: Threads, max_bytes: float
     ) -> np.ndarray:
         chosen = output_numbers(estimator, target, len(images), caller)
         units = output_units(estimator)
@@ -110,7 +109,7 @@ def saliency(
             shares = explain(Scores(network, weights, columns), U, rows)
             found[rows] = shares * units[columns].reshape(-1, 1, 1, 1)
 
-        in_parts(images, network, workers, max_bytes, fill)
+        in_parts(images, network, threads, max_bytes, fill)
         return np.moveaxis(found, 1, -1) if images.channels_last else found
 
     return np.ascontiguousarray(estimator._infer(run, X)).reshape(np.shape(X))

@@ -1,4 +1,4 @@
-"""Why the network answered as it did, drawn."""
+"""Display of saliency maps."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skcnn._hyperparameters import check_choice
-from skcnn.inspection._asking import arranged, check_fitted, output_labels, pixels
 from skcnn.inspection._drawing import (
     GAIN_AND_LOSS,
     curve_map,
@@ -19,6 +18,7 @@ from skcnn.inspection._drawing import (
     sample,
     side_by_side,
 )
+from skcnn.inspection._estimators import arranged, check_fitted, output_labels, pixels
 from skcnn.inspection._methods import Method
 from skcnn.inspection._saliency import saliency
 from skcnn.parallel.contexts import in_own_context
@@ -30,12 +30,12 @@ PER_LINE = 6
 
 
 class SaliencyDisplay:
-    """Samples, and how much each of their numbers has to do with an output.
+    """Samples, and the influence of each of their numbers on an output.
 
-    Images have a heat map below them, or over them; signals are curves in its
-    colours. Red speaks for the output, blue against it; the strongest colour is
-    the largest number of each sample. The heat map of a colour image is the sum
-    over its channels, any other number of channels stand side by side.
+    Images have a heat map below or over them; signals are curves in its colours. Red
+    supports the output, blue opposes it; the strongest colour is the largest number
+    of each sample. The heat map of a colour image is the sum over its channels; other
+    numbers of channels are drawn side by side.
 
     It is recommended to use `from_estimator`; all parameters are stored as
     attributes.
@@ -45,17 +45,17 @@ class SaliencyDisplay:
     samples : ndarray of shape (n, channels, height, width)
     saliency : ndarray of shape (n, channels, height, width)
     names : sequence of str or None, default=None
-        One for each sample, for the titles.
+        Titles of the samples.
 
     Attributes
     ----------
     samples_ : list of AxesImage
         The images; empty for signals.
     maps_ : list of AxesImage, or list of list of LineCollection
-        The heat maps; for signals a curve for each channel.
+        The heat maps; for signals, a curve for each channel.
     axes_ : ndarray of Axes
     ax_ : Axes or None
-        The axes in whose place they are.
+        The axes that they replace.
     figure_ : Figure
 
     Examples
@@ -96,7 +96,7 @@ class SaliencyDisplay:
         target, method, random_state
             As in `skcnn.inspection.saliency`.
         names : sequence of str or None, default=None
-            Titles of the samples; None is what is explained.
+            Titles of the samples; None is the explained output.
         kind, cmap, colorbar, ax
             As in `plot`.
 
@@ -122,13 +122,13 @@ class SaliencyDisplay:
         Parameters
         ----------
         kind : {"beside", "over"}, default="beside"
-            Whether heat maps stand below the images or lie over them. It makes
-            no difference to signals.
+            Whether heat maps are drawn below the images or over them. Signals are
+            not affected.
         cmap : str, Colormap or None, default=None
-            Its middle is 0. None is "RdBu_r", and for signals one with grey in
-            the middle.
+            Colour map, centred on 0. None is "RdBu_r", or for signals one with a
+            grey middle.
         colorbar : bool, default=True
-            Whether to say what the colours mean.
+            Whether to draw the colour scale.
         ax : Axes, array-like of Axes or None, default=None
             Where to draw: a subplot whose place the panels take, or one for
             each panel. None is a new figure.
@@ -222,7 +222,7 @@ class SaliencyDisplay:
 
 
 def _pieces(curve: np.ndarray) -> np.ndarray:
-    """The part of a curve around each of its points, as (n, 3, 2)."""
+    """Return the part of a curve around each of its points, as (n, 3, 2)."""
     places = np.arange(len(curve), dtype=float)
     points = np.stack([places, curve], axis=1)
     middles = (points[1:] + points[:-1]) / 2

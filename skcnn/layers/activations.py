@@ -10,7 +10,7 @@ from skcnn.layers._layer import Layer, Scratch, Shape, Wanted
 
 
 class _Activation(Layer):
-    """Keeps the shape, and may write its output over its input."""
+    """Base class of activations, which keep the shape and may overwrite their input."""
 
     reads_y: ClassVar[bool] = True
     writes: ClassVar[Literal["new", "over_x", "view"]] = "over_x"
@@ -33,7 +33,7 @@ class ReLU(_Activation):
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = max(x, 0)``."""
-        scratch.zeros[...] = 0  # `maximum` takes three times as long with a number
+        scratch.zeros[...] = 0  # `maximum` with a number takes three times as long
         np.maximum(x, scratch.zeros, out=y)
 
     def backward(self, dx, dy, x, y, params, grads, scratch):

@@ -1,4 +1,4 @@
-"""Augmentation: in training, every image is changed at random, independently of the others.
+"""Data augmentation: random changes to each image in training.
 
 At prediction these layers do nothing. They belong at the start of the network,
 or wherever else the input is an image:
@@ -19,7 +19,7 @@ from skcnn.layers.windows import Frame
 
 
 class _Augmentation(Layer):
-    """Draws something for every sample, and keeps it if a backward pass follows."""
+    """Base class of augmentations, which draw random numbers for every sample."""
 
     writes: ClassVar[Literal["new", "over_x", "view"]] = "over_x"
 
@@ -97,12 +97,12 @@ class RandomCrop(_Augmentation):
 
 
 class _Crops:
-    """The padded images of one batch, and where pixels lie in them.
+    """The padded images of one batch, and the positions of pixels in them.
 
     Attributes
     ----------
     offset : ndarray of int of shape (2, n) or None
-        What was drawn for each sample, rows and columns.
+        Random offset of each sample, rows and columns.
     centre : ndarray of int of shape (2, 1)
         The offset that changes nothing.
     """
@@ -112,14 +112,14 @@ class _Crops:
         self.offset, self._source = scratch.offset, scratch.source
         self.centre = np.array([[PH], [PW]])
         self._frame = Frame(scratch.padded, slice(PH, PH + H), slice(PW, PW + W))
-        # where a crop's pixels lie, from its first one on, in a flat channel; with the batch
+        # positions of a crop's pixels in a flat channel, relative to the first; with the batch
         # last, neighbours are n numbers apart
         pixels = np.arange(H).reshape(H, 1, 1) * (W + 2 * PW) + np.arange(W).reshape(1, W, 1)
         self._pixels = pixels * n  # (H, W, 1)
         self._samples = np.arange(n)
 
     def cut(self, image: np.ndarray, out: np.ndarray, offset: np.ndarray) -> None:
-        """Crop the padded `image` from each sample's `offset` on."""
+        """Crop the padded `image`, starting at each sample's `offset`."""
         padded, n = self._frame.array, image.shape[-1]
         self._frame.write(image)
         start = (offset[0] * padded.shape[2] + offset[1]) * n + self._samples
@@ -130,7 +130,7 @@ class _Crops:
 def _take(padded: np.ndarray, source: np.ndarray, out: np.ndarray) -> None:
     """``out[c, q] = padded[c].flat[source[q]]``."""
     C = len(padded)
-    # no index is out of bounds; "clip" spares NumPy a copy of `out`
+    # no index is out of bounds; "clip" avoids a copy of `out`
     np.take(padded.reshape(C, -1), source.reshape(-1), axis=1, out=out.reshape(C, -1), mode="clip")
 
 
@@ -267,21 +267,21 @@ class _Warp(_Augmentation):
 
 
 class _Corners:
-    """The images of one batch with a margin of one pixel, and where points lie in them.
+    """The images of one batch with a margin of one pixel, and the positions of points in them.
 
     Attributes
     ----------
     inverse : ndarray of shape (2, 2, n) or None
-        What was drawn for each sample.
+        Random map of each sample, inverted.
     frame : Frame
-        The images within their margin.
+        The images and their margin.
     beside, below : ndarray of shape (C, H, W, n)
-        Room for what is looked up.
+        Buffers for looked-up pixels.
     steps : (int, int)
-        In a flat channel: to the upper row, and on from its right corner to
-        the left one of the lower row.
+        In a flat channel: the step to the upper row, and that from its right
+        corner to the left corner of the lower row.
     step_right : int
-        To the pixel on the right.
+        The step to the pixel on the right.
     """
 
     def __init__(self, x: np.ndarray, scratch: Any) -> None:
@@ -299,9 +299,9 @@ class _Corners:
     def look_up(self, inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Compute the source position of every pixel for each sample; each result is (H, W, n).
 
-        The first is the place of the upper left of the four pixels around the
-        point, in a flat channel; the others are how far below and how far to
-        the right of that pixel the point lies, from 0 to 1.
+        The first is the position, in a flat channel, of the upper left of the four
+        pixels around the point; the others are the point's distances below and to
+        the right of that pixel, from 0 to 1.
         """
         rows, columns, down, right = self._rows, self._columns, self._down, self._right
         H, W, n = len(rows), columns.shape[1], inverse.shape[-1]
@@ -316,9 +316,9 @@ class _Corners:
 
 
 def _split(point: np.ndarray, size: int, whole: np.ndarray) -> np.ndarray:
-    """Split positions into pixels, ``whole``, and the rest, which stays in `point`.
+    """Split positions into pixel indices, ``whole``, and fractions, which stay in `point`.
 
-    They are counted from the margin; those outside it are clipped to it.
+    Indices are counted from the margin; points outside it are clipped to it.
     """
     np.clip(point, 0, size + 1, out=point)
     np.copyto(whole, point, casting="unsafe")  # rounds down, as nothing is negative

@@ -19,9 +19,9 @@ class BatchNorm(Layer):
 
     In training the moments are those of a *ghost batch* of `ghost_size` samples
     (over all of their pixels), whatever the size of the mini-batch (Hoffer et
-    al. 2017, *Train longer, generalize better*, algorithm 1), each sample
-    counted by its weight. The last ghost batch may be smaller; a single sample
-    left over joins the one before, even if it would be a mini-batch of its own.
+    al. 2017, *Train longer, generalize better*, algorithm 1), weighted by
+    sample. The last ghost batch may be smaller; a single remaining sample joins
+    the one before, even if it would be a mini-batch of its own.
     At prediction, the running moments are used (Ioffe & Szegedy 2015). Their
     variance is the biased one, so that within a ghost batch a weight of 2 is
     the same as a sample that occurs twice.
@@ -32,8 +32,8 @@ class BatchNorm(Layer):
         Samples that are normalised together, at least 1.
     momentum : float, default=0.9
         Fraction of the running moments that each mini-batch keeps, in [0, 1).
-        The k-th mini-batch keeps at most ``1 - 1/k`` of them, so that they are
-        averages of all there were until that is the larger.
+        The k-th mini-batch keeps at most ``1 - 1/k`` of them, so that they start
+        as averages of all mini-batches.
     epsilon : float, default=1e-5
         Added to the variance, positive.
 
@@ -128,12 +128,16 @@ class BatchNorm(Layer):
         ``x̂ = (x - μ)/σ`` is the normalised input; the sums in ``dx`` run over
         a ghost batch and its pixels. The moments depend on ``x`` in training
         only; otherwise ``dx = γ/σ dy``. The running moments have no gradient:
-        in its place they get their distance from the moments of each ghost
-        batch, times its weight.
+        its place is taken by their distance from the moments of each ghost batch,
+        times its weight.
         """
         for ghosts in blocks:
             c, centered, inverse = ghosts.channels, ghosts.centered, ghosts.inverse
             gamma = params["weight"][c, None, None]
+            if not grads:  # frozen, with the running moments
+                if dx is not None:
+                    np.multiply(ghosts.dy, gamma * inverse, out=ghosts.dx)
+                continue
             product = np.multiply(ghosts.dy, centered, out=ghosts.product)
             db = ghosts.over_pixels(ghosts.dy)  # (C, n)
             dg = ghosts.over_pixels(product) * inverse[:, 0]
@@ -153,6 +157,11 @@ class BatchNorm(Layer):
                 centered += w * ghosts.spread(ghosts.sums(db) / numbers)
                 d_centered = np.subtract(ghosts.dy, centered, out=ghosts.dx)
             np.multiply(d_centered, gamma * inverse, out=ghosts.dx)
+
+
+def sum_pixels(values: np.ndarray, ones: np.ndarray) -> np.ndarray:
+    """Sums over the pixels, (C, H·W, n) to (C, n), as a product with ones, which is fastest."""
+    return values[:, 0] if len(ones) == 1 else np.matmul(ones, values)
 
 
 class _Ghosts:
@@ -215,11 +224,11 @@ class _Ghosts:
             self.w = self.w[:1]
 
     def over_pixels(self, values: np.ndarray) -> np.ndarray:
-        """Sums over the pixels, (C, H·W, n) to (C, n), as a product with ones, which is fastest."""
-        return values[:, 0] if self._pixels == 1 else np.matmul(self._ones, values)
+        """Sums over the pixels, (C, H·W, n) to (C, n)."""
+        return sum_pixels(values, self._ones)
 
     def mean(self, values: np.ndarray) -> np.ndarray:
-        """Mean over a ghost batch of what was summed over the pixels, (C, n) to (C, ghosts)."""
+        """Means over ghost batches, from sums over the pixels, (C, n) to (C, ghosts)."""
         return self.sums(values * self.w) / self.numbers
 
     def sums(self, values: np.ndarray) -> np.ndarray:

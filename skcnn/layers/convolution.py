@@ -17,7 +17,7 @@ from skcnn.initializers import He, Initializer
 from skcnn.layers._layer import Layer, Params, Shape, Wanted, image_shape
 from skcnn.layers.correlation import Correlation, Kernels
 from skcnn.layers.dense import check_initializer
-from skcnn.layers.windows import TransposedWindows, Windows
+from skcnn.layers.windows import TransposedWindows, Windows, sliding_windows
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -47,9 +47,9 @@ class Conv2d(Layer):
     initializer : Initializer, default=He()
         Initializer of the weights; biases start at 0.
     clip : bool, default=False
-        Whether to shorten the kernel along an axis where its ends could not
-        meet any pixel, instead of learning nothing there ("same" padding) or
-        raising an error (other padding).
+        Whether to shorten the kernel along an axis if its ends would never meet a
+        pixel, instead of leaving them unused ("same" padding) or raising an error
+        (other padding).
 
     Examples
     --------
@@ -78,16 +78,8 @@ class Conv2d(Layer):
         strides = check_pair("Conv2d", "stride", self.stride, 1)
         dilations = check_pair("Conv2d", "dilation", self.dilation, 1)
         clip = check_bool("Conv2d", "clip", self.clip)
-        same = self.padding == "same" if isinstance(self.padding, str) else False
-        if isinstance(self.padding, str) and not same:
-            raise ValueError(
-                "Conv2d: padding must be an int of at least 0, a pair of them or "
-                f"'same', got {self.padding!r}."
-            )
-        fixed = (0, 0) if same else check_pair("Conv2d", "padding", self.padding, 0)
-        height, width = (
-            _same(*axis[:4], clip) if same else _padded(*axis, clip)
-            for axis in zip(sizes, kernels, strides, dilations, fixed, strict=True)
+        height, width = sliding_windows(
+            "Conv2d", sizes, kernels, strides, dilations, self.padding, clip
         )
         if min(height.positions, width.positions) < 1:
             raise ValueError(
@@ -96,7 +88,8 @@ class Conv2d(Layer):
             )
         return height, width
 
-    def _kernels(self, input_shape: Shape) -> Kernels:
+    def kernels(self, input_shape: Shape) -> Kernels:
+        """Return the kernels, and how they move over an image of this shape."""
         G, (height, width) = self.groups, self._axes(input_shape)
         return Kernels(G, self.filters // G, input_shape[0] // G, height, width)
 
@@ -109,7 +102,7 @@ class Conv2d(Layer):
         return filters, height.positions, width.positions
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return _shapes(self._kernels(input_shape).weight_shape, self.filters, self.bias)
+        return _shapes(self.kernels(input_shape).weight_shape, self.filters, self.bias)
 
     def init(self, params: Params, rng: np.random.Generator) -> None:
         self.initializer(params["weight"], rng)
@@ -117,17 +110,17 @@ class Conv2d(Layer):
             params["bias"][...] = 0
 
     def multiply_adds(self, input_shape: Shape) -> int:
-        kernels = self._kernels(input_shape)
+        kernels = self.kernels(input_shape)
         return prod(kernels.weight_shape) * kernels.height.positions * kernels.width.positions
 
     def reach(self, input_shape: Shape) -> tuple[Windows, ...]:
         return self._axes(input_shape)
 
     def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
-        return self._kernels(input_shape).scratch(dtype, image=True, kept=True, transpose=backward)
+        return self.kernels(input_shape).scratch(dtype, image=True, kept=True, transpose=backward)
 
     def bind(self, x, y, dx, dy, weights, scratch):
-        return Correlation(self._kernels(x.shape[:-1]), x, y, dx, dy, scratch)
+        return Correlation(self.kernels(x.shape[:-1]), x, y, dx, dy, scratch)
 
     def forward(self, x, y, params, correlation, training, rng):
         """``y[f, p] = Σ W[f, c, i, j] x[c, p·stride + (i, j)·dilation] + b[f]``: ``y = W ⋆ x + b``.
@@ -139,8 +132,9 @@ class Conv2d(Layer):
 
     def backward(self, dx, dy, x, y, params, grads, correlation):
         """``dW = Σ dy[p] x[p·stride + (i, j)·dilation]``, ``db = Σ dy``, ``dx = Wᵀ ⋆ dy``."""
-        correlation.gradient(grads["weight"])
-        if self.bias:
+        if "weight" in grads:
+            correlation.gradient(grads["weight"])
+        if "bias" in grads:
             _sum_images(dy, grads["bias"])
         if dx is not None:
             correlation.transpose(params["weight"])
@@ -166,7 +160,7 @@ class ConvTranspose2d(Layer):
         Step between the windows of the output that two neighbouring pixels of
         the input are spread over.
     padding : int or (int, int), default=0
-        Pixels that are cut off each side of the output.
+        Pixels to cut off each side of the output.
     output_padding : int or (int, int), default=0
         Rows and columns added after the last ones of the output; less than the
         larger of stride and dilation. With a stride above 1, a convolution maps
@@ -228,7 +222,7 @@ class ConvTranspose2d(Layer):
             )
         return height, width
 
-    def _kernels(self, input_shape: Shape) -> Kernels:
+    def kernels(self, input_shape: Shape) -> Kernels:
         """Kernels of the convolution that this is the transpose of."""
         G, (height, width) = self.groups, self._axes(input_shape)
         return Kernels(G, input_shape[0] // G, self.filters // G, height, width)
@@ -242,7 +236,7 @@ class ConvTranspose2d(Layer):
         return filters, height.size, width.size
 
     def param_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return _shapes(self._kernels(input_shape).weight_shape, self.filters, self.bias)
+        return _shapes(self.kernels(input_shape).weight_shape, self.filters, self.bias)
 
     def init(self, params: Params, rng: np.random.Generator) -> None:
         for group in np.split(params["weight"], self.groups):
@@ -251,18 +245,18 @@ class ConvTranspose2d(Layer):
             params["bias"][...] = 0
 
     def multiply_adds(self, input_shape: Shape) -> int:
-        return prod(self._kernels(input_shape).weight_shape) * prod(input_shape[1:])
+        return prod(self.kernels(input_shape).weight_shape) * prod(input_shape[1:])
 
     def reach(self, input_shape: Shape) -> tuple[TransposedWindows, ...]:
         return tuple(map(TransposedWindows, self._axes(input_shape)))
 
     def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
-        kernels = self._kernels(input_shape)
+        kernels = self.kernels(input_shape)
         return kernels.scratch(dtype, image=backward, kept=False, transpose=True)
 
     def bind(self, x, y, dx, dy, weights, scratch):
         # the convolution's image is our output, and its output our input
-        return Correlation(self._kernels(x.shape[:-1]), x=dy, y=dx, dx=y, dy=x, scratch=scratch)
+        return Correlation(self.kernels(x.shape[:-1]), x=dy, y=dx, dx=y, dy=x, scratch=scratch)
 
     def forward(self, x, y, params, correlation, training, rng):
         """``y[f, q] = Σ W[c, f, i, j] x[c, p] + b[f]`` over all ``p·stride + (i, j)·dilation = q``.
@@ -276,29 +270,12 @@ class ConvTranspose2d(Layer):
     def backward(self, dx, dy, x, y, params, grads, correlation):
         """``dW = Σ x[p] dy[p·stride + (i, j)·dilation]``, ``db = Σ dy``, ``dx = W ⋆ dy``."""
         correlation.unfold()  # dy
-        correlation.gradient(grads["weight"])
-        if self.bias:
+        if "weight" in grads:
+            correlation.gradient(grads["weight"])
+        if "bias" in grads:
             _sum_images(dy, grads["bias"])
         if dx is not None:
             correlation.forward(params["weight"])
-
-
-def _same(size: int, kernel: int, stride: int, dilation: int, clip: bool) -> Windows:
-    """Return ``ceil(size / stride)`` windows; an odd pixel of padding goes to the end."""
-    if clip:  # to what meets a pixel at all
-        kernel = min(kernel, 2 * ((size - 1) // dilation) + 1)
-    needed = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1
-    padding = max(needed - size, 0)
-    return Windows(size, kernel, stride, dilation, padding // 2, padding - padding // 2)
-
-
-def _padded(
-    size: int, kernel: int, stride: int, dilation: int, padding: int, clip: bool
-) -> Windows:
-    """Windows over an axis with the same padding on both sides."""
-    if clip:  # to the padded axis
-        kernel = min(kernel, (size + 2 * padding - 1) // dilation + 1)
-    return Windows(size, kernel, stride, dilation, padding, padding)
 
 
 def _check_groups(caller: str, groups: int, channels: int, filters: int) -> None:

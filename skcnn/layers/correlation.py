@@ -23,17 +23,17 @@ SMALL_PRODUCT = 2**20
 """Multiply-adds up to which OpenBLAS uses its kernels for small matrices."""
 
 MIN_PIECE = 64
-"""Columns below which a product is not worth its call."""
+"""Fewest columns of a product that is worth a call."""
 
 FEW_FILTERS = range(2, 7)
-"""Numbers of filters for which one product computes two rows of the output."""
+"""Filter counts for which one product computes two rows of the output."""
 
 SUM_BYTES = 8 * 2**20
-"""Bytes that the products that sum up to one gradient may take at a time."""
+"""Most bytes of the products that are summed to one gradient at a time."""
 
 
 class Kernels(NamedTuple):
-    """Kernels, and how they move over an image.
+    """Shape of the kernels, and their windows on an image.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Kernels(NamedTuple):
     channels : int
         ``C``, number of the image's channels in each group.
     height, width : Windows
-        What the kernels see along both axes.
+        Windows of the kernels along both axes.
     """
 
     groups: int
@@ -76,9 +76,9 @@ class Kernels(NamedTuple):
     def rows_at_once(self) -> int:
         """Rows of the output that one product makes.
 
-        BLAS computes some eight rows of a product together. Where there are
-        fewer filters, two rows of the output fill these, although their windows
-        are one row higher.
+        BLAS computes about eight rows of a product together. With fewer filters,
+        two rows of the output fill these, although their windows are one row
+        higher.
         """
         h = self.height
         pairs = self.unfolds and h.stride == h.dilation == 1 and h.positions % 2 == 0
@@ -118,20 +118,20 @@ class Kernels(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """Rows of the image, every ``stride``-th, that the same rows of the kernel meet.
+    """Rows of the image, every ``stride``-th, that meet the same rows of the kernel.
 
-    Those near its upper and lower edge meet fewer.
+    Rows near the upper and lower edges meet fewer.
 
     Parameters
     ----------
     columns : slice
         These rows of the kernel, in the matrix that `Correlation.transpose` makes.
     dy : ndarray of shape (G, rows, pieces, rows of the kernel · F, OW·n / pieces) or None
-        For each row, the rows of ``dy`` that it took part in; None where no
-        row of the kernel meets them.
+        For each row, the rows of ``dy`` that it contributed to; None if no row of
+        the kernel meets them.
     dx : ndarray of shape (G, rows, pieces, C·KW, OW·n / pieces)
-        The gradient with respect to their stripes. (Without a ``dy``, any
-        shape.)
+        The gradient with respect to their stripes (of any shape if ``dy`` is
+        None).
     """
 
     columns: slice
@@ -156,7 +156,7 @@ class Correlation:
     dx : ndarray or None
         Takes the output of `transpose`.
     dy : ndarray or None
-        What `transpose` and `gradient` start from.
+        Gradient of the output, read by `transpose` and `gradient`.
     scratch : object
         The arrays of `Kernels.scratch` as attributes.
     """
@@ -196,7 +196,7 @@ class Correlation:
             if padded is not None:
                 self.frame = Frame(padded, h.inside, w.inside)
                 source = padded
-            # x once for every column of the kernel, shifted by it: shape of the stripes
+            # x shifted by each column of the kernel, in the shape of the stripes
             shifts = sliding_window_view(source, w.extent, axis=3)
             shifts = shifts[:, :, :, : w.positions * w.stride : w.stride, :, :: w.dilation]
             self.shifts = shifts.transpose(0, 2, 1, 5, 3, 4)
@@ -205,7 +205,7 @@ class Correlation:
             rows = _by_rows(x, G)
         R = self.at_once
         starts, height = range(0, h.positions * h.stride, R * h.stride), h.extent + R - 1
-        # what the kernels see for R rows of y: (G, OH/R, pieces, (KH+R-1)·C·KW, OW·n / pieces)
+        # windows of the kernels for R rows of y: (G, OH/R, pieces, (KH+R-1)·C·KW, OW·n / pieces)
         self.windows = _windows(rows, starts, height, self.pieces)
         # the same in one piece: (G, OH/R, (KH+R-1)·C·KW, OW·n)
         self.whole_windows = _windows(rows, starts, height, 1)[:, :, 0]
@@ -254,7 +254,7 @@ class Correlation:
         self.spaced = (
             np.zeros((G, F, C, h.extent, w.kernel), dx.dtype) if h.extent > h.kernel else None
         )
-        # the rows of the kernel: those that meet the same row of the image together, last first
+        # rows of the kernel, grouped by the rows of the image that they meet, last first
         order = [i for first in range(h.stride) for i in range(first, h.extent, h.stride)[::-1]]
         self.kernel_rows = slice(None, None, -1) if h.stride == 1 else order
         self.phases = list(self._phases(drows, dy_rows, order))
@@ -262,8 +262,8 @@ class Correlation:
     def _taps(self) -> tuple[list[tuple[np.ndarray, np.ndarray]], bool]:
         """Pixels that a column of the kernel meets, and their stripes, each (G, C, H, some, n).
 
-        Sorted by the number of pixels, most first; also returned is whether the
-        first are all pixels.
+        They are sorted by the number of pixels, largest first; the second result is
+        whether the first tap contains all pixels.
         """
         G, _, _, h, w = self.kernels
         pixels, stripes = _in_groups(self.dx, G), self.stripes[:, h.inside]
@@ -274,11 +274,11 @@ class Correlation:
         return taps, taps[0][0].size == self.dx.size
 
     def _phases(self, drows: np.ndarray, dy_rows: np.ndarray, order: list[int]) -> Iterator[Phase]:
-        """The rows of ``dx`` by those of the kernel that meet them; `order` is that of these."""
+        """Group the rows of ``dx`` by the rows of the kernel that meet them, in their `order`."""
         F, h = self.kernels.filters, self.kernels.height
 
         def meeting(row: int) -> tuple[int, int]:
-            """The kernel's first and last row that meet it; the last comes first if none does."""
+            """First and last row of the kernel that meet a row; last < first if none does."""
             row += h.before
             first_window = max(0, -((h.extent - 1 - row) // h.stride))
             last_window = min(row // h.stride, h.positions - 1)
@@ -337,11 +337,11 @@ class Correlation:
     def transpose(self, W: np.ndarray) -> None:
         """``dx[c, q] = Σ W[f, c, i, j] dy[f, p]`` over all ``p·stride + (i, j)·dilation = q``.
 
-        First the stripes get their gradients, the sum over the rows of the
-        kernel as one product with the KH rows of ``dy`` that a row took part
-        in. (With stride ``s``, only every ``s``-th row of the kernel meets a
-        given row, and near the edges some of them would meet padding.) Then
-        each pixel collects those of its KW stripes.
+        First the gradients of the stripes are computed: the sum over the rows of
+        the kernel is one product with the KH rows of ``dy`` that a row contributed
+        to. (With stride ``s``, only every ``s``-th row of the kernel meets a given
+        row, and near the edges some would meet padding.) Then each pixel sums the
+        gradients of its KW stripes.
         """
         G, F, C, h, w = self.kernels
         W = W.reshape(G, F, C, h.kernel, w.kernel)
@@ -396,9 +396,9 @@ def _windows(rows: np.ndarray, starts: range, height: int, pieces: int) -> np.nd
 def _pieces(per_column: int, columns: int, n: int) -> int:
     """Number of equal pieces that the `columns` of a row, of `n` samples each, are cut into.
 
-    A long and narrow product spends much of its time packing its operands; in
-    pieces of up to `SMALL_PRODUCT` it need not. Only whole columns are cut, so
-    that it works for every `n`; a product that is not narrow stays in one piece.
+    A long and narrow product spends much of its time packing its operands; pieces
+    of up to `SMALL_PRODUCT` avoid that. Pieces consist of whole columns, so that
+    any `n` works; a product that is not narrow stays in one piece.
     """
     for pieces in range(1, columns + 1):
         if columns % pieces == 0:

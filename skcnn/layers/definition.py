@@ -1,4 +1,4 @@
-"""The convolution as it is defined: short, slow, and the reference for tests of the fast one.
+"""Definition of the convolution: short, slow, and the reference for tests of the fast one.
 
 Batches are ``(n, channels, height, width)``, as in courses and papers.
 

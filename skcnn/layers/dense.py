@@ -14,7 +14,7 @@ from skcnn.layers.windows import Windows
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Flatten(Layer):
-    """An image as one vector, ``(C, H, W)`` as ``(C·H·W,)``.
+    """Turns an image into one vector, ``(C, H, W)`` into ``(C·H·W,)``.
 
     Examples
     --------
@@ -85,7 +85,7 @@ class Dense(Layer):
         return self.units * prod(input_shape)
 
     def reach(self, input_shape: Shape) -> tuple[Windows, ...]:
-        return (Windows(prod(input_shape), prod(input_shape)),)  # all units have the same
+        return (Windows(prod(input_shape), prod(input_shape)),)  # the same for all units
 
     def forward(self, x, y, params, scratch, training, rng):
         """``y = W x + b`` for every column."""
@@ -95,8 +95,9 @@ class Dense(Layer):
 
     def backward(self, dx, dy, x, y, params, grads, scratch):
         """``dW = dy xᵀ``, ``db = Σ dy``, ``dx = Wᵀ dy``."""
-        np.matmul(dy, x.T, out=grads["weight"])  # (units, n) @ (n, inputs)
-        if self.bias:
+        if "weight" in grads:
+            np.matmul(dy, x.T, out=grads["weight"])  # (units, n) @ (n, inputs)
+        if "bias" in grads:
             np.add.reduce(dy, axis=1, out=grads["bias"])
         if dx is not None:
             np.matmul(params["weight"].T, dy, out=dx)  # (inputs, units) @ (units, n)

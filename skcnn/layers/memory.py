@@ -3,21 +3,24 @@
 from collections.abc import Sequence
 from math import prod
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skcnn.layers._layer import Layer, Params, Shape
+from skcnn.layers._layer import Layer, Params, Scratch, Shape, Wanted
 from skcnn.layers.generators import LayerGenerator
+
+if TYPE_CHECKING:  # chains plan their memory here
+    from skcnn.layers.chain import BoundLayer
 
 ALIGNMENT = 64
 """Bytes of a cache line, and of the widest vector register."""
 
 TURNS = (0, 1)
-"""The places that short-lived activations and gradients alternate between."""
+"""Places between which short-lived activations and gradients alternate."""
 
 CALLS = 2
-"""The place that calls share for their scratch arrays."""
+"""Place that all calls share for their scratch arrays."""
 
 
 class Placed(NamedTuple):
@@ -26,7 +29,7 @@ class Placed(NamedTuple):
     Parameters
     ----------
     place : int or None
-        Number of the place; None for one that is not in this memory.
+        Number of the place; None for an array outside this memory.
     shape : tuple of int
         Shape for one sample.
     dtype : dtype
@@ -55,23 +58,23 @@ class Placed(NamedTuple):
 class Plan:
     """Assignment of a chain's arrays to shared places, and the size of each place.
 
-    What a backward pass will read has a place of its own. Everything else is
-    short-lived: activations that are not read again and the gradients alternate
-    between two places, and scratch arrays that live during one call share a
-    third.
+    Arrays that the backward pass reads have places of their own. Everything else
+    is short-lived: gradients and activations that are not read again alternate
+    between two places, and scratch arrays that live during one call share a third.
 
     Parameters
     ----------
-    steps : sequence of Layer
-    shapes : sequence of tuple of int
-        Shape of one sample before each step, and after the last.
+    steps : sequence of BoundLayer
+        The layers in the order in which they run.
+    input_shape : tuple of int
+        Shape of one sample.
     dtype : dtype
     backward : bool
         Whether a backward pass follows.
     input_gradient : bool
         Whether the gradient with respect to the input is needed.
     borrowed : bool, default=False
-        Whether the input lies elsewhere, and nothing may be written over it.
+        Whether the input is outside this memory and must not be overwritten.
 
     Attributes
     ----------
@@ -80,40 +83,52 @@ class Plan:
     x, dx : list of Placed
         The input of each step and the last output, and the gradients with
         respect to them.
+    branches : list of list of Plan
+        For each step the plans of its branches, whose places are scratch arrays
+        of this plan.
     scratch : list of dict
-        The scratch arrays of each step, None for those that it does without.
+        The scratch arrays of each step; None for those that it does not need.
     first_trained : int
         The first step with parameters, or the number of steps.
     """
 
     def __init__(
         self,
-        steps: Sequence[Layer],
-        shapes: Sequence[Shape],
+        steps: "Sequence[BoundLayer]",
+        input_shape: Shape,
         dtype: np.dtype,
         backward: bool,
         input_gradient: bool,
         borrowed: bool = False,
     ) -> None:
-        self.steps, self.shapes, self.dtype = steps, shapes, dtype
+        self.steps = [step.layer for step in steps]
+        self.shapes = [input_shape, *(step.output_shape for step in steps)]
+        self.dtype = dtype
         self.backward, self.input_gradient, self.borrowed = backward, input_gradient, borrowed
         self.sizes = [0, 0, 0]
         self.first_trained = next(
-            (
-                i
-                for i, (step, shape) in enumerate(zip(steps, shapes, strict=False))
-                if step.param_shapes(shape) or step.state_shapes(shape)
-            ),
+            (i for i, step in enumerate(steps) if step.param_shapes or step.state_shapes),
             len(steps),
         )
         self.x = self._place_activations()
         self.dx = self._place_gradients()
+        self.branches = [
+            self._plan_branches(step, self.dx[i] is not None) for i, step in enumerate(steps)
+        ]
         self.scratch = [self._place_scratch(i) for i in range(len(steps))]
+
+    def _plan_branches(self, step: "BoundLayer", returns: bool) -> "list[Plan]":
+        """Plan a composite layer's branches; `returns` is whether its input has a gradient."""
+        # nothing that is not trained needs memory for a backward pass, unless one goes through it
+        backward = self.backward and (returns or step.layer.trains)
+        return [
+            chain.plan(self.dtype, backward, backward, borrowed=True) for chain in step.branches
+        ]
 
     def lay_out(
         self,
         memory: Sequence[np.ndarray],
-        weights: np.ndarray,
+        sample_weight: np.ndarray,
         x: np.ndarray | None = None,
         input_gradient: bool | None = None,
     ) -> "Arrays":
@@ -123,13 +138,13 @@ class Plan:
         ----------
         memory : sequence of ndarray of uint8
             For each place at least as many bytes as its size for ``n`` samples.
-        weights : ndarray of shape (n,)
-            Where the layers find the weights of the samples.
+        sample_weight : ndarray of shape (n,)
+            Weights of the samples, which the layers read.
         x : ndarray or None, default=None
             The input, if it is borrowed.
         input_gradient : bool or None, default=None
             False if the gradient with respect to the input is not needed after
-            all; None is what was planned.
+            all; None is as planned.
 
         Returns
         -------
@@ -137,7 +152,7 @@ class Plan:
         """
         if input_gradient is None:
             input_gradient = self.input_gradient
-        n, first = len(weights), 0 if input_gradient else self.first_trained
+        n, first = len(sample_weight), 0 if input_gradient else self.first_trained
         xs: list[np.ndarray] = []
         for placed in self.x:
             if placed.place is not None:
@@ -145,7 +160,7 @@ class Plan:
             elif not xs:
                 assert x is not None
                 xs.append(x)
-            else:  # a view of what is borrowed
+            else:  # a view of the borrowed input
                 xs.append(xs[-1].reshape((*placed.shape, n)))
         dxs = [
             None
@@ -155,13 +170,24 @@ class Plan:
         ]
         bound = []
         for i, (step, wanted) in enumerate(zip(self.steps, self.scratch, strict=True)):
-            own = {
+            own: dict[str, Any] = {
                 name: None if placed is None else placed.array(memory, n)
                 for name, placed in wanted.items()
             }
             arrays = xs[i], xs[i + 1], dxs[i], dxs[i + 1]
-            bound.append(step.bind(*arrays, weights, SimpleNamespace(**own)))
-        return Arrays(self.steps, xs, dxs, weights, bound, first)
+            scratch: Any = SimpleNamespace(**own)
+            if self.branches[i]:
+                scratch = [
+                    plan.lay_out(
+                        [own[f"{b}.{place}"].reshape(-1) for place in range(len(plan.sizes))],
+                        sample_weight,
+                        xs[i],
+                        input_gradient=dxs[i] is not None,
+                    )
+                    for b, plan in enumerate(self.branches[i])
+                ]
+            bound.append(step.bind(*arrays, sample_weight, scratch))
+        return Arrays(self.steps, xs, dxs, sample_weight, bound, first)
 
     def nbytes_of_steps(self) -> list[int]:
         """Bytes that the output and the scratch arrays of each step take for one sample."""
@@ -185,7 +211,7 @@ class Plan:
         """Number the activations, with one number for those that share memory.
 
         A view has its input's number. So has the output of a layer that may
-        write over its input, unless this layer, or the one that made the input,
+        overwrite its input, unless this layer, or the one that computed the input,
         reads it again.
         """
         groups, read_again = [0], self.borrowed
@@ -223,10 +249,10 @@ class Plan:
 
     def _place_gradients(self) -> list[Placed | None]:
         places: list[Placed | None] = [None] * len(self.shapes)
-        if not self.backward:
-            return places
+        if not self.backward or (self.borrowed and not self.steps):
+            return places  # the gradient of a branch that is the input itself lies elsewhere, too
         lowest = 0 if self.input_gradient else self.first_trained + 1
-        place = self.x[-1].place  # the gradient of the output must not lie over it
+        place = self.x[-1].place  # must not be shared with the gradient of the output
         for i in range(len(self.steps), lowest - 1, -1):
             nbytes = prod(self.shapes[i]) * self.dtype.itemsize
             if i == len(self.steps) or self.steps[i].writes == "new":
@@ -237,7 +263,15 @@ class Plan:
     def _place_scratch(self, i: int) -> dict[str, Placed | None]:
         places: dict[str, Placed | None] = {}
         skip = 0
-        wanted = self.steps[i].scratch(self.shapes[i], self.dtype, self.backward)
+        wanted: Wanted
+        if self.branches[i]:
+            wanted = {
+                f"{b}.{place}": Scratch((size,), np.uint8, kept=place > CALLS)
+                for b, plan in enumerate(self.branches[i])
+                for place, size in enumerate(plan.sizes)
+            }
+        else:
+            wanted = self.steps[i].scratch(self.shapes[i], self.dtype, self.backward)
         for name, spec in wanted.items():
             if spec is None:
                 places[name] = None
@@ -261,8 +295,8 @@ class Arrays:
         Input of every step, and at the end the output.
     dx : list of ndarray or None
         Gradient with respect to each of `x`; None if it is not needed.
-    weights : ndarray of shape (n,)
-        Weight of every sample; ones until others are written.
+    sample_weight : ndarray of shape (n,)
+        Weight of every sample, initially ones.
     """
 
     def __init__(
@@ -270,11 +304,11 @@ class Arrays:
         steps: Sequence[Layer],
         x: list[np.ndarray],
         dx: list[Any],
-        weights: np.ndarray,
+        sample_weight: np.ndarray,
         bound: list[Any],
         first_backward: int,
     ) -> None:
-        self.x, self.dx, self.weights = x, dx, weights
+        self.x, self.dx, self.sample_weight = x, dx, sample_weight
         self._steps, self._bound, self._first_backward = steps, bound, first_backward
 
     def forward(
@@ -286,8 +320,8 @@ class Arrays:
     ) -> None:
         """Fill ``x[1:]`` from ``x[0]``.
 
-        With `stop`, only the steps before it run. Arrays share memory: of those
-        in between, only ``x[stop]`` can be relied on.
+        With `stop`, only the steps before it run. Arrays share memory, so of all
+        ``x`` after the input only ``x[stop]`` is valid then.
         """
         x, bound = self.x, self._bound
         for i, step in enumerate(self._steps[:stop]):
@@ -295,7 +329,7 @@ class Arrays:
             step.forward(x[i], x[i + 1], params[i], bound[i], training, numbers)
 
     def backward(self, params: Sequence[Params], grads: Sequence[Params]) -> None:
-        """Fill `grads` and those of ``dx`` that exist from ``dx[-1]``."""
+        """Fill `grads`, and the arrays of ``dx`` that exist, from ``dx[-1]``."""
         x, dx, bound = self.x, self.dx, self._bound
         for i in range(len(self._steps) - 1, self._first_backward - 1, -1):
             self._steps[i].backward(dx[i], dx[i + 1], x[i], x[i + 1], params[i], grads[i], bound[i])

@@ -1,4 +1,4 @@
-"""Pooling: a window of pixels becomes its maximum or its mean, or all pixels become one."""
+"""Max-pooling, mean-pooling and global mean-pooling."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from skcnn._hyperparameters import check_bool, check_pair
 from skcnn.layers._layer import Layer, Scratch, Shape, Wanted, image_shape
-from skcnn.layers.windows import Frame, Windows, as_runs
+from skcnn.layers.windows import Frame, Windows, as_runs, sliding_windows
 
 
 class _Taps:
@@ -26,22 +26,20 @@ class _Taps:
         Taps along the width. Where there is padding both lie in the same
         padded image.
     y : list of ndarray
-        Taps along the height, of what the first step made, each (C, OH, OW, n).
+        Taps along the height of the first step's result, each (C, OH, OW, n).
     rows : Frame
-        What the first step makes, (C, H padded, OW, n).
+        Result of the first step, (C, H padded, OW, n).
     columns : Frame or None
-        The image between its margins, (C, H, W padded, n); None where there is
-        no padding along the width.
+        The image between its margins, (C, H, W padded, n); None without padding
+        along the width.
     d_image : ndarray or None
-        The image, padded or not, that takes the gradient.
-    size : int
-        Numbers in a window.
+        The image, padded or not, that receives the gradient.
     scratch : object
         The scratch arrays as attributes.
     """
 
     def __init__(self, height: Windows, width: Windows, x: Any, dx: Any, scratch: Any) -> None:
-        self.scratch, self.size = scratch, height.kernel * width.kernel
+        self.scratch = scratch
         self.rows = Frame(scratch.rows, height.inside, slice(0, width.positions))
         reach = height.stride * (height.positions - 1) + 1
         self.y = [scratch.rows[:, k : k + reach : height.stride] for k in range(height.kernel)]
@@ -53,7 +51,7 @@ class _Taps:
         self.dx: Any = None if dx is None else _along_width(self.d_image, width)
 
     def pad(self, x: np.ndarray, value: float) -> None:
-        """Write `value` wherever there is padding."""
+        """Fill the padding with `value`."""
         self.rows.surround(value)
         if self.columns is not None:
             self.columns.write(x, around=value)
@@ -66,11 +64,11 @@ def _along_width(image: np.ndarray, width: Windows) -> np.ndarray:
 
 
 class _Tournament(_Taps):
-    """The windows of a max-pooling: who has won where, and what it gets.
+    """The windows of a max-pooling, and the winner of each.
 
-    Along the width taps are many runs as short as the batch. They are copied
-    side by side, run by run, before they are compared; and so are their
-    gradients, where windows do not overlap, before they go back.
+    Along the width, taps are many runs as short as the batch. They are copied side
+    by side, run by run, before they are compared. Their gradients are likewise
+    collected side by side if windows do not overlap.
     """
 
     def __init__(self, height: Windows, width: Windows, x: Any, dx: Any, scratch: Any) -> None:
@@ -79,24 +77,24 @@ class _Tournament(_Taps):
         self._beside, self._x = as_runs(scratch.beside), as_runs(self.x)
         if dx is not None:
             self._dx = as_runs(self.dx)
-            # gradients of the taps along the height; the taps themselves, if these are all
+            # gradients of the taps along the height, kept in the taps if there is no other array
             self.shares = self.y if scratch.shares is None else list(scratch.shares)
             self._gapless, self._disjoint = width.gapless, width.disjoint
 
     def read(self, x: np.ndarray) -> None:
-        """Get the taps along the width."""
+        """Copy the taps along the width."""
         self.pad(x, -np.inf)
         np.copyto(self._beside, self._x)
 
     def to_rows(self) -> None:
-        """Sum up in `rows` what is in `shares`."""
+        """Add the gradients in `shares` to `rows`."""
         if self.shares is not self.y:
             self.rows.array[...] = 0
             for tap, share in zip(self.y, self.shares, strict=True):
                 tap += share
 
     def to_image(self, dx: np.ndarray) -> None:
-        """Sum up in the image what lies `beside`."""
+        """Add the gradients in `beside` to the image."""
         if not self._gapless:
             self.d_image[...] = 0
         if self._disjoint:
@@ -110,38 +108,35 @@ class _Tournament(_Taps):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class _Pool2d(Layer):
-    """Windows of max-pooling and mean-pooling."""
+    """Base class of max-pooling and mean-pooling."""
 
     pool_size: int | tuple[int, int]
     stride: int | tuple[int, int] | None = None
-    padding: int | tuple[int, int] = 0
+    padding: int | tuple[int, int] | str = 0
     clip: bool = False
 
     def _axes(self, input_shape: Shape) -> tuple[Windows, Windows]:
         """The checked windows along height and width."""
         name = type(self).__name__
         sizes = image_shape(self, input_shape)[1:]
-        windows = check_pair(name, "pool_size", self.pool_size, 1)
-        paddings = check_pair(name, "padding", self.padding, 0)
-        if paddings[0] >= windows[0] or paddings[1] >= windows[1]:
+        kernels = check_pair(name, "pool_size", self.pool_size, 1)
+        strides = kernels if self.stride is None else check_pair(name, "stride", self.stride, 1)
+        clip = check_bool(name, "clip", self.clip)
+        windows = sliding_windows(name, sizes, kernels, strides, padding=self.padding, clip=clip)
+        height, width = windows
+        if height.before >= kernels[0] or width.before >= kernels[1]:
             raise ValueError(
-                f"{name}: padding must be smaller than the window {windows[0]} x {windows[1]}, "
+                f"{name}: padding must be smaller than the window {kernels[0]} x {kernels[1]}, "
                 f"so that no window holds only padding, got {self.padding!r}."
             )
-        padded = (sizes[0] + 2 * paddings[0], sizes[1] + 2 * paddings[1])
-        if check_bool(name, "clip", self.clip):
-            windows = (min(windows[0], padded[0]), min(windows[1], padded[1]))
-        strides = windows if self.stride is None else check_pair(name, "stride", self.stride, 1)
-        if windows[0] > padded[0] or windows[1] > padded[1]:
+        if self.stride is None:
+            height, width = (axis._replace(stride=axis.kernel) for axis in windows)
+        if min(height.positions, width.positions) < 1:
+            padded = "padded " if height.before or width.before else ""
             raise ValueError(
-                f"{name}: the window {windows[0]} x {windows[1]} does not fit into the "
-                f"{'padded ' if any(paddings) else ''}input {padded[0]} x {padded[1]} "
-                f"(input shape {input_shape})."
+                f"{name}: the window {height.kernel} x {width.kernel} does not fit into the "
+                f"{padded}input {height.padded} x {width.padded} (input shape {input_shape})."
             )
-        height, width = (
-            Windows(n, k, s, before=p, after=p)
-            for n, k, s, p in zip(sizes, windows, strides, paddings, strict=True)
-        )
         return height, width
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -154,10 +149,10 @@ class _Pool2d(Layer):
     def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
         C, H, _ = input_shape
         height, width = self._axes(input_shape)
-        padded = (C, H, width.padded)
+        padded = Scratch((C, H, width.padded), dtype, kept=False)
         return {
             "rows": Scratch((C, height.padded, width.positions), dtype, kept=False),
-            "padded": Scratch(padded, dtype, kept=False) if width.before else None,
+            "padded": padded if width.padded > width.size else None,
         }
 
     def bind(self, x, y, dx, dy, weights, scratch):
@@ -174,12 +169,15 @@ class MaxPool2d(_Pool2d):
         Height and width of the window.
     stride : int or (int, int) or None, default=None
         Step between two windows; None is the size of the window.
-    padding : int or (int, int), default=0
+    padding : int, (int, int) or "same", default=0
         Pixels added on each side of an axis, fewer than the window has. They
         are never the maximum.
+        "same" pads so that there are ``ceil(size / stride)`` windows, with an
+        odd pixel after the image, as in Keras.
     clip : bool, default=False
         Whether to shorten a window that is longer than an axis (padding
-        included) to that axis, instead of raising an error.
+        included) to that axis, instead of raising an error; with "same", to
+        the part that meets any pixel.
 
     Examples
     --------
@@ -189,6 +187,8 @@ class MaxPool2d(_Pool2d):
     (96, 27, 27)
     >>> MaxPool2d(3, stride=2, padding=1).output_shape((64, 112, 112))
     (64, 56, 56)
+    >>> MaxPool2d(2, padding="same").output_shape((6, 7, 7))
+    (6, 4, 4)
     >>> MaxPool2d(2, clip=True).output_shape((6, 1, 100))
     (6, 1, 50)
     """
@@ -217,9 +217,9 @@ class MaxPool2d(_Pool2d):
     def forward(self, x, y, params, taps, training, rng):
         """``y[p] = max x[p·stride + (i, j)]`` over the window's ``(i, j)``.
 
-        A tournament: the maximum so far meets one tap after another, and the
-        winners are kept. The earlier one wins a tie, so that the winner is the
-        first maximum of the window in row-major order. Padding is ``-∞``.
+        A tournament: the maximum so far is compared with one tap after another,
+        and the winners are recorded. The earlier one wins a tie, so the winner is
+        the first maximum of the window in row-major order. Padding is ``-∞``.
         """
         taps.read(x)
         _compare(taps.beside, taps.rows.inside, taps.scratch.column_wins)  # (C, H, OW, n)
@@ -245,13 +245,23 @@ def _compare(taps: list, champion: np.ndarray, wins: np.ndarray | None) -> None:
 
 
 def _award(dtaps: list, dy: np.ndarray, wins: np.ndarray) -> None:
-    """The tournament backwards: each `dy` goes to the tap that won, and the others get 0."""
+    """Run the tournament backwards: each `dy` goes to the winning tap, the others get 0."""
     if len(dtaps) == 1:
         np.copyto(dtaps[0], dy)
     for k in range(len(dtaps) - 1, 0, -1):
-        kept = np.multiply(dy, wins[k - 1], out=dtaps[k - 1])  # what the taps before k share
+        kept = np.multiply(dy, wins[k - 1], out=dtaps[k - 1])  # the share of the taps before k
         np.subtract(dy, kept, out=dtaps[k])
         dy = kept
+
+
+class _Means(_Taps):
+    """The windows of a mean-pooling, and the factor that makes means of their sums."""
+
+    def __init__(self, layer: "AvgPool2d", x: Any, dx: Any, scratch: Any) -> None:
+        shape = x.shape[:-1]
+        height, width = layer.reach(shape)
+        super().__init__(height, width, x, dx, scratch)
+        self.factor = (1 / layer.divisors(shape)).astype(x.dtype)[..., np.newaxis]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -264,32 +274,61 @@ class AvgPool2d(_Pool2d):
         Height and width of the window.
     stride : int or (int, int) or None, default=None
         Step between two windows; None is the size of the window.
-    padding : int or (int, int), default=0
-        Zeros added on each side of an axis, fewer than the window has. They
-        count: the sum over a window is divided by its full size, as in PyTorch
-        by default.
+    padding : int, (int, int) or "same", default=0
+        Zeros added on each side of an axis, fewer than the window has.
+        "same" pads so that there are ``ceil(size / stride)`` windows, with an
+        odd pixel after the image, as in Keras (which
+        leaves padding out of the mean).
     clip : bool, default=False
         Whether to shorten a window that is longer than an axis (padding
-        included) to that axis, instead of raising an error.
+        included) to that axis, instead of raising an error; with "same", to
+        the part that meets any pixel.
+    count_include_pad : bool, default=True
+        Whether the zeros count, so that the sum over a window is divided by its
+        full size, as in PyTorch by default. False divides by the number of
+        pixels in it.
 
     Examples
     --------
     >>> AvgPool2d(2).output_shape((16, 10, 10))
     (16, 5, 5)
+    >>> AvgPool2d(2, padding="same", count_include_pad=False).output_shape((16, 9, 9))
+    (16, 5, 5)
     """
 
+    count_include_pad: bool = True
+
+    def _axes(self, input_shape: Shape) -> tuple[Windows, Windows]:
+        check_bool("AvgPool2d", "count_include_pad", self.count_include_pad)
+        return super()._axes(input_shape)
+
+    def divisors(self, input_shape: Shape) -> np.ndarray:
+        """Return the divisors of the sums over the windows, (OH, OW), or one for all."""
+        height, width = self._axes(input_shape)
+        if self.count_include_pad:
+            return np.array(height.kernel * width.kernel)
+        counts = ([len(axis.pixels(p)) for p in range(axis.positions)] for axis in (height, width))
+        return np.multiply.outer(*counts)
+
+    def bind(self, x, y, dx, dy, weights, scratch):
+        return _Means(self, x, dx, scratch)
+
     def forward(self, x, y, params, taps, training, rng):
-        """``y[p] = Σ x[p·stride + (i, j)] / (KH·KW)`` over the window's ``(i, j)``."""
+        """``y[p] = Σ x[p·stride + (i, j)] / N[p]`` over the window's ``(i, j)``.
+
+        ``N[p]`` is ``KH·KW``, or how many of them are pixels if padding does
+        not count.
+        """
         taps.pad(x, 0)
         for total, parts in ((taps.rows.inside, taps.x), (y, taps.y)):
             np.copyto(total, parts[0])
             for part in parts[1:]:
                 total += part
-        y *= 1 / taps.size
+        y *= taps.factor  # (OH, OW, 1) or one number
 
     def backward(self, dx, dy, x, y, params, grads, taps):
-        """``dx[p·stride + (i, j)] += dy[p] / (KH·KW)`` for every ``(i, j)``."""
-        dy *= 1 / taps.size
+        """``dx[p·stride + (i, j)] += dy[p] / N[p]`` for every ``(i, j)``."""
+        dy *= taps.factor
         taps.rows.array[...] = 0  # now for the gradient of the rows' sums
         for part in taps.y:
             part += dy
@@ -329,3 +368,40 @@ class GlobalAvgPool2d(Layer):
         _, H, W, _ = dx.shape
         dy *= 1 / (H * W)
         np.copyto(dx, dy[:, np.newaxis, np.newaxis])
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class GlobalMaxPool2d(Layer):
+    """The maximum of each channel, which turns an image of any size into a vector.
+
+    Examples
+    --------
+    >>> GlobalMaxPool2d().output_shape((64, 7, 7))
+    (64,)
+    """
+
+    takes_maximum: ClassVar[bool] = True
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return image_shape(self, input_shape)[:1]
+
+    def reach(self, input_shape: Shape) -> tuple[Windows, ...]:
+        return tuple(Windows(size, size) for size in input_shape[1:])
+
+    def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
+        return {"winner": Scratch(input_shape[:1], np.intp) if backward else None}
+
+    def forward(self, x, y, params, scratch, training, rng):
+        """``y[c] = max x[c, i, j]``; the first maximum in row-major order is the winner."""
+        C, H, W, n = x.shape
+        pixels = x.reshape(C, H * W, n)
+        np.maximum.reduce(pixels, axis=1, out=y)
+        if scratch.winner is not None:
+            np.argmax(pixels, axis=1, out=scratch.winner)  # (C, n)
+
+    def backward(self, dx, dy, x, y, params, grads, scratch):
+        """``dx[c, i, j] = dy[c]`` where ``(i, j)`` won channel ``c``, and 0 elsewhere."""
+        C, H, W, n = dx.shape
+        dx[...] = 0
+        winner, shares = scratch.winner[:, np.newaxis], dy[:, np.newaxis]  # (C, 1, n)
+        np.put_along_axis(dx.reshape(C, H * W, n), winner, shares, axis=1)

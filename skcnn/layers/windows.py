@@ -1,13 +1,15 @@
 """Geometry of sliding windows along an axis, and arrays with a margin around an image.
 
-Everything that slides over an image is based on these: convolution and pooling,
-their memory, and the receptive fields of a summary.
+Convolution and pooling, their memory, and the receptive fields of a summary are
+based on these.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from skcnn._hyperparameters import check_pair
 
 
 class Windows(NamedTuple):
@@ -27,7 +29,7 @@ class Windows(NamedTuple):
     before, after : int, default=0
         Padding on either side.
     left_out : int, default=0
-        Windows that would fit at the end, but are left out.
+        Windows that would fit at the end but are omitted.
 
     Examples
     --------
@@ -87,13 +89,68 @@ class Windows(NamedTuple):
         return range(max(start, start % step), stop, step)
 
     def tap(self, k: int) -> tuple[slice, slice]:
-        """The `k`-th pixels of all windows, without padding, and which windows these are."""
+        """The `k`-th pixels of all windows, without padding, and their windows."""
         k = k * self.dilation - self.before  # pixel of the first window
         first = max(0, -(k // self.stride))
         last = min(self.positions - 1, (self.size - 1 - k) // self.stride)
         start = first * self.stride + k
         stop = start + (last - first) * self.stride + 1 if last >= first else start
         return slice(start, stop, self.stride), slice(first, max(first, last + 1))
+
+
+def sliding_windows(
+    caller: str,
+    sizes: tuple[int, ...],
+    kernels: tuple[int, int],
+    strides: tuple[int, int],
+    dilations: tuple[int, int] = (1, 1),
+    padding: Any = 0,
+    clip: bool = False,
+) -> tuple[Windows, Windows]:
+    """Return the windows along height and width for checked sizes and any `padding`.
+
+    Parameters
+    ----------
+    caller : str
+        Name of the layer in errors.
+    sizes, kernels, strides, dilations : (int, int)
+    padding : int, (int, int) or "same"
+        Pixels on each side of an axis; "same" makes ``ceil(size / stride)``
+        windows, with an odd pixel of padding at the end.
+    clip : bool
+        Whether kernels are shortened to the padded axis; for "same" padding, to
+        the part that meets any pixel.
+    """
+    same = isinstance(padding, str) and padding == "same"
+    if isinstance(padding, str) and not same:
+        raise ValueError(
+            f"{caller}: padding must be an int of at least 0, a pair of them or 'same', "
+            f"got {padding!r}."
+        )
+    fixed = (0, 0) if same else check_pair(caller, "padding", padding, 0)
+    height, width = (
+        _same(*axis[:4], clip) if same else _padded(*axis, clip)
+        for axis in zip(sizes, kernels, strides, dilations, fixed, strict=True)
+    )
+    return height, width
+
+
+def _same(size: int, kernel: int, stride: int, dilation: int, clip: bool) -> Windows:
+    """Return ``ceil(size / stride)`` windows; an odd pixel of padding goes to the end."""
+    if clip:  # to the part that meets any pixel
+        kernel = min(kernel, 2 * ((size - 1) // dilation) + 1)
+    needed = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1
+    padding = max(needed - size, 0)
+    return Windows(size, kernel, stride, dilation, padding // 2, padding - padding // 2)
+
+
+def _padded(
+    size: int, kernel: int, stride: int, dilation: int, padding: int, clip: bool
+) -> Windows:
+    """Windows over an axis with the same padding on both sides."""
+    if clip:  # to the padded axis
+        kernel = min(kernel, (size + 2 * padding - 1) // dilation + 1)
+    return Windows(size, kernel, stride, dilation, padding, padding)
 
 
 class TransposedWindows(NamedTuple):
@@ -117,12 +174,12 @@ class TransposedWindows(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Windows, the numbers of the input."""
+        """Number of windows, the size of the input."""
         return self.windows.positions
 
     @property
     def positions(self) -> int:
-        """Pixels, the numbers of the output."""
+        """Number of pixels, the size of the output."""
         return self.windows.size
 
     @property
@@ -136,21 +193,21 @@ class TransposedWindows(NamedTuple):
 
 
 class Frame:
-    """An array that holds an image and has a margin around it.
+    """An array that contains an image and a margin around it.
 
     Parameters
     ----------
     array : ndarray of shape (..., height, width, n)
         With the margin.
     rows, columns : slice
-        Where the image lies in it.
+        Position of the image in it.
 
     Attributes
     ----------
     inside : ndarray
         The image, a view.
     margins : list of ndarray
-        What lies around it, views: above and below, then left and right.
+        Views of the margin: above and below, then left and right.
     """
 
     def __init__(self, array: np.ndarray, rows: slice, columns: slice) -> None:
@@ -174,7 +231,7 @@ class Frame:
             margin[...] = value
 
     def write(self, image: np.ndarray, around: float = 0) -> None:
-        """Put an image inside, and one number all around it."""
+        """Write the image, and fill the margin with one number."""
         self.surround(around)
         np.copyto(self.inside, image)
 
@@ -182,8 +239,8 @@ class Frame:
 def as_runs(array: np.ndarray) -> np.ndarray:
     """Each run along the last axis as one item, shape ``(..., 1)``, to be copied.
 
-    NumPy copies one item of many bytes up to twice as fast as as many numbers,
-    if there are gaps between the runs.
+    If there are gaps between the runs, NumPy copies one item of many bytes up to
+    twice as fast as the single numbers.
     """
     return array.view(_item(array.shape[-1] * array.itemsize))
 

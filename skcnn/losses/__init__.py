@@ -1,4 +1,4 @@
-"""Losses: the meaning of the network's outputs, and how wrong they are."""
+"""Losses: errors of the network's outputs, and their meaning as predictions."""
 
 from skcnn.losses._loss import BatchLoss, Loss
 from skcnn.losses.classification import (
@@ -11,6 +11,7 @@ from skcnn.losses.regression import (
     REGRESSION_LOSSES,
     AbsoluteError,
     Huber,
+    PinballLoss,
     PoissonDeviance,
     RegressionLoss,
     SquaredError,
@@ -24,6 +25,7 @@ __all__ = [
     "ClassificationLoss",
     "Huber",
     "Loss",
+    "PinballLoss",
     "PoissonDeviance",
     "RegressionLoss",
     "SigmoidCrossEntropy",

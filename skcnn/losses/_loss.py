@@ -9,22 +9,22 @@ __all__ = ["BatchLoss", "Loss"]
 
 
 class BatchLoss(NamedTuple):
-    """Weighted sums over a batch; `correct` is 0 where nothing is right or wrong."""
+    """Weighted sums over a batch; `correct` is 0 for losses without right and wrong."""
 
     loss: float
     correct: float
 
 
 class Loss(ABC):
-    """A loss of the network's outputs ``z`` of shape ``(outputs, n)``, one column a sample.
+    """A loss of the network's outputs ``z`` of shape ``(outputs, n)``, one column per sample.
 
     Attributes
     ----------
     activation : {"softmax", "logistic", "identity", "exp"}
-        Function that makes predictions of the outputs.
+        Function that turns outputs into predictions.
     counts : bool
-        Whether predictions are right or wrong, so that `loss_and_gradient` counts
-        the right ones.
+        Whether predictions are right or wrong, and `loss_and_gradient` counts the
+        right ones.
     """
 
     activation: ClassVar[str]
@@ -32,7 +32,7 @@ class Loss(ABC):
 
     @abstractmethod
     def predictions(self, z: np.ndarray) -> np.ndarray:
-        """Predictions for the outputs, one row a sample.
+        """Compute predictions from outputs, one row per sample.
 
         Parameters
         ----------
@@ -47,14 +47,14 @@ class Loss(ABC):
     def loss_and_gradient(
         self, z: np.ndarray, dz: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> BatchLoss:
-        """Weighted loss summed over the samples, and its gradient in `dz`.
+        """Return the weighted loss summed over the samples, and write its gradient to `dz`.
 
         Parameters
         ----------
         z : ndarray of shape (outputs, n)
             Outputs of the network; overwritten.
         dz : ndarray of shape (outputs, n)
-            Takes the gradient.
+            Receives the gradient.
         targets : ndarray of shape (n,) or (n, outputs)
             Target of every sample.
         weights : ndarray of shape (n,)
@@ -63,12 +63,12 @@ class Loss(ABC):
         Returns
         -------
         BatchLoss
-            Loss, and the weight of the samples whose prediction is right.
+            Loss, and total weight of the samples with right predictions.
         """
 
     @abstractmethod
     def constant(self, targets: np.ndarray, weights: np.ndarray, n_outputs: int) -> float:
-        """Least mean loss of outputs that are the same for all samples.
+        """Return the least mean loss of outputs that are equal for all samples.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Losses of classifiers: cross-entropies of classes and of labels."""
+"""Losses of classifiers: cross-entropies for classes and for several labels."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ __all__ = ["LOSSES", "ClassificationLoss", "SigmoidCrossEntropy", "SoftmaxCrossE
 
 
 class ClassificationLoss(Loss):
-    """A cross-entropy, which also makes probabilities of the outputs.
+    """A cross-entropy, which also turns outputs into probabilities.
 
-    The outputs ``z`` (logits) are ``(classes, n)``, one column a sample.
+    The outputs ``z`` (logits) are ``(classes, n)``, one column per sample.
     """
 
     counts: ClassVar[bool] = True
 
     @abstractmethod
     def probabilities(self, z: np.ndarray) -> np.ndarray:
-        """Probabilities of every column, without overflow.
+        """Compute the probabilities of every column, without overflow.
 
         Parameters
         ----------
@@ -34,7 +34,7 @@ class ClassificationLoss(Loss):
 
     @abstractmethod
     def log_probabilities(self, z: np.ndarray) -> np.ndarray:
-        """Logarithms of the probabilities, without underflow.
+        """Compute the logarithms of the probabilities, without underflow.
 
         Parameters
         ----------
@@ -47,22 +47,22 @@ class ClassificationLoss(Loss):
 
     @abstractmethod
     def decided(self, values: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Change rounded probabilities, or their logarithms, as far as `predictions` asks.
+        """Adjust rounded probabilities, or their logarithms, to agree with `predictions`.
 
         Parameters
         ----------
         values : ndarray of shape (classes, n)
-            Changed.
+            Adjusted in place.
         z : ndarray of shape (classes, n)
 
         Returns
         -------
         ndarray of shape (classes, n)
-            `values`, from which the predictions of `z` can be read.
+            `values`, which give the predictions of `z`.
         """
 
     def rounded_probabilities(self, z: np.ndarray) -> np.ndarray:
-        """Probabilities in the dtype of `z`, computed in float64, that agree with `predictions`.
+        """Compute probabilities, rounded to the dtype of `z`, that agree with `predictions`.
 
         Parameters
         ----------
@@ -75,7 +75,7 @@ class ClassificationLoss(Loss):
         return self.decided(self.probabilities(z.astype(np.float64)).astype(z.dtype), z)
 
     def rounded_log_probabilities(self, z: np.ndarray) -> np.ndarray:
-        """Logarithms of `rounded_probabilities`, finite and in order where these are 0.
+        """Compute logarithms of `rounded_probabilities`, finite and ordered where these are 0.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class ClassificationLoss(Loss):
         return self.decided_logs(rounded, z)
 
     def decided_logs(self, logs: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Change logarithms as far as `predictions` asks; nothing by default."""
+        """Adjust logarithms to agree with `predictions`; by default, nothing is needed."""
         return logs
 
 
@@ -145,9 +145,9 @@ class SoftmaxCrossEntropy(ClassificationLoss):
         return _entropy(q)
 
     def decided(self, values: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Raise the entry of each prediction to the next number above any that is found first.
+        """Raise each predicted class's entry above any equal one that would be found first.
 
-        Outputs may differ by less than their probabilities can show.
+        Outputs may differ by less than the precision of their probabilities.
         """
         predicted, first = self.predictions(z), values.argmax(axis=0)
         (tied,) = np.nonzero(predicted != first)
@@ -239,7 +239,7 @@ class SigmoidCrossEntropy(ClassificationLoss):
         return _entropy(q) + _entropy(1 - q)
 
     def decided(self, values: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Raise probabilities of positive outputs above 1/2, to which the smallest are rounded."""
+        """Raise probabilities of positive outputs above 1/2 where they were rounded to it."""
         above = np.nextafter(z.dtype.type(0.5), z.dtype.type(1))
         return np.maximum(values, above, out=values, where=z > 0)
 
@@ -275,11 +275,11 @@ class SigmoidCrossEntropy(ClassificationLoss):
 
 
 def _entropy(q: np.ndarray) -> float:
-    """``-Σ q log q``, to which a 0 adds nothing."""
+    """Compute ``-Σ q log q``, to which a 0 adds nothing."""
     return -float(np.dot(q, np.log(np.where(q > 0, q, 1))))
 
 
 LOSSES: dict[str, SoftmaxCrossEntropy | SigmoidCrossEntropy] = {
     loss.activation: loss for loss in (SoftmaxCrossEntropy(), SigmoidCrossEntropy())
 }
-"""Losses of classifiers by the function that makes probabilities of outputs."""
+"""Losses of classifiers by the function that turns outputs into probabilities."""

@@ -1,6 +1,7 @@
-"""Losses of regressors: every output has a loss by itself."""
+"""Losses of regressors, which treat every output separately."""
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ __all__ = [
     "REGRESSION_LOSSES",
     "AbsoluteError",
     "Huber",
+    "PinballLoss",
     "PoissonDeviance",
     "RegressionLoss",
     "SquaredError",
@@ -18,30 +20,29 @@ __all__ = [
 
 
 class RegressionLoss(Loss):
-    """Mean over the outputs of a loss that every number has by itself.
+    """Mean over the outputs of an elementwise loss.
 
-    The outputs ``z`` are ``(outputs, n)``, one column a sample. Targets come in
-    a unit in which numbers around 1 are ordinary: standardised, or divided by
-    their mean.
+    The outputs ``z`` are ``(outputs, n)``, one column per sample. Targets are scaled
+    to numbers of order 1: standardised, or divided by their mean.
     """
 
     activation: ClassVar[str] = "identity"
     counts: ClassVar[bool] = False  # nothing is right or wrong
 
     def predictions(self, z: np.ndarray) -> np.ndarray:
-        """Expected targets, which are the outputs: `z`, one row a sample."""
+        """Return the outputs, which are the expected targets, one row per sample."""
         return z.T
 
     @abstractmethod
     def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Loss ``l(z, t)`` of each number, and in `dz` its derivative by ``z``.
+        """Compute the loss ``l(z, t)`` of each number, and write its derivative to `dz`.
 
         Parameters
         ----------
         z : ndarray of shape (outputs, n)
             Outputs of the network; overwritten.
         dz : ndarray of shape (outputs, n)
-            Takes the derivatives.
+            Receives the derivatives with respect to ``z``.
         t : ndarray of shape (outputs, n)
             Targets.
 
@@ -60,7 +61,7 @@ class RegressionLoss(Loss):
 
     @abstractmethod
     def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
-        """The ``z`` of least weighted loss for all targets of one output.
+        """Return the constant ``z`` of least weighted loss for the targets of one output.
 
         Parameters
         ----------
@@ -74,7 +75,7 @@ class RegressionLoss(Loss):
         """
 
     def constant(self, targets: np.ndarray, weights: np.ndarray, n_outputs: int) -> float:
-        """Least mean loss of outputs that are the same for all samples: of each `best_output`."""
+        """Return the mean loss of each output's `best_output`."""
         targets, weights = targets.astype(np.float64), weights.astype(np.float64)
         best = np.array([self.best_output(t, weights) for t in targets.T])
         z = np.repeat(best[:, np.newaxis], len(targets), axis=1)
@@ -90,7 +91,7 @@ class SquaredError(RegressionLoss):
         return dz * dz / 2
 
     def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
-        """The mean."""
+        """Return the mean."""
         return float(np.average(t, weights=weights))
 
 
@@ -104,10 +105,35 @@ class AbsoluteError(RegressionLoss):
         return np.abs(z, out=z)
 
     def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
-        """The median."""
-        order = np.argsort(t)
-        below = np.cumsum(weights[order])
-        return float(t[order[np.searchsorted(below, below[-1] / 2)]])
+        """Return the median."""
+        return _quantile(t, weights, 0.5)
+
+
+@dataclass(frozen=True)
+class PinballLoss(RegressionLoss):
+    """``l = q (t - z)`` below the target and ``(1 - q) (z - t)`` above it.
+
+    It is least where ``z`` is the quantile ``q`` (Koenker & Bassett 1978,
+    *Regression quantiles*).
+
+    Parameters
+    ----------
+    quantile : float, default=0.5
+        Fraction ``q`` of the targets that should be at most the prediction, in (0, 1).
+    """
+
+    quantile: float = 0.5
+
+    def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """``l' = 1 - q`` where ``z > t``, and ``-q`` where ``z < t``; ``l = l' (z - t)``."""
+        z -= t
+        np.multiply(z > 0, 1 - self.quantile, out=dz)
+        dz -= (z < 0) * z.dtype.type(self.quantile)
+        return np.multiply(dz, z, out=z)
+
+    def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
+        """Return the quantile."""
+        return _quantile(t, weights, self.quantile)
 
 
 class Huber(RegressionLoss):
@@ -138,13 +164,13 @@ class PoissonDeviance(RegressionLoss):
     """Half the Poisson deviance, with a log link: ``l = exp(z) - t z + t log t - t``.
 
     This is ``-log p(t)`` of a Poisson distribution with the mean ``exp(z)``,
-    less its least value, which it takes where ``exp(z) = t``.
+    minus its minimum, at ``exp(z) = t``.
     """
 
     activation: ClassVar[str] = "exp"
 
     def predictions(self, z: np.ndarray) -> np.ndarray:
-        """Expected targets, whose logarithms are the outputs: ``exp(z)``, one row a sample."""
+        """Return the expected targets ``exp(z)``, one row per sample."""
         return np.exp(z).T
 
     def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -156,8 +182,15 @@ class PoissonDeviance(RegressionLoss):
         return losses
 
     def best_output(self, t: np.ndarray, weights: np.ndarray) -> float:
-        """The logarithm of the mean."""
+        """Return the logarithm of the mean."""
         return float(np.log(max(np.average(t, weights=weights), np.finfo(np.float64).tiny)))
+
+
+def _quantile(t: np.ndarray, weights: np.ndarray, q: float) -> float:
+    """Return the smallest number with at least a fraction `q` of the weight up to it."""
+    order = np.argsort(t)
+    below = np.cumsum(weights[order])
+    return float(t[order[np.searchsorted(below, q * below[-1])]])
 
 
 REGRESSION_LOSSES: dict[str, RegressionLoss] = {
@@ -165,5 +198,6 @@ REGRESSION_LOSSES: dict[str, RegressionLoss] = {
     "absolute_error": AbsoluteError(),
     "huber": Huber(),
     "poisson": PoissonDeviance(),
+    "quantile": PinballLoss(),
 }
 """Losses of regressors by their names in the parameter `loss`."""

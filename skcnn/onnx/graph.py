@@ -1,4 +1,4 @@
-"""The nodes and constants of an ONNX graph, in the order in which they are computed."""
+"""Nodes and constants of an ONNX graph, in the order of computation."""
 
 from collections.abc import Callable
 from itertools import count
@@ -13,7 +13,7 @@ Operand: TypeAlias = str | float | list[int] | np.ndarray
 
 
 def import_onnx() -> Any:
-    """The package onnx, or an error that says how to install it."""
+    """Return the package onnx, or raise an error that tells how to install it."""
     try:
         import onnx
     except ImportError as error:
@@ -29,14 +29,14 @@ def element_type(dtype: Any) -> int:
 class Graph:
     """Nodes and constants, named as they are added.
 
-    All operators mean the same in every version of ONNX' operators from 13 on.
+    All operators used have the same meaning in every operator set from 13 on.
 
     Parameters
     ----------
     dtype : dtype
-        What the network computes in, and numbers become.
+        Dtype of the network's computation, and of numbers.
     name : callable, default=None
-        Makes a new name from a suggestion; None numbers them.
+        Returns a new name for a suggestion; None numbers them.
 
     Attributes
     ----------
@@ -55,12 +55,12 @@ class Graph:
     def single(self) -> bool:
         """Whether the network computes in float32, for which ONNX Runtime has every operator.
 
-        For float64 it has none of those that convolve, or take means of windows.
+        In float64 it lacks convolutions and means of windows.
         """
         return self.dtype == np.float32
 
     def add(self, op: str, *operands: Operand, output: str | None = None, **attributes: Any) -> str:
-        """Add a node, and return the name of its result, which is `output` if that is given."""
+        """Add a node, and return the name of its result, which is `output` if given."""
         result = output or self._name(op.lower())
         inputs = [self._input(operand) for operand in operands]
         node = self.onnx.helper.make_node(op, inputs, [result], self._name(op), **attributes)
@@ -72,7 +72,7 @@ class Graph:
         return self.add("Cast", x, output=output, to=element_type(dtype))
 
     def finite(self, x: str, dtype: Any) -> str:
-        """Add what `numpy.nan_to_num` does: 0 for NaN, the largest numbers for infinities."""
+        """Add a replacement of NaN by 0 and infinities by the largest numbers."""
         limits = np.finfo(dtype)
         numbers = self.add("Where", self.add("IsNaN", x), np.zeros((), dtype), x)
         return self.add("Clip", numbers, np.array(limits.min), np.array(limits.max))

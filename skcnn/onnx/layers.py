@@ -1,12 +1,14 @@
-"""Every layer as ONNX' operators.
+"""Translation of every layer into ONNX operators.
 
-ONNX Runtime convolves, and takes means of windows, in float32 only (and adds no
-rows to a transposed convolution where that would make room for another window).
-Otherwise the numbers of every window are gathered first, and a matrix product does the
-rest; the gathering knows strides, dilation and padding as a table of places.
+ONNX Runtime supports convolutions and means of windows in float32 only (and does not add
+rows to a transposed convolution if another window would fit). Otherwise the numbers of
+every window are gathered first, followed by a matrix product; strides, dilation and
+padding are a table of indices.
 """
 
 from collections.abc import Callable, Sequence
+from functools import reduce
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,19 +16,28 @@ import numpy as np
 from skcnn.layers import (
     ELU,
     GELU,
+    Add,
     AvgPool2d,
     BatchNorm,
+    Concatenate,
     Conv2d,
     ConvTranspose2d,
     Dense,
     Dropout,
+    FixedConv,
     Flatten,
+    Frozen,
+    GaussianNoise,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    GroupNorm,
     Layer,
+    LayerNorm,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
     PadChannels,
+    PPVPool,
     RandomCrop,
     RandomFlip,
     RandomRotation,
@@ -39,7 +50,8 @@ from skcnn.layers import (
     Softmax,
     Tanh,
 )
-from skcnn.layers._layer import Params, Shape
+from skcnn.layers._layer import Params, Shape, split_params
+from skcnn.layers.chain import BoundLayer
 from skcnn.layers.windows import Windows
 from skcnn.onnx.graph import Graph
 
@@ -49,23 +61,19 @@ Translation: TypeAlias = Callable[[Graph, Any, str, Shape, Params], str]
 """Adds a layer to a graph: the layer, the name and shape of its input, its parameters."""
 
 
-def add_layers(
-    graph: Graph,
-    layers: Sequence[Layer],
-    x: str,
-    shapes: Sequence[Shape],
-    params: Sequence[Params],
-) -> str:
+Join: TypeAlias = Callable[[Graph, Sequence[str]], str]
+"""Adds what joins the outputs of a composite layer's branches, of which it gets the names."""
+
+
+def add_layers(graph: Graph, layers: Sequence[BoundLayer], x: str, params: Sequence[Params]) -> str:
     """Add layers, one behind another, as they are at prediction.
 
     Parameters
     ----------
     graph : Graph
-    layers : sequence of Layer
+    layers : sequence of BoundLayer
     x : str
         Name of the input, (n, channels, height, width) or (n, features).
-    shapes : sequence of tuple of int
-        Shape of one sample before each layer.
     params : sequence of dict
         The arrays of each layer by name.
 
@@ -79,23 +87,29 @@ def add_layers(
     NotImplementedError
         For a layer that has no translation.
     """
-    for layer, shape, own in zip(layers, shapes, params, strict=False):
-        if type(layer) not in TRANSLATIONS:
+    for bound, own in zip(layers, params, strict=False):
+        layer = bound.layer
+        if type(layer) in JOINS:
+            inside = zip(bound.branches, split_params(layer.inner, own), strict=True)
+            ends = [add_layers(graph, chain.bound, x, each) for chain, each in inside]
+            x = JOINS[type(layer)](graph, ends)
+        elif type(layer) in TRANSLATIONS:
+            x = TRANSLATIONS[type(layer)](graph, layer, x, bound.input_shape, own)
+        else:
             raise NotImplementedError(
                 f"skcnn.onnx cannot translate the layer {layer!r}: {type(layer).__name__} is none "
                 f"of the layers in skcnn.layers."
             )
-        x = TRANSLATIONS[type(layer)](graph, layer, x, shape, own)
     return x
 
 
 def _unchanged(graph: Graph, layer: Layer, x: str, shape: Shape, params: Params) -> str:
-    """Translate a layer that acts in training only: to nothing."""
+    """Translate a layer that acts in training only, to nothing."""
     return x
 
 
 def _operator(op: str, **attributes: Any) -> Translation:
-    """A layer that ONNX has under another name."""
+    """Return the translation of a layer with an ONNX operator of its own."""
     return lambda graph, layer, x, shape, params: graph.add(op, x, **attributes)
 
 
@@ -128,7 +142,7 @@ def _dense(graph: Graph, layer: Dense, x: str, shape: Shape, params: Params) -> 
 
 
 def _batch_norm(graph: Graph, layer: BatchNorm, x: str, shape: Shape, params: Params) -> str:
-    """With ``ε`` in the variance, since the attribute for it is a float32."""
+    """Include ``ε`` in the variance, since ONNX' attribute for it is a float32."""
     variance = np.maximum(params["running_variance"], 0) + graph.dtype.type(layer.epsilon)
     moments = params["running_mean"], variance
     return graph.add(
@@ -136,12 +150,33 @@ def _batch_norm(graph: Graph, layer: BatchNorm, x: str, shape: Shape, params: Pa
     )
 
 
+def _layer_norm(graph: Graph, layer: LayerNorm, x: str, shape: Shape, params: Params) -> str:
+    return _group_norm(graph, GroupNorm(1, layer.epsilon), x, shape, params)
+
+
+def _group_norm(graph: Graph, layer: GroupNorm, x: str, shape: Shape, params: Params) -> str:
+    """Translate it step by step; ONNX' operators came late, and compute in float32."""
+    numbers = prod(shape) // layer.n_groups
+
+    def mean(values: str) -> str:
+        return graph.add("Mul", graph.add("ReduceSum", values, [2], keepdims=1), 1 / numbers)
+
+    of_groups = graph.add("Reshape", x, [0, layer.n_groups, numbers])
+    centered = graph.add("Sub", of_groups, mean(of_groups))
+    variance = graph.add("Add", mean(graph.add("Mul", centered, centered)), float(layer.epsilon))
+    normalized = graph.add("Div", centered, graph.add("Sqrt", variance))
+    channels = (-1,) + (1,) * len(shape[1:])
+    gamma, beta = (params[name].reshape(channels) for name in ("weight", "bias"))
+    scaled = graph.add("Mul", graph.add("Reshape", normalized, [0, *shape]), gamma)
+    return graph.add("Add", scaled, beta)
+
+
 def _local_response_norm(
     graph: Graph, layer: LocalResponseNorm, x: str, shape: Shape, params: Params
 ) -> str:
-    """The sum over neighbouring channels as a product with a band of ``α``.
+    """Translate the sum over neighbouring channels as a product with a band of ``α``.
 
-    ONNX' own operator takes no ``α = 0`` or ``β = 0``, and float32 only.
+    ONNX' own operator allows neither ``α = 0`` nor ``β = 0``, and only float32.
     """
     C, H, W = shape
     channels = np.arange(C)
@@ -185,6 +220,21 @@ def _conv_transpose(
     return _multiply(graph, matrices, columns, layer.output_shape(shape), params)
 
 
+def _fixed_conv(graph: Graph, layer: FixedConv, x: str, shape: Shape, params: Params) -> str:
+    return _conv(graph, layer.convolution(shape), x, shape, params)
+
+
+def _ppv_pool(graph: Graph, layer: PPVPool, x: str, shape: Shape, params: Params) -> str:
+    """The mean of all positions as a product with their weights."""
+    C, H, W = shape
+    pixels = graph.add("Reshape", x, [0, C, 1, H * W])
+    scaled = graph.add("Mul", pixels, params["scale"].reshape(-1, 1, 1))
+    heights = graph.add("Sub", scaled, params["threshold"][:, :, np.newaxis])
+    on_ramp = graph.add("Clip", heights, *np.array([0, 1], graph.dtype))
+    means = np.ascontiguousarray(layer.means(shape, graph.dtype)[:, :, np.newaxis])
+    return graph.add("Reshape", graph.add("MatMul", on_ramp, means), [0, C * layer.thresholds])
+
+
 def _max_pool(graph: Graph, layer: MaxPool2d, x: str, shape: Shape, params: Params) -> str:
     return graph.add("MaxPool", x, **_attributes(*layer.reach(shape)))
 
@@ -192,35 +242,31 @@ def _max_pool(graph: Graph, layer: MaxPool2d, x: str, shape: Shape, params: Para
 def _avg_pool(graph: Graph, layer: AvgPool2d, x: str, shape: Shape, params: Params) -> str:
     height, width = layer.reach(shape)
     if graph.single:
-        return graph.add("AveragePool", x, count_include_pad=1, **_attributes(height, width))
+        counted = int(layer.count_include_pad)
+        return graph.add("AveragePool", x, count_include_pad=counted, **_attributes(height, width))
     columns = _gather(graph, x, shape, _pixels(height), _pixels(width))
     total = graph.add("ReduceSum", columns, [2], keepdims=0)
-    mean = graph.add("Mul", total, 1 / (height.kernel * width.kernel))
+    mean = graph.add("Mul", total, 1 / layer.divisors(shape).ravel())
     return graph.add("Reshape", mean, [0, *layer.output_shape(shape)])
 
 
 def _global_avg_pool(
     graph: Graph, layer: GlobalAvgPool2d, x: str, shape: Shape, params: Params
 ) -> str:
-    """Translate the mean as a sum, whose axes every version of ONNX takes in the same way."""
+    """Translate the mean as a sum, which has the same interface in every version of ONNX."""
     total = graph.add("ReduceSum", x, [2, 3], keepdims=0)
     return graph.add("Mul", total, 1 / (shape[1] * shape[2]))
 
 
-def _residual(graph: Graph, layer: Residual, x: str, shape: Shape, params: Params) -> str:
-    each = [
-        {
-            name.removeprefix(f"{inner}."): array
-            for name, array in params.items()
-            if name.startswith(f"{inner}.")
-        }
-        for inner, _ in layer.named
-    ]
-    ends, n = [], 0
-    for chain in layer.branches(shape).values():
-        own, n = each[n:], n + len(chain.layers)
-        ends.append(add_layers(graph, chain.layers, x, chain.shapes, own))
-    return graph.add("Add", ends[0], x if len(ends) == 1 else ends[1])
+def _global_max_pool(
+    graph: Graph, layer: GlobalMaxPool2d, x: str, shape: Shape, params: Params
+) -> str:
+    """Translate it as one window; ONNX Runtime has no global operator in float64."""
+    return graph.add("Flatten", graph.add("MaxPool", x, **_attributes(*layer.reach(shape))))
+
+
+def _sum(graph: Graph, ends: Sequence[str]) -> str:
+    return reduce(lambda left, right: graph.add("Add", left, right), ends)
 
 
 def _pad_channels(graph: Graph, layer: PadChannels, x: str, shape: Shape, params: Params) -> str:
@@ -238,12 +284,18 @@ TRANSLATIONS: dict[type[Layer], Translation] = {
     Dense: _dense,
     Dropout: _unchanged,
     ELU: _elu,
+    FixedConv: _fixed_conv,
     Flatten: _operator("Flatten"),
     GELU: _gelu,
+    GaussianNoise: _unchanged,
     GlobalAvgPool2d: _global_avg_pool,
+    GlobalMaxPool2d: _global_max_pool,
+    GroupNorm: _group_norm,
+    LayerNorm: _layer_norm,
     LeakyReLU: _leaky_relu,
     LocalResponseNorm: _local_response_norm,
     MaxPool2d: _max_pool,
+    PPVPool: _ppv_pool,
     PadChannels: _pad_channels,
     RandomCrop: _unchanged,
     RandomFlip: _unchanged,
@@ -251,16 +303,22 @@ TRANSLATIONS: dict[type[Layer], Translation] = {
     RandomScale: _unchanged,
     RandomShift: _unchanged,
     ReLU: _operator("Relu"),
-    Residual: _residual,
     Sigmoid: _operator("Sigmoid"),
     SiLU: _silu,
     Softmax: _operator("Softmax", axis=1),
     Tanh: _operator("Tanh"),
 }
 
+JOINS: dict[type[Layer], Join] = {
+    Add: _sum,
+    Concatenate: lambda graph, ends: graph.add("Concat", *ends, axis=1),
+    Frozen: lambda graph, ends: ends[0],
+    Residual: _sum,
+}
+
 
 def _attributes(height: Windows, width: Windows) -> dict[str, Any]:
-    """Windows as ONNX has them."""
+    """Return ONNX' attributes for windows."""
     found = {
         "kernel_shape": [height.kernel, width.kernel],
         "strides": [height.stride, width.stride],
@@ -271,26 +329,26 @@ def _attributes(height: Windows, width: Windows) -> dict[str, Any]:
 
 
 def _added(windows: Windows) -> int:
-    """Pixels that a transposed convolution adds at the end."""
+    """Return the number of pixels that a transposed convolution adds at the end."""
     return windows.padded - (windows.stride * (windows.positions - 1) + windows.extent)
 
 
 def _pixels(windows: Windows) -> np.ndarray:
-    """The k-th pixel of every window, (kernel, positions); -1 for padding."""
+    """Return the k-th pixel of every window, (kernel, positions); -1 for padding."""
     k, p = np.ogrid[: windows.kernel, : windows.positions]
     pixels = p * windows.stride + k * windows.dilation - windows.before
     return np.where((pixels >= 0) & (pixels < windows.size), pixels, -1)
 
 
 def _windows(windows: Windows) -> np.ndarray:
-    """The window whose k-th pixel is q, (kernel, size); -1 where there is none."""
+    """Return the window whose k-th pixel is q, (kernel, size); -1 if there is none."""
     k, q = np.ogrid[: windows.kernel, : windows.size]
     p, between = np.divmod(q + windows.before - k * windows.dilation, windows.stride)
     return np.where((between == 0) & (p >= 0) & (p < windows.positions), p, -1)
 
 
 def _gather(graph: Graph, x: str, shape: Shape, rows: np.ndarray, columns: np.ndarray) -> str:
-    """``(n, C, KH·KW, OH·OW)`` from ``(n, C, H, W)``.
+    """Gather ``(n, C, KH·KW, OH·OW)`` from ``(n, C, H, W)``.
 
     Parameters
     ----------
@@ -299,7 +357,7 @@ def _gather(graph: Graph, x: str, shape: Shape, rows: np.ndarray, columns: np.nd
     shape : tuple of int
         ``(C, H, W)``.
     rows, columns : ndarray of int of shape (KH, OH) and (KW, OW)
-        Where the numbers are taken from; -1 is a zero.
+        Source indices of the numbers; -1 is a zero.
     """
     C, H, W = shape
     rows, columns = rows[:, np.newaxis, :, np.newaxis], columns[:, np.newaxis]
@@ -314,7 +372,7 @@ def _gather(graph: Graph, x: str, shape: Shape, rows: np.ndarray, columns: np.nd
 def _multiply(
     graph: Graph, matrices: np.ndarray, columns: str, output_shape: Shape, params: Params
 ) -> str:
-    """One matrix a group times the columns, and the bias."""
+    """Multiply one matrix per group with the columns, and add the bias."""
     groups, _, length = matrices.shape
     pixels = output_shape[1] * output_shape[2]
     columns = graph.add("Reshape", columns, [0, groups, length, pixels])

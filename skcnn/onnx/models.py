@@ -1,4 +1,4 @@
-"""Fitted estimators as ONNX models: what comes before the layers, and what after them."""
+"""Conversion of fitted estimators to ONNX models: inputs, layers and outputs."""
 
 from math import prod
 from typing import Any
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 OPSET = 18
-"""The version of ONNX' operators that models are written for."""
+"""Version of the ONNX operator set that models are written for."""
 
 
 @in_own_context
@@ -40,10 +40,9 @@ def to_onnx(
     estimator : ScratchCNNClassifier or ScratchCNNRegressor
         Fitted. For pipelines and ensembles, see `register`.
     X : array-like, default=None
-        Images in any of the forms that `fit` takes. The model will take arrays
-        of that form and dtype, with any number of rows; a single image is
-        enough. None is rows of ``n_features_in_`` numbers in the dtype of
-        ``weights_``.
+        Images in any of the forms that `fit` takes, at least one. The model accepts
+        arrays of that form and dtype, with any number of rows. None is rows of
+        ``n_features_in_`` numbers in the dtype of ``weights_``.
     method : {"predict", "transform"}, default="predict"
         What the model computes.
 
@@ -61,19 +60,19 @@ def to_onnx(
     ImportError
         If the package onnx is not installed.
     TypeError
-        For another estimator, and labels that ONNX has no type for.
+        For another estimator, or labels without a type in ONNX.
     NotFittedError
         For an estimator that is not fitted.
     NotImplementedError
         For a layer that is not one of this package.
     ValueError
-        For an `X` that the estimator could not predict.
+        If the estimator's ``predict`` would reject `X`.
 
     Notes
     -----
-    Scaling of images and targets is part of the graph. Where the network
-    computes in float64, so does the model; since ONNX Runtime convolves in
-    float32 only, that takes longer (see the documentation on ONNX).
+    The scaling of images and targets is part of the graph. If the network computes
+    in float64, so does the model; since ONNX Runtime convolves in float32 only, that
+    is slower (see the documentation on ONNX).
 
     Examples
     --------
@@ -131,7 +130,7 @@ def to_onnx(
 
 
 def _model(graph: Graph, name: str, source: tuple, outputs: list[tuple]) -> Any:
-    """The graph with its inputs and outputs, in a file format as old as its operators allow."""
+    """Build the model in the oldest file format that its operators allow."""
     helper = graph.onnx.helper
     first, *others = (
         helper.make_tensor_value_info(name, element_type(dtype), ["n", *shape])
@@ -174,25 +173,25 @@ def add_features(
     graph: Graph, estimator: BaseScratchCNN, x: str, form: tuple[int, ...], dtype: np.dtype
 ) -> str:
     """Add the network without its last layer; see `add_outputs`."""
-    return _add_network(graph, estimator, x, form, dtype, len(estimator.network_.layers) - 1)
+    return _add_network(graph, estimator, x, form, dtype, estimator.network_.head)
 
 
 def _add_network(
     graph: Graph, estimator: BaseScratchCNN, x: str, form: tuple[int, ...], dtype: Any, stop: int
 ) -> str:
     network = estimator.network_
-    layers, params = network.layers[:stop], network.unpack(estimator.weights_)
+    layers, params = network.chain.bound[:stop], network.unpack(estimator.weights_)
     images = _add_images(graph, estimator, x, form, np.dtype(dtype))
-    return graph.finite(add_layers(graph, layers, images, network.shapes, params), network.dtype)
+    return graph.finite(add_layers(graph, layers, images, params), network.dtype)
 
 
 def _add_images(
     graph: Graph, estimator: BaseScratchCNN, x: str, form: tuple[int, ...], dtype: np.dtype
 ) -> str:
-    """``(n, C, H, W)``, scaled, in the network's dtype.
+    """Add the reshaping to ``(n, C, H, W)``, the scaling, and the network's dtype.
 
-    As in training, the mean is subtracted in a dtype that holds what came and
-    what the network computes in.
+    As in training, the mean is subtracted in a dtype that represents both the input's
+    and the network's numbers.
     """
     C, H, W = estimator.image_shape_
     exact = np.result_type(dtype, graph.dtype)
@@ -218,7 +217,7 @@ def _reshaped(graph: Graph, x: str, form: tuple[int, ...], shape: Shape) -> str:
 
 
 def label_set(estimator: ScratchCNNClassifier) -> np.ndarray:
-    """The classes as ONNX has them: int64, or strings in an array of objects."""
+    """Return the classes in ONNX' types: int64, or strings in an object array."""
     classes = estimator.classes_.tolist()
     if all(isinstance(label, str) for label in classes):
         return np.array([str(label) for label in classes], object)
@@ -236,7 +235,7 @@ def _is_int64(label: Any) -> bool:
 
 
 def add_labels(graph: Graph, estimator: ScratchCNNClassifier, classes: np.ndarray, z: str) -> str:
-    """Add the class of the largest output, or which labels are true."""
+    """Add the class of the largest output, or the indicators of the labels."""
     if estimator.out_activation_ == "logistic":
         return graph.cast(graph.add("Greater", z, 0.0), np.int64)
     return graph.add("Gather", classes, graph.add("ArgMax", z, axis=1, keepdims=0))
@@ -250,7 +249,7 @@ def add_probabilities(graph: Graph, estimator: ScratchCNNClassifier, z: str) -> 
 
 
 def add_quantities(graph: Graph, estimator: ScratchCNNRegressor, z: str) -> str:
-    """Add what the outputs mean in the unit of the targets: (n, outputs) of float64."""
+    """Add the predictions in the unit of the targets: (n, outputs) of float64."""
     found = graph.cast(z, np.float64)
     if estimator.out_activation_ == "exp":
         found = graph.finite(graph.add("Exp", found), np.float64)

@@ -1,9 +1,9 @@
-"""Registration with skl2onnx, so that it converts pipelines and ensembles that hold a network.
+"""Registration with skl2onnx, for pipelines and ensembles that contain a network.
 
-skl2onnx first *parses* a pipeline into operators, of which each class of
-estimators has one; then it asks for the *shapes* of their results, and for
-their *conversion* into nodes. An ensemble's own conversion may declare
-operators of the estimators in it, which are not parsed.
+skl2onnx first *parses* a pipeline into operators, one per class of estimators; then
+it requests the *shapes* of their results, and their *conversion* into nodes. An
+ensemble's own conversion may declare operators for its estimators, which are not
+parsed.
 """
 
 from copy import copy
@@ -39,14 +39,14 @@ CLASSIFIER_OPTIONS = {
 
 
 class Features(BaseEstimator):
-    """A network that is a transformer here, as `Pipeline` takes it before the last step."""
+    """Stands for a network used as a transformer, as in a `Pipeline` before the last step."""
 
     def __init__(self, estimator: BaseScratchCNN) -> None:
         self.estimator = estimator
 
 
 def register() -> None:
-    """Let skl2onnx convert pipelines and ensembles that hold an estimator of this package.
+    """Register converters with skl2onnx for pipelines and ensembles of this package's estimators.
 
     After this call ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` know
     both estimators, as the last step of a pipeline and as transformers before
@@ -60,8 +60,8 @@ def register() -> None:
 
     Notes
     -----
-    Results have the dtype that skl2onnx gives to all: float64 where the
-    model's input is, float32 otherwise. The network computes in its own.
+    Results have skl2onnx's usual dtype: float64 if the model's input is float64,
+    float32 otherwise. The network computes in its own.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def register() -> None:
         "SkcnnClassifier",
         _classifier_shapes,
         _convert_classifier,
-        options=CLASSIFIER_OPTIONS,  # with "zipmap", skl2onnx parses it as its own classifiers
+        options=CLASSIFIER_OPTIONS,  # with "zipmap", skl2onnx parses it like its own classifiers
     )
     update(ScratchCNNRegressor, "SkcnnRegressor", _regressor_shapes, _convert_regressor)
     update(Features, "SkcnnFeatures", _features_shapes, _convert_features)
@@ -139,7 +139,7 @@ def _parse_pipeline(scope, model, inputs, custom_parsers=None):
 
 
 def _convert_pipeline(scope, operator, container):
-    """A pipeline within an ensemble."""
+    """Convert a pipeline within an ensemble."""
     from skl2onnx.operator_converters.pipelines import convert_pipeline
 
     operator.raw_operator = copy(operator.raw_operator)
@@ -163,11 +163,11 @@ def _parse_column_transformer(scope, model, inputs, custom_parsers=None):
     return _parse_sklearn_column_transformer(scope, model, inputs, custom_parsers)
 
 
-# What results there are
+# Shapes of results
 
 
 def _result_type(operator: Any, *sizes: int) -> Any:
-    """Float64 where the input is, float32 otherwise."""
+    """Return float64 if the input is float64, float32 otherwise."""
     from skl2onnx.common.data_types import guess_tensor_type
 
     source = operator.inputs[0]
@@ -231,7 +231,7 @@ def _convert_features(scope, operator, container):
 
 
 def _source(operator: Any) -> tuple[str, tuple[int, ...], np.dtype]:
-    """Name, form and dtype of the images."""
+    """Return name, form and dtype of the images."""
     from skl2onnx.common.data_types import guess_proto_type
 
     source = operator.inputs[0]
@@ -239,7 +239,7 @@ def _source(operator: Any) -> tuple[str, tuple[int, ...], np.dtype]:
     if isinstance(estimator, Features):
         estimator = estimator.estimator
     form = tuple(source.type.shape[1:])
-    if not form or not all(isinstance(size, int) for size in form):  # not known
+    if not form or not all(isinstance(size, int) for size in form):  # unknown
         form = (estimator.n_features_in_,)
     return source.full_name, form, _dtype(guess_proto_type(source.type))
 
@@ -251,14 +251,14 @@ def _dtype(element: int) -> np.dtype:
 
 
 def _give(graph: Graph, result: str, variable: Any) -> None:
-    """Let `result` be that of the operator, in the dtype that was declared."""
+    """Make `result` the operator's, in the declared dtype."""
     from skl2onnx.common.data_types import guess_proto_type
 
     graph.cast(result, _dtype(guess_proto_type(variable.type)), output=variable.full_name)
 
 
 def _insert(graph: Graph, scope: Any, container: Any) -> None:
-    """Hand all nodes and constants to skl2onnx."""
+    """Pass all nodes and constants to skl2onnx."""
     if container.target_opset < 13:
         raise RuntimeError(
             f"skcnn.onnx: target_opset must be at least 13, got {container.target_opset}."
@@ -274,7 +274,7 @@ def _insert(graph: Graph, scope: Any, container: Any) -> None:
         )
 
 
-# FrozenEstimator: what it holds
+# FrozenEstimator: delegation to the estimator inside
 
 
 def _parse_frozen(scope, model, inputs, custom_parsers=None):

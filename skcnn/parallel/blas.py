@@ -1,11 +1,11 @@
 """The guard that keeps BLAS to one thread.
 
-BLAS on several threads of its own gives other rounding errors than on one,
-so that results would depend on how many there are; and it leaves all
-elementwise work to a single core.
+BLAS rounds differently on several threads than on one, so results would
+depend on the number of threads; and all elementwise work would be left to a
+single core.
 
-Most BLAS libraries have one limit for the whole process. threadpoolctl saves and
-restores it without knowing who else does. If another thread restored its limit in
+Most BLAS libraries have one limit for the whole process, which threadpoolctl saves
+and restores without coordination. If another thread restored its limit in
 the middle of a computation, BLAS would get its threads back. If it saved the limit
 in the middle and restored it afterwards, BLAS would keep one thread for good. So
 the guard wraps the two methods by which threadpoolctl reads and sets the limit:
@@ -24,7 +24,7 @@ __all__ = ["BlasGuard"]
 
 
 class BlasGuard:
-    """Keeps BLAS to one thread, in the whole process, while somebody asks for that.
+    """Keeps BLAS to one thread, in the whole process, while any thread is inside.
 
     The first to enter saves the outside limits, and the last to leave restores
     them. Limits that other threads set through threadpoolctl in between replace
@@ -40,8 +40,8 @@ class BlasGuard:
     Attributes
     ----------
     n_violations : int
-        How often `enforce` has found a process-wide limit other than one, which
-        cannot have been set through threadpoolctl.
+        Number of times that `enforce` found a process-wide limit other than one,
+        which cannot have been set through threadpoolctl.
     """
 
     def __init__(self, make_controller: Callable[[], Any]) -> None:
@@ -60,18 +60,18 @@ class BlasGuard:
         self._mine = _OfThread()
 
     def _after_fork(self) -> None:
-        """The threads that were inside do not exist in a forked child."""
+        """Reset the guard in a forked child, where the threads inside do not exist."""
         for library in self._libraries or []:
             if (n_threads := self._outside.get(library.key())) is not None:
                 library.set_num_threads(n_threads)
         self._reset()
 
     def limited(self) -> "_Limited":
-        """A context in which BLAS uses one thread.
+        """Return a context in which BLAS uses one thread.
 
         Entering it returns the number of threads that BLAS would use outside,
-        divided by the number of threads that are inside, lest they start more
-        together. It can be left at any time and repeatedly.
+        divided by the number of threads inside, so that together they start no
+        more than that. It can be left at any time and repeatedly.
         """
         return _Limited(self)
 
@@ -83,7 +83,7 @@ class BlasGuard:
             for library in self._libraries:
                 if library.key() not in self._outside:
                     n_threads = library.get_num_threads()
-                    # a signal's handler may have been faster
+                    # a signal's handler may have done so meanwhile
                     self._outside.setdefault(library.key(), n_threads)
                 library.set_num_threads(1)
             outside = [self._outside[library.key()] for library in self._libraries]
@@ -109,9 +109,9 @@ class BlasGuard:
     def enforce(self) -> None:
         """Set the limit to one again if it was changed without threadpoolctl.
 
-        Threads inside call it between two pieces of work. C code can change the
-        limit at any time, and so can a vendored copy of threadpoolctl. What they
-        set is taken for the new outside limit.
+        Threads inside call it between two tasks. C code can change the limit at any
+        time, and so can a vendored copy of threadpoolctl. The value found is taken
+        as the new outside limit.
         """
         for library in self._libraries or []:
             if library.get_num_threads() != 1:
@@ -122,7 +122,7 @@ class BlasGuard:
             n_threads = library.get_num_threads()
             if n_threads != 1 and library.key() in self._outside:
                 self._outside[library.key()] = n_threads
-                self.n_violations += not library.per_thread  # no product has used those yet
+                self.n_violations += not library.per_thread  # no product has used that limit yet
                 library.set_num_threads(1)
 
     def limit_this_thread(self) -> None:
@@ -133,11 +133,11 @@ class BlasGuard:
                 library.set_num_threads(1)
 
     def _find(self) -> "list[_Library]":
-        """Find NumPy's libraries, and wrap what threadpoolctl reads and sets their limits by."""
+        """Find NumPy's libraries, and wrap threadpoolctl's methods that read and set limits."""
         controllers = _numpys_blas(self._make_controller())
         for cls in {type(controller) for controller in controllers}:
             own = (cls.get_num_threads, cls.set_num_threads)
-            # a call that was interrupted has left its wrappers, but their methods are known
+            # wrappers of an interrupted call may remain, but the original methods are known
             get, set_ = self._methods.setdefault(cls, own)
             cls.get_num_threads, cls.set_num_threads = self._getter(get), self._setter(set_)
         return [
@@ -179,7 +179,7 @@ class BlasGuard:
         return set_num_threads
 
     def _is_inside(self) -> bool:
-        """Whether this thread computes inside."""
+        """Whether this thread is inside."""
         return self._mine.helps or threading.get_ident() in self._inside.values()
 
 
@@ -201,8 +201,8 @@ class _OfThread(threading.local):
 
     def __init__(self) -> None:
         self.helps = False
-        self.limits: dict[str, int] = {}  # set while it was inside
-        self.read: set[str] = set()  # libraries whose outside limit it has read and not set since
+        self.limits: dict[str, int] = {}  # set while inside
+        self.read: set[str] = set()  # libraries whose outside limit was read and not set since
 
 
 class _Library:
@@ -259,7 +259,7 @@ class _Recorder:
 def _has_control(controller: Any, set_: Callable[[Any, int], Any], n_threads: int) -> bool:
     """Whether threadpoolctl would let this thread set a limit.
 
-    Like the call that it stands for, this takes control if no thread has it.
+    Like the real call, this takes control if no thread has it.
     """
     if not hasattr(controller, "clear_controlling_thread"):
         return True
@@ -270,11 +270,11 @@ def _has_control(controller: Any, set_: Callable[[Any, int], Any], n_threads: in
 
 
 def _numpys_blas(controller: Any) -> list[Any]:
-    """The libraries that NumPy computes with.
+    """Return the libraries that NumPy computes with.
 
-    Other packages bring a BLAS of their own, whose limits say nothing here.
-    NumPy's wheels carry theirs in ``numpy.libs`` or inside ``numpy``; where
-    none is found there, as in conda environments, all count.
+    Other packages bring a BLAS of their own, whose limits are irrelevant here.
+    NumPy's wheels contain theirs in ``numpy.libs`` or inside ``numpy``; if none
+    is found there, as in conda environments, all count.
     """
     every = [library for library in controller.lib_controllers if library.user_api == "blas"]
     numpys = [

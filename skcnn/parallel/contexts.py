@@ -1,9 +1,9 @@
-"""Contexts that are left whole, whatever is raised, and whenever.
+"""Exception-safe contexts, even if a signal's handler raises.
 
 A signal's handler may raise between any two steps of the main thread: after
-``__enter__`` has taken something and before ``with`` knows of it, and in the
-midst of ``__exit__``. No Python code of that thread can be spared this, so what
-is left is left once more if that did not come to its end.
+``__enter__`` has acquired something and before ``with`` knows of it, or in the
+middle of ``__exit__``. Python code cannot prevent that, so ``__exit__`` is called
+again if it did not complete.
 """
 
 from collections.abc import Callable
@@ -24,14 +24,13 @@ Arguments = ParamSpec("Arguments")
 def holding(
     context: AbstractContextManager[Value, None], work: Callable[[Value], Result]
 ) -> Result:
-    """Call ``work(value)`` in a context that has `value`; what it returns is returned.
+    """Return ``work(value)``, called in a context that provides `value`.
 
     Parameters
     ----------
     context : context manager
-        Its ``__exit__`` takes everything back however far ``__enter__`` or
-        another ``__exit__`` has come, as often as it is called, and does not
-        ask for an exception.
+        Its ``__exit__`` undoes everything, however far ``__enter__`` or an
+        earlier ``__exit__`` got, may be called repeatedly, and ignores exceptions.
     work : callable
     """
     left = False
@@ -49,9 +48,9 @@ def holding(
 def in_own_context(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Have a function run in a copy of the caller's context, with NumPy's default error settings.
 
-    A program's own ``np.seterr`` therefore changes nothing in it. The settings
-    are such a context's (from NumPy 2 on), and ``np.errstate`` can be
-    interrupted before it has set them back.
+    A program's own ``np.seterr`` therefore has no effect on it. From NumPy 2 on, the
+    settings belong to the context; ``np.errstate`` alone can be interrupted before it
+    has restored them.
     """
 
     @wraps(function)

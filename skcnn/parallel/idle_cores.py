@@ -1,4 +1,4 @@
-"""Whether the machine has cores that have nothing to do; no bit depends on it."""
+"""Estimate of the machine's idle cores; no result depends on it."""
 
 import os
 import time
@@ -8,14 +8,14 @@ from math import inf
 __all__ = ["IdleCores"]
 
 STAT = "/proc/stat"
-"""File in which Linux counts the time of all cores."""
+"""File in which Linux reports the time of all cores."""
 
 _ALL, _IDLE = slice(1, 9), slice(4, 6)
-"""Words of its first line; idle, and waiting for a disk."""
+"""Words of its first line: all times; those idle or waiting for a disk."""
 
 
 def machine_times(path: str = STAT) -> tuple[float, float] | None:
-    """Seconds for which all cores together have been idle, and have been, if the system tells."""
+    """Return idle seconds and all seconds of all cores together; None if unknown."""
     try:
         with open(path, encoding="ascii") as file:
             words = file.readline().split()
@@ -26,12 +26,12 @@ def machine_times(path: str = STAT) -> tuple[float, float] | None:
 
 
 class IdleCores:
-    """Cores that this process can use, judged by what it and the machine have done.
+    """Estimates the cores that this process can use, from its load and the machine's.
 
     Parameters
     ----------
     clock : callable, default=time.perf_counter
-        Seconds that have passed since any moment.
+        Seconds since an arbitrary moment.
     used : callable, default=time.process_time
         Seconds for which this process has used a core.
     times : callable, default=machine_times
@@ -52,14 +52,14 @@ class IdleCores:
 
     @property
     def seconds(self) -> float:
-        """Seconds of observation. (The system counts hundredths of a second.)"""
+        """Seconds of observation (the system counts in hundredths)."""
         return self._clock() - self._then
 
     def available(self) -> float:
-        """Return the mean number of cores used by this process or idle, and begin anew.
+        """Return the mean number of cores idle or used by this process, and start over.
 
-        Infinite where the system does not tell, or its clocks stand still, as in
-        some containers. Linux tells.
+        Infinite if the system does not report it (Linux does), or if its counters
+        stand still, as in some containers.
         """
         then, used, times = self._then, self._used, self._times
         self._look()

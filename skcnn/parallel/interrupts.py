@@ -1,4 +1,4 @@
-"""Ctrl-C at safe places only."""
+"""Deferral of Ctrl-C to safe places."""
 
 import signal
 import threading
@@ -16,9 +16,8 @@ class Interrupts:
     """Context in which Ctrl-C waits for a safe place.
 
     Ctrl-C raises ``KeyboardInterrupt`` between any two steps of the main
-    thread, also where a limit is half restored. In this context it is only
-    remembered, and `check` raises it. A handler that the user has set is left
-    alone.
+    thread, even where a limit is half restored. In this context it is only
+    recorded, and `check` raises it. A handler set by the user is left alone.
     """
 
     def __init__(self) -> None:
@@ -32,7 +31,7 @@ class Interrupts:
         self._replace(self._remember, signal.default_int_handler)
 
     def _replace(self, old: Callable, new: Callable) -> None:
-        """Replace a handler, where it is this one."""
+        """Replace the handler of SIGINT if it is `old`."""
         in_main = threading.current_thread() is threading.main_thread()
         if in_main and signal.getsignal(signal.SIGINT) == old:
             signal.signal(signal.SIGINT, new)

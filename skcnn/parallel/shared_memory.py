@@ -1,8 +1,8 @@
 """Memory that several processes share, and arrays in it.
 
-A segment has no name that could stay behind: where there is `os.memfd_create`
-it lives as long as somebody has mapped it, and elsewhere in a temporary file
-that is removed as soon as all have.
+The memory leaves no name behind. With `os.memfd_create` it lives as long as any
+process maps it; elsewhere it is in a temporary file that is removed as soon as
+all processes have mapped it.
 """
 
 import mmap
@@ -29,7 +29,7 @@ class ArraySpec(NamedTuple):
     Parameters
     ----------
     offset : int
-        Bytes before it.
+        Bytes before the array.
     shape : tuple of int
     dtype : dtype
     """
@@ -40,13 +40,13 @@ class ArraySpec(NamedTuple):
 
 
 def lay_out(wanted: dict[str, tuple[tuple[int, ...], Any]]) -> tuple[dict[str, ArraySpec], int]:
-    """Lay out arrays of some shapes and dtypes behind each other.
+    """Lay out arrays, given by shape and dtype, one after another.
 
     Returns
     -------
     places : dict of ArraySpec
     nbytes : int
-        What they take together.
+        Total size.
     """
     places, end = {}, 0
     for name, (shape, dtype) in wanted.items():
@@ -62,7 +62,7 @@ class Key(NamedTuple):
     ----------
     path : str
     device, inode : int
-        Of the file, lest another one has come in its place.
+        Identify the file, in case another one has taken its place.
     """
 
     path: str
@@ -71,15 +71,15 @@ class Key(NamedTuple):
 
 
 class SharedMemory:
-    """A piece of memory; it goes when the last array in it does, in every process.
+    """Memory shared between processes, freed with the last array in it.
 
     Parameters
     ----------
     memory : mmap
-    path : str or None
-        What other processes open while the segment is open.
+    key : Key
+        Handle by which other processes attach the memory until it is closed.
     file : int or None, default=None
-        A descriptor that is to be closed.
+        Descriptor that `close` closes.
     """
 
     def __init__(self, memory: mmap.mmap, key: "Key", file: int | None = None) -> None:
@@ -88,16 +88,16 @@ class SharedMemory:
 
     @classmethod
     def reserve(cls, nbytes: int) -> "SharedMemory":
-        """Make a segment of zeros.
+        """Reserve shared memory, filled with zeros.
 
-        The memory is reserved before it is mapped: where the file system has too
-        little, that is an error here, and not a signal at the first write. (Where
-        the system has too little, somebody is killed: see `available_bytes`.)
+        It is reserved before it is mapped: if the file system has too little, that
+        is an error here rather than a signal at the first write. (If the system has
+        too little, it kills a process; see `available_bytes`.)
 
         Raises
         ------
         OSError
-            Where there is not so much memory, or none that can be shared.
+            If there is too little memory, or none that can be shared.
         """
         if hasattr(os, "memfd_create"):
             file = os.memfd_create("skcnn")
@@ -121,12 +121,12 @@ class SharedMemory:
 
     @classmethod
     def attach(cls, key: "Key") -> "SharedMemory":
-        """Map the segment of another process.
+        """Map the memory of another process.
 
         Raises
         ------
         OSError
-            Where it has been closed.
+            If it has been closed.
         """
         file = os.open(key.path, os.O_RDWR)
         try:
@@ -138,18 +138,18 @@ class SharedMemory:
             os.close(file)
 
     def close(self) -> None:
-        """Let nobody else map it."""
+        """Prevent further processes from attaching the memory."""
         if self._file is not None:
             self._file.close()
             _remove(self.key.path)
 
     @property
     def has_name(self) -> bool:
-        """Whether it would stay behind if everybody was killed now."""
+        """Whether a file would remain if all processes were killed now."""
         return not (self._file is None or self._file.closed or self.key.path.startswith("/proc/"))
 
     def array(self, place: ArraySpec) -> np.ndarray:
-        """The array at a place."""
+        """Return an array in the memory."""
         return np.ndarray(place.shape, place.dtype, self.memory, place.offset)
 
 
@@ -165,7 +165,7 @@ class Mapped(NamedTuple):
     ----------
     filename : str
     inode : int
-        Of the file that was mapped, lest another one has taken its name.
+        Identifies the mapped file, in case another one has taken its name.
     offset : int
         Bytes before the first element.
     shape, strides : tuple of int
@@ -180,12 +180,12 @@ class Mapped(NamedTuple):
     dtype: np.dtype
 
     def open(self) -> np.ndarray:
-        """The array.
+        """Map the file, and return the array.
 
         Raises
         ------
         OSError
-            Where the file is another one, or gone.
+            If the file has been replaced or removed.
         """
         with open(self.filename, "rb") as file:
             if os.fstat(file.fileno()).st_ino != self.inode:
@@ -197,8 +197,8 @@ class Mapped(NamedTuple):
 def mapped(array: np.ndarray) -> Mapped | None:
     """Describe an array that is a view of a memory-mapped file, for another process.
 
-    None where it is no such view, or where nobody else would see the same: the
-    map is a private copy, or the file has lost its name.
+    None if it is no such view, or if another process would not see the same data:
+    the map is a private copy, or the file has lost its name.
     """
     root: Any = array
     while isinstance(root.base, np.ndarray):
@@ -217,7 +217,7 @@ def mapped(array: np.ndarray) -> Mapped | None:
 
 
 def _inode(address: int) -> int | None:
-    """Number of the file that is mapped at an address; None where the system does not tell."""
+    """Return the inode of the file mapped at an address; None if unknown."""
     try:
         lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -231,7 +231,7 @@ def _inode(address: int) -> int | None:
 
 
 def available_bytes() -> float:
-    """Memory that can be had without pushing anything else out, as far as the system tells."""
+    """Return the memory available without swapping, as far as the system reports it."""
     known = [_meminfo(), *_control_groups()]
     left = [amount for amount in known if amount is not None]
     if not left and sys.platform != "linux" and hasattr(os, "sysconf"):
@@ -250,7 +250,7 @@ def _meminfo() -> float | None:
 
 
 def _control_groups() -> Iterable[float]:
-    """Return the bytes that the limits of containers leave, for both versions of control groups."""
+    """Yield the bytes left under container limits, for both versions of control groups."""
     root = Path("/sys/fs/cgroup")
     for folder, limit, used in (
         (root, "memory.max", "memory.current"),
@@ -266,7 +266,7 @@ def _control_groups() -> Iterable[float]:
 
 
 def _file_cache(path: Path) -> float:
-    """Bytes of files that a control group could forget at once."""
+    """Return the bytes of cached files that a control group could drop at once."""
     for line in path.read_text(encoding="ascii").splitlines():
         name, amount = line.split()
         if name in ("inactive_file", "total_inactive_file"):

@@ -1,8 +1,8 @@
-"""Threads that share out tasks, such as micro-batches, and threads in the background.
+"""Threads that share numbered tasks, such as micro-batches, and background threads.
 
-They are started in a single step and are not waited for to begin: one that
-never begins, for want of memory, is never missed, and a signal's handler that
-raises cannot leave one half started, as it can with ``threading.Thread``.
+A thread is started in a single step, without waiting for it to begin. So one that
+never begins, for lack of memory, is not missed, and a signal's handler that raises
+cannot leave one half started, as it can with ``threading.Thread``.
 """
 
 import threading
@@ -19,23 +19,23 @@ __all__ = ["Background", "Threads"]
 
 
 class Threads:
-    """Threads that share out numbered tasks; the calling thread is one of them.
+    """Threads that share numbered tasks, the calling thread among them.
 
     Parameters
     ----------
     n_threads : int
         Number of threads. They are started when there are tasks for them and
-        ended on leaving the context. Those that cannot be are done without.
+        end with the context. If some cannot be started, fewer are used.
     on_start : callable or None, default=None
-        Called once in every thread but the calling one.
+        Called once in every helper thread.
     check : callable or None, default=None
-        Called in the calling thread before each of its tasks; what it raises
+        Called in the calling thread before each of its tasks; an exception
         ends the run.
     spawn : callable or None, default=None
-        Has another process call a function, as coordinators of a training want it;
-        None where there are none. There may be as many as threads.
-    has_idle_worker : callable, default=None
-        Says whether a process is there that has nothing to do.
+        Runs a function in a worker process, as a `Coordinator` requires; None if
+        there are no worker processes. There may be as many as threads.
+    has_idle_worker : callable, optional
+        Returns whether an idle worker process exists.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Threads:
         self.n_threads = n_threads
         self._on_start, self.check = on_start, check
         self.spawn, self.has_idle_worker = spawn, has_idle_worker
-        self._inboxes: list[SimpleQueue] = []  # of the threads that have been started
+        self._inboxes: list[SimpleQueue] = []  # of the started threads
         self._startable = n_threads
 
     def __enter__(self) -> "Threads":
@@ -60,7 +60,7 @@ class Threads:
             inbox.put(None)
 
     def _start(self, n_helpers: int) -> None:
-        """Start helper threads until there are so many, or as many as can be."""
+        """Start helper threads until there are `n_helpers`, or no more can be started."""
         while len(self._inboxes) < min(n_helpers, self._startable):
             inbox: SimpleQueue = SimpleQueue()
             self._inboxes.append(inbox)
@@ -75,7 +75,7 @@ class Threads:
             return
         while (run := inbox.get()) is not None:
             run.help(thread)
-            del run  # and all that it works on
+            del run  # frees its arrays
 
     def run(
         self, n_tasks: int, task: Callable[[int, int], object], n_threads: int | None = None
@@ -85,17 +85,17 @@ class Threads:
         Parameters
         ----------
         n_tasks : int
-            Number of tasks, started in their order.
+            Number of tasks, started in order.
         task : callable
-            Runs in any thread; `thread` is a number below `n_threads` that no
-            two running tasks share.
+            Runs in any thread; `thread` is a number below `n_threads`, unique
+            among running tasks.
         n_threads : int or None, default=None
-            The largest number of threads to use; None is all of them.
+            Most threads to use; None is all of them.
 
         Raises
         ------
         BaseException
-            The first that a call raised, when no call is running any more.
+            The first exception of a task, once no task is running.
         """
         n_threads = min(n_tasks, n_threads or self.n_threads, self.n_threads)
         if n_threads < 2:
@@ -111,7 +111,7 @@ class Threads:
             try:
                 raise error
             finally:
-                del error, run, task  # the traceback must not hold them in a circle
+                del error, run, task  # the traceback must not keep them in a reference cycle
 
     def _share(self, run: "_Run") -> None:
         self._start(run.n_threads - 1)
@@ -121,10 +121,10 @@ class Threads:
 
 
 class _Run:
-    """Numbered tasks that several threads take from; leaving the context waits for all of them.
+    """Numbered tasks that several threads take; leaving the context waits for all of them.
 
-    Only the calling thread can be interrupted at any step, so it never holds
-    a lock that others wait for.
+    The calling thread can be interrupted at any step, so it never holds a lock
+    that others wait for.
     """
 
     def __init__(self, n_tasks: int, n_threads: int, task: Callable[[int, int], object]) -> None:
@@ -132,7 +132,7 @@ class _Run:
         self.error: BaseException | None = None
         self._task = task
         self._todo = deque(range(n_tasks))
-        self._helpers = Presence()
+        self._helpers = ActiveThreads()
 
     def __enter__(self) -> "_Run":
         return self
@@ -142,7 +142,7 @@ class _Run:
         self._helpers.wait()
 
     def help(self, thread: int) -> None:
-        """Take tasks, in another thread than the calling one."""
+        """Take tasks in a helper thread."""
         try:
             self._helpers.enter()
             self.work(thread)
@@ -150,14 +150,14 @@ class _Run:
             self._helpers.leave()
 
     def work(self, thread: int, check: Callable[[], None] | None = None) -> None:
-        """Take tasks until there are none."""
+        """Take tasks until none is left."""
         try:
             while self._todo:
                 if check is not None:
                     check()
                 try:
                     i = self._todo.popleft()
-                except IndexError:  # another thread was faster
+                except IndexError:  # another thread took it
                     return
                 self._task(thread, i)
         except BaseException as error:
@@ -167,72 +167,72 @@ class _Run:
 
 
 def start(function: Callable, *args: object) -> bool:
-    """Call a function in a new thread, and say whether there is one."""
+    """Call a function in a new thread, and return whether one was started."""
     try:
         start_new_thread(function, args)
     except (RuntimeError, MemoryError) as error:
         if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
-            raise  # not by that function: by the handler of a signal that came meanwhile
+            raise  # from a signal's handler, not from starting the thread
         return False
     return True
 
 
-class Presence:
-    """Set of the threads that are at work on something.
+class ActiveThreads:
+    """Set of the threads that are working on something.
 
-    A thread that enters looks only then whether it is still wanted; so nobody
-    begins any more once that was made impossible, and `wait` has returned.
+    A thread enters before it checks whether there is still work. So once there is
+    none and `wait` has returned, no thread starts any more.
     """
 
     def __init__(self) -> None:
-        self._present: set[int] = set()
-        self._bell: SimpleQueue = SimpleQueue()
+        self._active: set[int] = set()
+        self._left: SimpleQueue = SimpleQueue()
 
     def enter(self) -> None:
-        """Be at work, in this thread."""
-        self._present.add(threading.get_ident())
+        """Add this thread."""
+        self._active.add(threading.get_ident())
 
     def leave(self) -> None:
-        """Be at work no more."""
-        self._present.discard(threading.get_ident())
-        self._bell.put(None)
+        """Remove this thread."""
+        self._active.discard(threading.get_ident())
+        self._left.put(None)
 
     def wait(self) -> None:
-        """Wait until nobody is present."""
-        while self._present:
+        """Wait until the set is empty."""
+        while self._active:
             with suppress(Empty):
-                self._bell.get(timeout=0.1)
+                self._left.get(timeout=0.1)
 
 
 class Background:
-    """Functions that run in threads of their own, until nobody wants them any more."""
+    """Functions that run in threads of their own until `close` is called."""
 
     def __init__(self) -> None:
         self.wanted = True
-        self._presence = Presence()
+        self._threads = ActiveThreads()
         self._started = self._ended = 0
 
     @property
     def busy(self) -> bool:
-        """Whether a function that was started has not returned."""
+        """Whether any started function has not returned."""
         return self._ended < self._started
 
     def start(self, function: Callable, *args: object) -> None:
-        """Call a function in a thread of its own, if there can be one."""
+        """Call a function in a thread of its own, if one can be started."""
         self._started += 1
         if not start(self._run, function, args):
             self._started -= 1
 
     def _run(self, function: Callable, args: tuple) -> None:
         try:
-            self._presence.enter()
+            self._threads.enter()
             if self.wanted:
                 function(*args)
         finally:
             self._ended += 1
-            self._presence.leave()
+            self._threads.leave()
 
     def close(self) -> None:
-        """Start nothing more, and wait for what runs, which may look whether it is `wanted`."""
+        """Start nothing more, and wait for running functions, which may check `wanted`."""
         self.wanted = False
-        self._presence.wait()
+        self._threads.wait()

@@ -1,6 +1,6 @@
 """Training of a network: epochs, mini-batches, and the processes that share them.
 
-Files of version 0.1.0 know `TrainingState` by the name ``skcnn.training.TrainingState``.
+Models stored by version 0.1.0 refer to `TrainingState` as ``skcnn.training.TrainingState``.
 """
 
 from skcnn.state import TrainingState

@@ -23,11 +23,11 @@ class TrainingConfig:
     tol : float
     n_iter_no_change : int or None
     max_bytes : float
-        Memory that each worker's arrays may take.
+        Memory that each thread's arrays may take.
     lr_schedule : Schedule
     restart_schedule : bool
-        Whether it counts epochs from the start of this training, or from the
-        model's first.
+        Whether the schedule counts epochs from the start of this training
+        rather than from the model's first.
     max_grad_norm : float or None
     """
 

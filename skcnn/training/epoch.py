@@ -6,14 +6,15 @@ from math import ceil
 
 import numpy as np
 
-from skcnn.batches import Samples
+from skcnn.data import Samples
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
 from skcnn.parallel.idle_cores import IdleCores
 from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState, stream
 from skcnn.training.config import TrainingConfig
-from skcnn.training.distributed.coordinator import Coordinator
+from skcnn.training.distributed.coordinator import Coordinator, WorkerLostError
+from skcnn.training.distributed.policy import WorkerPolicy
 from skcnn.training.distributed.speedup import SpeedupMonitor
 from skcnn.training.minibatch import (
     GRADIENTS,
@@ -28,28 +29,15 @@ from skcnn.training.update import Step, Update
 
 __all__ = ["EpochRunner"]
 
-WORTH_STARTING = 1.2
-"""Seconds that a training must still take for processes to be spawned."""
-
-WORTH_ASKING = 0.25
-"""Seconds that it must still take where idle workers wait already."""
-
-MEASURED = 0.05
-"""Seconds of training from which that is estimated, and what the machine has left."""
-
-LOOK_AGAIN = 1.0
-"""Seconds after which that is looked at again where it was not enough."""
-
-IDLE = 0.5
-"""Share of a core that must be idle, or used by this process, for each process."""
+POLICY = WorkerPolicy()
 
 
 class EpochRunner:
-    """Epochs of a training, with all memory they need.
+    """Runs the epochs of a training, and holds all memory they need.
 
-    Worker processes may join, and a `Coordinator` then runs the steps. Micro-batches
-    that are small for the sake of processes, which do not wait for the interpreter's
-    lock, are not worth a thread.
+    Worker processes may join, and a `Coordinator` then runs the steps. If
+    mini-batches are split finely so that processes can share them, the
+    micro-batches may be too small to be worth a thread.
 
     Parameters
     ----------
@@ -60,7 +48,7 @@ class EpochRunner:
         Changed by each epoch.
     threads : Threads
     epochs : int, default=0
-        Number of epochs to come, to judge whether processes are worth it.
+        Number of epochs to come, from which the benefit of workers is estimated.
     """
 
     def __init__(
@@ -76,26 +64,27 @@ class EpochRunner:
         self.state, self.threads = state, threads
         self.schedule_start = state.begun if config.restart_schedule else 0
         batch_size = min(config.batch_size, len(samples))
-        self.size = coarse = network.micro_batch_size(batch_size, config.max_bytes)
+        self.size = coarse = network.cost.micro_batch_size(batch_size, config.max_bytes)
         if state.finely:
-            self.size = network.finer(batch_size, coarse)
-        few = self.size < coarse and not network.worth_a_thread(self.size)
+            self.size = network.cost.finer(batch_size, coarse)
+        few = self.size < coarse and not network.cost.worth_a_thread(self.size)
         self.n_threads = ceil(batch_size / coarse) if few else threads.n_threads
-        self.cuts = network.micro_batches(len(samples), batch_size)
+        self.batches = network.cost.split(len(samples), batch_size)
         joined = network.samples_together > 1  # a single sample may join a batch
         update = Update(network, config)
         plan = StepPlan(network, update, state.seed, self.size, self.size + joined)
         n_parts = max(
-            len(network.micro_batches(cut.stop - cut.start, self.size))
-            for cut in (self.cuts[0], self.cuts[-1])
+            len(network.cost.split(part.stop - part.start, self.size))
+            for part in (self.batches[0], self.batches[-1])
         )
-        nbytes = network.vector_size * network.dtype.itemsize
+        nbytes = network.gradient_size * network.dtype.itemsize
         n_slots = count_slots(n_parts, self.n_threads, nbytes)
         buffers = Buffers.private(network, state, len(samples), n_slots)
         self.replica = Replica(plan, samples, buffers, threads, self.n_threads)
         self.coordinator: Coordinator | None = None
-        self.speedup, self.idle_cores, self.look_after = SpeedupMonitor(0.0), IdleCores(), MEASURED
-        self.n_batches, self.n_done = epochs * len(self.cuts), 0
+        self.policy, self.speedup, self.idle_cores = POLICY, SpeedupMonitor(0.0), IdleCores()
+        self.look_after = self.policy.measured
+        self.n_batches, self.n_done = epochs * len(self.batches), 0
         self.seconds = self.began = 0.0
         if threads.spawn is not None and threads.n_threads > 1 and self.size < batch_size:
             self.coordinator = Coordinator(
@@ -117,49 +106,53 @@ class EpochRunner:
 
     @property
     def mismatch(self) -> bool:
-        """Whether worker processes have computed something else than this one."""
+        """Whether a worker's results differed from those of this process."""
         return self.coordinator is not None and self.coordinator.mismatch
 
-    def run(self) -> tuple[float, float, float]:
-        """Train for one epoch, and return mean loss, accuracy and the last learning rate.
+    def run(self, start: TrainingState) -> tuple[float, float, float]:
+        """Train for one epoch; return the mean loss, the accuracy and the last learning rate.
 
-        Raises
-        ------
-        WorkerLostError
-            When a worker has died; the state is then half-way through the epoch.
+        If a worker is lost, those that remain repeat the epoch from `start`, a copy of the
+        state from before it.
         """
         loss = correct = weight = 0.0
         state, order = self.state, self._order()
         np.copyto(self.replica.buffers.order, order)
         rates, totals = self._rates(), self._totals(order)
         self.began = time.perf_counter() - self.seconds
-        for batch, (part, lr, total) in enumerate(zip(self.cuts, rates, totals, strict=True)):
-            if total != 0:  # otherwise nothing to learn here, not even to forget
-                state.step += 1
-                state.averaged += 1
-                step = Step(state.step, lr, 1 / (part.stop - part.start), total, state.averaged)
-                sums = self._train_step(batch, part, step)
-                if state.first_loss is None:
-                    state.first_loss = sums.loss / total
-                loss, correct, weight = loss + sums.loss, correct + sums.correct, weight + total
-            self.n_done += 1
-        if self.coordinator is not None:
-            self.coordinator.wait()
+        try:
+            for batch, part in enumerate(self.batches):
+                lr, total = rates[batch], totals[batch]
+                # a mini-batch without weight changes nothing, not even by weight decay
+                if total != 0:
+                    state.step += 1
+                    state.averaged += 1
+                    step = Step(state.step, lr, 1 / (part.stop - part.start), total, state.averaged)
+                    sums = self._train_step(batch, part, step)
+                    if state.first_loss is None:
+                        state.first_loss = sums.loss / total
+                    loss, correct, weight = loss + sums.loss, correct + sums.correct, weight + total
+                self.n_done += 1
+            if self.coordinator is not None:
+                self.coordinator.wait()
+        except WorkerLostError:
+            state.restore(start)
+            return self.run(start)
         self.seconds = time.perf_counter() - self.began
         return (loss / weight, correct / weight, lr) if weight else (0.0, 0.0, lr)
 
     def _rates(self) -> list[float]:
         """Return the learning rate of each mini-batch of this epoch."""
         config, start = self.config, self.schedule_start
-        epoch, n = self.state.epoch - start, len(self.cuts)
+        epoch, n = self.state.epoch - start, len(self.batches)
         history = {name: values[start:] for name, values in self.state.history.items()}
         multiplier, max_iter = config.lr_schedule.multiplier, config.max_iter
         return [config.lr * float(multiplier(epoch + i / n, max_iter, history)) for i in range(n)]
 
     def _totals(self, order: np.ndarray) -> list[float]:
-        """Return the weight of all samples of each mini-batch together."""
-        starts = [part.start for part in self.cuts]
-        return np.add.reduceat(self.samples.weights[order], starts, dtype=np.float64).tolist()
+        """Return the total sample weight of each mini-batch."""
+        starts = [part.start for part in self.batches]
+        return np.add.reduceat(self.samples.sample_weight[order], starts, dtype=np.float64).tolist()
 
     def _order(self) -> np.ndarray:
         """Return the rows in the order of this epoch."""
@@ -169,7 +162,7 @@ class EpochRunner:
         return np.arange(n)
 
     def _train_step(self, batch: int, part: slice, step: Step) -> BatchLoss:
-        """Move the parameters by one mini-batch, together with workers where that is faster."""
+        """Update the parameters from one mini-batch, with the workers if that is faster."""
         coordinator, start = self.coordinator, time.perf_counter()
         task = Task(GRADIENTS, 1, 0, 0, self.state.epoch, batch, part.start, part.stop, step)
         joined = coordinator is not None and self._joined(coordinator, task)
@@ -184,21 +177,21 @@ class EpochRunner:
         return sums
 
     def _joined(self, coordinator: Coordinator, task: Task) -> bool:
-        """Whether workers take part; they are spawned once it is known that they are worth it."""
+        """Whether workers take part; spawns them once they are expected to pay off."""
         if coordinator.started:
             return coordinator.join(self.state, task)
         seconds = time.perf_counter() - self.began
-        if self.n_done and seconds >= MEASURED:
+        if self.n_done and seconds >= self.policy.measured:
             left = seconds / self.n_done * (self.n_batches - self.n_done)
-            worth = WORTH_ASKING if self.threads.has_idle_worker() else WORTH_STARTING
-            if left > worth and self._has_room():
+            has_idle_worker = self.threads.has_idle_worker()
+            if self.policy.is_worthwhile(left, has_idle_worker) and self._has_room():
                 self.speedup = SpeedupMonitor(seconds / self.n_done)
                 coordinator.start()
         return False
 
     def _has_room(self) -> bool:
-        """Whether the machine has cores for others; looked at from time to time."""
+        """Whether the machine has idle cores for workers; checked from time to time."""
         if self.idle_cores.seconds < self.look_after:
             return False
-        self.look_after = LOOK_AGAIN
-        return self.idle_cores.available() - 1 >= IDLE * (self.threads.n_threads - 1)
+        self.look_after = self.policy.look_again
+        return self.policy.has_room(self.idle_cores.available(), self.threads.n_threads - 1)

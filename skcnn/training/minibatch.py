@@ -7,19 +7,21 @@ bit depends on the number of ranks. A single process is rank 0 of 1.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcnn.batches import Samples
+from skcnn.data import Samples
+from skcnn.denormals import flush_vanishing
 from skcnn.layers._layer import Params
 from skcnn.layers.generators import LayerGenerator
+from skcnn.layers.workspace import Workspace
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
 from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState, layer_stream
-from skcnn.training.update import Step, Update, cut, norm, squares
-from skcnn.workspace import Workspace
+from skcnn.training.update import Step, Update, chunks, norm, squares
 
 __all__ = ["Buffers", "Replica", "StepPlan", "Task", "count_slots", "train_step"]
 
@@ -27,17 +29,17 @@ GRADIENTS, SUM, STEP = range(3)
 """Kinds of tasks."""
 
 ALIGNED = 32
-"""Number of parameters that shards are multiples of: whole cache lines."""
+"""Shards are multiples of this many parameters: whole cache lines."""
 
 SLOT_BYTES = 32 * 2**20
-"""Memory for the gradients of micro-batches; if they need more, they are summed in rounds."""
+"""Most memory for slots; gradients that need more are summed in rounds."""
 
 CACHED_SLOT_BYTES = 2**20
-"""Their limit for a single thread, which finds them in the cache when it adds them."""
+"""The limit for a single thread, chosen so that slots are still in the cache when added."""
 
 
 class Task(NamedTuple):
-    """Work on a mini-batch that every rank does its part of.
+    """Work on a mini-batch, shared by all ranks.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ class StepPlan:
     seed : int
         Seed of the training.
     size, capacity : int
-        Number of samples in a micro-batch, and the largest there can be.
+        Number of samples in a micro-batch, and its upper limit.
     """
 
     network: Network
@@ -87,10 +89,10 @@ class StepPlan:
 
 
 def count_slots(n_parts: int, n_parallel: int, nbytes: int) -> int:
-    """Return the number of slots for gradients of `nbytes`, `n_parallel` of them filled at a time.
+    """Return the number of slots for gradients of `nbytes`, of which `n_parallel` fill at a time.
 
     If there are fewer slots than micro-batches, the first slot holds the total, and
-    every round but the first fills the others.
+    later rounds fill the others.
     """
     limit = SLOT_BYTES if n_parallel > 1 else CACHED_SLOT_BYTES
     return min(n_parts, 1 + n_parallel * max(1, limit // (n_parallel * nbytes)))
@@ -105,7 +107,7 @@ class Buffers(NamedTuple):
     moments : dict of ndarray
     order : ndarray of shape (n_samples,)
         Rows in the order of the epoch.
-    slots : ndarray of shape (n_slots, vector_size)
+    slots : ndarray of shape (n_slots, gradient_size)
         Gradients; the total is summed into the first.
     sums : ndarray of shape (n_slots, 2)
         Loss and number of correct predictions of each micro-batch.
@@ -125,9 +127,9 @@ class Buffers(NamedTuple):
         """Return shape and dtype of each array, except for those of the training's state."""
         return {
             "order": ((n_samples,), np.intp),
-            "slots": ((n_slots, network.vector_size), network.dtype),
+            "slots": ((n_slots, network.gradient_size), network.dtype),
             "sums": ((n_slots, 2), np.float64),
-            "squares": ((len(cut(0, network.n_parameters)),), np.float64),
+            "squares": ((len(chunks(0, network.n_parameters)),), np.float64),
         }
 
     @classmethod
@@ -141,7 +143,7 @@ class Buffers(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Chunk of a shard: its position, and views of all that belongs to it.
+    """Chunk of a shard: its position, and views of its part of every array.
 
     Parameters
     ----------
@@ -181,20 +183,21 @@ class Gradient:
     ) -> BatchLoss:
         """Fill `grads` with sums over these rows, and return the sums of the loss."""
         samples, arrays = self.samples, self.workspace.arrays(len(rows))
-        weights = samples.weights[rows]
+        sample_weight = samples.sample_weight[rows]
         with np.errstate(all="ignore"):
             samples.images.gather(rows, arrays.x[0])
-            arrays.weights[...] = weights
+            arrays.sample_weight[...] = sample_weight
             arrays.forward(params, True, rng)
             result = samples.loss.loss_and_gradient(
-                arrays.x[-1], arrays.dx[-1], samples.targets[rows], weights
+                arrays.x[-1], arrays.dx[-1], samples.targets[rows], sample_weight
             )
+            flush_vanishing(arrays.dx[-1])  # confident predictions would slow `backward` down
             arrays.backward(params, grads)
         return result
 
 
 class Replica:
-    """The part that one process takes in every training step.
+    """One process's part of every training step.
 
     Parameters
     ----------
@@ -217,7 +220,7 @@ class Replica:
         self.plan, self.samples = plan, samples
         self.threads, self.n_threads = threads, n_threads
         self._gradients: dict[int, Gradient] = {}  # one for each thread
-        self._cuts: dict[int, list[slice]] = {}
+        self._splits: dict[int, list[slice]] = {}
         self._bind(buffers)
 
     def _bind(self, buffers: Buffers) -> None:
@@ -226,12 +229,13 @@ class Replica:
         self._params = network.unpack(buffers.params)
         self._grads = [network.unpack(slot) for slot in buffers.slots]
         n = network.n_parameters
-        self._chunks = [[slot[part] for slot in buffers.slots] for part in cut(0, n)]
-        self._untrained = [vector[n:] for vector in (buffers.params, *buffers.slots)]
+        self._chunks = [[slot[part] for slot in buffers.slots] for part in chunks(0, n)]
+        untrained = slice(n, network.gradient_size)
+        self._untrained = [vector[untrained] for vector in (buffers.params, *buffers.slots)]
         self._shards: dict[tuple[int, int], list[Piece]] = {}
 
     def move_to(self, buffers: Buffers) -> None:
-        """Continue with other buffers, which get the contents of the present ones."""
+        """Copy the buffers' contents to other buffers, and continue with those."""
         now = self.buffers
         np.copyto(buffers.params, now.params)
         for name, moment in now.moments.items():
@@ -242,12 +246,12 @@ class Replica:
     def micro_batches(self, task: Task) -> list[slice]:
         """Return the micro-batches of the mini-batch."""
         n = task.stop - task.start
-        if n not in self._cuts:
-            self._cuts[n] = self.plan.network.micro_batches(n, self.plan.size)
-        return self._cuts[n]
+        if n not in self._splits:
+            self._splits[n] = self.plan.network.cost.split(n, self.plan.size)
+        return self._splits[n]
 
     def round_size(self, task: Task) -> int:
-        """Return the number of micro-batches whose gradients are kept at a time."""
+        """Return the number of micro-batches in a round."""
         n_slots = len(self._grads)
         return n_slots if len(self.micro_batches(task)) <= n_slots else n_slots - 1
 
@@ -266,14 +270,11 @@ class Replica:
     def _fill_slots(self, task: Task, rank: int) -> None:
         """Compute the gradients of micro-batches rank, rank + n, rank + 2n, …"""
         mine = range(rank, self.n_filled(task), task.n_ranks)
+        n_threads = self.n_threads if task.n_ranks == 1 else 1
+        self.threads.run(len(mine), partial(self._fill_slot, task, mine), n_threads)
 
-        def fill(thread: int, i: int) -> None:
-            self._fill_slot(task, mine[i], thread)
-
-        self.threads.run(len(mine), fill, self.n_threads if task.n_ranks == 1 else 1)
-
-    def _fill_slot(self, task: Task, slot: int, thread: int) -> None:
-        plan, buffers = self.plan, self.buffers
+    def _fill_slot(self, task: Task, slots: range, thread: int, number: int) -> None:
+        plan, buffers, slot = self.plan, self.buffers, slots[number]
         if thread not in self._gradients:
             self._gradients[thread] = Gradient(plan.network, self.samples, plan.capacity)
         i = task.first + slot
@@ -293,7 +294,7 @@ class Replica:
         return total
 
     def _sum(self, task: Task, rank: int) -> None:
-        """Sum the gradients of this round, and measure the total after the last one."""
+        """Sum this rank's chunks of the slots; after the last round, also the total's squares."""
         last = task.first + self.n_filled(task) == len(self.micro_batches(task))
         for i in range(rank, len(self._chunks), task.n_ranks):
             total = self._add(task, self._chunks[i])
@@ -303,13 +304,13 @@ class Replica:
             self._add(task, self._untrained[1:])
 
     def scale(self, task: Task) -> float:
-        """Return the factor of the total, which has been summed and measured."""
+        """Return the factor by which the summed gradient is multiplied."""
         total = self.buffers.slots[0, : self.plan.network.n_parameters]
         size = norm(total, self.buffers.squares.tolist())
         return self.plan.update.scale(task.stop - task.start, size)
 
     def _step(self, task: Task, rank: int) -> None:
-        """Step the shard of this rank; the first also moves the untrained state."""
+        """Step the shard of this rank; rank 0 also updates the untrained state."""
         update, step = self.plan.update, task.step
         for part, params, moments, slots in self._shard(task.n_ranks, rank):
             total = slots[0] if task.summed else self._add(task, slots)
@@ -334,23 +335,23 @@ class Replica:
                     {name: moment[part] for name, moment in buffers.moments.items()},
                     [slot[part] for slot in buffers.slots],
                 )
-                for part in cut(start, stop)
+                for part in chunks(start, stop)
             ]
         return self._shards[n_ranks, rank]
 
 
 def train_step(replica: Replica, task: Task, run: Callable[[Task], None]) -> BatchLoss:
-    """Move the parameters by one mini-batch.
+    """Update the parameters from one mini-batch.
 
     Parameters
     ----------
     replica : Replica
-        That of rank 0.
+        The replica of rank 0.
     task : Task
         The mini-batch, the number of ranks and the step.
     run : callable
-        Has all ranks do their parts of a task. Gradients and sums are complete
-        when it returns; a step need not be.
+        Has all ranks do their parts of a task. It returns when gradients and
+        sums are complete; a step may still be under way.
 
     Returns
     -------

@@ -1,13 +1,14 @@
-"""Training: epochs, when to stop, what to remember."""
+"""The training loop: epochs, stopping, and the history."""
 
 import time
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import NamedTuple
 
 import numpy as np
 
-from skcnn.batches import Samples
+from skcnn.data import Samples
 from skcnn.inference import outputs
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
@@ -15,13 +16,12 @@ from skcnn.parallel.contexts import holding
 from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState
 from skcnn.training.config import TrainingConfig
-from skcnn.training.distributed.coordinator import WorkerLostError
 from skcnn.training.epoch import EpochRunner
 
 __all__ = ["Progress", "Validation", "begin", "mean_loss", "train"]
 
 DIVERGED = 1000.0
-"""Loss of an epoch, relative to the first batch's, from which training has diverged."""
+"""Ratio of an epoch's loss to the first batch's above which training has diverged."""
 
 
 class Validation(NamedTuple):
@@ -31,9 +31,9 @@ class Validation(NamedTuple):
     ----------
     samples : Samples
     score : callable or None, default=None
-        Takes the `TrainingState` after an epoch, the loss on these samples
-        being the last in its history, and returns a finite number; greater is
-        better. None is the accuracy, where the loss counts what is right.
+        Takes the `TrainingState` after an epoch, whose history ends with the
+        loss on these samples, and returns a finite number; greater is better.
+        None is the accuracy, for losses that count right predictions.
     """
 
     samples: Samples
@@ -41,27 +41,26 @@ class Validation(NamedTuple):
 
 
 class Progress:
-    """Hears of every epoch; this one keeps it to itself."""
+    """Hooks of a training; those of the base class do nothing."""
 
-    def begin(self, state: TrainingState) -> None:
-        """Hear that an epoch begins."""
+    def on_epoch_begin(self, state: TrainingState) -> None:
+        """Run before an epoch."""
 
-    def end(self, state: TrainingState, seconds: float, n_samples: int) -> bool:
-        """Hear that an epoch is complete, and say whether training shall stop."""
+    def on_epoch_end(
+        self, state: TrainingState, seconds: float, n_samples: int, n_processes: int
+    ) -> bool:
+        """Run after a complete epoch, and return whether training should stop."""
         return False
 
-    def together(self, n_processes: int) -> None:
-        """Hear, before `end`, how many processes the epoch has ended with."""
-
-    def mismatch(self) -> None:
-        """Hear, once, that worker processes compute something else and are not used any more."""
+    def on_mismatch(self) -> None:
+        """Run once if worker processes are dismissed because their results differ."""
 
 
 def begin(state: TrainingState, config: TrainingConfig) -> None:
-    """Begin a training at this state, unless it is the rest of one that was cut off."""
+    """Mark a state as the start of a training; not called to finish an interrupted one."""
     state.begun, state.begun_step = state.epoch, state.step
     if _stands_still(state, config):
-        state.no_improvement = 0  # whoever continues wants more than one epoch
+        state.no_improvement = 0  # otherwise it would stop after one epoch
 
 
 def train(
@@ -74,46 +73,46 @@ def train(
     progress: Progress | None = None,
     epochs: int | None = None,
 ) -> tuple[TrainingState, str]:
-    """Train until so many epochs after the beginning (see `begin`) are complete.
+    """Train until `epochs` epochs after `begin` are complete.
 
     Parameters
     ----------
     network : Network
     samples : Samples
-        What to learn from.
+        Training samples.
     config : TrainingConfig
     state : TrainingState
-        Changed, and worthless afterwards.
+        Changed; not to be used afterwards.
     threads : Threads
     validation : Validation or None, default=None
-        Scored after each epoch, to stop when the score no longer grows.
+        Scored after each epoch, to stop when the score no longer improves.
     progress : Progress or None, default=None
-        Hears of each epoch, and may ask to stop.
+        Hooks to run; they may stop the training.
     epochs : int or None, default=None
-        None is ``config.max_iter``, which schedules see in any case.
+        None is ``config.max_iter``. Schedules use `max_iter` in either case.
 
     Returns
     -------
     state : TrainingState
         Of the last good epoch.
     reason : {"max_iter", "no_change", "stopped", "diverged", "interrupted"}
-        Why training ended; "stopped" is what `progress` asked for.
+        Why training ended; "stopped" if `progress` asked for it.
 
     Raises
     ------
     KeyboardInterrupt
-        When interrupted before the first epoch was complete.
+        If interrupted before the first epoch was complete.
     """
     progress = progress or Progress()
-    if _stands_still(state, config):  # it was cut off after its last epoch
+    if _stands_still(state, config):  # interrupted after its last epoch
         return state, "no_change"
     epochs = config.max_iter if epochs is None else epochs
     epochs -= state.epoch - state.begun
     if state.finely is None:
-        state.finely = network.worth_sharing(len(samples))
+        state.finely = network.cost.worth_sharing(len(samples))
     return holding(
         EpochRunner(network, samples, config, state, threads, epochs),
-        lambda runner: _epochs(runner, validation, progress, epochs),
+        partial(_epochs, validation=validation, progress=progress, epochs=epochs),
     )
 
 
@@ -123,18 +122,19 @@ def _epochs(
     progress: Progress,
     epochs: int,
 ) -> tuple[TrainingState, str]:
-    """Train for at most so many epochs."""
+    """Train for at most `epochs` epochs."""
     network, config, threads = runner.network, runner.config, runner.threads
     state = runner.state
     good, told = state.copy(), False
     for complete in range(epochs):
         start = time.perf_counter()
-        progress.begin(good)
+        progress.on_epoch_begin(good)
         try:
-            loss, accuracy, lr = _run_epoch(runner, good)
+            loss, accuracy, lr = runner.run(good)
             if _diverged(loss, state):
                 return good, "diverged"
-            config.optimizer.flush(state.weights, state.moments)  # nothing denormal is kept
+            changed = state.weights[: network.gradient_size]
+            config.optimizer.flush(changed, state.moments)  # nothing denormal is kept
             state.epoch += 1
             state.record(loss=loss)
             if runner.samples.loss.counts:
@@ -149,25 +149,16 @@ def _epochs(
                 raise
             return good, "interrupted"
         good = snapshot
-        progress.together(runner.n_processes)
         if runner.mismatch and not told:
             told = True
-            progress.mismatch()
-        stop = progress.end(good, time.perf_counter() - start, len(runner.samples))
+            progress.on_mismatch()
+        seconds = time.perf_counter() - start
+        stop = progress.on_epoch_end(good, seconds, len(runner.samples), runner.n_processes)
         if _stands_still(good, config):
             return good, "no_change"
         if stop:
             return good, "stopped"
     return good, "max_iter"
-
-
-def _run_epoch(runner: EpochRunner, start: TrainingState) -> tuple[float, float, float]:
-    """Train for one epoch; if a worker is lost, repeat it from the start with those that remain."""
-    while True:
-        try:
-            return runner.run()
-        except WorkerLostError:
-            runner.state.restore(start)
 
 
 def _stands_still(state: TrainingState, config: TrainingConfig) -> bool:
@@ -177,7 +168,7 @@ def _stands_still(state: TrainingState, config: TrainingConfig) -> bool:
 def _diverged(loss: float, state: TrainingState) -> bool:
     if state.first_loss is None:  # no batch had any weight
         return False
-    # whoever goes on from learned weights starts near 0, which is no measure of divergence
+    # a continued training may start with a loss near 0, which is no yardstick
     limit = DIVERGED * max(state.first_loss, 1e-3)
     return not (loss <= limit and np.isfinite(state.weights).all())
 
@@ -213,13 +204,13 @@ def score_validation(
 
 
 def mean_loss(
-    network: Network, weights: np.ndarray, samples: Samples, threads: Threads, max_bytes: float
+    network: Network, params: np.ndarray, samples: Samples, threads: Threads, max_bytes: float
 ) -> BatchLoss:
-    """Loss and accuracy of weights as they predict, averages by the samples' weights."""
-    z = outputs(network, weights, samples.images, threads, max_bytes).astype(np.float64)
+    """Weighted mean loss and accuracy of predictions for the samples."""
+    z = outputs(network, params, samples.images, threads, max_bytes).astype(np.float64)
     with np.errstate(all="ignore"):
         result = samples.loss.loss_and_gradient(
-            z, np.empty_like(z), samples.targets, samples.weights
+            z, np.empty_like(z), samples.targets, samples.sample_weight
         )
-    total = float(samples.weights.sum())
+    total = float(samples.sample_weight.sum())
     return BatchLoss(result.loss / total, result.correct / total)

@@ -1,7 +1,7 @@
-"""From the summed gradient to the next weights: divide, clip, decay, step.
+"""From the summed gradient to the next parameters: divide, clip, decay, step.
 
-Everything goes part by part over the flat vectors, so that all passes over a
-part find it in the cache, and so that several processes can share the parts.
+All operations run chunk by chunk over the flat vectors, so that a chunk stays
+in the cache, and so that several processes can share the chunks.
 """
 
 from math import inf, sqrt
@@ -12,16 +12,16 @@ import numpy as np
 from skcnn.network import Network
 from skcnn.training.config import TrainingConfig
 
-__all__ = ["Step", "Update", "cut", "norm", "squares"]
+__all__ = ["Step", "Update", "chunks", "norm", "squares"]
 
 CHUNK = 2**16
-"""Parameters that the optimizer moves at a time."""
+"""Number of parameters in a chunk."""
 
 FLUSH_EVERY = 64
 """Steps from one flush of vanishing parameters and moments to the next."""
 
 LARGE_UNIT = 2.0**600
-"""Unit of gradients whose squares leave float64."""
+"""Unit of gradients whose squares overflow float64."""
 
 
 class Step(NamedTuple):
@@ -34,11 +34,12 @@ class Step(NamedTuple):
     lr : float
         Learning rate.
     scale : float
-        What the summed gradient is multiplied with.
+        Factor of the summed gradient.
     weight : float
-        Of all samples of the mini-batch together.
+        Total weight of the mini-batch's samples.
     averaged : int
-        Mini-batches that the untrained state is the average of, with this one.
+        Number of mini-batches, including this one, in the running averages of
+        the untrained state.
     """
 
     t: int
@@ -48,8 +49,8 @@ class Step(NamedTuple):
     averaged: int
 
 
-def cut(start: int, stop: int) -> list[slice]:
-    """Cut a part of the flat vector into chunks."""
+def chunks(start: int, stop: int) -> list[slice]:
+    """Split a range of the flat vector into chunks."""
     return [slice(i, min(i + CHUNK, stop)) for i in range(start, stop, CHUNK)]
 
 
@@ -61,21 +62,21 @@ def squares(gradient: np.ndarray) -> float:
 def norm(gradient: np.ndarray, sums: list[float]) -> float:
     """Norm of the whole gradient, from the `squares` of its chunks.
 
-    They are added in their order. Where they leave even float64, the gradient
-    is measured in a larger unit.
+    They are added in order. If they overflow float64, the gradient is measured
+    in a larger unit.
     """
     unit, total = 1.0, 0.0
     for one in sums:
         total += one
     if not total < inf:
         unit, total = LARGE_UNIT, 0.0
-        for part in cut(0, len(gradient)):
+        for part in chunks(0, len(gradient)):
             total += squares(gradient[part] / unit)
     return unit * sqrt(total)
 
 
 class Update:
-    """The arithmetic of a step on a part of the flat vectors.
+    """Arithmetic of a step on a part of the flat vectors.
 
     Parameters
     ----------
@@ -96,8 +97,8 @@ class Update:
     def scale(self, n_rows: int, norm: float | None) -> float:
         """``1 / n``, times ``min(1, limit / ‖g‖)`` (Pascanu et al. 2013, algorithm 1).
 
-        `norm` is that of the gradient that has not been divided yet; None where
-        it is not clipped.
+        `norm` is that of the summed gradient, not yet divided; None if the
+        gradient is not clipped.
         """
         scale = 1 / n_rows
         if norm is not None and self.max_grad_norm is not None:
@@ -108,18 +109,18 @@ class Update:
     def move(
         self,
         part: slice,
-        weights: np.ndarray,
+        params: np.ndarray,
         moments: dict[str, np.ndarray],
         gradient: np.ndarray,
         step: Step,
     ) -> None:
-        """Move a part of the parameters.
+        """Update a part of the parameters.
 
         Parameters
         ----------
         part : slice
-            Where it lies in the flat vector.
-        weights, gradient : ndarray
+            Its position in the flat vector.
+        params, gradient : ndarray
             That part of the vectors; both are changed.
         moments : dict of ndarray
             That part of the moments; changed.
@@ -129,17 +130,17 @@ class Update:
         if self.weight_decay and part.start < self.n_decayed:
             decayed = slice(self.n_decayed - part.start)
             if self.optimizer.decoupled:
-                weights[decayed] *= 1 - step.lr * self.weight_decay
+                params[decayed] *= 1 - step.lr * self.weight_decay
             else:
-                gradient[decayed] += self.weight_decay * weights[decayed]
-        self.optimizer.step(weights, gradient, moments, step.lr, step.t)
+                gradient[decayed] += self.weight_decay * params[decayed]
+        self.optimizer.step(params, gradient, moments, step.lr, step.t)
         if step.t % FLUSH_EVERY == 0:
-            self.optimizer.flush(weights, moments)
+            self.optimizer.flush(params, moments)
 
     def move_untrained(self, state: np.ndarray, gradient: np.ndarray, step: Step) -> None:
-        """Move the untrained state towards what the layers have written for it.
+        """Move the untrained state towards the values that the layers measured.
 
-        That is summed over samples that have the step's weight together.
+        `gradient` is the sum over samples whose total weight is that of the step.
         """
         rates = np.maximum(self.state_rates, 1 / step.averaged)
         state -= gradient * (rates / step.weight)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skcnn import ScratchCNNClassifier
-from skcnn._estimator.arguments import read_data
+from skcnn._estimator.arguments import FitArguments, read_data
 from skcnn._estimator.data import split
+from skcnn._estimator.model import Model
 from tests import shared
 from tests.shared import assert_same_model
 
@@ -40,9 +41,7 @@ def test_without_sklearn_callback_nothing_is_missed():
 
 callback = pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 
-
-def quick(**parameters):
-    return shared.quick(**{"max_iter": 3} | parameters)
+quick = partial(shared.quick, max_iter=3)
 
 
 class Recorder:
@@ -121,7 +120,7 @@ def test_they_see_the_training_rows_only():
     weights = np.linspace(0.5, 2, 200)
     clf = quick(early_stopping=True).set_callbacks(recorder).fit(table, y, sample_weight=weights)
     state = quick(early_stopping=True, warm_start=True).fit(X, y, weights)._training_state
-    data = read_data(clf, X, y, weights)
+    data = read_data(clf, FitArguments(X, y, weights))
     rows = split(data, 20, state.seed, "")[0].input.rows
     for seen in recorder.epochs():
         pd.testing.assert_frame_equal(seen["X"], table.iloc[rows])
@@ -143,10 +142,8 @@ def test_under_early_stopping_the_best_so_far_is_what_they_see():
 
 def test_a_model_is_built_only_when_asked_for(monkeypatch):
     calls = []
-    original = ScratchCNNClassifier._fitted
-    monkeypatch.setattr(
-        ScratchCNNClassifier, "_fitted", lambda *args: calls.append(1) or original(*args)
-    )
+    original = Model.attributes
+    monkeypatch.setattr(Model, "attributes", lambda *args: calls.append(1) or original(*args))
     quick().set_callbacks(Listener()).fit(X, y)
     assert len(calls) == 1  # the one that is written
     quick().set_callbacks(Recorder()).fit(X, y)

@@ -209,10 +209,10 @@ def test_what_judges_is_compared(path):
 def test_ctrl_c_within_an_epoch_leaves_the_model_and_the_file(path, monkeypatch):
     def interrupted(*args, **options):
         network, samples, settings, state, _, *others = args
-        workers = InterruptedThreads(when=2 * 5 + 3)  # 300 rows are 5 batches
-        return train(network, samples, settings, state, workers, *others, **options)
+        threads = InterruptedThreads(when=2 * 5 + 3)  # 300 rows are 5 batches
+        return train(network, samples, settings, state, threads, *others, **options)
 
-    monkeypatch.setattr("skcnn._estimator.base.train", interrupted)
+    monkeypatch.setattr("skcnn._estimator.fitting.train", interrupted)
     clf = quick(max_iter=5).set_callbacks(Checkpoint(path, every=3))
     with pytest.warns(UserWarning, match="interrupted; the model of epoch 2"):
         clf.fit(X, y)
@@ -440,7 +440,7 @@ def test_a_file_system_that_has_become_read_only_is_noticed_before_any_work(path
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr("builtins.open", read_only)
-    monkeypatch.setattr("skcnn._estimator.base.train", None)  # which is not reached
+    monkeypatch.setattr("skcnn._estimator.fitting.train", None)  # which is not reached
     with pytest.raises(OSError, match=r"Checkpoint: path=.*: Read-only file system") as caught:
         checkpointed(path).fit(X, y)
     assert caught.value.errno == errno.EROFS
@@ -707,9 +707,9 @@ def test_lambdas_are_compared_by_their_code(path):
 def test_a_description_is_the_same_in_another_process():
     code = (
         "from functools import partial; from sklearn.metrics import fbeta_score, make_scorer\n"
-        "import numpy as np; from skcnn._estimator.description import described\n"
+        "import numpy as np; from skcnn._estimator.description import describe\n"
         "held = {'a': {'x', 'y', 'z'}, 'b': object(), 'c': np.random.RandomState(0)}\n"
-        "print(described(make_scorer(partial(fbeta_score, beta=held), pos_label=len)))"
+        "print(describe(make_scorer(partial(fbeta_score, beta=held), pos_label=len)))"
     )
     told = {
         subprocess.run(

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from sklearn.base import clone
 
-from skcnn._estimator.arguments import read_data
+from skcnn._estimator.arguments import FitArguments, read_data
 from skcnn._estimator.data import split
 from skcnn.layers import Conv2d, Dropout, Flatten, ReLU
 from tests.shared import DIGITS, LABELS, assert_same_model, quick
@@ -134,7 +134,7 @@ def test_the_scaling_is_that_of_the_training_rows():
 
 def test_a_validation_part_is_excluded_from_the_scaling():
     clf = quick(early_stopping=True, warm_start=True).fit(X, y)
-    data = read_data(clf, X, y, None)
+    data = read_data(clf, FitArguments(X, y))
     _, held_out = split(data, 20, clf._training_state.seed, "")
     spoiled = X.copy()
     spoiled[held_out.input.rows] += 1e6

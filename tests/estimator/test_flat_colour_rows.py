@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,13 +10,12 @@ from sklearn.datasets import load_digits, load_sample_images
 from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks.quality.data import DATA_SETS, FASHION
-from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
+from skcnn import ScratchCNNRegressor
 from skcnn.datasets import load_mnist
 from skcnn.layers import Flatten
+from tests import shared
 
-
-def quick(**parameters):
-    return ScratchCNNClassifier([Flatten()], max_iter=1, random_state=0, **parameters)
+quick = partial(shared.quick, layers=[Flatten()], max_iter=1)
 
 
 def patches(height, width, step=4, n=40):

@@ -2,17 +2,16 @@
 
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
 
-from skcnn import ScratchCNNClassifier
 from skcnn.layers import Flatten
+from tests import shared
 from tests.shared import assert_same_model
 
-
-def quick(**parameters):
-    return ScratchCNNClassifier([Flatten()], max_iter=1, random_state=0, **parameters)
+quick = partial(shared.quick, layers=[Flatten()], max_iter=1)
 
 
 def images(*shape):

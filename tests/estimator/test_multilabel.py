@@ -22,7 +22,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier
-from skcnn._estimator.arguments import read_data
+from skcnn._estimator.arguments import FitArguments, read_data
 from skcnn._estimator.data import held_out_size, split
 from skcnn.layers import Dense, Flatten, ReLU
 from tests.shared import assert_same_model, quick
@@ -194,12 +194,12 @@ def test_integer_weights_are_repetitions():
 )
 def test_class_weights_are_products_over_the_labels(class_weight):
     clf = quick(class_weight=class_weight)
-    weights = read_data(clf, X, Y, None).weights.total
+    weights = read_data(clf, FitArguments(X, Y)).weights.total
     expected = compute_sample_weight(class_weight, Y)
     np.testing.assert_allclose(weights / weights.mean(), expected / expected.mean(), rtol=1e-12)
     times = np.random.default_rng(0).random(200)
     if class_weight != "balanced":
-        both = read_data(clf, X, Y, times).weights.total
+        both = read_data(clf, FitArguments(X, Y, times)).weights.total
         np.testing.assert_allclose(both / both.sum(), expected * times / (expected @ times))
     weighted = quick().fit(X, Y, sample_weight=expected)
     clf.fit(X, Y)
@@ -209,7 +209,7 @@ def test_class_weights_are_products_over_the_labels(class_weight):
 def test_the_weights_of_a_thousand_labels_stay_in_range():
     labels = np.random.default_rng(0).random((50, 3000)) < 0.02
     for class_weight in ("balanced", [{0: 1e-3, 1: 1}] * 3000, [{0: 1e3, 1: 1}] * 3000):
-        weights = read_data(quick(class_weight=class_weight), X[:50], labels, None).weights
+        weights = read_data(quick(class_weight=class_weight), FitArguments(X[:50], labels)).weights
         assert weights.total.max() == 1
 
 
@@ -254,7 +254,7 @@ def test_weights_leave_something_to_learn(weights, message):
 @pytest.mark.parametrize("fraction", [0.1, 0.33])
 def test_held_out_rows_are_drawn_without_regard_to_labels(fraction):
     many = np.eye(40, dtype=bool)  # no label is true twice
-    data = read_data(quick(), DIGITS[:40], many, None)
+    data = read_data(quick(), FitArguments(DIGITS[:40], many))
     training, held_out = split(data, held_out_size(data, fraction, ""), 0, "")
     assert len(held_out) == ceil(fraction * 40)
     assert sorted([*training.input.rows, *held_out.input.rows]) == list(range(40))
@@ -306,13 +306,13 @@ def test_warm_start_wants_the_same_labels():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_weights_do_not_depend_on_the_number_of_workers(dtype):
+def test_weights_do_not_depend_on_the_number_of_threads(dtype):
     models = []
-    for workers in (1, 2):
-        with threadpool_limits(workers, "blas"):
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads, "blas"):
             clf = quick(filters=(8, 16), batch_size=200, dropout=0.2, dtype=dtype)
             models.append(clf.fit(X, Y))
-    assert models[0].network_.micro_batch_size() < 200
+    assert models[0].network_.cost.micro_batch_size() < 200
     assert_same_model(*models)
     assert models[0].predict_proba(X).dtype == dtype
 

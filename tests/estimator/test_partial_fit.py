@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+from functools import partial
 
 import joblib
 import numpy as np
@@ -23,9 +24,7 @@ from tests.shared import DIGITS, LABELS, assert_same_model
 X, y = DIGITS[:200], LABELS[:200]
 ALL = np.arange(10)
 
-
-def quick(**parameters):
-    return shared.quick(**{"max_iter": 3} | parameters)
+quick = partial(shared.quick, max_iter=3)
 
 
 def assert_unchanged(clf, before):

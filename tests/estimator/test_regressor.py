@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import partial
 
 import joblib
 import numpy as np
@@ -25,20 +26,15 @@ from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNRegressor
 from skcnn.layers import Dense, Flatten, ReLU
-from tests.shared import DIGITS, FIXED, assert_same_model, since
+from tests import shared
+from tests.shared import DIGITS, assert_same_model, since
 
 X = DIGITS[:200]
 IMAGES = X.reshape(-1, 8, 8)
 INK = IMAGES[:, :, :4].sum(axis=(1, 2))  # on the left of each digit
 BOTH = np.column_stack([INK, IMAGES[:, 4:].sum(axis=(1, 2))])  # and on the lower half
 
-
-def quick(**parameters):
-    defaults = {
-        **FIXED, "tol": 1e-4, "filters": 4, "hidden_layer_sizes": 8, "max_iter": 3, "lr": 5e-3,
-        "batch_size": 32, "random_state": 0,
-    }  # fmt: skip
-    return ScratchCNNRegressor(**defaults | parameters)
+quick = partial(shared.quick, ScratchCNNRegressor, tol=1e-4, max_iter=3, lr=5e-3, batch_size=32)
 
 
 def level(**parameters):
@@ -153,7 +149,9 @@ def test_booleans_are_numbers():
     assert reg.score(X, INK > 80) > 0.5
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "poisson"])
+@pytest.mark.parametrize(
+    "loss", ["squared_error", "absolute_error", "huber", "poisson", "quantile"]
+)
 @pytest.mark.parametrize("value", [0, 7, 1e30])
 def test_one_constant_target(loss, value):
     reg = quick(loss=loss, max_iter=20).fit(X, np.full(200, value))
@@ -182,6 +180,26 @@ def test_what_each_loss_leads_to():
     assert found["poisson"] == pytest.approx(mean, rel=1e-3)
     assert found["absolute_error"] == pytest.approx(median, abs=0.2)
     assert found["absolute_error"] < found["huber"] < found["squared_error"]
+    for q in (0.1, 0.5, 0.8):
+        reached = level(loss="quantile", quantile=q).fit(blank, y, sample_weight=weights)
+        expected = np.quantile(np.repeat(y, weights), q, method="inverted_cdf")
+        assert reached.predict(blank[:1])[0] == pytest.approx(expected, abs=0.2)
+
+
+def test_two_quantiles_are_an_interval_that_holds_as_many_targets_as_it_should():
+    rng = np.random.default_rng(0)
+    images = rng.random((1500, 4, 4))
+    center, width = images[:, :2].sum(axis=(1, 2)), images[:, 2:].mean(axis=(1, 2))
+    y = center + 4 * width * rng.normal(size=1500)  # some targets are known better than others
+    low, high = (
+        quick(loss="quantile", quantile=q, filters=8, max_iter=20)
+        .fit(images[:1000], y[:1000])
+        .predict(images[1000:])
+        for q in (0.1, 0.9)
+    )
+    inside = (low <= y[1000:]) & (y[1000:] <= high)
+    assert 0.72 < inside.mean() < 0.88
+    assert np.corrcoef(high - low, width[1000:])[0, 1] > 0.5
 
 
 BAD_TARGETS = [
@@ -210,6 +228,9 @@ def test_bad_targets(bad, message):
     [
         ({"loss": "mse"}, r"loss must be one of \['squared_error', .*\], got 'mse'"),
         ({"loss": None}, "loss must be one of"),
+        ({"loss": "quantile", "quantile": 1}, r"quantile must be a number in \(0, 1\), got 1"),
+        ({"quantile": 0.0}, r"ScratchCNNRegressor: quantile must be a number in \(0, 1\), got 0"),
+        ({"quantile": "half"}, "quantile must be a number in"),
         ({"lr": -1}, "ScratchCNNRegressor: lr must be a number"),
         ({"filters": 0}, "ScratchCNNRegressor: filters must be"),
         ({"scoring": "nonsense"}, "ScratchCNNRegressor: scoring must be None"),
@@ -244,7 +265,9 @@ def test_weights_of_one_are_no_weights_and_zeros_are_refused():
         quick().fit(X, INK, sample_weight=np.zeros(200))
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "poisson"])
+@pytest.mark.parametrize(
+    "loss", ["squared_error", "absolute_error", "huber", "poisson", "quantile"]
+)
 def test_integer_weights_are_repetitions(loss):
     counts = np.random.default_rng(0).integers(0, 4, 200)
     reg = quick(loss=loss, batch_size=600, shuffle=False)

@@ -43,7 +43,7 @@ def reference(request):
 
 
 def test_several_micro_batches_are_at_work(reference):
-    assert reference.network_.micro_batch_size() < SETTINGS["batch_size"]
+    assert reference.network_.cost.micro_batch_size() < SETTINGS["batch_size"]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])

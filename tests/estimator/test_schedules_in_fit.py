@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
-from skcnn._estimator import base, parameters
+from skcnn._estimator import fitting, parameters
 from skcnn.optimizers import SGD
 from skcnn.schedules import (
     Constant,
@@ -196,14 +196,14 @@ def test_log_probabilities_keep_their_order_where_probabilities_underflow():
 
 
 def test_ctrl_c_after_an_epoch_warns_and_keeps_the_model(monkeypatch):
-    original = base.train
+    original = fitting.train
 
     def train(*args, **options):
         args = list(args)
         args[4] = InterruptedThreads(when=2 * 7 + 3)  # 200 rows are 7 batches
         return original(*args, **options)
 
-    monkeypatch.setattr(base, "train", train)
+    monkeypatch.setattr(fitting, "train", train)
     clf = quick(max_iter=10, batch_size=32)
     with pytest.warns(UserWarning, match="interrupted; the model of epoch 2"):
         clf.fit(X, y)

@@ -5,7 +5,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from skcnn.layers import Dense, Flatten, GlobalAvgPool2d
+from skcnn.layers import (
+    AvgPool1d,
+    Conv1d,
+    ConvTranspose1d,
+    Dense,
+    Flatten,
+    GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    LayerNorm,
+    MaxPool1d,
+)
 from skcnn.network import Network
 from tests.random_networks import pair, random_layers
 
@@ -17,7 +27,10 @@ pytestmark = pytest.mark.slow
 def random_network(rng):
     shape = (int(rng.integers(1, 5)), *pair(rng, 5, 9))
     layers = random_layers(rng, shape)
-    layers += [GlobalAvgPool2d()] if rng.random() < 0.3 else [Flatten()]
+    choice = rng.random()
+    layers += [
+        GlobalAvgPool2d() if choice < 0.2 else GlobalMaxPool2d() if choice < 0.4 else Flatten()
+    ]
     return Network([*layers, Dense(3)], shape, np.float64)
 
 
@@ -28,6 +41,16 @@ class Sum(nn.Module):
 
     def forward(self, x):
         return self.f(x) + self.s(x)
+
+
+class Branches(nn.Module):
+    def __init__(self, kind, branches):
+        super().__init__()
+        self.kind, self.branches = kind, nn.ModuleList(branches)
+
+    def forward(self, x):
+        outputs = [branch(x) for branch in self.branches]
+        return sum(outputs) if self.kind == "Add" else torch.cat(outputs, dim=1)
 
 
 class Padded(nn.Module):
@@ -60,6 +83,17 @@ def module_of(layer, shape, params):
         else:
             s = chain_of([("shortcut.", shortcut)], shape, params, pairs)
         return Sum(f, s), pairs
+    if kind in ("Add", "Concatenate"):
+        branches = [
+            chain_of([(f"{b}.{i}.", inner) for i, inner in enumerate(branch)], shape, params, pairs)
+            if isinstance(branch, list)
+            else chain_of([(f"{b}.", branch)], shape, params, pairs)
+            for b, branch in enumerate(layer.branches)
+        ]
+        return Branches(kind, branches), pairs
+    if kind == "Frozen":
+        named = [(f"{i}.", inner) for i, inner in enumerate(layer.layers)]
+        return chain_of(named, shape, params, []).eval(), pairs
     C = shape[0]
     if kind == "Conv2d":
         module = nn.Conv2d(
@@ -73,6 +107,10 @@ def module_of(layer, shape, params):
         )  # fmt: skip
     elif kind == "BatchNorm":
         module = nn.BatchNorm2d(C)
+    elif kind == "LayerNorm":
+        module = nn.GroupNorm(1, C) if len(shape) == 3 else nn.LayerNorm(C)
+    elif kind == "GroupNorm":
+        module = nn.GroupNorm(layer.n_groups, C)
     elif kind == "Dense":
         module = nn.Linear(C, layer.units)
     else:
@@ -80,12 +118,19 @@ def module_of(layer, shape, params):
             "ReLU": nn.ReLU(), "LeakyReLU": nn.LeakyReLU(0.1), "Tanh": nn.Tanh(), "SiLU": nn.SiLU(),
             "Sigmoid": nn.Sigmoid(), "GELU": nn.GELU(approximate="tanh"), "Flatten": nn.Flatten(),
             "GlobalAvgPool2d": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+            "GlobalMaxPool2d": nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()),
         }.get(kind) or {
             "MaxPool2d": lambda: nn.MaxPool2d(layer.pool_size, layer.stride, layer.padding),
-            "AvgPool2d": lambda: nn.AvgPool2d(layer.pool_size, layer.stride, layer.padding),
+            "AvgPool2d": lambda: nn.AvgPool2d(
+                layer.pool_size, layer.stride, layer.padding,
+                count_include_pad=layer.count_include_pad,
+            ),
             "PadChannels": lambda: Padded(layer),
         }[kind](), pairs  # fmt: skip
     module = module.double()
+    if kind == "BatchNorm":
+        module.running_mean.copy_(torch.from_numpy(np.array(params["running_mean"])))
+        module.running_var.copy_(torch.from_numpy(np.array(params["running_variance"])))
     for name, tensor in module.named_parameters():
         with torch.no_grad():
             tensor.copy_(torch.from_numpy(np.array(params[name])))
@@ -127,3 +172,40 @@ def test_values_and_gradients_are_those_of_pytorch(seed):
     grads = network.unpack(gradient)
     for tensor, i, name in pairs:
         np.testing.assert_allclose(grads[i][name], tensor.grad.numpy(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("Conv1d", (4, 3, 2, 1, 2, 2)), ("Conv1d", (5, 4)), ("ConvTranspose1d", (6, 3, 2, 1, 1)),
+        ("MaxPool1d", (3, 2, 1)), ("AvgPool1d", (3, 2, 1)), ("AvgPool1d", (4,)),
+    ],
+)  # fmt: skip
+def test_layers_for_signals_are_those_of_pytorch(name, values):
+    rng = np.random.default_rng(0)
+    ours = {
+        "Conv1d": Conv1d, "ConvTranspose1d": ConvTranspose1d, "MaxPool1d": MaxPool1d,
+        "AvgPool1d": AvgPool1d,
+    }[name]  # fmt: skip
+    module = getattr(nn, name)(*((4,) if name.startswith("Conv") else ()), *values).double()
+    X = rng.normal(size=(5, 4, 17))
+    network = Network([ours(*values)], (4, 1, 17), np.float64)
+    arrays = [tensor.detach().numpy().ravel() for tensor in module.parameters()]
+    Y = network.forward(X[:, :, np.newaxis], np.concatenate([np.zeros(0), *arrays]))
+    expected = module(torch.from_numpy(X)).detach().numpy()
+    np.testing.assert_allclose(Y[:, :, 0], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_layer_normalisation_of_vectors_is_that_of_pytorch():
+    rng = np.random.default_rng(0)
+    network, module = Network([LayerNorm()], (7,), np.float64), nn.LayerNorm(7).double()
+    X, dY = rng.normal(size=(5, 7)), rng.normal(size=(5, 7))
+    Y, dX, gradient = network.vjp(X, network.init(rng), dY)
+    inputs = torch.from_numpy(X).requires_grad_()
+    outputs = module(inputs)
+    outputs.backward(torch.from_numpy(dY))
+    np.testing.assert_allclose(Y, outputs.detach().numpy(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(dX, inputs.grad.numpy(), rtol=1e-9, atol=1e-9)
+    grads = network.unpack(gradient)[0]
+    np.testing.assert_allclose(grads["weight"], module.weight.grad.numpy(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(grads["bias"], module.bias.grad.numpy(), rtol=1e-9, atol=1e-9)

@@ -16,18 +16,27 @@ from skcnn.initializers import FanInUniform, Gaussian, Glorot, He, LeCunUniform,
 from skcnn.layers import (
     ELU,
     GELU,
+    Add,
     AvgPool2d,
     BatchNorm,
+    Concatenate,
     Conv2d,
     ConvTranspose2d,
     Dense,
     Dropout,
+    FixedConv,
     Flatten,
+    Frozen,
+    GaussianNoise,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    GroupNorm,
+    LayerNorm,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
     PadChannels,
+    PPVPool,
     RandomCrop,
     RandomFlip,
     RandomRotation,
@@ -48,12 +57,15 @@ X, Y = X[:60], Y[:60]
 
 LAYERS = [
     RandomShift(1), RandomCrop(1), RandomFlip(), RandomRotation(5), RandomScale(0.1),
+    GaussianNoise(0.1),
     Conv2d(2, 3, padding=1, initializer=Gaussian(0.1)), BatchNorm(), ReLU(), LocalResponseNorm(),
     Conv2d(2, 3, padding=1, initializer=FanInUniform()), LeakyReLU(), MaxPool2d(2),
     Residual([Conv2d(2, 3, padding=1, initializer=LeCunUniform()), ELU()], [Tanh()]),
-    PadChannels(3), ConvTranspose2d(2, 2, initializer=He()), GELU(), AvgPool2d(2), SiLU(),
-    GlobalAvgPool2d(), Flatten(), Dropout(0.1), Dense(3, initializer=Glorot()), Sigmoid(),
-    Dense(3, initializer=Zeros()), Softmax(),
+    Add([[], [Conv2d(2, 1), ReLU()]]), Concatenate([Tanh(), [Conv2d(2, 1)], []]),
+    Frozen([ReLU()]), Conv2d(2, 1),
+    PadChannels(4), GroupNorm(2), ConvTranspose2d(2, 2, initializer=He()), GELU(), AvgPool2d(2),
+    SiLU(), LayerNorm(), FixedConv([[1.0, 2.0]] * 2), PPVPool(2), Flatten(), Dropout(0.1),
+    Dense(3, initializer=Glorot()), Sigmoid(), Dense(3, initializer=Zeros()), Softmax(),
 ]  # fmt: skip
 
 ABSTRACT = {"Layer", "Scratch", "Optimizer", "Schedule", "Initializer"}
@@ -77,8 +89,9 @@ def schedules():
 
 def models():
     yield ScratchCNNClassifier(LAYERS)
+    yield ScratchCNNClassifier([GlobalAvgPool2d()])
     yield ScratchCNNRegressor(warm_start=True)
-    for loss in ("absolute_error", "huber", "poisson"):
+    for loss in ("absolute_error", "huber", "poisson", "quantile"):
         yield ScratchCNNRegressor(filters=2, loss=loss)
     for optimizer in (SGD(), SGD(momentum=0.9), AdaGrad(), Adam(), AdamW(), RMSprop()):
         yield ScratchCNNClassifier(filters=2, optimizer=optimizer, warm_start=True)
@@ -123,8 +136,17 @@ def test_nothing_is_left_out_of_the_models_above():
         type(layer.initializer).__name__ for layer in inside if hasattr(layer, "initializer")
     }
     assert initializers == set(skcnn.initializers.__all__) - ABSTRACT
-    used = {type(layer).__name__ for layer in [*LAYERS, ELU(), Tanh()]}  # two are in a branch
-    assert used == set(skcnn.layers.__all__) - ABSTRACT
+    others = [
+        ELU(),
+        Tanh(),
+        GlobalMaxPool2d(),
+        GlobalAvgPool2d(),
+    ]  # in a branch, or in a model of its own
+    used = {type(layer).__name__ for layer in [*LAYERS, *others]}
+    classes = {
+        name for name in skcnn.layers.__all__ if isinstance(getattr(skcnn.layers, name), type)
+    }
+    assert used == classes - ABSTRACT
     known = set(trusted_types())
     for room in (skcnn.layers, skcnn.optimizers, skcnn.schedules, skcnn.initializers):
         for name in set(room.__all__) - ABSTRACT:

@@ -8,13 +8,17 @@ from sklearn.exceptions import NotFittedError
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn.layers import (
+    AvgPool2d,
     BatchNorm,
     Conv2d,
     ConvTranspose2d,
     Dense,
     Dropout,
     Flatten,
+    Frozen,
     GlobalAvgPool2d,
+    GroupNorm,
+    LayerNorm,
     MaxPool2d,
     ReLU,
     Residual,
@@ -137,6 +141,77 @@ def test_the_arrays_of_a_branch_come_layer_by_layer(data):
     assert np.array_equal(other.weights_, clf.weights_)
 
 
+FRONT = [Conv2d(4, 3, padding=1), BatchNorm(), ReLU(), Residual([Conv2d(4, 1)]), GlobalAvgPool2d()]
+
+
+def test_the_front_of_a_network_gets_the_arrays_of_another(data):
+    X, y = data
+    old = ScratchCNNClassifier(FRONT, random_state=0, max_iter=2).fit(X, y)
+    front = old.to_state_dict(head=False)
+    assert list(front) == list(old.to_state_dict())[:-2]
+    assert all(np.array_equal(front[name], old.to_state_dict()[name]) for name in front)
+    new = ScratchCNNClassifier([Frozen(old.layers_[:-1])], random_state=1).initialize(X, y % 2)
+    head = new.to_state_dict()["1.weight"]
+    for prefix in ("0.", "0"):
+        new.initialize(X, y % 2).set_weights(front, prefix=prefix)
+        state = new.to_state_dict()
+        assert all(np.array_equal(state[f"0.{name}"], front[name]) for name in front)
+        assert np.array_equal(state["1.weight"], head)
+        new.input_mean_, new.input_scale_ = old.input_mean_, old.input_scale_
+        assert np.array_equal(new.transform(X), old.transform(X))
+    # thawed, in another estimator: the same arrays in the same order, head included
+    thawed = ScratchCNNClassifier(old.layers_[:-1], random_state=2).initialize(X, y % 2)
+    thawed.set_weights(new.to_state_dict())
+    thawed.input_mean_, thawed.input_scale_ = old.input_mean_, old.input_scale_
+    assert np.array_equal(thawed.predict_proba(X), new.predict_proba(X))
+    # a single layer, among others
+    before = thawed.to_state_dict()
+    thawed.set_weights({"weight": np.ones((4, 1, 3, 3)), "bias": np.zeros(4)}, prefix="0.")
+    after = thawed.to_state_dict()
+    changed = {name for name in after if not np.array_equal(after[name], before[name])}
+    assert changed <= {"0.weight", "0.bias"}
+    assert (after["0.weight"] == 1).all()
+
+
+def test_a_scaling_that_was_carried_over_stays_while_training_goes_on(data):
+    X, y = data
+    old = ScratchCNNClassifier(FRONT, random_state=0, max_iter=2).fit(X, y)
+    new = ScratchCNNClassifier([Frozen(old.layers_[:-1])], max_iter=3, warm_start=True)
+    new.initialize(X[:40] / 2, y[:40] % 2).set_weights(old.to_state_dict(head=False), prefix="0")
+    new.input_mean_, new.input_scale_ = old.input_mean_, old.input_scale_
+    before = new.transform(X)
+    new.fit(X[:40], y[:40] % 2)
+    assert np.array_equal(new.input_scale_, old.input_scale_)
+    assert np.array_equal(new.transform(X), before)
+    assert np.array_equal(before, old.transform(X))
+
+
+def test_a_prefix_takes_all_of_its_arrays_and_no_others(data):
+    clf = ScratchCNNClassifier([Frozen(FRONT)], random_state=0).initialize(*data)
+    before = clf.weights_.copy()
+    front = {
+        name.removeprefix("0."): array
+        for name, array in clf.to_state_dict().items()
+        if name.startswith("0.")
+    }
+    missing = {name: front[name] for name in list(front)[1:]}
+    for arrays, prefix, message in (
+        (missing, "0.", "a mapping of 8 arrays, in the order .*'0.weight'.* got 7"),
+        ({**front, "more": np.ones(3)}, "0.", "a mapping of 8 arrays, .* got 9: .*'more'"),
+        ({**front, "0.bias": np.ones(5)}, "0.", r"arrays\['0.bias'\] takes the place of '0.bias'"),
+        (clf.get_weights(), "0.", "arrays must be a mapping from names to arrays where a prefix"),
+        (front, "7.", r"prefix must be the beginning of some names .*'0.0.weight', .*got '7.'"),
+        (front, "0.0.w", "prefix must be the beginning of some names .*got '0.0.w'"),
+        (front, 0, "prefix must be .*got 0"),
+        (front, None, "prefix must be .*got None"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            clf.set_weights(arrays, prefix=prefix)
+        assert np.array_equal(clf.weights_, before)
+    with pytest.raises(ValueError, match="to_state_dict: head must be True or False, got 1"):
+        clf.to_state_dict(head=1)
+
+
 def test_names_that_are_ours_count_more_than_the_order(data):
     layers = [Conv2d(4, 3, padding=1), Conv2d(4, 3, padding=1), Conv2d(4, 3, padding=1)]
     clf = ScratchCNNClassifier(layers, random_state=0).initialize(*data)
@@ -240,6 +315,9 @@ def test_keras_weights_that_do_not_fit(data):
     branched = ScratchCNNClassifier([Residual([Conv2d(1, 3, padding=1)])]).initialize(*data)
     with pytest.raises(ValueError, match="branches"):
         from_keras(branched.network_, [np.zeros(1)] * 4)
+    grouped = ScratchCNNClassifier([Flatten(), GroupNorm(2)]).initialize(*data)
+    with pytest.raises(ValueError, match=r"layer 1, GroupNorm.* comes after Flatten"):
+        from_keras(grouped.network_, [np.zeros(64)] * 4)
 
 
 @pytest.mark.slow
@@ -347,6 +425,23 @@ def test_a_residual_network_that_pytorch_trained_predicts_the_same(data):
         (
             [("Conv2DTranspose", (4, (3, 2)), {"strides": 2})],
             [ConvTranspose2d(4, (3, 2), stride=2)],
+        ),
+        (
+            [("MaxPooling2D", (3,), {"strides": 2, "padding": "same"})],
+            [MaxPool2d(3, stride=2, padding="same")],
+        ),
+        (  # as much padding before as after: otherwise Keras on PyTorch repeats the border
+            [("AveragePooling2D", ((3, 4),), {"strides": 2, "padding": "same"})],
+            [AvgPool2d((3, 4), stride=2, padding="same", count_include_pad=False)],
+        ),
+        (
+            [("Conv2D", (4, 3), {}), ("GroupNormalization", (2,), {})],
+            [Conv2d(4, 3), GroupNorm(2, epsilon=1e-3)],
+        ),
+        ([("GroupNormalization", (1,), {})], [LayerNorm(epsilon=1e-3)]),
+        (
+            [("Flatten", (), {}), ("LayerNormalization", (), {})],
+            [Flatten(), LayerNorm(epsilon=1e-3)],
         ),
     ],
 )

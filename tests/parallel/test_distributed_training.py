@@ -15,13 +15,16 @@ import numpy as np
 import pytest
 
 from skcnn.architectures import cnn
-from skcnn.batches import Images, Samples, Scaling
+from skcnn.data import Images, Samples, Scaling
 from skcnn.layers import (
+    Add,
     BatchNorm,
+    Concatenate,
     Conv2d,
     Dense,
     Dropout,
     Flatten,
+    Frozen,
     MaxPool2d,
     RandomCrop,
     RandomShift,
@@ -38,6 +41,7 @@ from skcnn.training import epoch, minibatch, update
 from skcnn.training.config import TrainingConfig
 from skcnn.training.distributed import coordinator, protocol
 from skcnn.training.trainer import Progress, Validation, begin, train
+from tests.shared import AT_ONCE
 
 N = 301
 rng = np.random.default_rng(0)
@@ -74,6 +78,21 @@ NETWORKS = {
         ],
         {"optimizer": AdamW(), "weight_decay": 0.05},
     ),
+    "branches": (
+        [
+            RandomCrop(1),
+            Concatenate([[], [Conv2d(4, 3, padding=1), BatchNorm(16), Dropout(0.2)], Conv2d(2, 1)]),
+            Add([[ReLU()], [Conv2d(7, 1)], []]), Flatten(),
+        ],
+        {"optimizer": AdamW(), "weight_decay": 0.05},
+    ),
+    "frozen": (
+        [
+            RandomCrop(1), Frozen([Conv2d(4, 3, padding=1), BatchNorm(16), Dropout(0.2)]),
+            Conv2d(4, 3), Frozen([Conv2d(4, 1), ReLU()]), Flatten(),
+        ],
+        {"optimizer": AdamW(), "weight_decay": 0.05, "max_grad_norm": 0.5},
+    ),
     "clipped, decayed": (
         CNN, {"max_grad_norm": 0.05, "weight_decay": 0.02, "optimizer": SGD(nesterov=False)}
     ),
@@ -107,9 +126,7 @@ class SpawnThreads:
 @pytest.fixture
 def at_once(monkeypatch):
     """Every training is long enough, whatever it takes."""
-    monkeypatch.setattr(epoch, "WORTH_STARTING", -1.0)
-    monkeypatch.setattr(epoch, "MEASURED", 0.0)
-    monkeypatch.setattr(epoch, "IDLE", -np.inf)  # whatever else the machine does
+    monkeypatch.setattr(epoch, "POLICY", AT_ONCE)
     monkeypatch.setattr(epoch.SpeedupMonitor, "together", True)
 
 
@@ -201,10 +218,9 @@ def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
 def test_a_short_training_asks_for_those_only_who_wait_already(has_idle_worker, monkeypatch):
     """It would end before others had been started."""
     asked = []
-    monkeypatch.setattr(epoch, "MEASURED", 0.0)
-    monkeypatch.setattr(epoch, "IDLE", -np.inf)
-    monkeypatch.setattr(epoch, "WORTH_ASKING", 0.0)
-    monkeypatch.setattr(epoch, "WORTH_STARTING", np.inf)  # however slow the machine is
+    # however slow the machine is
+    policy = replace(AT_ONCE, seconds_to_spawn=np.inf, seconds_to_wake=0.0)
+    monkeypatch.setattr(epoch, "POLICY", policy)
     monkeypatch.setattr(coordinator.Coordinator, "start", lambda self: asked.append(self))
     network, settings = network_of(CNN), TrainingConfig(**DEFAULTS)
     state = new_state(network, settings.optimizer, 0)
@@ -240,7 +256,7 @@ def test_gradients_that_do_not_fit_are_summed_in_rounds(clip, monkeypatch):
     settings = {"batch_size": 120, "max_grad_norm": clip}
     JoinAt(monkeypatch, 1, 1)
     state = train_with(network, 2, settings)
-    assert network.finer(120, 64) * 3 < 120  # more micro-batches than processes
+    assert network.cost.finer(120, 64) * 3 < 120  # more micro-batches than processes
     assert_same(state, alone(network, settings))
 
 
@@ -353,15 +369,15 @@ class LosesWorkers(SpawnThreads):
 
 
 class CountsEpochs(Progress):
-    """Counts what callbacks see."""
+    """Progress that records the epochs its hooks are run for."""
 
     def __init__(self):
         self.begun, self.ended = [], []
 
-    def begin(self, state):
+    def on_epoch_begin(self, state):
         self.begun.append(state.epoch)
 
-    def end(self, state, seconds, n_samples):
+    def on_epoch_end(self, state, seconds, n_samples, n_processes):
         self.ended.append(state.epoch)
         return False
 
@@ -534,8 +550,8 @@ def test_small_data_keep_the_coarse_cut_and_a_training_keeps_its_own():
     with Threads(1) as workers:
         state, _ = train(network, SAMPLES, settings, state, workers)
         assert state.finely is False
-        assert not network.worth_sharing(N)
-        assert network.worth_sharing(10**9)
+        assert not network.cost.worth_sharing(N)
+        assert network.cost.worth_sharing(10**9)
         fine = new_state(network, settings.optimizer, 0)
         fine.finely = True
         fine, _ = train(network, SAMPLES, settings, fine, workers)
@@ -549,13 +565,13 @@ def test_small_data_keep_the_coarse_cut_and_a_training_keeps_its_own():
      (256, 64, 32), (300, 64, 38), (256, 16, 16), (48, 8, 8), (1000, 128, 125)],
 )  # fmt: skip
 def test_mini_batches_are_cut_for_two_four_or_eight(n, size, expected):
-    assert network_of(CNN).finer(n, size) == expected
+    assert network_of(CNN).cost.finer(n, size) == expected
 
 
 @pytest.mark.parametrize(("n", "expected"), [(32, 32), (64, 32), (96, 32), (128, 32), (512, 64)])
 def test_a_finer_cut_holds_whole_ghost_batches(n, expected):
     network = network_of([Flatten(), BatchNorm(32)])
-    assert network.finer(n, 64) == expected
+    assert network.cost.finer(n, 64) == expected
 
 
 def test_a_short_wait_gives_turns_away_without_sleeping(monkeypatch):
@@ -578,5 +594,5 @@ def test_pieces_that_are_cut_for_processes_are_threads_work_if_they_are_large(fi
     state.finely = True
     with Threads(2) as threads:
         runner = epoch.EpochRunner(network, samples, settings, state, threads)
-    assert len(network.micro_batches(32, runner.size)) == 2
+    assert len(network.cost.split(32, runner.size)) == 2
     assert runner.n_threads == n_threads

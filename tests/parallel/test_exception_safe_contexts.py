@@ -13,15 +13,14 @@ from contextlib import suppress
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from skcnn._estimator.resources import _blas
+from skcnn._estimator.resources import Computation, _blas
 from skcnn.parallel.blas import BlasGuard
 from skcnn.parallel.contexts import holding
 from skcnn.parallel.interrupts import at_safe_places
-from skcnn.parallel.threads import Threads
 from tests.waiting import wait_until
 
 CONTROLLER = ThreadpoolController()
-ROOMS = ("blas.py", "contexts.py", "interrupts.py", "threads.py")
+ROOMS = ("blas.py", "contexts.py", "interrupts.py", "resources.py", "threads.py")
 
 
 class Raised(BaseException):
@@ -54,16 +53,10 @@ def test_an_exception_at_every_step_leaves_nothing_behind():
     def compute():
         found = []
 
-        def limited(interrupts, n_threads):
-            workers = Threads(n_threads, guard.limit_this_thread, interrupts.check)
-            return holding(
-                workers,
-                lambda workers: workers.run(4, lambda worker, i: found.append(i)),
-            )
+        def work(threads):
+            threads.run(4, lambda thread, i: found.append(i))
 
-        at_safe_places(
-            lambda interrupts: holding(guard.limited(), lambda n: limited(interrupts, n))
-        )
+        at_safe_places(lambda interrupts: holding(Computation(interrupts, guard), work))
         return found
 
     def state():

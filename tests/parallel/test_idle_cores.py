@@ -1,5 +1,7 @@
 """Processes are not started where there is no core for them; all clocks are made up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -9,6 +11,8 @@ from skcnn.architectures import cnn
 from skcnn.parallel import idle_cores
 from skcnn.parallel.idle_cores import IdleCores, machine_times
 from skcnn.training import epoch
+from skcnn.training.distributed.policy import WorkerPolicy
+from tests.shared import AT_ONCE
 
 
 class Machine:
@@ -83,10 +87,9 @@ def test_the_times_of_the_system_do_not_fall():
 @pytest.fixture
 def asks(monkeypatch):
     """Whether a training that would like processes asks for them; a look takes a second."""
-    monkeypatch.setattr(epoch, "WORTH_STARTING", -1.0)
-    monkeypatch.setattr(epoch, "WORTH_ASKING", -1.0)
-    monkeypatch.setattr(epoch, "MEASURED", 0.0)
-    monkeypatch.setattr("skcnn.network.WORTH_SHARING", 0)
+    policy = replace(AT_ONCE, idle_share=WorkerPolicy.idle_share)
+    monkeypatch.setattr(epoch, "POLICY", policy)
+    monkeypatch.setattr("skcnn.micro_batches.WORTH_SHARING", 0)
     asked = []
     monkeypatch.setattr(epoch.Coordinator, "start", lambda self: asked.append(True))
 
@@ -116,7 +119,7 @@ def test_a_training_asks_for_processes_where_there_is_room(has_room, asks, machi
 @pytest.mark.parametrize("seconds", [0.0, 1000.0])
 def test_it_looks_again_after_a_while(seconds, asks, machine, monkeypatch):
     """The core becomes idle after the third look."""
-    monkeypatch.setattr(epoch, "LOOK_AGAIN", seconds)
+    monkeypatch.setattr(epoch, "POLICY", replace(epoch.POLICY, look_again=seconds))
     looks = []
 
     def idle():

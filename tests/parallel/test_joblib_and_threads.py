@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from skcnn.layers import Conv2d, ReLU
 from skcnn.training import epoch
+from skcnn.training.distributed.policy import WorkerPolicy
 from tests.shared import X, X_test, assert_same_model, small, y
 from tests.waiting import wait_until
 
@@ -89,8 +90,8 @@ def census(folder, run, least=1):
 
 
 def test_jobs_do_not_oversubscribe_the_cores(tmp_path, monkeypatch):
-    for name in ("WORTH_STARTING", "WORTH_ASKING"):  # no processes, however slow the machine is
-        monkeypatch.setattr(epoch, name, np.inf)
+    # no processes, however slow the machine is
+    monkeypatch.setattr(epoch, "POLICY", WorkerPolicy(np.inf, np.inf))
     with threadpool_limits(2, "blas"):
         here = census(tmp_path / "here", lambda clf: clf.fit(X, y), 2)
     assert here == {os.getpid(): 2}  # a census sees more than one thread where there are more

@@ -21,6 +21,7 @@ from skcnn.training import epoch
 from skcnn.training.distributed import coordinator
 from skcnn.training.minibatch import STEP
 from tests import module_setting
+from tests.shared import AT_ONCE
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -60,10 +61,7 @@ def alive(pid):
 @pytest.fixture
 def at_once(monkeypatch):
     """Every training gets processes, and does nothing until they are there."""
-    monkeypatch.setattr(epoch, "WORTH_STARTING", -1.0)
-    monkeypatch.setattr(epoch, "WORTH_ASKING", -1.0)
-    monkeypatch.setattr(epoch, "MEASURED", 0.0)
-    monkeypatch.setattr(epoch, "IDLE", -np.inf)  # whatever else the machine does
+    monkeypatch.setattr(epoch, "POLICY", AT_ONCE)
     monkeypatch.setattr(epoch.SpeedupMonitor, "together", True)
     join = coordinator.Coordinator.join
 
@@ -301,13 +299,12 @@ from threadpoolctl import threadpool_limits
 from skcnn import ScratchCNNClassifier
 from skcnn.training import epoch
 from skcnn.training.distributed import coordinator
+from skcnn.training.distributed.policy import WorkerPolicy
 from skcnn.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU
 
 # tests in the background of a shell hand on that Ctrl-C is ignored
 signal.signal(signal.SIGINT, signal.default_int_handler)
-epoch.WORTH_STARTING = epoch.WORTH_ASKING = -1.0
-epoch.MEASURED = 0.0
-epoch.IDLE = -float("inf")
+epoch.POLICY = WorkerPolicy(-1.0, -1.0, measured=0.0, idle_share=-float("inf"))
 epoch.SpeedupMonitor.together = True
 run, join = coordinator.Coordinator.run, coordinator.Coordinator.join
 
@@ -535,4 +532,4 @@ def test_workers_that_compute_something_else_are_not_used(factor, helped, monkey
     with pytest.warns(UserWarning, match="something else"), threadpool_limits(2, "blas"):
         model.partial_fit(X, y, classes=range(3))
     assert not helped
-    assert all(worker.free for worker in _processes._workers)
+    assert all(worker.is_free for worker in _processes._workers)

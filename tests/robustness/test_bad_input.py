@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning
 
 from skcnn import ScratchCNNClassifier
-from skcnn._estimator.arguments import read_data
+from skcnn._estimator.arguments import FitArguments, read_data
 from skcnn._estimator.data import held_out_size, split
 from skcnn.layers import Conv2d, Dense, Flatten
 from skcnn.optimizers import SGD, Adam
@@ -267,7 +267,7 @@ def test_junk_is_stored_and_either_fits_or_is_named(name, value):
 @settings(max_examples=100)
 def test_held_out_rows_are_as_many_as_promised_and_stratified(counts, fraction):
     targets = np.repeat(np.arange(len(counts)), counts)
-    data = read_data(classifier(), np.zeros((len(targets), 4)), targets, None)
+    data = read_data(classifier(), FitArguments(np.zeros((len(targets), 4)), targets))
     n, size = len(targets), max(int(np.ceil(fraction * len(targets))), len(counts))
     if size >= n:
         with pytest.raises(ValueError, match="leaves none"):

@@ -114,7 +114,7 @@ def test_a_single_row_is_a_quantity_but_no_class():
 
 
 INK, INK_TEST = X.sum(axis=1) / 300, X_test.sum(axis=1) / 300
-LOSSES = ("squared_error", "absolute_error", "huber", "poisson")
+LOSSES = ("squared_error", "absolute_error", "huber", "poisson", "quantile")
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -30,7 +30,7 @@ def fits(dtype, size):
     yield classifier(dtype=dtype).fit(size * X, np.c_[y > 4, y % 2]).weights_
     yield classifier(dtype=dtype).initialize(size * X, y, np.full(len(y), 1e-300)).weights_
     yield classifier(dtype=dtype).partial_fit(size * X, y, range(10), np.full(100, 1e-30)).weights_
-    for loss in ("squared_error", "absolute_error", "huber", "poisson"):
+    for loss in ("squared_error", "absolute_error", "huber", "poisson", "quantile"):
         reg = ScratchCNNRegressor(filters=4, max_iter=1, random_state=0, dtype=dtype, loss=loss)
         yield reg.fit(X, size * y).weights_
 

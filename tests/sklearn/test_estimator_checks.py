@@ -10,7 +10,20 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
-from skcnn.layers import AvgPool2d, Conv2d, Dense, Flatten, MaxPool2d, ReLU, Tanh
+from skcnn.layers import (
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    Dense,
+    Flatten,
+    GaussianNoise,
+    GlobalMaxPool2d,
+    GroupNorm,
+    MaxPool1d,
+    MaxPool2d,
+    ReLU,
+    Tanh,
+)
 from skcnn.optimizers import SGD
 from skcnn.schedules import ReduceOnPlateau, WarmUp
 from tests.shared import FIXED
@@ -44,6 +57,16 @@ SETTINGS = [  # deterministic, float64, and one batch holds all rows of the equi
         ],
         "lr": 1e-2,
     },
+    {"normalization": "layer"},
+    {
+        "layers": [
+            Conv2d(16, 3, padding="same"), GroupNorm(4), ReLU(),
+            AvgPool2d(2, padding="same", count_include_pad=False), Flatten(), Dense(32), ReLU(),
+        ],
+        "lr": 1e-2,
+    },
+    {"layers": [Conv1d(32, 3, padding="same"), ReLU(), MaxPool1d(3, 1, "same")], "lr": 1e-2},
+    {"layers": [Conv2d(64, 7, padding="same"), Tanh(), GlobalMaxPool2d()], "lr": 1e-2},
     {"shuffle": False, "batch_size": 64, "lr": 3e-3},
     {"optimizer": "adamw", "weight_decay": 1e-2},
     {"optimizer": "rmsprop"},
@@ -60,6 +83,9 @@ REGRESSORS = [
     {"loss": "absolute_error"},
     {"loss": "huber"},
     {"loss": "poisson"},
+    {"loss": "quantile"},
+    {"loss": "quantile", "quantile": 0.6},
+    {"normalization": "layer"},
     {"optimizer": "sgd", "lr": 0.01, "weight_decay": 0.0},
     {"activation": "tanh", "scale_input": False},
     {"filters": 8, "hidden_layer_sizes": ()},
@@ -79,6 +105,10 @@ NOT_EQUIVALENT = [
     (
         {"early_stopping": True, "scoring": "neg_log_loss", "class_weight": "balanced"},
         "another number is held out",
+    ),
+    (
+        {"layers": [GaussianNoise(0.1), Flatten(), Dense(32), ReLU()]},
+        "noise is drawn for another number of rows",
     ),
     ({"batch_size": 8}, "15 weighted and 27 repeated rows make different batches"),
 ]

@@ -9,8 +9,11 @@ from skcnn import ScratchCNNClassifier, summary
 from skcnn.architectures import (
     alexnet,
     cnn,
+    fcn,
+    inception_time,
     lenet,
     lenet5,
+    lite,
     recipe,
     simple_cnn,
     vgg11,
@@ -30,6 +33,7 @@ from skcnn.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    LayerNorm,
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
@@ -90,6 +94,7 @@ def test_normalization_stands_between_convolution_and_activation():
         (normed, plain, normed),
         ("batch", without_bias, BatchNorm()),
         (BatchNorm(8), without_bias, BatchNorm(8)),
+        ("layer", plain, LayerNorm()),
     ):
         ways = {
             (2, True): [convolution, pool, layer, ReLU()],
@@ -183,7 +188,10 @@ def test_a_signal_learns_no_weights_that_meet_only_padding():
         ({"activation": "swish"}, r"activation must be one of \['relu', 'leaky_relu', 'elu', "),
         ({"activation": 3}, "activation"),
         ({"dropout": 1.0}, r"dropout must be a number in \[0, 1\)"),
-        ({"normalization": "layer"}, r"normalization must be one of \['batch'\], got 'layer'"),
+        (
+            {"normalization": "group"},
+            r"normalization must be one of \['batch', 'layer'\], got 'group'",
+        ),
         ({"normalization": True}, "normalization must be one of.*Or None, or an instance"),
         ({"global_pool": 1}, "global_pool must be True or False, got 1"),
         ({"random_shift": -1}, "random_shift must be an int of at least 0 or a pair"),
@@ -213,6 +221,53 @@ NUMBERS = [  # the layers, images, classes, and the number of parameters that is
 def test_published_numbers_of_parameters(layers, shape, n_classes, count):
     assert Network([*layers, Dense(n_classes)], shape).n_parameters == count
     assert summary(layers, shape, n_classes).parameters == count
+
+
+@pytest.mark.parametrize(
+    ("layers", "count"), [(fcn(), 264_704), (inception_time(), 420_192), (lite(), 9_814)]
+)
+def test_published_numbers_of_parameters_for_signals(layers, count):
+    """Ismail-Fawaz et al. (2023), "LITE", table 1: one channel, without the output layer."""
+    network = Network(layers, (1, 1, 200))
+    assert network.n_parameters == count
+    assert network.output_shape == (32 if count < 10_000 else 128,)
+
+
+def test_inception_networks_of_other_sizes():
+    assert Network(inception_time(4, 8), (1, 1, 30)).output_shape == (32,)
+    kinds = [type(layer).__name__ for layer in inception_time(4)]
+    assert kinds == ["Residual", "ReLU", "Concatenate", "BatchNorm", "ReLU", "GlobalAvgPool2d"]
+    # behind several channels the first module has a convolution of 1 x 1, too
+    narrow, wide = (
+        Network(inception_time(1, n_channels=n), (3, 1, 30)).n_parameters for n in (1, 3)
+    )
+    assert wide - narrow == 3 * 32 + (32 - 3) * 70 * 32
+    with pytest.raises(ValueError, match="inception_time: depth must be an int of at least 1"):
+        inception_time(0)
+    with pytest.raises(ValueError, match="inception_time: n_channels must be an int"):
+        inception_time(n_channels=0)
+
+
+def test_lite_has_seventeen_detectors_that_are_not_trained():
+    network = Network(lite(), (1, 1, 200))
+    constants = network.chain.bound[0].constant_shapes
+    assert len(constants) == 17
+    assert network.shapes[1] == (32 * 3 + 17, 1, 200)
+    lengths = sorted(shape[-1] for shape in constants.values())
+    assert lengths == sorted([2, 4, 8, 16, 32, 64] * 2 + [6, 12, 24, 48, 96])
+    assert Network(lite(3), (3, 1, 50)).output_shape == (32,)
+    with pytest.raises(ValueError, match="lite: n_channels must be an int of at least 1"):
+        lite(0)
+
+
+def test_a_signal_network_learns_where_a_bump_does_not_matter():
+    rng = np.random.default_rng(0)
+    X, y = 0.3 * rng.normal(size=(240, 40)), np.arange(240) % 2
+    for row, kind in zip(X, y, strict=True):
+        start = rng.integers(0, 28)
+        row[start : start + 12] += np.sin(np.linspace(0, np.pi * (kind + 1), 12))
+    clf = ScratchCNNClassifier(inception_time(2, 4), max_iter=12, lr=1e-2, random_state=0)
+    assert clf.fit(X[:160], y[:160]).score(X[160:], y[160:]) > 0.9
 
 
 def image_shapes(layers, shape, kind):

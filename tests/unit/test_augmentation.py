@@ -12,6 +12,7 @@ from skcnn import ScratchCNNClassifier
 from skcnn.layers import (
     Conv2d,
     Flatten,
+    GaussianNoise,
     RandomCrop,
     RandomFlip,
     RandomRotation,
@@ -24,7 +25,7 @@ from skcnn.network import Network
 from tests.oracles import warped
 
 BY_SAMPLE = [RandomCrop(2), RandomCrop((0, 3)), RandomFlip(), RandomFlip(True, True)]
-BY_SAMPLE += [RandomScale(0.3), RandomRotation(30)]
+BY_SAMPLE += [RandomScale(0.3), RandomRotation(30), GaussianNoise(0.5)]
 LAYERS = [*BY_SAMPLE, RandomShift(2), RandomShift((1, 3))]
 
 every_layer = pytest.mark.parametrize("layer", LAYERS, ids=repr)
@@ -187,3 +188,17 @@ def test_a_classifier_learns_from_augmented_images():
     fits = [ScratchCNNClassifier(layers, max_iter=10, random_state=0).fit(X, y) for _ in range(2)]
     assert fits[0].score(X, y) == 1
     assert np.array_equal(fits[0].weights_, fits[1].weights_)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_noise_has_its_deviation_and_leaves_gradients_as_they_are(dtype):
+    X = np.full((500, 1, 8, 9), 3, dtype)
+    noise = forward(GaussianNoise(0.25), X) - X
+    assert noise.dtype == dtype
+    assert abs(noise.mean()) < 0.01
+    assert np.std(noise) == pytest.approx(0.25, rel=0.02)
+    within = np.mean(np.abs(noise) < 0.25)
+    assert within == pytest.approx(0.683, abs=0.01)
+    network = Network([GaussianNoise(0.25)], (1, 8, 9), dtype)
+    _, dX, _ = network.vjp(X, np.zeros(0, dtype), X, rng=np.random.default_rng(0))
+    assert np.array_equal(dX, X)

@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
-from skcnn.batches import Images, Samples
+from skcnn.data import Images, Samples
 from skcnn.layers import BatchNorm, Conv2d, Dense, Flatten, ReLU
 from skcnn.network import Network
 from skcnn.optimizers import SGD
@@ -88,15 +88,15 @@ def test_the_flat_vector_ends_with_what_is_not_trained():
 
 def test_micro_batches_hold_whole_ghost_batches():
     network = Network([BatchNorm(24), BatchNorm(16)], (4,))
-    assert network.micro_batch_size() % 48 == 0
-    assert network.micro_batch_size(max_bytes=1) == 48
-    assert network.micro_batches(97, 48) == [slice(0, 48), slice(48, 97)]
-    assert network.micro_batches(98, 48) == [slice(0, 48), slice(48, 96), slice(96, 98)]
-    assert network.micro_batches(1, 48) == [slice(0, 1)]
+    assert network.cost.micro_batch_size() % 48 == 0
+    assert network.cost.micro_batch_size(max_bytes=1) == 48
+    assert network.cost.split(97, 48) == [slice(0, 48), slice(48, 97)]
+    assert network.cost.split(98, 48) == [slice(0, 48), slice(48, 96), slice(96, 98)]
+    assert network.cost.split(1, 48) == [slice(0, 1)]
 
 
-@pytest.mark.parametrize("n_workers", [1, 2])
-def test_running_moments_do_not_depend_on_micro_batches_or_workers(n_workers):
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_running_moments_do_not_depend_on_micro_batches_or_threads(n_threads):
     rng = np.random.default_rng(0)
     X, y = rng.random((65, 1, 4, 4)), rng.integers(0, 2, 65)
     network = Network([BatchNorm(8), Flatten(), Dense(2)], (1, 4, 4), np.float64)
@@ -107,8 +107,8 @@ def test_running_moments_do_not_depend_on_micro_batches_or_workers(n_workers):
             optimizer=SGD(), lr=0.1, weight_decay=0.0, batch_size=65, max_iter=3, shuffle=True,
             tol=0.0, n_iter_no_change=9, max_bytes=max_bytes,
         )  # fmt: skip
-        with Threads(n_workers) as workers:
-            state, _ = train(network, samples, settings, new_state(network, SGD(), 0), workers)
+        with Threads(n_threads) as threads:
+            state, _ = train(network, samples, settings, new_state(network, SGD(), 0), threads)
         weights.append(state.weights)
     np.testing.assert_allclose(weights[0], weights[1], rtol=1e-10)
     running = network.unpack(weights[0])[0]

@@ -5,8 +5,8 @@ import pytest
 
 from skcnn.layers import Conv2d, ConvTranspose2d, correlation
 from skcnn.layers.definition import convolve, convolve_backward
+from skcnn.layers.workspace import Workspace
 from skcnn.network import Network
-from skcnn.workspace import Workspace
 from tests.oracles import numerical_gradient
 
 SETTINGS = [

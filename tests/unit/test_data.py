@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skcnn import batches
-from skcnn.batches import Images, Scaling
+from skcnn import data
+from skcnn.data import Images, Scaling
 
 rng = np.random.default_rng(0)
 
@@ -59,7 +59,7 @@ def test_moments_are_those_of_the_weighted_sample(shape, channels_last, seed):
     repeated = X.repeat(weights.astype(int), axis=0)
     deviation = repeated.std(axis=(0, 2, 3))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batches, "BLOCK", 7 * X[0].size)
+        patch.setattr(data, "BLOCK", 7 * X[0].size)
         scaling = images.measure(weights)
     np.testing.assert_allclose(scaling.mean, repeated.mean(axis=(0, 2, 3)), rtol=1e-10)
     np.testing.assert_allclose(

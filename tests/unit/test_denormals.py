@@ -7,10 +7,18 @@ import numpy as np
 import pytest
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
-from skcnn.batches import Images, Samples
-from skcnn.denormals import flush, flush_vanishing, without_denormals
+from skcnn.data import Images, Samples
+from skcnn.denormals import (
+    CHUNK,
+    flush,
+    flush_vanishing,
+    normal_squares,
+    without_denormals,
+)
 from skcnn.layers import BatchNorm, Dense, Flatten, ReLU
-from skcnn.losses import SoftmaxCrossEntropy
+from skcnn.layers.memory import Arrays
+from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
+from skcnn.losses.regression import PoissonDeviance
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
 from skcnn.parallel.threads import Threads
@@ -18,6 +26,7 @@ from skcnn.schedules import Constant
 from skcnn.state import new_state
 from skcnn.training import update
 from skcnn.training.config import TrainingConfig
+from skcnn.training.minibatch import Gradient
 from skcnn.training.trainer import begin, train
 from skcnn.training.update import Step, Update
 
@@ -155,6 +164,87 @@ def test_a_model_whose_weights_decay_keeps_nothing_denormal(optimizer, early_sto
     best = [state.best_weights] if early_stopping else []
     for array in (clf.weights_, state.weights, *state.moments.values(), *best):
         assert denormal(array) == 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("loss", "target", "means_over"),
+    [
+        (SoftmaxCrossEntropy(), 1, 1),
+        (SigmoidCrossEntropy(), [False, True], 1),
+        (PoissonDeviance(), [0.0, 1.0], 2),
+    ],
+    ids=["softmax", "sigmoid", "poisson"],
+)
+def test_confident_predictions_have_no_denormal_gradient(loss, target, means_over, dtype):
+    """All but the last of the samples have an output whose probability is denormal."""
+    info = np.finfo(dtype)
+    sizes = [info.smallest_normal / 3, info.smallest_normal * 3, info.eps**3]
+    X = np.log(np.array(sizes, dtype)).reshape(-1, 1, 1, 1)
+    targets = np.array([target] * 3)
+    network = Network([Flatten(), Dense(2)], (1, 1, 1), np.dtype(dtype))
+    vector, gradient = np.zeros((2, network.vector_size), dtype)
+    params, grads = network.unpack(vector), network.unpack(gradient)
+    params[1]["weight"][0] = 1  # the other output is 0
+    samples = Samples(Images(X, False), targets, np.ones(3, dtype), loss)
+    for n, learned in ((2, False), (3, True)):
+        Gradient(network, samples, n)(np.arange(n), params, grads, None)
+        assert denormal(gradient) == 0
+        found, expected = grads[1]["weight"][0, 0], learned * sizes[2] * X[2, 0, 0, 0]
+        assert found == pytest.approx(expected / means_over, rel=1e-3, abs=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_training_that_has_become_certain_meets_nothing_denormal(dtype, monkeypatch):
+    """Its gradients are counted wherever layers and optimizers read them."""
+    met = {}
+    backward, step = Arrays.backward, Adam.step
+
+    def count(name, array):
+        met[name] = met.get(name, 0) + denormal(array)
+
+    def counting_backward(self, params, grads):
+        count("loss", self.dx[-1])
+        backward(self, params, grads)
+
+    def counting_step(self, weights, gradient, moments, lr, t):
+        count("gradient", gradient)
+        step(self, weights, gradient, moments, lr, t)
+        count("squares", moments["second"])
+
+    monkeypatch.setattr(Arrays, "backward", counting_backward)
+    monkeypatch.setattr(Adam, "step", counting_step)
+    for factor in (6, 7, 17, 18):  # which makes probabilities denormal in one dtype or the other
+
+        def make_certain(state, factor=factor):
+            state.weights *= factor
+
+        trained(Adam(), dtype, make_certain, weight_decay=0.0, lr=1e-12)
+    assert met == {"loss": 0, "gradient": 0, "squares": 0}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("optimizer", [Adam(), RMSprop(), AdaGrad()], ids=str)
+def test_squares_of_small_gradients_are_not_denormal(optimizer, dtype):
+    root = np.sqrt(np.finfo(dtype).smallest_normal)
+    gradient = np.array([0, root / 1e3, -root / 2, root, -2 * root, 1e-3, -1, np.nan], dtype)
+    moments = optimizer.moments(gradient)
+    optimizer.step(np.zeros(8, dtype), gradient.copy(), moments, 0.0, 1)
+    (name,) = optimizer.squares
+    expected = gradient**2
+    expected[:3] = np.finfo(dtype).smallest_normal
+    np.testing.assert_array_equal(moments[name], expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_squares_are_the_same_for_vectors_of_any_length(dtype):
+    numbers = np.random.default_rng(0).standard_normal(CHUNK + 1).astype(dtype)
+    numbers[::3] *= np.sqrt(np.finfo(dtype).smallest_normal)
+    squares = normal_squares(numbers)
+    assert denormal(squares) == 0
+    np.testing.assert_array_equal(squares[:-1], normal_squares(numbers[:-1]))
+    np.testing.assert_array_equal(squares[1:2], normal_squares(numbers[1:2]))
+    np.testing.assert_array_equal(squares[1::3], numbers[1::3] ** 2)
 
 
 def spoiled_model(cls=ScratchCNNClassifier, dtype="float32"):

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import skcnn
+from skcnn import layers
+from skcnn.layers.composite import Composite
 
 PACKAGE = Path(skcnn.__file__).parent
 
@@ -22,28 +24,30 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "schedules": {"_hyperparameters"},
     "layers": {"_hyperparameters", "initializers"},
     "architectures": {"_hyperparameters", "initializers", "layers"},
-    "workspace": {"layers"},
-    "network": {"_hyperparameters", "_migration", "layers", "parallel", "workspace"},
-    "_summary": {"_hyperparameters", "architectures", "layers", "network", "workspace"},
-    "batches": {"layers", "losses"},
-    "inference": {"batches", "network", "parallel", "workspace"},
+    "micro_batches": set(),
+    "network": {"_hyperparameters", "_migration", "layers", "micro_batches", "parallel"},
+    "_summary": {"_hyperparameters", "architectures", "layers", "network"},
+    "data": {"layers", "losses"},
+    "inference": {"data", "layers", "micro_batches", "network", "parallel"},
     "state": {"_migration", "layers", "network", "optimizers"},
     "training": {
-        "batches", "inference", "layers", "losses", "network", "optimizers", "parallel",
-        "schedules", "state", "workspace",
+        "data", "denormals", "inference", "layers", "losses", "network", "optimizers",
+        "parallel", "schedules", "state",
     },
     "_estimator": {
-        "_hyperparameters", "_migration", "_summary", "architectures", "batches", "denormals",
+        "_hyperparameters", "_migration", "_summary", "architectures", "data", "denormals",
         "files", "inference", "initializers", "layers", "losses", "network", "optimizers",
         "parallel", "schedules", "state", "training",
     },
     "classifier": {"_estimator", "_hyperparameters", "inference", "losses", "parallel"},
-    "regressor": {"_estimator", "batches", "inference", "losses", "parallel"},
+    "regressor": {"_estimator", "data", "inference", "losses", "parallel"},
     "": {"_summary", "classifier", "regressor"},
     # leaves: nothing imports them
     "callbacks": {"_estimator", "_hyperparameters", "files"},
     "datasets": {"_estimator", "_hyperparameters", "files"},
-    "inspection": {"_estimator", "_hyperparameters", "batches", "layers", "network", "parallel"},
+    "inspection": {
+        "_estimator", "_hyperparameters", "data", "layers", "micro_batches", "network", "parallel",
+    },
     "onnx": {"_estimator", "_hyperparameters", "classifier", "layers", "parallel", "regressor"},
     "persistence": {
         "_estimator", "initializers", "layers", "network", "optimizers", "schedules",
@@ -103,6 +107,27 @@ def test_no_room_imports_in_a_circle():
     for here, there in IMPORTS.items():
         assert there <= done, f"{here} imports {there - done}, which come after it"
         done.add(here)
+
+
+def test_composite_layers_are_known_by_their_interface():
+    """Only what has a function for every layer names them, and what builds networks of them."""
+    composite = {
+        name
+        for name, kind in vars(layers).items()
+        if isinstance(kind, type) and issubclass(kind, Composite)
+    }
+    assert composite
+    for path in FILES:
+        names = {
+            alias.name
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        if names & composite:
+            assert room(path) in {"layers", "architectures"} or path.parts[-2:] == (
+                "onnx", "layers.py"
+            )  # fmt: skip
 
 
 def test_leaves_import_what_they_say_and_the_rest_of_the_package_none_of_it():

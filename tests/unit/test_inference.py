@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier
-from skcnn.batches import Images
-from skcnn.inference import features, outputs
+from skcnn.data import Images
+from skcnn.inference import features, outputs, spares_of
 from skcnn.layers import (
     AvgPool2d,
     BatchNorm,
@@ -78,15 +78,15 @@ def test_features_are_the_same_bits_whoever_computes_them():
     clf = fitted()
     network = clf.network_
     images = Images(DIGITS.reshape(-1, 1, 8, 8), False)
-    assert network.micro_batch_size() < len(images) / 4
+    assert network.cost.micro_batch_size() < len(images) / 4
     with Threads(1) as alone:
         H = features(network, clf.weights_, images, alone)
         Z = outputs(network, clf.weights_, images, alone)
     for n in (2, 3):
-        with Threads(n) as workers:
+        with Threads(n) as threads:
             for _ in range(3):  # later turns find memory that earlier ones left
-                assert np.array_equal(features(network, clf.weights_, images, workers), H)
-                assert np.array_equal(outputs(network, clf.weights_, images, workers), Z)
+                assert np.array_equal(features(network, clf.weights_, images, threads), H)
+                assert np.array_equal(outputs(network, clf.weights_, images, threads), Z)
 
 
 def test_features_with_any_threads_working_memory_and_order_of_rows():
@@ -147,13 +147,13 @@ def test_features_that_overflow_stay_finite():
     ],
 )
 def test_micro_batches_are_filled_up_where_it_costs_little(units, n, cache, capacity, monkeypatch):
-    monkeypatch.setattr("skcnn.network.CACHE_BYTES", cache)
+    monkeypatch.setattr("skcnn.micro_batches.CACHE_BYTES", cache)
     network = Network([Flatten(), Dense(units)], (1, 8, 8))
     images = Images(np.ones((n, 1, 8, 8), np.float32), False)
     with Threads(1) as alone:
         Z = outputs(network, network.init(np.random.default_rng(0)), images, alone)
     assert Z.shape == (units, n)
-    assert {workspace.capacity for workspace in network.spare_workspaces} == {capacity}
+    assert {workspace.capacity for workspace in spares_of(network).workspaces} == {capacity}
 
 
 def test_the_weights_may_change_between_predictions():
@@ -172,9 +172,9 @@ def test_the_weights_may_change_between_predictions():
                 vector = np.tile(vector, 2)[: len(vector)]
             Z = outputs(network, vector, Images(images, False), alone)
             np.testing.assert_allclose(Z.T, network.forward(images, vector), rtol=1e-5)
-    kept, _ = network.spare_params
+    kept, _ = spares_of(network).unpacked
     assert kept is not vector  # nor what it is a view of
-    assert pickle.loads(pickle.dumps(network)).spare_params is None
+    assert spares_of(pickle.loads(pickle.dumps(network))).unpacked is None
 
 
 def test_large_weights_are_not_kept_after_a_prediction(monkeypatch):
@@ -183,7 +183,7 @@ def test_large_weights_are_not_kept_after_a_prediction(monkeypatch):
     images = Images(np.ones((5, 1, 8, 8), np.float32), False)
     with Threads(1) as alone:
         outputs(network, network.init(np.random.default_rng(0)), images, alone)
-    assert network.spare_params is None
+    assert spares_of(network).unpacked is None
 
 
 def test_outputs_that_overflow_come_out_finite():

@@ -2,9 +2,15 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import mean_poisson_deviance
+from sklearn.metrics import mean_pinball_loss, mean_poisson_deviance
 
-from skcnn.losses import LOSSES, REGRESSION_LOSSES, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from skcnn.losses import (
+    LOSSES,
+    REGRESSION_LOSSES,
+    PinballLoss,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+)
 from tests.oracles import numerical_gradient
 
 loss = SoftmaxCrossEntropy()
@@ -139,6 +145,7 @@ NAIVE = {
     "absolute_error": lambda z, t: abs(z - t),
     "huber": lambda z, t: (z - t) ** 2 / 2 if abs(z - t) <= 1 else abs(z - t) - 0.5,
     "poisson": naive_poisson,
+    "quantile": lambda z, t: max(0.5 * (t - z), 0.5 * (z - t)),
 }
 
 
@@ -171,6 +178,33 @@ def test_scikit_learn_has_the_same_poisson_deviance():
     expected = mean_poisson_deviance(t, poisson.predictions(z[np.newaxis])[:, 0], sample_weight=w)
     result = poisson.loss_and_gradient(z[np.newaxis], np.empty((1, 20)), t[:, np.newaxis], w)
     assert 2 * result.loss / w.sum() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("q", [0.05, 0.5, 0.9])
+def test_scikit_learn_has_the_same_pinball_loss(q, dtype):
+    rng = np.random.default_rng(0)
+    z, t, w = (values.astype(dtype) for values in (*rng.normal(size=(2, 20)), rng.random(20)))
+    z[3] = t[3]
+    pinball = PinballLoss(q)
+    dz = np.full((1, 20), np.nan, dtype)
+    result = pinball.loss_and_gradient(z[np.newaxis].copy(), dz, t[:, np.newaxis], w)
+    expected = mean_pinball_loss(t, z, alpha=q, sample_weight=w) * w.sum()
+    assert result.loss == pytest.approx(expected, rel=1e-6 if dtype == np.float32 else 1e-12)
+    slopes = np.where(z > t, 1 - q, np.where(z < t, -q, 0))
+    np.testing.assert_allclose(dz[0], w * slopes, rtol=1e-6)
+    assert dz.dtype == dtype
+
+
+@pytest.mark.parametrize("q", [0.05, 0.3, 0.5, 0.9])
+def test_the_best_constant_of_the_pinball_loss_is_the_quantile(q):
+    rng = np.random.default_rng(0)
+    t, w = rng.normal(size=31), rng.integers(1, 5, 31).astype(float)
+    best = PinballLoss(q).best_output(t, w)
+    assert best == np.quantile(np.repeat(t, w.astype(int)), q, method="inverted_cdf")
+    losses = [mean_pinball_loss(t, np.full(31, z), alpha=q, sample_weight=w) for z in t]
+    constant = PinballLoss(q).constant(t[:, np.newaxis], w, 1)
+    assert constant == pytest.approx(min(losses))
 
 
 @pytest.mark.parametrize("smoothing", [0.1, 0.5])

@@ -3,11 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skcnn import network as network_module
+from skcnn import micro_batches
 from skcnn.architectures import cnn
 from skcnn.layers import BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU, Tanh
+from skcnn.layers.workspace import Workspace
 from skcnn.network import Network
-from skcnn.workspace import Workspace
 
 LAYERS = [Conv2d(4, 3, padding=1), ReLU(), MaxPool2d(2), Conv2d(3, 3), Tanh(), Flatten()]
 LAYERS += [Dense(6), ReLU(), Dropout(0.5), Dense(4)]
@@ -79,16 +79,16 @@ def test_one_workspace_serves_every_smaller_batch(network):
 
 
 def test_the_micro_batch_depends_on_the_network_and_is_lowered_by_memory_only(network):
-    size = network.micro_batch_size()
+    size = network.cost.micro_batch_size()
     assert size & (size - 1) == 0
-    assert network.micro_batch_size(3) == 3
-    assert network.micro_batch_size(10**6) == size
+    assert network.cost.micro_batch_size(3) == 3
+    assert network.cost.micro_batch_size(10**6) == size
     one = Workspace.nbytes_per_sample(network)
-    assert network.micro_batch_size(max_bytes=5.5 * one) == 5
-    assert network.micro_batch_size(max_bytes=0) == 1
+    assert network.cost.micro_batch_size(max_bytes=5.5 * one) == 5
+    assert network.cost.micro_batch_size(max_bytes=0) == 1
     large = Network(cnn(filters=(64, 64)), (3, 224, 224))
-    assert large.micro_batch_size() == 1
-    assert Workspace.nbytes_per_sample(network) * size <= network_module.CACHE_BYTES
+    assert large.cost.micro_batch_size() == 1
+    assert Workspace.nbytes_per_sample(network) * size <= micro_batches.CACHE_BYTES
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.float32, np.longdouble, list])
@@ -119,17 +119,17 @@ def test_vectors_of_any_kind_are_taken_in_the_dtype_of_the_network(kind):
 )
 def test_samples_are_cut_evenly_and_in_pairs_where_there_is_work_for_two(filters, n, size):
     network = Network([Conv2d(filters, 5), Flatten(), Dense(10)], (1, 28, 28))
-    assert network.micro_batch_size() == 64
-    assert network.micro_batch_size(n) == size
+    assert network.cost.micro_batch_size() == 64
+    assert network.cost.micro_batch_size(n) == size
 
 
 def test_even_micro_batches_hold_whole_ghost_batches_and_what_memory_allows():
     layers = [Conv2d(64, 5), BatchNorm(ghost_size=24), Flatten(), Dense(10)]
     network = Network(layers, (1, 28, 28))
-    assert network.micro_batch_size(48) == 24
-    assert network.micro_batch_size(50) == 24
+    assert network.cost.micro_batch_size(48) == 24
+    assert network.cost.micro_batch_size(50) == 24
     one = Workspace.nbytes_per_sample(Network([Conv2d(64, 5)], (1, 28, 28)))
-    assert Network([Conv2d(64, 5)], (1, 28, 28)).micro_batch_size(64, 9.5 * one) == 8
+    assert Network([Conv2d(64, 5)], (1, 28, 28)).cost.micro_batch_size(64, 9.5 * one) == 8
 
 
 def test_a_chain_that_does_not_fit_names_layer_and_shapes():

@@ -25,8 +25,8 @@ from skcnn.layers import (
     Sigmoid,
     Tanh,
 )
+from skcnn.layers.workspace import Workspace
 from skcnn.network import Network
-from skcnn.workspace import Workspace
 
 X, y = load_digits(return_X_y=True)
 INNER = [Conv2d(6, 3, padding=1), BatchNorm(8), ReLU(), Conv2d(3, 3, padding=1)]
@@ -138,6 +138,12 @@ def test_receptive_fields_are_those_of_the_longest_branch(depth):
     assert fields == [(1, 1), (3, 3), (5, 5), (7, 7)]
     shortcut = Residual([Conv2d(4, 1)], shortcut=[Conv2d(4, (1, 5), padding=(0, 2))])
     assert summary([shortcut], (20, 20), 2).rows[0].receptive_field == (1, 5)
+
+
+def test_receptive_fields_of_branches_of_vectors_are_joined():
+    """A unit of a dense layer sees the whole image, and so does what is added to it."""
+    table = summary([Flatten(), Residual([Dense(64)])], (8, 8), 10)
+    assert [row.receptive_field for row in table.rows] == [(1, 1), (8, 8), (8, 8), (8, 8)]
 
 
 def test_a_pixel_reaches_what_the_receptive_field_says():

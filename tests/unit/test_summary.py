@@ -19,14 +19,18 @@ from skcnn.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    GroupNorm,
+    LayerNorm,
     LocalResponseNorm,
     MaxPool2d,
     RandomCrop,
     ReLU,
+    Residual,
     Tanh,
 )
+from skcnn.layers.workspace import Workspace
 from skcnn.network import Network
-from skcnn.workspace import Workspace
 
 LENET = [
     Conv2d(6, 5, padding=2), ReLU(), MaxPool2d(2), Conv2d(16, 5), ReLU(), MaxPool2d(2),
@@ -75,7 +79,7 @@ def test_memory_by_hand():
 def test_memory_is_that_of_the_workspace():
     table = summary(LENET, (28, 28), 10)
     network = Network([*LENET, Dense(10, initializer=Glorot())], (1, 28, 28))
-    size = network.micro_batch_size()
+    size = network.cost.micro_batch_size()
     assert table.micro_batch_size == size
     workspace = Workspace(network, size).memory.nbytes
     assert workspace == pytest.approx(table.micro_batch_memory, rel=1e-3)
@@ -118,6 +122,8 @@ def image_layers(draw, size):
     kernel = tuple(draw(st.integers(1, min(3, n))) for n in size)
     padding = tuple(draw(st.integers(0, k - 1)) for k in kernel)
     stride = draw(st.one_of(st.none(), st.tuples(st.integers(1, 4), st.integers(1, 4))))
+    if draw(st.integers(0, 3)) == 0:
+        return AvgPool2d(kernel, stride, "same", count_include_pad=draw(st.booleans()))
     return AvgPool2d(kernel, stride, padding)
 
 
@@ -287,7 +293,7 @@ def test_a_data_frame():
     frame = pd.DataFrame(table.to_dict())
     assert list(frame.columns) == [
         "layer", "hyperparameters", "name", "depth", "output_shape", "parameters",
-        "multiply_adds", "memory", "receptive_field", "unused",
+        "multiply_adds", "memory", "receptive_field", "unused", "constants",
     ]  # fmt: skip
     assert len(frame) == 12
     assert frame["parameters"].sum() == 61_706
@@ -318,6 +324,18 @@ def test_the_untrained_state_is_no_parameter():
     assert [row.parameters for row in table.rows] == [60, 12, 0, 21]
     assert [row.receptive_field for row in table.rows] == [(3, 3), (3, 3), (8, 8), (8, 8)]
     assert table.parameters == 93
+
+
+def test_a_global_maximum_sees_all_that_its_channels_see():
+    layers = [Conv2d(2, 3, stride=2), GlobalMaxPool2d()]
+    assert summary(layers, (9, 9), 3).rows[1].receptive_field == (9, 9)
+    assert summary(layers, (10, 7), 3).rows[1].receptive_field == (9, 7)
+
+
+def test_normalised_samples_see_all_pixels_and_so_do_sums_with_them():
+    layers = [Conv2d(2, 3), Residual([LayerNorm()]), Conv2d(2, 3), Flatten(), GroupNorm(2)]
+    fields = [row.receptive_field for row in summary(layers, (9, 7), 3).rows]
+    assert fields == [(3, 3), *[(9, 7)] * 6]
 
 
 def test_networks_of_vectors():

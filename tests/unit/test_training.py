@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from skcnn.architectures import cnn
-from skcnn.batches import Images, Samples
+from skcnn.data import Images, Samples
 from skcnn.layers import BatchNorm, Dense, Dropout, Flatten, ReLU
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
+from skcnn.micro_batches import SampleCost
 from skcnn.network import Network
 from skcnn.optimizers import SGD, AdaGrad, Adam, AdamW, RMSprop
 from skcnn.parallel.threads import Threads
@@ -32,13 +33,13 @@ def network_of(layers):
     return Network([*layers, Dense(3)], (1, 6, 6), np.float64)
 
 
-def run(network, samples=SAMPLES, state=None, n_workers=1, validation=None, **settings):
+def run(network, samples=SAMPLES, state=None, n_threads=1, validation=None, **settings):
     settings = TrainingConfig(**DEFAULTS | settings)
     state = state or new_state(network, settings.optimizer, 0)
     begin(state, settings)
-    with Threads(n_workers) as workers:
+    with Threads(n_threads) as threads:
         validation = None if validation is None else Validation(validation)
-        return train(network, samples, settings, state, workers, validation)
+        return train(network, samples, settings, state, threads, validation)
 
 
 def step_by(gradient, network, state, settings):
@@ -278,12 +279,12 @@ def test_a_gradient_without_a_norm_is_not_clipped(spoiled):
 
 
 @pytest.mark.parametrize("layers", [cnn((2, 3), hidden_layer_sizes=5, dropout=0.5)])
-def test_weights_do_not_depend_on_the_number_of_workers(layers, monkeypatch):
+def test_weights_do_not_depend_on_the_number_of_threads(layers, monkeypatch):
     network = network_of(layers)
-    monkeypatch.setattr(Network, "micro_batch_size", lambda self, n=None, m=np.inf: 3)
+    monkeypatch.setattr(SampleCost, "micro_batch_size", lambda self, n=None, m=np.inf: 3)
     settings = {"optimizer": Adam(), "batch_size": 20, "shuffle": True, "max_iter": 3}
     settings |= {"max_grad_norm": 0.1, "lr_schedule": Cosine(4)}
-    results = [run(network, n_workers=n, **settings)[0].weights for n in (1, 2, 3, 7)]
+    results = [run(network, n_threads=n, **settings)[0].weights for n in (1, 2, 3, 7)]
     for weights in results[1:]:
         assert np.array_equal(results[0], weights)
 
@@ -362,8 +363,8 @@ def test_going_on_from_learned_weights_is_not_taken_for_divergence():
 def interrupted(network, when, **settings):
     settings = TrainingConfig(**DEFAULTS | settings)
     state = new_state(network, settings.optimizer, 0)
-    with InterruptedThreads(when) as workers:
-        return train(network, SAMPLES, settings, state, workers)
+    with InterruptedThreads(when) as threads:
+        return train(network, SAMPLES, settings, state, threads)
 
 
 def test_ctrl_c_keeps_the_last_complete_epoch():

@@ -1,8 +1,8 @@
 """Worker processes that join a training while it runs.
 
-The calling process, the coordinator, posts every task, does a part of it, and
-waits for the others. Workers may join at any mini-batch, and be killed at any
-time: then everything is as at the beginning of the epoch, which is repeated.
+The calling process, the coordinator, posts every task, does its own part, and
+waits for the workers. Workers may join at any mini-batch and may be killed at
+any time; the trainer then returns to the start of the epoch and repeats it.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from skcnn.batches import Images
+from skcnn.data import Images
 from skcnn.parallel.shared_memory import (
     SharedMemory,
     available_bytes,
@@ -31,57 +31,57 @@ from skcnn.training.minibatch import GRADIENTS, STEP, Buffers, Replica, Task
 __all__ = ["Coordinator", "Spawn", "WorkerLostError"]
 
 WORKER_BYTES = 80 * 2**20
-"""Memory that a worker takes besides the shared memory."""
+"""Memory that a worker takes in addition to the shared memory."""
 
 COMFORTABLE = 1 / 3
 """Share of the available memory that the processes of a training may take."""
 
 OVERDUE = 30.0
-"""Seconds after which a worker that does not answer is considered stopped, and killed."""
+"""Seconds after which a worker that does not respond is killed."""
 
 OVERDUE_PARTS = 100
-"""The least of them, relative to the time that the coordinator has taken for its own part."""
+"""Least such limit, as a multiple of the time the coordinator took for its own part."""
 
 LONGEST_LOOK = 0.1
-"""Seconds that count between two looks at a worker: this process may have been stopped, too."""
+"""Most seconds counted between two checks, since this process may have been stopped too."""
 
 COPIED_BYTES = 8 * 2**20
 """Bytes of images that are copied at a time."""
 
 
 class Worker(Protocol):
-    """A process at work."""
+    """A running worker process."""
 
     def done(self) -> bool:
-        """Whether the function has returned or failed, or its process has died."""
+        """Whether the function has returned or failed, or the process has died."""
 
     def release(self) -> None:
-        """Note that the function will return as soon as it can."""
+        """Record that the function has been told to return."""
 
     def kill(self) -> None:
-        """End the process whatever it does; `done` says when it has ended."""
+        """Kill the process; `done` becomes true when it has ended."""
 
 
 class Spawn(Protocol):
-    """A function that has another process call a function."""
+    """Interface of a function that runs another one in a worker process."""
 
     def __call__(
         self, function: Callable[[Assignment, int], None], assignment: Assignment, number: int
     ) -> Worker:
-        """Have ``function(assignment, number)`` called in a process that does nothing else."""
+        """Call ``function(assignment, number)`` in a process that does nothing else."""
 
 
 class WorkerLostError(Exception):
-    """A worker has died, and the parameters may be half-way through a step."""
+    """A worker has died, and the parameters may be in the middle of a step."""
 
 
 class Coordinator:
-    """The process that trains, and its workers.
+    """Runs training steps together with worker processes.
 
     Parameters
     ----------
     replica : Replica
-        The part of rank 0.
+        The replica of rank 0.
     spawn : Spawn
     n_workers : int
         Number of processes to spawn.
@@ -91,8 +91,8 @@ class Coordinator:
     Attributes
     ----------
     mismatch : bool
-        Whether a worker has computed another gradient than this process, so
-        that the training goes on without workers.
+        Whether a worker computed a different gradient than this process; the
+        training then continues without workers.
     """
 
     def __init__(self, replica: Replica, spawn: Spawn, n_workers: int, n_slots: int) -> None:
@@ -100,28 +100,28 @@ class Coordinator:
         self._n_workers, self._n_slots = n_workers, n_slots
         self.started = self.mismatch = False
         self._starter = Background()
-        self._segment: SharedMemory | None = None
+        self._memory: SharedMemory | None = None
         self._mailboxes: Mailboxes | None = None
-        self._buffers: Buffers | None = None  # the shared ones, before anybody has joined
+        self._buffers: Buffers | None = None  # the shared ones, until the first worker joins
         self._workers: dict[int, Worker] = {}
         self._members: list[int] = []
         self._task_number, self._posted = 0, 0.0
         self._pending = False  # whether workers may still be busy with the last task
-        self._patience = SpinWait()
+        self._waiter = SpinWait()
         self._pid = os.getpid()
 
     @property
     def n_processes(self) -> int:
-        """Number of processes that take part, the coordinator included."""
+        """Number of processes that take part, including the coordinator."""
         return 1 + len(self._members)
 
     def start(self) -> None:
-        """Begin to spawn workers, without waiting for them."""
+        """Start spawning workers, without waiting for them."""
         self.started = True
         self._starter.start(self._spawn_workers)
 
     def _spawn_workers(self) -> None:
-        """Share the data and spawn; whatever is in the way, training goes on with threads."""
+        """Share the data and spawn workers; after any error, training continues on threads."""
         with suppress(Exception):
             assignment = self._share_data()
             for number in range(self._n_workers):
@@ -141,32 +141,32 @@ class Coordinator:
             },
             **Buffers.specs(network, n, self._n_slots),
             "targets": (samples.targets.shape, samples.targets.dtype),
-            "sample_weight": (samples.weights.shape, samples.weights.dtype),
+            "sample_weight": (samples.sample_weight.shape, samples.sample_weight.dtype),
         }
         if file is None:
             wanted["X"] = (n, *images.X.shape[1:]), images.X.dtype
         elif images.rows is not None:
             wanted["rows"] = images.rows.shape, images.rows.dtype
-        places, total = lay_out(wanted)
+        specs, total = lay_out(wanted)
         if total + self._n_workers * WORKER_BYTES > COMFORTABLE * available_bytes():
             raise MemoryError
-        segment = self._segment = SharedMemory.reserve(total)
-        arrays = {name: segment.array(place) for name, place in places.items()}
+        memory = self._memory = SharedMemory.reserve(total)
+        arrays = {name: memory.array(spec) for name, spec in specs.items()}
         np.copyto(arrays["targets"], samples.targets)
-        np.copyto(arrays["sample_weight"], samples.weights)
+        np.copyto(arrays["sample_weight"], samples.sample_weight)
         if file is None:
             self._copy(images, arrays["X"])
         elif images.rows is not None:
             np.copyto(arrays["rows"], images.rows)
-        self._mailboxes, self._buffers = Mailboxes(segment.memory), shared_buffers(arrays)
+        self._mailboxes, self._buffers = Mailboxes(memory.memory), shared_buffers(arrays)
         nothing = np.empty((0, *images.X.shape[1:]), images.X.dtype)
         return Assignment(
-            plan=plan, loss=samples.loss, key=segment.key, places=places, file=file,
+            plan=plan, loss=samples.loss, key=memory.key, places=specs, file=file,
             images=Images(nothing, images.channels_last, images.scaling),
         )  # fmt: skip
 
     def _copy(self, images: Images, out: np.ndarray) -> None:
-        """Copy the images, in blocks, as long as they are wanted."""
+        """Copy the images in blocks, until `close` is called."""
         step = max(1, COPIED_BYTES // max(1, out[:1].nbytes))
         for start in range(0, len(out), step):
             if not self._starter.wanted:
@@ -175,19 +175,19 @@ class Coordinator:
             out[rows] = images.X[rows] if images.rows is None else images.X[images.rows[rows]]
 
     def join(self, state: TrainingState, task: Task) -> bool:
-        """Take on the workers that are ready, and return whether there are any.
+        """Admit the workers that are ready, and return whether there are any.
 
-        With the first, parameters and moments of the training move to the shared memory.
+        When the first joins, the parameters and moments move to the shared memory.
 
         Parameters
         ----------
         state : TrainingState
         task : Task
-            The next one. Workers have to find the same gradient for its first
-            micro-batch as this process.
+            The next one. A worker is admitted only if it computes the same gradient
+            for its first micro-batch as this process.
         """
         self.wait()
-        if self._starter.busy or self._mailboxes is None or self._segment is None:
+        if self._starter.busy or self._mailboxes is None or self._memory is None:
             return bool(self._members)
         if len(self._members) < len(self._workers):
             for number, worker in list(self._workers.items()):
@@ -198,8 +198,8 @@ class Coordinator:
                 elif self._mailboxes.is_ready(number):
                     self._move(state)
                     self._take_on(number, task)
-        if len(self._members) == len(self._workers) and self._segment.has_name:
-            self._segment.close()  # nobody else will map it
+        if len(self._members) == len(self._workers) and self._memory.has_name:
+            self._memory.close()  # no other process will map it
         return bool(self._members)
 
     def _move(self, state: TrainingState) -> None:
@@ -210,9 +210,10 @@ class Coordinator:
             self._buffers = None
 
     def _take_on(self, number: int, task: Task) -> None:
-        """Make a worker a member if it computes what this process does; else stop all of them.
+        """Admit a worker if it computes the same gradient as this process; else stop all.
 
-        Its layers may depend on what this program has changed in a module.
+        They differ if a custom layer depends on a setting that this program changed
+        in a module.
         """
         assert self._mailboxes is not None
         replica, worker = self._replica, self._workers[number]
@@ -221,7 +222,7 @@ class Coordinator:
         self._task_number += 1
         self._mailboxes.post(probe, self._task_number, [number], first_rank=0)
         done = partial(self._mailboxes.has_done, number, self._task_number)
-        if not self._patience.until(done, _Deadline(worker, OVERDUE).is_over):
+        if not self._waiter.until(done, _Deadline(worker, OVERDUE).is_over):
             del self._workers[number]
             return
         theirs = self._first_gradient()
@@ -238,23 +239,23 @@ class Coordinator:
         return buffers.slots[0].tobytes() + buffers.sums[0].tobytes()
 
     def _stop_workers(self) -> None:
-        """Tell all workers that there will be no more tasks, and wait for those that had some."""
+        """Tell all workers to stop, and wait for those that have joined."""
         if self._mailboxes is not None:
             for number in self._workers:
                 self._mailboxes.stop(number)
         for number, worker in self._workers.items():
             worker.release()
             if number in self._members:
-                self._patience.until(worker.done, _Deadline(worker, OVERDUE).is_over)
+                self._waiter.until(worker.done, _Deadline(worker, OVERDUE).is_over)
         self._workers, self._members = {}, []
 
     def run(self, task: Task) -> None:
-        """Have all processes do their parts of a task; workers may still be busy with a step.
+        """Have all processes do their parts of a task; a step may still run in the workers.
 
         Raises
         ------
         WorkerLostError
-            When one has died, and the others have done their parts.
+            If a worker has died; the others have finished.
         """
         self._post(task)
         self._replica.run(task, 0)
@@ -273,13 +274,13 @@ class Coordinator:
     def wait(self) -> None:
         """Wait until all workers have done their parts of the last task.
 
-        Before that, nobody may read or move the parameters. Whatever else is to be
-        done between two mini-batches can be done before.
+        Until then the parameters must not be read or changed. Anything else that is
+        due between two mini-batches can be done first.
 
         Raises
         ------
         WorkerLostError
-            When one has died, and the others have done their parts.
+            If a worker has died; the others have finished.
         """
         if not self._pending:
             return
@@ -291,7 +292,7 @@ class Coordinator:
                 continue
             done = partial(self._mailboxes.has_done, number, self._task_number)
             deadline = _Deadline(self._workers[number], seconds)
-            if not self._patience.until(done, deadline.is_over):
+            if not self._waiter.until(done, deadline.is_over):
                 lost.append(number)
         for number in lost:
             self._members.remove(number)
@@ -305,15 +306,15 @@ class Coordinator:
             return
         self._starter.close()
         self._stop_workers()
-        if self._segment is not None:
-            self._segment.close()
+        if self._memory is not None:
+            self._memory.close()
 
 
 class _Deadline:
-    """A limit of the time that a worker is waited for.
+    """Limit of the time to wait for a worker.
 
-    It may have been stopped, and could write when it wakes; so it is killed then,
-    and the limit is over when it is dead.
+    A worker that exceeds it may only be suspended and could write on waking, so it
+    is killed; the wait is over once it is dead.
     """
 
     def __init__(self, worker: Worker, seconds: float) -> None:
@@ -321,7 +322,7 @@ class _Deadline:
         self._left, self._last = seconds, time.perf_counter()
 
     def is_over(self) -> bool:
-        """Whether the worker is dead; to be asked all the time."""
+        """Whether the worker is dead; to be called continually."""
         if self._worker.done():
             return True
         now = time.perf_counter()

@@ -1,8 +1,9 @@
 """Messages between the processes of a training.
 
-All words lie in shared memory. Each is written by one side only, and whoever
-waits for a word reads what was written before it: x86 processors keep the
-order of stores and of loads; elsewhere a lock, taken twice, makes them.
+All words lie in shared memory, and each is written by one side only. A process
+that has seen a word change also sees everything written before it: x86
+processors keep stores and loads in order; elsewhere, taking a lock twice acts
+as a memory fence.
 """
 
 import platform
@@ -16,16 +17,16 @@ from skcnn.training.update import Step
 __all__ = ["Mailboxes"]
 
 _STOP = -1
-"""Takes the place of a task's number."""
+"""Stands in place of a task's number."""
 
 _READY = -1
-"""Takes the place of the number of a task that is done, before the first; 0 is not ready."""
+"""Stands in place of the number of the last finished task before the first; 0 is not ready."""
 
 _HEADER, _LINE = 256, 128
-"""Bytes for the task, and for each side of each worker: two cache lines, fetched together."""
+"""Bytes for the task, and for each side of a mailbox: two cache lines, fetched together."""
 
 _MAIL, _RANK, _DONE = 0, 1, _LINE // 8
-"""Words of a worker: the coordinator writes the first two, the worker the other."""
+"""Words of a mailbox: the coordinator writes the first two, the worker the last."""
 
 _FORMAT = "9q3dq"
 
@@ -38,7 +39,7 @@ class Mailboxes:
     Parameters
     ----------
     memory : mmap
-        Shared, zeros at first; the words are at its beginning.
+        Shared memory, initially zero; the words are at its beginning.
     """
 
     def __init__(self, memory: mmap) -> None:
@@ -48,7 +49,7 @@ class Mailboxes:
 
     @staticmethod
     def nbytes(n_workers: int) -> int:
-        """Return the number of bytes for so many workers."""
+        """Return the number of bytes for `n_workers` workers."""
         return _HEADER + 2 * _LINE * n_workers
 
     def _get(self, worker: int, word: int) -> int:
@@ -67,11 +68,11 @@ class Mailboxes:
     # The coordinator's side
 
     def is_ready(self, worker: int) -> bool:
-        """Whether a worker waits for its first task, or has had some."""
+        """Whether a worker is waiting for its first task, or has had one."""
         return self._get(worker, _DONE) != 0
 
     def post(self, task: Task, number: int, workers: list[int], first_rank: int = 1) -> None:
-        """Give some workers the task of this number (from 1), with consecutive ranks."""
+        """Post a task, numbered from 1, to workers that get consecutive ranks."""
         struct.pack_into(_FORMAT, self._memory, 0, *task[:-1], *task.step)
         for rank, worker in enumerate(workers, first_rank):
             self._set(worker, _RANK, rank)
@@ -80,7 +81,7 @@ class Mailboxes:
             self._set(worker, _MAIL, number)
 
     def has_done(self, worker: int, number: int) -> bool:
-        """Whether a worker has done its part of the task of this number, and all can be read."""
+        """Whether a worker has finished its part of a task, so that its results can be read."""
         if self._get(worker, _DONE) != number:
             return False
         self._order_accesses()
@@ -93,11 +94,11 @@ class Mailboxes:
     # The worker's side
 
     def has_mail(self, worker: int, number: int) -> bool:
-        """Whether there is mail since the task of this number."""
+        """Whether a message has arrived since the task with this number."""
         return self._get(worker, _MAIL) != number
 
     def take(self, worker: int) -> tuple[int, int, Task] | None:
-        """Return the task's number, the worker's rank, and the task; None is to stop."""
+        """Return the task's number, the worker's rank, and the task; None means stop."""
         number = self._get(worker, _MAIL)
         self._order_accesses()
         if number == _STOP:
@@ -107,10 +108,10 @@ class Mailboxes:
         return number, self._get(worker, _RANK), task
 
     def mark_ready(self, worker: int) -> None:
-        """Report that a worker waits for its first task."""
+        """Report that the worker is waiting for its first task."""
         self.mark_done(worker, _READY)
 
     def mark_done(self, worker: int, number: int) -> None:
-        """Report that the worker's part of the task of this number is done."""
+        """Report that the worker has finished its part of a task."""
         self._order_accesses()
         self._set(worker, _DONE, number)

@@ -1,51 +1,51 @@
-"""Whether help is worth it, by the clock; no bit depends on it."""
+"""Monitor of whether worker processes make training faster; no result depends on it."""
 
 from math import inf
 
 __all__ = ["SpeedupMonitor"]
 
 WINDOW = 0.1
-"""Seconds over which paces are compared."""
+"""Seconds over which the time of mini-batches is averaged."""
 
 GLANCE, HOPELESS = 0.02, 1.25
-"""Seconds in which it shows that mini-batches take more than so many times as long as alone."""
+"""Seconds after which a trial ends early, and the ratio to the time alone that ends it."""
 
 SHORTEST, LONGEST = 0.4, 6.4
-"""Seconds for which workers rest after they were of no help again, doubled each time."""
+"""Seconds for which workers pause when they do not pay off, doubled each time."""
 
 GAIN = 0.97
-"""A mini-batch must take at most this share of the time that it takes alone."""
+"""Largest ratio of the time together to the time alone at which workers pay off."""
 
 
 class SpeedupMonitor:
-    """Compares the time of mini-batches alone and together.
+    """Compares the time of mini-batches with and without workers.
 
-    On a machine that has other things to do, processes that wait for each other
-    can be slower than one. Where they were for a while, the next mini-batches
-    are done alone, since the machine may have become slower for whoever works on
-    it. If these are no slower than those together, and that twice in a row, the
-    others rest, and are tried again later. Their first mini-batches do not count.
+    On a busy machine, processes that wait for each other can be slower than one.
+    If they were slower for a while, the next mini-batches run without workers, in
+    case the machine itself has become slower. If these are no slower, twice in a
+    row, the workers pause and are tried again later. Their first mini-batches are
+    not counted.
 
     Parameters
     ----------
     alone : float
-        Seconds of a mini-batch before others were asked for.
+        Seconds per mini-batch before workers were spawned.
     """
 
     def __init__(self, alone: float) -> None:
         self._alone = alone
-        self._slow = 0.0  # the same together, when that seemed slow; 0 is not
-        self._rest = self._next_rest = 0.0  # inf is until the time alone is known again
+        self._slow = 0.0  # with workers, if that seemed slow; otherwise 0
+        self._rest = self._next_rest = 0.0  # inf until the time alone is measured again
         self._tried = False
         self._seconds, self._count, self._together = 0.0, 0, False
 
     @property
     def together(self) -> bool:
-        """Whether to take the help that there is."""
+        """Whether workers should take part in the next mini-batch."""
         return self._rest <= 0
 
     def note(self, together: bool, seconds: float) -> None:
-        """Hear how long a mini-batch has taken."""
+        """Record the time of a mini-batch."""
         if together != self._together:
             self._seconds, self._count, self._together = 0.0, 0, together
         self._seconds += seconds
@@ -72,7 +72,7 @@ class SpeedupMonitor:
 
     def _judge_alone(self, mean: float) -> None:
         self._alone = mean
-        if self._rest < inf:  # they rest, and it is known why
+        if self._rest < inf:  # already decided
             return
         if self._slow > GAIN * mean:
             self._rest = self._next_rest

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from skcnn.batches import Images, Samples
+from skcnn.data import Images, Samples
 from skcnn.losses import Loss
 from skcnn.parallel.shared_memory import ArraySpec, Key, Mapped, SharedMemory
 from skcnn.parallel.threads import Threads
@@ -19,20 +19,20 @@ __all__ = ["Assignment", "shared_buffers", "work"]
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
 class Assignment:
-    """A training as a worker process needs to know it.
+    """Everything that a worker process needs to know about a training.
 
     Parameters
     ----------
     plan : StepPlan
     loss : Loss
     key : Key
-        Of the shared memory.
+        Key of the shared memory.
     places : dict of ArraySpec
         The arrays in it.
     file : Mapped or None
         The images, if they are in a file and not in the shared memory.
     images : Images
-        The reading of images, around an empty array in the place of the pixels.
+        Axis order and scaling of the images; their array is empty.
     """
 
     plan: StepPlan
@@ -50,8 +50,8 @@ class Assignment:
 
     def open(self) -> tuple[SharedMemory, dict[str, np.ndarray]]:
         """Map the shared memory, and return it and the arrays in it."""
-        segment = SharedMemory.attach(self.key)
-        return segment, {name: segment.array(place) for name, place in self.places.items()}
+        memory = SharedMemory.attach(self.key)
+        return memory, {name: memory.array(spec) for name, spec in self.places.items()}
 
 
 def shared_buffers(arrays: dict[str, np.ndarray]) -> Buffers:
@@ -66,24 +66,24 @@ def shared_buffers(arrays: dict[str, np.ndarray]) -> Buffers:
 
 
 def work(assignment: Assignment, number: int) -> None:
-    """Do a part of every task until told to stop; the function of worker processes."""
-    gc.freeze()  # so that there is little to look through at the end
+    """Do this rank's part of every task until told to stop; the main function of a worker."""
+    gc.freeze()  # leaves little to scan in the collection at the end
     try:
         _work(assignment, number)
     finally:
-        gc.collect()  # nothing of the data stays
+        gc.collect()  # frees the arrays of the training
 
 
 def _work(assignment: Assignment, number: int) -> None:
-    segment, arrays = assignment.open()
-    mailboxes = Mailboxes(segment.memory)
+    memory, arrays = assignment.open()
+    mailboxes = Mailboxes(memory.memory)
     replica = Replica(
         assignment.plan, assignment.samples(arrays), shared_buffers(arrays), Threads(1)
     )
-    patience, last = SpinWait(), 0
+    waiter, last = SpinWait(), 0
     mailboxes.mark_ready(number)
     while True:
-        patience.until(partial(mailboxes.has_mail, number, last))
+        waiter.until(partial(mailboxes.has_mail, number, last))
         mail = mailboxes.take(number)
         if mail is None:
             return

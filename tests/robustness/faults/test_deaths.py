@@ -24,10 +24,9 @@ pytestmark = [
 TOGETHER = """
 from skcnn.training import epoch
 from skcnn.training.distributed import coordinator
+from skcnn.training.distributed.policy import WorkerPolicy
 
-epoch.WORTH_STARTING = epoch.WORTH_ASKING = -1.0
-epoch.MEASURED = 0.0
-epoch.IDLE = -float("inf")
+epoch.POLICY = WorkerPolicy(-1.0, -1.0, measured=0.0, idle_share=-float("inf"))
 epoch.SpeedupMonitor.together = True
 run, told = coordinator.Coordinator.run, []
 

@@ -19,7 +19,7 @@ import resource
 from collections import Counter
 from pathlib import Path
 
-import skcnn._estimator.base
+import skcnn._estimator.fitting
 
 CHILD_SECONDS, SEED, TRIALS = {seconds}, {seed}, {trials}
 clf = ScratchCNNClassifier(filters=(8, 16), batch_size=128, max_iter=1, random_state=0)

@@ -42,11 +42,14 @@ ALLOWED = (ConvergenceWarning, DataConversionWarning)
 
 LAYERS = {
     "Conv2d": (2, 3), "ConvTranspose2d": (2, 3), "MaxPool2d": (2,), "AvgPool2d": (2,),
-    "GlobalAvgPool2d": (), "BatchNorm": (), "Dropout": (0.5,), "LocalResponseNorm": (),
+    "GlobalAvgPool2d": (), "GlobalMaxPool2d": (), "BatchNorm": (), "LayerNorm": (),
+    "GroupNorm": (2,), "Dropout": (0.5,), "GaussianNoise": (0.1,), "LocalResponseNorm": (),
     "LeakyReLU": (), "ELU": (), "GELU": (), "SiLU": (), "Softmax": (), "PadChannels": (4,),
     "RandomCrop": (1,), "RandomFlip": (), "RandomRotation": (10,), "RandomScale": (0.1,),
     "RandomShift": (1,),
-    "Dense": (3,), "Residual": ([layers.ReLU()],),
+    "Dense": (3,), "FixedConv": (), "PPVPool": (2,), "Residual": ([layers.ReLU()],),
+    "Add": ([[], [layers.ReLU()]],), "Concatenate": ([[], [layers.ReLU()]],),
+    "Frozen": ([layers.ReLU()],),
 }  # fmt: skip
 PARTS = {
     "optimizer": [getattr(optimizers, name) for name in optimizers.__all__ if name != "Optimizer"],

@@ -27,6 +27,11 @@ OBJECTS = {
         layers.Conv2d(3, 3, padding=1), layers.BatchNorm(),
         layers.Residual([layers.ReLU(), layers.Conv2d(3, 3, padding=1)]), layers.GlobalAvgPool2d(),
     ],
+    "branches": lambda: [
+        layers.Concatenate([[], [layers.Conv2d(3, 3, padding=1), layers.BatchNorm()]]),
+        layers.Add([layers.ReLU(), layers.Tanh()]), layers.Frozen([layers.Conv2d(3, 1)]),
+        layers.GlobalAvgPool2d(),
+    ],
     "augmented": lambda: [
         layers.RandomCrop(1), layers.RandomFlip(), layers.Conv2d(3, 3, padding="same", clip=True),
         layers.Tanh(), layers.AvgPool2d(2, clip=True), layers.Dropout(0.3),
@@ -45,7 +50,7 @@ CHOICES = {
     "hidden_layer_sizes": [[], 4, [5, 3]],
     "activation": ["relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "leaky"],
     "dropout": [0.0, 0.0, 0.4],
-    "normalization": ["auto", "batch", None],
+    "normalization": ["auto", "batch", "layer", None],
     "global_pool": ["auto", True, False],
     "random_shift": ["auto", 0, 1, (0, 2), np.int64(3)],
     "scale_input": [True, True, False],
@@ -65,7 +70,10 @@ CHOICES = {
 }  # fmt: skip
 OWN = {
     "classifier": {"label_smoothing": [0.0, 0.1], "class_weight": [None, None, "balanced"]},
-    "regressor": {"loss": ["squared_error", "absolute_error", "huber", "poisson"]},
+    "regressor": {
+        "loss": ["squared_error", "absolute_error", "huber", "poisson", "quantile"],
+        "quantile": [0.5, 0.1],
+    },
 }
 LAYERS = ["residual", "augmented", "dense", "linear"]
 

@@ -116,6 +116,7 @@ JUNK = {
     "nested layers": lambda: [[layers.ReLU()]],
     "tuple of a junk layer": lambda: (layers.Dropout("a"),),
     "residual of one": lambda: layers.Residual(layers.ReLU()),
+    "branches of none": lambda: layers.Concatenate([[], [None]]),
     "residual of none": lambda: layers.Residual([None]),
     "optimizer": lambda: optimizers.SGD(),
     "optimizer of junk": lambda: optimizers.Adam("a", None),

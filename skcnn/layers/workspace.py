@@ -1,4 +1,4 @@
-"""The memory of one micro-batch: allocated once, and carved per batch size."""
+"""Memory of one micro-batch, allocated once and divided per batch size."""
 
 from typing import Protocol
 
@@ -10,14 +10,14 @@ __all__ = ["Workspace"]
 
 
 class Planned(Protocol):
-    """Interface that a workspace needs of a network."""
+    """Interface of a network that a workspace requires."""
 
     def plan(self, backward: bool, input_gradient: bool) -> Plan:
         """Memory plan of the arrays."""
 
 
 class Workspace:
-    """The memory of one micro-batch, laid out once and carved per batch size.
+    """Memory of one micro-batch, allocated once and divided per batch size.
 
     Parameters
     ----------
@@ -61,6 +61,6 @@ class Workspace:
     def arrays(self, n_samples: int) -> Arrays:
         """The arrays for a micro-batch of `n_samples`, at most `capacity`."""
         if n_samples not in self._carved:
-            weights = np.ones(n_samples, self._plan.dtype)
-            self._carved[n_samples] = self._plan.lay_out(self._places, weights)
+            sample_weight = np.ones(n_samples, self._plan.dtype)
+            self._carved[n_samples] = self._plan.lay_out(self._places, sample_weight)
         return self._carved[n_samples]

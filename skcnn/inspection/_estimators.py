@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from skcnn._estimator.base import BaseScratchCNN
-from skcnn.batches import Images
-from skcnn.network import Network, micro_batches
+from skcnn.data import Images
+from skcnn.micro_batches import slices
+from skcnn.network import Network
 from skcnn.parallel.threads import Threads
 
 __all__ = [
@@ -16,12 +17,12 @@ __all__ = [
 ]  # fmt: skip
 
 Fill = Callable[[np.ndarray, slice], None]
-"""Function of some scaled images, (rows, channels, height, width), and the rows they stand for."""
+"""Function of a block of scaled images, (rows, channels, height, width), and its rows."""
 
 ALL = slice(None)
 
 LONGEST = 14
-"""Characters of a class name that fit into a title."""
+"""Most characters of a class name in a title."""
 
 
 def check_estimator(estimator: Any, caller: str) -> BaseScratchCNN:
@@ -36,15 +37,15 @@ def check_estimator(estimator: Any, caller: str) -> BaseScratchCNN:
 
 
 def check_fitted(estimator: Any, caller: str) -> BaseScratchCNN:
-    """Return a snapshot of `estimator` if it is fitted too, or raise ``NotFittedError``."""
+    """Return a snapshot of `estimator` if it is fitted, or raise ``NotFittedError``."""
     return check_estimator(estimator, caller)._snapshot()
 
 
 def pixels(estimator: BaseScratchCNN, X: Any, rows: np.ndarray | slice = ALL) -> np.ndarray:
-    """Images as they were given, as floats of shape (n, channels, height, width)."""
+    """Return images as floats, unscaled, of shape (n, channels, height, width)."""
 
     def run(
-        network: Network, weights: np.ndarray, images: Images, workers: Threads, max_bytes: float
+        network: Network, weights: np.ndarray, images: Images, threads: Threads, max_bytes: float
     ) -> np.ndarray:
         return gathered(images, rows)
 
@@ -52,7 +53,7 @@ def pixels(estimator: BaseScratchCNN, X: Any, rows: np.ndarray | slice = ALL) ->
 
 
 def arranged(estimator: BaseScratchCNN, values: np.ndarray) -> np.ndarray:
-    """Numbers in the form of the estimator's `X`, as (n, channels, height, width)."""
+    """Reshape numbers from the form of the estimator's `X` to (n, channels, height, width)."""
     C, H, W = estimator.image_shape_
     if estimator._data_format == "channels_last":
         return np.moveaxis(values.reshape(len(values), H, W, C), -1, 1)
@@ -67,35 +68,35 @@ def gathered(images: Images, rows: np.ndarray | slice = ALL) -> np.ndarray:
 
 
 def in_parts(
-    images: Images, network: Network, workers: Threads, max_bytes: float, fill: Fill
+    images: Images, network: Network, threads: Threads, max_bytes: float, fill: Fill
 ) -> None:
-    """Call `fill` with as many images at a time as fit into memory, on all threads."""
-    parts = micro_batches(len(images), network.micro_batch_size(max_bytes=max_bytes))
+    """Call `fill` for blocks of images that fit into memory, on all threads."""
+    parts = slices(len(images), network.cost.micro_batch_size(max_bytes=max_bytes))
 
-    def task(worker: int, i: int) -> None:
+    def task(thread: int, i: int) -> None:
         rows = parts[i]
         U = np.empty((*network.input_shape, rows.stop - rows.start), network.dtype)
         with np.errstate(all="ignore"):
             images.gather(rows, U)
             fill(np.moveaxis(U, -1, 0), rows)
 
-    workers.run(len(parts), task)
+    threads.run(len(parts), task)
 
 
 def output_names(estimator: Any) -> np.ndarray:
-    """The classes, the numbers of the labels, or the numbers of the quantities."""
+    """Return the classes, or the numbers of the labels or quantities."""
     if hasattr(estimator, "classes_"):
         return estimator.classes_
     return np.arange(estimator.n_outputs_)
 
 
 def output_numbers(estimator: Any, target: Any, n: int, caller: str) -> np.ndarray | None:
-    """Return the output that `target` means in each of `n` rows; None is the largest of each.
+    """Return the index of the target output in each of `n` rows; None means the largest output.
 
     Raises
     ------
     ValueError
-        If it is none of the outputs, or there are not as many as rows.
+        If a target is not an output, or their number is not that of the rows.
     """
     names = output_names(estimator).tolist()
     if target is None:
@@ -122,7 +123,7 @@ def output_numbers(estimator: Any, target: Any, n: int, caller: str) -> np.ndarr
 
 
 def output_labels(estimator: Any, X: Any, target: Any, caller: str) -> list[str]:
-    """Name the output that `target` means in each row of `X`."""
+    """Return the name of the target output for each row of `X`."""
     columns = output_numbers(estimator, target, np.shape(X)[0], caller)
     if estimator.out_activation_ in ("identity", "exp"):
         assert columns is not None
@@ -135,13 +136,13 @@ def output_labels(estimator: Any, X: Any, target: Any, caller: str) -> list[str]
 
 
 def shortened(name: Any) -> str:
-    """A class as text that has room in a title."""
+    """Return a class as text that fits into a title."""
     text = str(name)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def output_units(estimator: Any) -> np.ndarray:
-    """Return the size of each output's unit in the target's unit; 1 for logits."""
+    """Return each output's scale in the unit of the targets; 1 for logits."""
     names = output_names(estimator)
     if estimator.out_activation_ == "identity":
         return estimator.target_scale_

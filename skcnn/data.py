@@ -1,13 +1,15 @@
-"""From the rows of a user's array to the arrays of a micro-batch."""
+"""Images and samples in the user's arrays, gathered into micro-batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from skcnn.layers._layer import Shape
+from skcnn.layers.training_rows import TrainingRows
 from skcnn.losses import Loss, SoftmaxCrossEntropy
 
 __all__ = ["Images", "Samples", "Scaling"]
@@ -15,11 +17,11 @@ __all__ = ["Images", "Samples", "Scaling"]
 Rows: TypeAlias = np.ndarray | slice
 
 BLOCK = 2**17
-"""Numbers that are read at a time to measure the images, a megabyte."""
+"""Numbers that are read at a time to compute the moments of images: a megabyte."""
 
 
 class Scaling(NamedTuple):
-    """Mean that is subtracted from every channel, and deviation that it is divided by.
+    """Mean to subtract from every channel, and deviation to divide by.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ class Scaling(NamedTuple):
 def _constants(
     mean: bytes, deviation: bytes, given: np.dtype, wanted: np.dtype
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The constants of a `Scaling`, which predictions of single rows would make again each time."""
+    """Return the constants of a `Scaling`; cached for predictions of single rows."""
     means, deviations = np.frombuffer(mean), np.frombuffer(deviation)
     exact = np.result_type(given, wanted)
     if deviations.min() < np.finfo(exact).tiny:
@@ -50,7 +52,7 @@ def _constants(
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Images:
-    """Images in the user's array, in any dtype and order, gathered on demand.
+    """Images in the user's array, in any dtype and axis order, gathered on demand.
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ class Images:
     rows : ndarray of int or None, default=None
         The rows of `X` to use, in order; None is all of them.
     name : str, default="X"
-        What errors call `X`.
+        Name of `X` in errors.
     """
 
     X: np.ndarray
@@ -89,7 +91,7 @@ class Images:
         return replace(self, scaling=scaling)
 
     def subset(self, rows: np.ndarray) -> "Images":
-        """Some of the images, without copying them."""
+        """Return some of the images, without copying them."""
         return replace(self, rows=rows if self.rows is None else self.rows[rows])
 
     def _take(self, rows: Rows) -> np.ndarray:
@@ -117,25 +119,25 @@ class Images:
                 part *= factor
                 np.copyto(out, part, casting="same_kind")
 
-    def measure(self, weights: np.ndarray) -> Scaling:
-        """Weighted mean and standard deviation of every channel.
+    def measure(self, sample_weight: np.ndarray) -> Scaling:
+        """Compute the weighted mean and standard deviation of every channel.
 
         Blocks of rows are merged as in Chan, Golub & LeVeque (1983), equation
         2.1, in float64. Constant channels get a deviation of 1.
 
         Parameters
         ----------
-        weights : ndarray of shape (n,)
+        sample_weight : ndarray of shape (n,)
             Weight of every image, not all 0.
 
         Returns
         -------
         Scaling
         """
-        unit = self._unit(weights)
+        unit = self._unit(sample_weight)
         channels = self.shape[0]
         total, mean, spread = 0.0, np.zeros(channels), np.zeros(channels)
-        for block, w in self._blocks(weights):
+        for block, w in self._blocks(sample_weight):
             if not w.any():
                 continue
             block /= unit
@@ -153,25 +155,66 @@ class Images:
         constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
         return Scaling(mean * unit, np.where(constant, 1.0, deviation * unit))
 
-    def _unit(self, weights: np.ndarray) -> float:
-        """Return a divisor with which the squares of all numbers fit into float64."""
+    def training_rows(self, sample_weight: np.ndarray, dtype: np.dtype) -> TrainingRows:
+        """Images of positive weight in the order of their values, for layers that ask for them.
+
+        They are sorted by mean and deviation of their own numbers, before any
+        scaling; images that agree in both are told apart by a hash of all of them.
+
+        Parameters
+        ----------
+        sample_weight : ndarray of shape (n,)
+            Weight of every image, not all 0.
+        dtype : dtype
+            Dtype that the network computes in.
+
+        Returns
+        -------
+        TrainingRows
+        """
+        means, deviations = np.empty((2, len(self)))
+        start = 0
+        with np.errstate(all="ignore"):
+            for block, _ in self._blocks(sample_weight):
+                part = slice(start, start := start + len(block))
+                flat = block.reshape(len(block), -1)
+                means[part] = flat.mean(axis=1)
+                deviations[part] = flat.std(axis=1)
+        order = np.lexsort((means, deviations))
+        order = order[sample_weight[order] > 0]
+        agree = (means[order[1:]] == means[order[:-1]]) & (
+            deviations[order[1:]] == deviations[order[:-1]]
+        )
+        edges = np.flatnonzero(np.diff(agree, prepend=False, append=False))
+        for first, last in edges.reshape(-1, 2):
+            order[first : last + 1] = sorted(order[first : last + 1], key=self._hash)
+        cumulative = np.cumsum(sample_weight[order], dtype=np.float64)
+        return TrainingRows(self.gather, self.shape, dtype, order, cumulative / cumulative[-1])
+
+    def _hash(self, row: int) -> bytes:
+        image = self._take(np.array([row])).astype(np.float64) + 0.0  # without negative zeros
+        image = image.transpose(0, 3, 1, 2) if self.channels_last else image
+        return blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+
+    def _unit(self, sample_weight: np.ndarray) -> float:
+        """Return a divisor that keeps the squares of all numbers within float64."""
         if self.X.dtype.kind != "f" or self.X.dtype.itemsize < 8:
             return 1.0
-        peak = max(float(np.abs(block).max()) for block, _ in self._blocks(weights))
+        peak = max(float(np.abs(block).max()) for block, _ in self._blocks(sample_weight))
         return 1.0 if peak == 0 or 1e-100 < peak < 1e100 else peak
 
-    def _blocks(self, weights: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Some images at a time, as float64.
+    def _blocks(self, sample_weight: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield blocks of images in float64, with their weights.
 
-        Always (channels, height, width), whatever the order in memory, so that
-        sums over them are rounded alike.
+        They are always (channels, height, width), whatever the order in memory, so
+        that sums over them are rounded in the same way.
         """
         length = max(1, BLOCK // int(np.prod(self.shape)))
         for start in range(0, len(self), length):
             part = slice(start, start + length)
             block = self._take(part)
             block = block.transpose(0, 3, 1, 2) if self.channels_last else block
-            yield block.astype(np.float64, order="C"), weights[part].astype(np.float64)
+            yield block.astype(np.float64, order="C"), sample_weight[part].astype(np.float64)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -183,7 +226,7 @@ class Samples:
     images : Images
     targets : ndarray of int of shape (n,), or of bool or float of shape (n, outputs)
         Class of every image, its labels or its quantities, as `loss` takes them.
-    weights : ndarray of shape (n,)
+    sample_weight : ndarray of shape (n,)
         Weight of every image.
     loss : Loss
         Loss of a network's outputs for them.
@@ -191,7 +234,7 @@ class Samples:
 
     images: Images
     targets: np.ndarray
-    weights: np.ndarray
+    sample_weight: np.ndarray
     loss: Loss = SoftmaxCrossEntropy()
 
     def __len__(self) -> int:

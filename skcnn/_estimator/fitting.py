@@ -1,0 +1,247 @@
+"""Fitting: prepare a training, run it, and commit its result to the estimator.
+
+A fit that fails at any point leaves the estimator as it was, because `commit` alone changes it.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+from skcnn._estimator.arguments import FitArguments, read_data, read_part, read_validation
+from skcnn._estimator.checkpoint import (
+    TrainingCheckpoint,
+    describe_scorer,
+    read,
+    training_inputs,
+)
+from skcnn._estimator.data import Data, held_out_size, split
+from skcnn._estimator.model import Model, TargetEncoder
+from skcnn._estimator.parameters import check_switches
+from skcnn._estimator.progress import FitProgress, progress_lines, with_callbacks
+from skcnn._estimator.resources import with_threads
+from skcnn._estimator.scoring import bind_scoring, validation_part
+from skcnn._estimator.standstill import Standstill, find_standstill
+from skcnn._estimator.start import start_training
+from skcnn._estimator.user_warnings import (
+    warn_of_divergence,
+    warn_of_interruption,
+    warn_of_standstill,
+)
+from skcnn.parallel.interrupts import Interrupts, at_safe_places
+from skcnn.parallel.threads import Threads
+from skcnn.state import TrainingState
+from skcnn.training.config import TrainingConfig
+from skcnn.training.trainer import Progress, Validation, begin, train
+
+__all__ = ["fit", "fit_part", "initialize"]
+
+
+class PreparedFit(NamedTuple):
+    """Training that is checked and ready for its first step or, if it is resumed, its next.
+
+    Parameters
+    ----------
+    model : Model
+    data : Data
+        Samples to train on.
+    validation : Validation or None
+    config : TrainingConfig
+    state : TrainingState
+    describe_inputs : callable or None
+        Describes everything that the result depends on, for checkpoints.
+    """
+
+    model: Model
+    data: Data
+    validation: Validation | None
+    config: TrainingConfig
+    state: TrainingState
+    describe_inputs: Callable[[], dict[str, str]] | None = None
+
+
+class Outcome(NamedTuple):
+    """Result of a training: its last good state, why it ended, and whether it learned nothing."""
+
+    state: TrainingState
+    reason: str | None
+    standstill: Standstill | None = None
+
+
+def fit(estimator: Any, arguments: FitArguments, checkpoint: Any = None) -> None:
+    """Fit an estimator, or finish the training that a checkpoint was written in."""
+    prepared = _prepare(estimator, arguments, checkpoint)
+    work = partial(_train_and_commit, estimator, prepared, _train_whole, estimator.warm_start)
+    outcome = at_safe_places(work)
+    warn_of_interruption(outcome.reason, outcome.state.epoch)
+
+
+def fit_part(estimator: Any, arguments: FitArguments, encoder: TargetEncoder) -> None:
+    """Train for one pass over a part of the data; all-zero weights change nothing."""
+    prepared = _prepare_part(estimator, arguments, encoder)
+    if prepared is not None:
+        at_safe_places(partial(_train_and_commit, estimator, prepared, _train_part, True))
+
+
+def initialize(estimator: Any, arguments: FitArguments) -> None:
+    """Prepare a new fit and commit its initial state."""
+    prepared = _prepare(estimator, arguments, anew=True)
+    # the state is kept, since it records that running moments contain no batches yet
+    _commit(estimator, prepared.model, Outcome(prepared.state, None), keep_state=True)
+
+
+# Prepare
+
+
+def _prepare(
+    estimator: Any, arguments: FitArguments, checkpoint: Any = None, anew: bool = False
+) -> PreparedFit:
+    """Check, resolve, split and measure; start anew, or continue a model or a checkpoint."""
+    caller = type(estimator).__name__
+    saved = None if checkpoint is None else read(checkpoint)
+    check_switches(estimator)
+    scorer = bind_scoring(estimator)
+    data = read_data(estimator, arguments)
+    held_out = read_validation(estimator, data, arguments)
+    criterion, described, size = None, None, 0
+    if estimator.early_stopping:
+        scoring, given = estimator.scoring, held_out is not None
+        criterion = ("given" if given else "split", scoring)
+        described = describe_scorer(scoring)  # before calls may change it
+        size = 0 if given else held_out_size(data, estimator.validation_fraction, caller)
+    continues = estimator.warm_start and hasattr(estimator, "weights_") and not anew
+    start = start_training(
+        estimator,
+        data,
+        len(data) - size,
+        "warm_start" if continues else None,
+        recipe=None if saved is None else saved.recipe,
+    )
+    config, state = start.config, start.state
+    if saved is None:
+        state.judge_by(criterion)
+        begin(state, config)
+    else:
+        state = saved.state
+        state.criterion = criterion
+    if size:
+        data, held_out = split(data, size, state.seed, caller)
+    model = start.model(estimator, data)
+    validation = None
+    if held_out is not None:
+        validation = validation_part(estimator, model, held_out, scorer, given=not size)
+    describe_inputs = cache(
+        partial(training_inputs, model, data, held_out, config, criterion, described)
+    )
+    if saved is not None:
+        saved.check(checkpoint, describe_inputs(), start.state, set(model.history(state)))
+    return PreparedFit(model, data, validation, config, state, describe_inputs)
+
+
+def _prepare_part(
+    estimator: Any, arguments: FitArguments, encoder: TargetEncoder
+) -> PreparedFit | None:
+    """Check a call to ``partial_fit``; None if no sample has a positive weight."""
+    check_switches(estimator)
+    bind_scoring(estimator)
+    data = read_part(estimator, arguments, encoder)
+    continued_by = "partial_fit" if hasattr(estimator, "weights_") else None
+    start = start_training(estimator, data, len(data), continued_by, in_parts=True)
+    if not data.weights.total.any():
+        return None
+    start.state.judge_by(None)
+    begin(start.state, start.config)
+    return PreparedFit(start.model(estimator, data), data, None, start.config, start.state)
+
+
+# Train
+
+
+def _train_and_commit(
+    estimator: Any,
+    prepared: PreparedFit,
+    train_prepared: Callable[[Any, PreparedFit, Interrupts], Outcome],
+    keep_state: bool,
+    interrupts: Interrupts,
+) -> Outcome:
+    """Train and, unless a warning is turned into an error, commit the result."""
+    outcome = train_prepared(estimator, prepared, interrupts)
+    warn_of_divergence(outcome.reason, outcome.state.epoch)
+    if outcome.standstill is not None:
+        warn_of_standstill(*outcome.standstill)
+    _commit(estimator, prepared.model, outcome, keep_state)
+    return outcome
+
+
+@with_callbacks
+def _train_whole(estimator: Any, prepared: PreparedFit, interrupts: Interrupts) -> Outcome:
+    """Train to the end, and inform the estimator's callbacks."""
+    model, data, _, config, state, describe_inputs = prepared
+    assert describe_inputs is not None
+    last_epoch = state.begun + config.max_iter
+    visible: dict[str, Callable] = {
+        "X": data.input.as_X,
+        "y": lambda: data.y,
+        "metadata": lambda: data.metadata,
+    }
+
+    def attributes(state: TrainingState, reason: str | None) -> dict[str, Any]:
+        return {
+            **model.attributes(state),
+            "stop_reason_": reason,
+            "_training_state": state,
+            "_checkpoint": lambda: TrainingCheckpoint(state, describe_inputs(), model.recipe),
+        }
+
+    lines = progress_lines(estimator.verbose, last_epoch)
+    progress = FitProgress(estimator, last_epoch - state.epoch, lines, visible, attributes)
+    outcome = _train(prepared, progress, interrupts)
+    progress.close(outcome.state, outcome.reason)
+    return outcome
+
+
+def _train_part(estimator: Any, prepared: PreparedFit, interrupts: Interrupts) -> Outcome:
+    """Train for one epoch, whose loss is not compared with that of other parts."""
+    state = prepared.state
+    first_loss, state.first_loss = state.first_loss, None  # divergence is relative to this part
+    trained, reason, _ = _train(prepared, progress_lines(estimator.verbose), interrupts, epochs=1)
+    trained.forget_best()
+    trained.first_loss = max(first_loss or 0.0, trained.first_loss or 0.0) or None
+    return Outcome(trained, reason if reason == "diverged" else None)
+
+
+def _train(
+    prepared: PreparedFit, progress: Progress, interrupts: Interrupts, epochs: int | None = None
+) -> Outcome:
+    """Train and, unless `epochs` limits it, compare the result with a constant prediction."""
+    model, data, validation, config, state, _ = prepared
+    samples = data.samples(model, model.loss)
+
+    def work(threads: Threads) -> Outcome:
+        trained, reason = train(
+            model.network, samples, config, state, threads, validation, progress, epochs
+        )
+        if epochs is not None or reason not in ("max_iter", "no_change"):
+            return Outcome(trained, reason)
+        try:
+            found = find_standstill(model.network, samples, trained, threads, config.max_bytes)
+        except KeyboardInterrupt:
+            return Outcome(trained, "interrupted")
+        return Outcome(trained, reason, found)
+
+    return with_threads(interrupts, work)
+
+
+# Commit
+
+
+def _commit(estimator: Any, model: Model, outcome: Outcome, keep_state: bool) -> None:
+    """Write all fitted attributes at once, and on request the state to continue from."""
+    attributes = {**model.attributes(outcome.state), "stop_reason_": outcome.reason}
+    if keep_state:
+        attributes["_training_state"] = outcome.state
+    others = {
+        name: value
+        for name, value in vars(estimator).items()
+        if name not in ("feature_names_in_", "_training_state", "_checkpoint")
+    }
+    estimator.__dict__ = others | attributes

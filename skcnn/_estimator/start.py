@@ -1,0 +1,197 @@
+"""Start of a training: new, or continued from a fitted model."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from skcnn._estimator.auto import recipe_for, resolve
+from skcnn._estimator.data import Data
+from skcnn._estimator.model import Model
+from skcnn._estimator.parameters import bind_config, bind_dtype, bind_layers, built_from
+from skcnn._estimator.pickling import migrated
+from skcnn._estimator.resources import with_threads
+from skcnn._estimator.seeds import draw_seed
+from skcnn._migration import ALWAYS_AVERAGED
+from skcnn.data import Scaling
+from skcnn.network import Network, difference
+from skcnn.parallel.interrupts import at_safe_places
+from skcnn.state import VALIDATION_HISTORY, TrainingState, new_state
+from skcnn.training.config import TrainingConfig
+
+__all__ = ["Start", "start_training"]
+
+
+@dataclass(frozen=True, repr=False, eq=False, kw_only=True)
+class Start:
+    """Configuration, network and state that a training starts with.
+
+    Parameters
+    ----------
+    network : Network
+    config : TrainingConfig
+    state : TrainingState
+        An independent copy if a fitted model is continued.
+    resolved : dict
+        Values of the parameters that are "auto".
+    recipe : dict
+        All values that "auto" can take when the training is continued.
+    continued : bool
+        Whether a fitted model is continued.
+    """
+
+    network: Network
+    config: TrainingConfig
+    state: TrainingState
+    resolved: dict[str, Any]
+    recipe: dict[str, Any]
+    continued: bool
+
+    def model(self, estimator: Any, data: Data) -> Model:
+        """Estimate scalings from the training rows; a continued model keeps its own."""
+        if self.continued:
+            scaling = Scaling(estimator.input_mean_, estimator.input_scale_)
+            encoder = data.encoder.continuing(estimator._fitted_encoder())
+        else:
+            encoder = data.encoder.fit(data.targets, data.weights.total)
+            if estimator.scale_input:
+                scaling = data.input.images.measure(data.weights.total)
+            else:
+                channels = data.input.shape[0]
+                scaling = Scaling(np.zeros(channels), np.ones(channels))
+            self._init_from_rows(data, scaling)
+        return Model(
+            network=self.network,
+            scaling=scaling,
+            encoder=encoder,
+            names=data.input.names,
+            data_format=data.input.data_format,
+            loss=estimator._training_loss(encoder),
+            resolved=self.resolved,
+            recipe=self.recipe,
+            built_from=built_from(self.resolved, vars(estimator)),
+        )
+
+    def _init_from_rows(self, data: Data, scaling: Scaling) -> None:
+        """Set the parameters that depend on the training rows, if the network has any."""
+        network, params = self.network, self.state.weights
+        if network.reads_rows:
+            images = data.input.images.with_scaling(scaling)
+            rows = images.training_rows(data.weights.total, network.dtype)
+            at_safe_places(
+                partial(with_threads, work=lambda _: network.init_from_rows(params, rows))
+            )
+
+
+def start_training(
+    estimator: Any,
+    data: Data,
+    n_rows: int,
+    continued_by: str | None,
+    *,
+    in_parts: bool = False,
+    recipe: dict[str, Any] | None = None,
+) -> Start:
+    """Resolve and check all parameters, and find the network and state to start with.
+
+    Parameters
+    ----------
+    estimator : estimator
+    data : Data
+    n_rows : int
+        Number of rows to train on, without those that will be held out.
+    continued_by : str or None
+        Name of the method or parameter that continues the fitted model, for errors. None starts a
+        new training.
+    in_parts : bool, default=False
+        Whether this is a call to ``partial_fit``, which others may follow.
+    recipe : dict or None, default=None
+        Values of "auto" in the checkpoint of the training.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters that are not allowed, and if the fitted model does not match the data or
+        parameters.
+    """
+    own = recipe or {}
+    if continued_by is not None:
+        fitted = migrated(estimator)
+        own = fitted["_recipe"] | fitted["_built_from"]
+    recipe = recipe_for(estimator, data.input.shape, n_rows, own)
+    resolved = resolve(estimator, recipe, to_its_end=not (in_parts or estimator.warm_start))
+    config = bind_config(estimator, resolved, in_parts)
+    network = _network(
+        estimator, data, resolved, recipe["pool_first"], continued=continued_by is not None
+    )
+    if continued_by is None:
+        state = _new_state(estimator, network, config)
+    else:
+        _check_continuable(estimator, data, network, continued_by)
+        state = _continued_state(estimator, network, config)
+    return Start(
+        network=network,
+        config=config,
+        state=state,
+        resolved=resolved,
+        recipe=recipe,
+        continued=continued_by is not None,
+    )
+
+
+def _network(
+    estimator: Any, data: Data, resolved: dict[str, Any], pool_first: bool, continued: bool
+) -> Network:
+    """Bind the layers to the images; a continued model keeps its layers and its dtype."""
+    if continued and _is_built_from(estimator, resolved):
+        layers = list(estimator.network_.layers)
+    else:
+        layers = bind_layers(estimator, resolved, pool_first, data.input.shape, data.encoder)
+    if continued and estimator.dtype is None:
+        dtype = estimator.network_.dtype
+    else:
+        dtype = bind_dtype(estimator, data.input.array)
+    return Network(layers, data.input.shape, dtype)
+
+
+def _is_built_from(estimator: Any, resolved: dict[str, Any]) -> bool:
+    """Whether the fitted network was built from the current parameters."""
+    try:
+        return built_from(resolved, vars(estimator)) == migrated(estimator)["_built_from"]
+    except (TypeError, ValueError):  # arrays and pandas.NA, neither equal nor unequal
+        return False
+
+
+def _check_continuable(estimator: Any, data: Data, network: Network, continued_by: str) -> None:
+    """Raise ``ValueError`` unless the fitted model has these targets and this network."""
+    estimator._fitted_encoder().check_same(data.encoder, continued_by)
+    if network != estimator.network_:
+        raise ValueError(
+            f"{continued_by} can only go on with the same network, but by the parameters and X "
+            f"{difference(estimator.network_, network)}."
+        )
+
+
+def _continued_state(estimator: Any, network: Network, config: TrainingConfig) -> TrainingState:
+    """Return a copy of the training state, or one rebuilt from the fitted attributes."""
+    if hasattr(estimator, "_training_state"):
+        state = estimator._training_state.copy()
+    else:  # fitted without warm_start
+        state = _new_state(estimator, network, config)
+        state.weights[...] = estimator.weights_
+        state.epoch, state.averaged = estimator.n_iter_, ALWAYS_AVERAGED
+        state.history = {
+            name: list(values)
+            for name, values in estimator.history_.items()
+            if name not in VALIDATION_HISTORY
+        }
+    fresh = config.optimizer.moments(state.weights[: network.n_parameters])
+    if state.moments.keys() != fresh.keys():  # another optimizer
+        state.moments, state.step = fresh, 0
+    return state
+
+
+def _new_state(estimator: Any, network: Network, config: TrainingConfig) -> TrainingState:
+    seed = draw_seed(type(estimator).__name__, estimator.random_state)
+    return new_state(network, config.optimizer, seed)
