@@ -36,7 +36,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         arguments of `skcnn.architectures.cnn`; otherwise those are ignored.
     filters : "auto", int or sequence of int, default="auto"
         Number of filters of the convolution in each block. "auto" is (32, 64)
-        where the longer side has at most 16 pixels, (24, 40, 80) up to 32, and
+        where the longer side has at most 16 pixels, (24, 48, 96) up to 32, and
         from 33 on (8, 16, 32, 64, 96) with another 128 at 256 and at every
         doubling of that; and (16, 32, 64) for signals, whose height or width is 1.
     kernel_size : "auto", int, (int, int) or sequence of these, default="auto"

@@ -170,7 +170,7 @@ def recipe(image_shape: Shape) -> dict[str, Any]:
 
     - Images get blocks of 3 x 3 convolutions with poolings of 2, and a hidden
       layer of 128 units. The blocks have 32 and 64 filters where the longer side
-      has at most 16 pixels, 24, 40 and 80 up to 32 pixels, and 8, 16, 32, 64 and
+      has at most 16 pixels, 24, 48 and 96 up to 32 pixels, and 8, 16, 32, 64 and
       96 from 33 on, with another 128 at 256 pixels and at every doubling of that.
     - From 17 pixels on, pooling precedes the normalization; up to 32, training
       moves the images of a mini-batch by up to 2 pixels.
@@ -192,7 +192,7 @@ def recipe(image_shape: Shape) -> dict[str, Any]:
     Examples
     --------
     >>> recipe((1, 8, 8))["filters"], recipe((3, 32, 32))["filters"]
-    ((32, 64), (24, 40, 80))
+    ((32, 64), (24, 48, 96))
     >>> layers = cnn(**recipe((1, 1, 300)))
     >>> layers[-1]
     GlobalAvgPool2d()
@@ -226,7 +226,7 @@ def _filters(size: int) -> tuple[int, ...]:
     if size <= SMALL:
         return 32, 64
     if size <= MEDIUM:
-        return 24, 40, 80
+        return 24, 48, 96
     doublings = (size // HUGE).bit_length()
     return 8, 16, 32, 64, 96, *[128] * doublings
 
