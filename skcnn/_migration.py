@@ -34,10 +34,12 @@ ADDED: dict[str, dict[str, Any]] = {
         "begun": 0,
         "begun_step": 0,
     },
+    # 0.2.0 did not have the last two
     "skcnn._estimator.base.BaseScratchCNN": {
         "normalization": None,
         "global_pool": False,
         "fixed_features": 0,
+        "random_shift": 0,
     },
     "skcnn.classifier.ScratchCNNClassifier": {"label_smoothing": 0.0},
     "skcnn.regressor.ScratchCNNRegressor": {"quantile": 0.5},
@@ -46,7 +48,10 @@ ADDED: dict[str, dict[str, Any]] = {
 }
 """Values that states of earlier versions lack, by the path of the class."""
 
-RECIPE = {"lr_schedule": "one_cycle", "lr": 8e-3, "constant_lr": 2e-3, "patience": 5}
+RECIPE = {
+    "lr_schedule": "one_cycle", "lr": 8e-3, "constant_lr": 2e-3, "patience": 5,
+    "random_shift": 0, "pool_first": False,
+}  # fmt: skip
 """Values of "auto" in 0.2.0 that its fitted estimators and checkpoints do not contain."""
 
 

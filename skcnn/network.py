@@ -1,6 +1,6 @@
 """A network: layers bound to an input shape."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from math import prod
@@ -13,6 +13,7 @@ from skcnn._migration import FORMAT, refuse_newer
 from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
 from skcnn.layers.chain import LARGEST, Chain
+from skcnn.layers.generators import LayerGenerator, sharing
 from skcnn.layers.memory import Arrays, Plan
 from skcnn.layers.training_rows import TrainingRows, init_from_rows
 from skcnn.layers.workspace import Workspace
@@ -273,12 +274,12 @@ class Network:
         Y : ndarray of shape ``(n, *output_shape)``
         """
         X = self._checked("X", X, self.input_shape)
-        rng = self._checked_rng(training, rng)
+        generator = self._checked_rng(training, rng)
         weights = self._checked_weights(weights, len(X))
         params = self.unpack(self._checked_vector(vector))
         Y = np.empty((len(X), *self.output_shape), self.dtype)
         for part, arrays in self._micro_batches(X, weights, backward=False):
-            arrays.forward(params, training, rng)
+            arrays.forward(params, training, generator())
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
         return Y
 
@@ -324,14 +325,14 @@ class Network:
         dY = self._checked("dY", dY, self.output_shape)
         if len(X) != len(dY):
             raise ValueError(f"X holds {len(X)} samples, but dY holds {len(dY)}.")
-        rng = self._checked_rng(training, rng)
+        generator = self._checked_rng(training, rng)
         weights = self._checked_weights(weights, len(X))
         params = self.unpack(self._checked_vector(vector))
         Y, dX = np.empty_like(dY), np.empty_like(X)
         gradient, part_gradient = (np.zeros(self.gradient_size, self.dtype) for _ in range(2))
         grads = self.unpack(part_gradient)
         for part, arrays in self._micro_batches(X, weights, backward=True):
-            arrays.forward(params, training, rng)
+            arrays.forward(params, training, generator())
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
             np.copyto(arrays.dx[-1], np.moveaxis(dY[part], 0, -1))
             arrays.backward(params, grads)
@@ -378,12 +379,13 @@ class Network:
             raise ValueError(f"weights must have shape ({n_samples},), got {found.shape}.")
         return found
 
-    def _checked_rng(self, training: bool, rng: Any) -> np.random.Generator | None:
+    def _checked_rng(self, training: bool, rng: Any) -> Callable[[], LayerGenerator | None]:
+        """Return what makes the generator of each micro-batch."""
         if rng is not None and not isinstance(rng, np.random.Generator):
             raise ValueError(f"rng must be None or a numpy.random.Generator, got {rng!r}.")
         if training and rng is None and self.chain.draws:
             raise ValueError("This network draws random numbers in training: pass rng.")
-        return rng
+        return (lambda: None) if rng is None else sharing(rng)
 
 
 def _numbers(name: str, value: Any, dtype: np.dtype) -> np.ndarray:

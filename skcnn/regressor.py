@@ -32,13 +32,13 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     ----------
     layers : list of Layer or None, default=None
         Layers of the network without the output layer, which ``fit`` adds. If
-        None, they are built by `skcnn.architectures.cnn` from `filters`,
-        `kernel_size`, `pool_size`, `hidden_layer_sizes`, `activation`, `dropout`,
-        `normalization` and `global_pool`; otherwise those parameters are ignored.
+        None, they are built from `filters` and the other parameters that are
+        arguments of `skcnn.architectures.cnn`; otherwise those are ignored.
     filters : "auto", int or sequence of int, default="auto"
-        Number of filters of the convolution in each block. "auto" is (24, 48,
-        96), or (32, 64) for images of at most 16 pixels a side, and (16, 32, 64)
-        for signals, whose height or width is 1.
+        Number of filters of the convolution in each block. "auto" is (32, 64)
+        where the longer side has at most 16 pixels, (24, 48, 96) up to 32, and
+        from 33 on (8, 16, 32, 64, 96) with another 128 at 256 and at every
+        doubling of that; and (16, 32, 64) for signals, whose height or width is 1.
     kernel_size : "auto", int, (int, int) or sequence of these, default="auto"
         Height and width of the kernels. A sequence that contains pairs has one
         entry per block. "auto" is 3 for images and 7 for signals.
@@ -80,13 +80,18 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         Whether to standardize each channel by its mean and standard deviation
         over the training rows.
     normalization : "auto", "batch", "layer", Layer or None, default="auto"
-        Layer between every convolution and its activation: "batch" for
+        Layer before the activation of every block: "batch" for
         `skcnn.layers.BatchNorm`, "layer" for `skcnn.layers.LayerNorm`, another
         layer, or None for none. "auto" is "batch".
     global_pool : "auto" or bool, default="auto"
         Whether each channel is averaged over all pixels after the blocks,
         instead of flattened; the last block then has no max-pooling. "auto" is
         True for signals.
+    random_shift : "auto", int or (int, int), default="auto"
+        Pixels by which training moves the images of a mini-batch at most, all of
+        them alike, along (height, width); 0 for none. See
+        `skcnn.layers.RandomShift`. "auto" is 0, as the targets may be
+        positions.
     loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
             default="squared_error"
         Loss that is minimized, averaged over the outputs: half the squared
@@ -263,6 +268,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     n_outputs_: int
     _auto_tol = 1e-4
     _auto_weight_decay: ClassVar = {0: 3e-3}
+    _auto_shifts = False  # the target may be a position
 
     out_activation_: str
     target_mean_: np.ndarray
@@ -285,6 +291,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         scale_input=True,
         normalization="auto",
         global_pool="auto",
+        random_shift="auto",
         loss="squared_error",
         quantile=0.5,
         optimizer="adam",
@@ -318,6 +325,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         self.scale_input = scale_input
         self.normalization = normalization
         self.global_pool = global_pool
+        self.random_shift = random_shift
         self.loss = loss
         self.quantile = quantile
         self.optimizer = optimizer

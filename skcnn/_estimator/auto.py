@@ -13,6 +13,7 @@ __all__ = ["NETWORK", "is_auto", "or_auto", "recipe_for", "resolve"]
 
 NETWORK = (
     "filters", "kernel_size", "pool_size", "hidden_layer_sizes", "normalization", "global_pool",
+    "random_shift",
 )  # fmt: skip
 """Parameters of the architecture that may be "auto"."""
 
@@ -66,8 +67,11 @@ def recipe_for(
     stored : mapping
         Values in a model or a checkpoint, which take precedence.
     """
+    network = recipe(image_shape)
+    if not estimator._auto_shifts:
+        network["random_shift"] = 0
     values = {
-        **recipe(image_shape),
+        **network,
         "lr_schedule": "one_cycle",
         "lr": ANNEALED,
         "constant_lr": CONSTANT,

@@ -128,7 +128,9 @@ def start_training(
     if is_auto(estimator.fixed_features):
         resolved["fixed_features"] = n_fixed
     config = bind_config(estimator, resolved, in_parts)
-    network = _network(estimator, data, resolved, continued=continued_by is not None)
+    network = _network(
+        estimator, data, resolved, recipe["pool_first"], continued=continued_by is not None
+    )
     if continued_by is None:
         state = _new_state(estimator, network, config)
     else:
@@ -145,12 +147,14 @@ def start_training(
     )
 
 
-def _network(estimator: Any, data: Data, resolved: dict[str, Any], continued: bool) -> Network:
+def _network(
+    estimator: Any, data: Data, resolved: dict[str, Any], pool_first: bool, continued: bool
+) -> Network:
     """Bind the layers to the images; a continued model keeps its layers and its dtype."""
     if continued and _is_built_from(estimator, resolved):
         layers = list(estimator.network_.layers)
     else:
-        layers = bind_layers(estimator, resolved, data.input.shape, data.encoder)
+        layers = bind_layers(estimator, resolved, pool_first, data.input.shape, data.encoder)
     if continued and estimator.dtype is None:
         dtype = estimator.network_.dtype
     else:

@@ -113,6 +113,16 @@ class Layer(Hyperparameters, ABC):
         return False
 
     @property
+    def draws_per_batch(self) -> bool:
+        """Whether it draws once for a whole mini-batch.
+
+        All micro-batches of the mini-batch, whichever thread or process they go
+        through, then get a generator in the same state. `forward` must draw as
+        many numbers for any number of samples.
+        """
+        return False
+
+    @property
     def decayed(self) -> tuple[str, ...]:
         """Names of the parameters that weight decay applies to."""
         return ("weight",)

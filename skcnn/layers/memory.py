@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from skcnn.layers._layer import Layer, Params, Scratch, Shape, Wanted
+from skcnn.layers.generators import LayerGenerator
 
 if TYPE_CHECKING:  # chains plan their memory here
     from skcnn.layers.chain import BoundLayer
@@ -311,7 +312,11 @@ class Arrays:
         self._steps, self._bound, self._first_backward = steps, bound, first_backward
 
     def forward(
-        self, params: Sequence[Params], training: bool, rng: Any, stop: int | None = None
+        self,
+        params: Sequence[Params],
+        training: bool,
+        rng: LayerGenerator | None,
+        stop: int | None = None,
     ) -> None:
         """Fill ``x[1:]`` from ``x[0]``.
 
@@ -320,7 +325,8 @@ class Arrays:
         """
         x, bound = self.x, self._bound
         for i, step in enumerate(self._steps[:stop]):
-            step.forward(x[i], x[i + 1], params[i], bound[i], training, rng)
+            numbers = rng.shared if rng is not None and step.draws_per_batch else rng
+            step.forward(x[i], x[i + 1], params[i], bound[i], training, numbers)
 
     def backward(self, params: Sequence[Params], grads: Sequence[Params]) -> None:
         """Fill `grads`, and the arrays of ``dx`` that exist, from ``dx[-1]``."""

@@ -15,11 +15,12 @@ import numpy as np
 from skcnn.data import Samples
 from skcnn.denormals import flush_vanishing
 from skcnn.layers._layer import Params
+from skcnn.layers.generators import LayerGenerator
 from skcnn.layers.workspace import Workspace
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
 from skcnn.parallel.threads import Threads
-from skcnn.state import TrainingState, stream
+from skcnn.state import TrainingState, layer_stream
 from skcnn.training.update import Step, Update, chunks, norm, squares
 
 __all__ = ["Buffers", "Replica", "StepPlan", "Task", "count_slots", "train_step"]
@@ -178,7 +179,7 @@ class Gradient:
         rows: np.ndarray,
         params: list[Params],
         grads: list[Params],
-        rng: np.random.Generator | None,
+        rng: LayerGenerator | None,
     ) -> BatchLoss:
         """Fill `grads` with sums over these rows, and return the sums of the loss."""
         samples, arrays = self.samples, self.workspace.arrays(len(rows))
@@ -279,8 +280,9 @@ class Replica:
         i = task.first + slot
         part = self.micro_batches(task)[i]
         rows = buffers.order[task.start + part.start : task.start + part.stop]
-        where = (i, task.batch, task.epoch)
-        rng = stream(plan.seed, "layers", *where) if plan.network.chain.draws else None
+        rng = (
+            layer_stream(plan.seed, task.epoch, task.batch, i) if plan.network.chain.draws else None
+        )
         grads = self._grads[slot + (task.first > 0)]
         buffers.sums[slot] = self._gradients[thread](rows, self._params, grads, rng)
 

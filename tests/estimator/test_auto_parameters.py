@@ -18,6 +18,7 @@ TRAINING = {
 }  # fmt: skip
 NETWORK = {
     "filters", "kernel_size", "pool_size", "hidden_layer_sizes", "normalization", "global_pool",
+    "random_shift",
 }  # fmt: skip
 X, y = DIGITS[:80], LABELS[:80]
 SIGNALS = X.reshape(80, 1, 64)
@@ -114,8 +115,8 @@ def test_held_out_rows_do_not_count():
 def test_values_that_are_given_stay():
     clf = untouched(
         filters=4, kernel_size=5, pool_size=1, hidden_layer_sizes=(), normalization=None,
-        global_pool=False, lr=1e-3, lr_schedule="cosine", weight_decay=0, batch_size=50,
-        max_iter=3, tol=0.1, n_iter_no_change=2, fixed_features=0,
+        global_pool=False, random_shift=0, lr=1e-3, lr_schedule="cosine", weight_decay=0,
+        batch_size=50, max_iter=3, tol=0.1, n_iter_no_change=2, fixed_features=0,
     )  # fmt: skip
     assert clf.fit(X, y).auto_params_ == {}
     assert clf.layers_[0] == Conv2d(4, 5, padding="same", clip=True)

@@ -109,7 +109,7 @@ def test_the_other_order_of_axes_is_told_by_its_cure():
     clf = quick().fit(first, y)
     with pytest.raises(ValueError, match=r"Pass X\.transpose\(0, 3, 1, 2\)\.$"):
         clf.predict(X)
-    with pytest.raises(ValueError, match="keeps that order.$"):
+    with pytest.raises(ValueError, match=r"keeps that order\.$"):
         clf.predict(images(9, 8, 3))
 
 

@@ -27,6 +27,7 @@ from skcnn.layers import (
     Frozen,
     MaxPool2d,
     RandomCrop,
+    RandomShift,
     ReLU,
     Residual,
 )
@@ -61,6 +62,10 @@ NETWORKS = {
     "dropout, augmented": (
         [RandomCrop(1), Conv2d(4, 3), ReLU(), MaxPool2d(2), Flatten(), Dropout(0.4), Dense(9)],
         {"optimizer": RMSprop(momentum=0.5)},
+    ),
+    "shifted together": (
+        [RandomShift(2), Conv2d(4, 3), Residual([RandomShift(1), ReLU()]), Flatten()],
+        {},
     ),
     "batch norm": (
         [Conv2d(4, 3, bias=False), BatchNorm(16), ReLU(), MaxPool2d(2), Flatten()],

@@ -72,7 +72,7 @@ def change_the_recipe(monkeypatch):
     """Another version of the package: nothing that is "auto" means what it meant."""
     other = {
         "filters": (2,), "kernel_size": 1, "pool_size": 1, "hidden_layer_sizes": (3,),
-        "normalization": None, "global_pool": True,
+        "normalization": None, "global_pool": True, "random_shift": 1, "pool_first": False,
     }  # fmt: skip
     monkeypatch.setattr(auto, "recipe", lambda image_shape: other)
     monkeypatch.setattr(auto, "EPOCHS", {0: 2})

@@ -30,7 +30,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "_summary": {"_hyperparameters", "architectures", "layers", "network"},
     "data": {"layers", "losses"},
     "inference": {"architectures", "data", "layers", "micro_batches", "network", "parallel"},
-    "state": {"_migration", "network", "optimizers"},
+    "state": {"_migration", "layers", "network", "optimizers"},
     "training": {
         "data", "denormals", "inference", "layers", "losses", "network", "optimizers",
         "parallel", "schedules", "state",
