@@ -558,7 +558,7 @@ def test_a_map_is_found_and_nothing_else(tmp_path):
     found = shared_memory.mapped(there)
     np.save(tmp_path / "Y.npy", X + 1)
     (tmp_path / "Y.npy").rename(tmp_path / "X.npy")  # another file of that name
-    with pytest.raises(OSError, match="another file"):
+    with pytest.raises(OSError, match="has been replaced"):
         found.open()
     assert shared_memory.mapped(there) is None
 
