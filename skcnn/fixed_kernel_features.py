@@ -50,7 +50,7 @@ class FixedKernelFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     image_shape_ : tuple of int
         (Channels, 1, length) of the signals.
     input_mean_, input_scale_ : ndarray of shape (channels,)
-        What each channel is standardised by.
+        What each channel is standardized by.
     n_features_in_ : int
         Numbers of a signal, all channels together.
     feature_names_in_ : ndarray of str

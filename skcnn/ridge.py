@@ -1,7 +1,7 @@
 """Ridge regression in closed form, with the penalty chosen by leave-one-out errors.
 
 Minimizes ``Σ w_i ‖y_i - z_i B - b‖² + α ‖B‖²`` (Hoerl & Kennard 1970). ``z`` are the
-standardised features, divided by the root of their number; the intercept ``b``
+standardized features, divided by the root of their number; the intercept ``b``
 is not penalised, so that features and targets are centred instead. With
 ``Z = diag(√w) z`` and ``R = diag(√w) (y - ȳ)``:
 
@@ -209,7 +209,7 @@ def _fit(
     alpha: float,
     predicted: np.ndarray,
 ) -> RidgeFit:
-    """Return the solution for features that are not standardised."""
+    """Return the solution for features that are not standardized."""
     weight = (B / scale[:, np.newaxis]).T
     return RidgeFit(weight, y_mean - weight @ mean, float(alpha), predicted + y_mean)
 

@@ -92,7 +92,7 @@ class FixedBranch(NamedTuple):
 
 
 def count_fixed_features(
-    estimator: Any, shape: Shape, encoder: TargetEncoder, to_its_end: bool
+    estimator: Any, shape: Shape, encoder: TargetEncoder, completes: bool
 ) -> int:
     """Return about how many fixed features there will be, 0 for no branch.
 
@@ -102,7 +102,7 @@ def count_fixed_features(
     shape : tuple of int
         (Channels, height, width).
     encoder : TargetEncoder
-    to_its_end : bool
+    completes : bool
         Whether this call completes the training.
 
     Raises
@@ -113,7 +113,7 @@ def count_fixed_features(
     caller, given = type(estimator).__name__, estimator.fixed_features
     obstacle = _obstacle(shape, encoder)
     if is_auto(given):
-        wanted = obstacle is None and estimator.layers is None and to_its_end
+        wanted = obstacle is None and estimator.layers is None and completes
         return count_features(shape[-1]) if wanted else 0
     number = or_auto(check_int, caller, "fixed_features", given, 0)
     if number and obstacle is not None:

@@ -177,7 +177,7 @@ def recipe(image_shape: Shape) -> dict[str, Any]:
     - Signals (height or width 1) get blocks of convolutions of length 7 with 16,
       32 and 64 filters, poolings of 2 between them, or of 4 from a length of
       200 on, and global average pooling instead of a hidden layer.
-    - Both have batch normalisation.
+    - Both have batch normalization.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ class _Augmentation(Layer):
 class RandomCrop(_Augmentation):
     """Moves each image by up to `padding` pixels, in training only.
 
-    The image is padded with zeros (after the classifier's scaling of the input,
+    The image is padded with zeros (after the estimator's scaling of the input,
     these are the channel's mean) and cropped to its original size, at any
     position with equal probability.
 
@@ -75,7 +75,7 @@ class RandomCrop(_Augmentation):
             "source": Scratch((H, W), np.intp, kept=False),
         }
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         return _Crops(*self._paddings(x.shape[:-1]), x, scratch)
 
     def forward(self, x, y, params, crops, training, rng):
@@ -219,7 +219,7 @@ class _Warp(_Augmentation):
             "below": Scratch((C, H, W), dtype, kept=False),
         }
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         return _Corners(x, scratch)
 
     def forward(self, x, y, params, corners, training, rng):
@@ -339,7 +339,7 @@ class RandomScale(_Warp):
     """Enlarges or shrinks each image around its centre, in training only.
 
     The image keeps its number of pixels; when enlarged it loses its border, and
-    when shrunk it gets one of zeros (after the classifier's scaling of the
+    when shrunk it gets one of zeros (after the estimator's scaling of the
     input, these are the channel's mean). Interpolation is bilinear.
 
     Parameters
@@ -370,7 +370,7 @@ class RandomScale(_Warp):
 class RandomRotation(_Warp):
     """Rotates each image around its centre, in training only.
 
-    Pixels from outside the image are zero (after the classifier's scaling of
+    Pixels from outside the image are zero (after the estimator's scaling of
     the input, that is the channel's mean). Interpolation is bilinear.
 
     Parameters

@@ -15,7 +15,7 @@ class RandomShift(Layer):
 
     Along each axis the distance is the sum of two uniform integers less their
     mean, so that 0 is the likeliest and `pixels` the rarest. What moves in is
-    zero (after the classifier's scaling of the input, that is the channel's
+    zero (after the estimator's scaling of the input, that is the channel's
     mean).
 
     It is drawn once for a whole mini-batch. `RandomCrop`, which moves every image
