@@ -103,7 +103,7 @@ def test_missing_labels_are_named(dtype):
     labels[3] = None
     if dtype == "string":
         labels = labels.astype(str).where(labels.notna())
-    with pytest.raises(ValueError, match=r"are missing, the first in row 3|y contains NaN"):
+    with pytest.raises(ValueError, match=r"(is|are) missing, the first in row 3|y contains NaN"):
         small().fit(X, labels.astype(dtype))
 
 
@@ -217,7 +217,7 @@ def test_missing_entries_of_an_indicator_matrix_are_named_by_row():
     matrix = np.array([[0, 1], [1, 0]] * 10, dtype=object)
     for missing in (None, pd.NA, float("nan")):
         matrix[4, 1] = missing
-        with pytest.raises(ValueError, match=r"y must hold .*1 are missing, the first in row 4"):
+        with pytest.raises(ValueError, match=r"y must hold .*1 is missing, the first in row 4"):
             small().fit(FEW, matrix)
         with pytest.raises(ValueError, match=r"y must hold .*first in row 4|y contains NaN"):
             small().fit(FEW, matrix.tolist())
