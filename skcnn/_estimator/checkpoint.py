@@ -114,10 +114,9 @@ class TrainingCheckpoint:
             if then is None and name in ADDED:
                 continue
             if then != now:
-                told = ""
-                if not name.startswith(DIGESTS):
-                    then, now = _differing(then, now) if name == "scorer" else (then, now)
-                    told = f": {then} there, {now} here"
+                if name == "scorer" and then is not None:
+                    then, now = _differing(then, now)
+                told = "" if name.startswith(DIGESTS) else f": {then} there, {now} here"
                 raise ValueError(
                     f"{path}: the training in this checkpoint had a different {name}{told}. Pass "
                     "the same X, y and parameters to resume it; what shall change on purpose "
