@@ -43,7 +43,7 @@ LAYERS = [
     RandomCrop(1),
     *cnn(
         (32, 48, 48, 96, 96), pool_size=[(2, 2), (1, 1), (2, 2), (1, 1), (2, 2)],
-        hidden_layer_sizes=256, dropout=0.3, normalization="batch",
+        hidden_layer_sizes=256, dropout=0.3, normalization="batch", pool_first=False,
     ),
 ]  # fmt: skip
 

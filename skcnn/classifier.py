@@ -43,12 +43,13 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     ----------
     layers : list of Layer or None, default=None
         Layers of the network without the output layer, which ``fit`` adds. If
-        None, they are built from `filters` to `dropout` by
-        `skcnn.architectures.cnn`; otherwise those parameters are ignored.
+        None, they are built from `filters` and the other parameters that are
+        arguments of `skcnn.architectures.cnn`; otherwise those are ignored.
     filters : "auto", int or sequence of int, default="auto"
-        Number of filters of the convolution in each block. "auto" is (24, 48,
-        96), or (32, 64) for images of at most 16 pixels a side, and (16, 32, 64)
-        for signals, whose height or width is 1.
+        Number of filters of the convolution in each block. "auto" is (32, 64)
+        where the longer side has at most 16 pixels, (24, 48, 96) up to 32, and
+        from 33 on (8, 16, 32, 64, 96) with another 128 at 256 and at every
+        doubling of that; and (16, 32, 64) for signals, whose height or width is 1.
     kernel_size : "auto", int, (int, int) or sequence of these, default="auto"
         Height and width of the kernels. A sequence that contains pairs has one
         entry per block. "auto" is 3 for images and 7 for signals.
@@ -64,6 +65,15 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
     dropout : float, default=0.0
         Rate of the dropout after every hidden dense layer, in [0, 1).
+    fixed_features : "auto" or int, default="auto"
+        For signals, about how many features from fixed kernels (see
+        `FixedKernelFeatures`) are used beside those that are learned, if every
+        sample has one class; 0 for
+        none. Their output layer is solved in closed form, and the fitted network
+        is a weighted sum of both. "auto" is 1,000 below a length of 100 and 2,500
+        from there on; and 0 with `layers`, with `warm_start`, in ``partial_fit``
+        and wherever they cannot be used. Validation scores, history and callbacks
+        see the learned part alone.
     image_shape : tuple of int or None, default=None
         Shape of the images in flat rows: (height, width), (channels, height,
         width) in the order of `data_format`, or (length,) of signals. With a
@@ -75,19 +85,24 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
         Order of the axes in 4-D `X`, in flat rows and in `image_shape`. "auto"
         takes the last axis as channels if it has 1, 3 or 4 entries, the first
-        one has not, and the last two differ; it warns if the other order is as
+        one does not, and the last two differ; it warns if the other order is as
         likely. The order that the first fit resolves is kept.
     scale_input : bool, default=True
-        Whether to standardise each channel by its mean and standard deviation
+        Whether to standardize each channel by its mean and standard deviation
         over the training rows.
     normalization : "auto", "batch", "layer", Layer or None, default="auto"
-        Layer between every convolution and its activation: "batch" for
+        Layer before the activation of every block: "batch" for
         `skcnn.layers.BatchNorm`, "layer" for `skcnn.layers.LayerNorm`, another
         layer, or None for none. "auto" is "batch".
     global_pool : "auto" or bool, default="auto"
         Whether each channel is averaged over all pixels after the blocks,
         instead of flattened; the last block then has no max-pooling. "auto" is
         True for signals.
+    random_shift : "auto", int or (int, int), default="auto"
+        Pixels by which training moves the images of a mini-batch at most, all of
+        them alike, along (height, width); 0 for none. See
+        `skcnn.layers.RandomShift`. "auto" is 2 where the longer side has 17 to
+        32 pixels, and 0 elsewhere.
     label_smoothing : float, default=0.0
         Part of each target that is spread evenly over all classes in training
         (with several labels, over true and false), in [0, 1).
@@ -276,6 +291,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     classes_: np.ndarray
     _auto_tol = 5e-4
     _auto_weight_decay: ClassVar = {10_000: 3e-3, 0: 6e-3}
+    _auto_shifts = True
 
     out_activation_: str
 
@@ -289,11 +305,13 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         hidden_layer_sizes="auto",
         activation="relu",
         dropout=0.0,
+        fixed_features="auto",
         image_shape=None,
         data_format="auto",
         scale_input=True,
         normalization="auto",
         global_pool="auto",
+        random_shift="auto",
         label_smoothing=0.0,
         optimizer="adam",
         lr="auto",
@@ -321,11 +339,13 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout
+        self.fixed_features = fixed_features
         self.image_shape = image_shape
         self.data_format = data_format
         self.scale_input = scale_input
         self.normalization = normalization
         self.global_pool = global_pool
+        self.random_shift = random_shift
         self.label_smoothing = label_smoothing
         self.optimizer = optimizer
         self.lr = lr
@@ -560,7 +580,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     def _training_loss(self, encoder: ClassEncoder) -> Loss:
         caller = type(self).__name__
         smoothing = check_real(caller, "label_smoothing", self.label_smoothing, 0, 1)
-        kind = SigmoidCrossEntropy if encoder.several else SoftmaxCrossEntropy
+        kind = SigmoidCrossEntropy if encoder.multilabel else SoftmaxCrossEntropy
         return kind(smoothing)
 
     def _fitted_encoder(self) -> ClassEncoder:

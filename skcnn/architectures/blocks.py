@@ -21,14 +21,18 @@ from skcnn.layers import (
     GlobalAvgPool2d,
     Layer,
     MaxPool2d,
+    RandomShift,
 )
 from skcnn.layers._layer import Shape
 
 __all__ = ["cnn", "is_signal", "recipe", "with_output"]
 
 
-SMALL = 16
-"""Pixels along the longer side up to which two blocks leave few enough."""
+SMALL, MEDIUM = 16, 32
+"""Pixels along the longer side up to which two and three blocks leave few enough."""
+
+HUGE = 256
+"""Pixels from which on every doubling takes another block."""
 
 LONG = 200
 """Length of signals from which they are pooled by more."""
@@ -43,11 +47,13 @@ def cnn(
     dropout: float = 0.0,
     normalization: str | Layer | None = None,
     global_pool: bool = False,
+    random_shift: int | tuple[int, int] = 0,
+    pool_first: bool = True,
 ) -> list[Layer]:
     """The network that the estimators build by default.
 
-    One block for each of `filters`: a convolution with "same" padding, the
-    normalization, the activation, and max-pooling. Then one dense layer with
+    One block for each of `filters`: a convolution with "same" padding,
+    max-pooling, the normalization and the activation. Then one dense layer with
     activation and dropout for each of `hidden_layer_sizes`.
     Kernels and windows are shortened along axes that are too short for them, so
     that the network takes images of any size.
@@ -70,13 +76,20 @@ def cnn(
     dropout : float, default=0.0
         Rate of the dropout after every hidden dense layer, in [0, 1).
     normalization : {"batch", "layer"}, Layer or None, default=None
-        Follows every convolution, before the activation: "batch" for
-        `BatchNorm`, "layer" for `LayerNorm`, or a layer. Convolutions followed
-        by a `BatchNorm`, which has a bias itself, have none.
+        Precedes the activation in every block: "batch" for `BatchNorm`, "layer"
+        for `LayerNorm`, or a layer. Convolutions followed by a `BatchNorm`,
+        which has a bias itself, have none.
     global_pool : bool, default=False
         Whether to reduce each channel to its mean before the dense layers,
         instead of making every pixel a feature. The last block then has no
         max-pooling.
+    random_shift : int or (int, int), default=0
+        Pixels by which a `RandomShift` in front moves the images of a mini-batch
+        at most, in training; 0 for none.
+    pool_first : bool, default=True
+        Whether max-pooling precedes the normalization, which then has fewer
+        pixels to work on, or follows the activation. Without a normalization it
+        always follows the activation.
 
     Returns
     -------
@@ -100,9 +113,9 @@ def cnn(
     >>> for layer in cnn((8, 16), 7, 4, (), normalization="batch", global_pool=True):
     ...     print(layer)
     Conv2d(filters=8, kernel_size=7, padding='same', bias=False, clip=True)
+    MaxPool2d(pool_size=4, clip=True)
     BatchNorm()
     ReLU()
-    MaxPool2d(pool_size=4, clip=True)
     Conv2d(filters=16, kernel_size=7, padding='same', bias=False, clip=True)
     BatchNorm()
     ReLU()
@@ -124,13 +137,19 @@ def cnn(
     bias = not any(isinstance(layer, BatchNorm) for layer in normalized)
     if check_bool("cnn", "global_pool", global_pool):
         pools[-1] = 1
+    pools_first = check_bool("cnn", "pool_first", pool_first) and bool(normalized)
 
     layers: list[Layer] = []
+    if check_pair("cnn", "random_shift", random_shift, 0) != (0, 0):
+        layers += [RandomShift(random_shift, clip=True)]
     for width, kernel, pool in zip(widths, kernels, pools, strict=True):
+        pools_here = check_pair("cnn", "pool_size", pool, 1) != (1, 1)
+        pooling = [MaxPool2d(pool, clip=True)] if pools_here else []
         layers += [Conv2d(width, kernel, padding="same", bias=bias, initializer=start, clip=True)]
-        layers += [*normalized, nonlinearity]
-        if check_pair("cnn", "pool_size", pool, 1) != (1, 1):
-            layers += [MaxPool2d(pool, clip=True)]
+        if pools_first:
+            layers += [*pooling, *normalized, nonlinearity]
+        else:
+            layers += [*normalized, nonlinearity, *pooling]
     layers += [GlobalAvgPool2d() if global_pool else Flatten()]
     for width in units:
         layers += [Dense(width, initializer=start), nonlinearity]
@@ -149,9 +168,12 @@ def recipe(image_shape: Shape) -> dict[str, Any]:
 
     It depends on the shape of the images alone:
 
-    - Images get blocks of 3 x 3 convolutions with 24, 48 and 96 filters, or two
-      with 32 and 64 where both sides are at most 16 pixels, with poolings of 2,
-      and a hidden layer of 128 units.
+    - Images get blocks of 3 x 3 convolutions with poolings of 2, and a hidden
+      layer of 128 units. The blocks have 32 and 64 filters where the longer side
+      has at most 16 pixels, 24, 48 and 96 up to 32 pixels, and 8, 16, 32, 64 and
+      96 from 33 on, with another 128 at 256 pixels and at every doubling of that.
+    - From 17 pixels on, pooling precedes the normalization; up to 32, training
+      moves the images of a mini-batch by up to 2 pixels.
     - Signals (height or width 1) get blocks of convolutions of length 7 with 16,
       32 and 64 filters, poolings of 2 between them, or of 4 from a length of
       200 on, and global average pooling instead of a hidden layer.
@@ -184,19 +206,35 @@ def recipe(image_shape: Shape) -> dict[str, Any]:
             "hidden_layer_sizes": (),
             "normalization": "batch",
             "global_pool": True,
+            "random_shift": 0,
+            "pool_first": False,
         }
     return {
-        "filters": (24, 48, 96) if size > SMALL else (32, 64),
+        "filters": _filters(size),
         "kernel_size": 3,
         "pool_size": 2,
         "hidden_layer_sizes": (128,),
         "normalization": "batch",
         "global_pool": False,
+        "random_shift": 2 if SMALL < size <= MEDIUM else 0,
+        "pool_first": size > SMALL,
     }
 
 
+def _filters(size: int) -> tuple[int, ...]:
+    """Filters of the blocks for images of so many pixels along the longer side."""
+    if size <= SMALL:
+        return 32, 64
+    if size <= MEDIUM:
+        return 24, 48, 96
+    doublings = (size // HUGE).bit_length()
+    return 8, 16, 32, 64, 96, *[128] * doublings
+
+
 def with_output(layers: Sequence[Layer], output_shape: Shape, n_classes: int) -> list[Layer]:
-    """The layers with the output layer that `ScratchCNNClassifier` adds to them.
+    """Append the output layer that the estimators add.
+
+    The regressor's starts from zeros instead of `Glorot`.
 
     Parameters
     ----------
@@ -204,6 +242,7 @@ def with_output(layers: Sequence[Layer], output_shape: Shape, n_classes: int) ->
     output_shape : tuple of int
         Shape of one sample after the layers; images are flattened first.
     n_classes : int
+        Number of outputs: of classes, labels or targets.
 
     Returns
     -------

@@ -43,11 +43,11 @@ FEW = 1000
 """Number of pixels of which one may be brighter: cameras have hot pixels."""
 
 REDUCED = 2
-"""JPEG files may be decoded at a fraction of their size, at least this multiple of `Frame`'s."""
+"""JPEG files may be decoded smaller, at no less than this multiple of the size wanted."""
 
 
 @dataclass(frozen=True)
-class Frame:
+class ImageForm:
     """Target form of every image: shape, colour and background."""
 
     height: int
@@ -143,7 +143,7 @@ class Frame:
         """Convert grey of more than 8 bits to 8, with alpha if the file has a transparent value."""
         values = np.asarray(image)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise ValueError("some pixels are no finite numbers")
+            raise ValueError("some pixels are not finite")
         black, white = self.value_range or SIXTEEN_BITS
         if self.value_range is None and (values.min() < black or values.max() > white):
             raise ValueError(

@@ -20,6 +20,7 @@ from skcnn.layers.pooling import AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, Ma
 from skcnn.layers.ppv import PPVPool
 from skcnn.layers.residual import PadChannels, Residual
 from skcnn.layers.sample_norm import GroupNorm, LayerNorm
+from skcnn.layers.shift import RandomShift
 from skcnn.layers.signals import AvgPool1d, Conv1d, ConvTranspose1d, MaxPool1d
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "RandomFlip",
     "RandomRotation",
     "RandomScale",
+    "RandomShift",
     "ReLU",
     "Residual",
     "Scratch",

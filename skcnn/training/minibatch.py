@@ -15,11 +15,12 @@ import numpy as np
 from skcnn.data import Samples
 from skcnn.denormals import flush_vanishing
 from skcnn.layers._layer import Params
+from skcnn.layers.generators import LayerGenerator
 from skcnn.layers.workspace import Workspace
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
 from skcnn.parallel.threads import Threads
-from skcnn.state import TrainingState, stream
+from skcnn.state import TrainingState, layer_stream
 from skcnn.training.update import Step, Update, chunks, norm, squares
 
 __all__ = ["Buffers", "Replica", "StepPlan", "Task", "count_slots", "train_step"]
@@ -178,7 +179,7 @@ class Gradient:
         rows: np.ndarray,
         params: list[Params],
         grads: list[Params],
-        rng: np.random.Generator | None,
+        rng: LayerGenerator | None,
     ) -> BatchLoss:
         """Fill `grads` with sums over these rows, and return the sums of the loss."""
         samples, arrays = self.samples, self.workspace.arrays(len(rows))
@@ -229,8 +230,8 @@ class Replica:
         self._grads = [network.unpack(slot) for slot in buffers.slots]
         n = network.n_parameters
         self._chunks = [[slot[part] for slot in buffers.slots] for part in chunks(0, n)]
-        untrained = slice(n, network.gradient_size)
-        self._untrained = [vector[untrained] for vector in (buffers.params, *buffers.slots)]
+        statistics = slice(n, network.gradient_size)
+        self._statistics = [vector[statistics] for vector in (buffers.params, *buffers.slots)]
         self._shards: dict[tuple[int, int], list[Piece]] = {}
 
     def move_to(self, buffers: Buffers) -> None:
@@ -279,8 +280,9 @@ class Replica:
         i = task.first + slot
         part = self.micro_batches(task)[i]
         rows = buffers.order[task.start + part.start : task.start + part.stop]
-        where = (i, task.batch, task.epoch)
-        rng = stream(plan.seed, "layers", *where) if plan.network.chain.draws else None
+        rng = (
+            layer_stream(plan.seed, task.epoch, task.batch, i) if plan.network.chain.draws else None
+        )
         grads = self._grads[slot + (task.first > 0)]
         buffers.sums[slot] = self._gradients[thread](rows, self._params, grads, rng)
 
@@ -299,7 +301,7 @@ class Replica:
             if last and self.plan.update.clips:
                 self.buffers.squares[i] = squares(total)
         if rank == 0:
-            self._add(task, self._untrained[1:])
+            self._add(task, self._statistics[1:])
 
     def scale(self, task: Task) -> float:
         """Return the factor by which the summed gradient is multiplied."""
@@ -308,15 +310,15 @@ class Replica:
         return self.plan.update.scale(task.stop - task.start, size)
 
     def _step(self, task: Task, rank: int) -> None:
-        """Step the shard of this rank; rank 0 also updates the untrained state."""
+        """Step the shard of this rank; rank 0 also updates the running statistics."""
         update, step = self.plan.update, task.step
         for part, params, moments, slots in self._shard(task.n_ranks, rank):
             total = slots[0] if task.summed else self._add(task, slots)
-            update.move(part, params, moments, total, step)
-        state, *slots = self._untrained
+            update.apply(part, params, moments, total, step)
+        state, *slots = self._statistics
         if rank == 0 and state.size:
             total = slots[0] if task.summed else self._add(task, slots)
-            update.move_untrained(state, total, step)
+            update.update_statistics(state, total, step)
 
     def _shard(self, n_ranks: int, rank: int) -> list[Piece]:
         """Return the shard of a rank in pieces; cached, since it rarely changes."""

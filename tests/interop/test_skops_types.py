@@ -41,6 +41,7 @@ from skcnn.layers import (
     RandomFlip,
     RandomRotation,
     RandomScale,
+    RandomShift,
     ReLU,
     Residual,
     Sigmoid,
@@ -55,7 +56,7 @@ X, Y = load_digits(return_X_y=True)
 X, Y = X[:60], Y[:60]
 
 LAYERS = [
-    RandomCrop(1), RandomFlip(), RandomRotation(5), RandomScale(0.1),
+    RandomShift(1), RandomCrop(1), RandomFlip(), RandomRotation(5), RandomScale(0.1),
     GaussianNoise(0.1),
     Conv2d(2, 3, padding=1, initializer=Gaussian(0.1)), BatchNorm(), ReLU(), LocalResponseNorm(),
     Conv2d(2, 3, padding=1, initializer=FanInUniform()), LeakyReLU(), MaxPool2d(2),

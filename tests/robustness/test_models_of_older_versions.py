@@ -72,7 +72,7 @@ def change_the_recipe(monkeypatch):
     """Another version of the package: nothing that is "auto" means what it meant."""
     other = {
         "filters": (2,), "kernel_size": 1, "pool_size": 1, "hidden_layer_sizes": (3,),
-        "normalization": None, "global_pool": True,
+        "normalization": None, "global_pool": True, "random_shift": 1, "pool_first": False,
     }  # fmt: skip
     monkeypatch.setattr(auto, "recipe", lambda image_shape: other)
     monkeypatch.setattr(auto, "EPOCHS", {0: 2})
@@ -257,7 +257,7 @@ def test_parameters_that_contradict_the_model_are_refused(version, changed):
     before = vars(deepcopy(model))
     for call in (lambda: model.fit(X, write.y), lambda: model.partial_fit(X, write.y)):
         model.set_params(**changed)
-        with pytest.raises(ValueError, match="can only go on with the same network"):
+        with pytest.raises(ValueError, match="can only continue the same network"):
             call()
     assert np.array_equal(model.weights_, before["weights_"])
 

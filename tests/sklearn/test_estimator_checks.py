@@ -38,6 +38,7 @@ SETTINGS = [  # deterministic, float64, and one batch holds all rows of the equi
     {},
     {"normalization": "batch", "lr_schedule": "one_cycle", "max_iter": 20},
     {"global_pool": True, "kernel_size": 7},
+    {"random_shift": 2},
     {"label_smoothing": 0.1},
     {"optimizer": "sgd", "lr": 0.01},
     {"optimizer": SGD(momentum=0.5, nesterov=False), "lr": 0.05, "weight_decay": 0.0},

@@ -83,7 +83,7 @@ def normalised():
 def various():
     """Every other layer that all versions have, with hyperparameters of their own."""
     return [
-        layers.RandomCrop(1), layers.RandomFlip(), layers.RandomScale(0.1),
+        layers.RandomShift(1), layers.RandomCrop(1), layers.RandomFlip(), layers.RandomScale(0.1),
         layers.RandomRotation(5), layers.Conv2d(4, (3, 2), stride=1, padding="same", groups=1),
         layers.ELU(0.5), layers.LocalResponseNorm(), layers.Conv2d(4, 2, dilation=2, groups=2),
         layers.GELU(), layers.AvgPool2d(2, padding=1), layers.SiLU(), layers.GlobalAvgPool2d(),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from skcnn.architectures import (
     lenet,
     lenet5,
     lite,
+    recipe,
     simple_cnn,
     vgg11,
     vgg13,
@@ -34,6 +37,7 @@ from skcnn.layers import (
     LeakyReLU,
     LocalResponseNorm,
     MaxPool2d,
+    RandomShift,
     ReLU,
     Sigmoid,
     SiLU,
@@ -85,12 +89,58 @@ def test_kernels_and_pools_for_each_block():
 
 def test_normalization_stands_between_convolution_and_activation():
     plain, normed = Conv2d(4, 3, padding="same", clip=True), LocalResponseNorm(3)
-    without_bias = Conv2d(4, 3, padding="same", clip=True, bias=False)
-    assert cnn(4, normalization=normed)[:3] == [plain, normed, ReLU()]
-    assert cnn(4, normalization="batch")[:3] == [without_bias, BatchNorm(), ReLU()]
-    assert cnn(4, normalization=BatchNorm(8))[:3] == [without_bias, BatchNorm(8), ReLU()]
-    assert cnn(4, normalization="layer")[:3] == [plain, LayerNorm(), ReLU()]
-    assert cnn(4, normalization="batch")[4:] == [Flatten(), Dense(128), ReLU()]
+    without_bias, pool = replace(plain, bias=False), MaxPool2d(2, clip=True)
+    for normalization, convolution, layer in (
+        (normed, plain, normed),
+        ("batch", without_bias, BatchNorm()),
+        (BatchNorm(8), without_bias, BatchNorm(8)),
+        ("layer", plain, LayerNorm()),
+    ):
+        ways = {
+            (2, True): [convolution, pool, layer, ReLU()],
+            (2, False): [convolution, layer, ReLU(), pool],
+            (1, True): [convolution, layer, ReLU()],
+            (1, False): [convolution, layer, ReLU()],
+        }
+        for (size, first), expected in ways.items():
+            layers = cnn(4, pool_size=size, normalization=normalization, pool_first=first)
+            assert layers == [*expected, Flatten(), Dense(128), ReLU()]
+    assert cnn(4)[:3] == [plain, ReLU(), pool]  # there is nothing to pool before
+
+
+@pytest.mark.parametrize("pixels", [2, (0, 1)])
+def test_the_shift_stands_in_front(pixels):
+    assert cnn(4, random_shift=pixels) == [RandomShift(pixels, clip=True), *cnn(4)]
+    for none in (0, (0, 0), [0, 0]):
+        assert cnn(4, random_shift=none) == cnn(4)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (8, (32, 64)),
+        (16, (32, 64)),
+        (17, (24, 48, 96)),
+        (32, (24, 48, 96)),
+        (33, (8, 16, 32, 64, 96)),
+        (255, (8, 16, 32, 64, 96)),
+        (256, (8, 16, 32, 64, 96, 128)),
+        (511, (8, 16, 32, 64, 96, 128)),
+        (512, (8, 16, 32, 64, 96, 128, 128)),
+    ],
+)
+def test_the_recipe_goes_by_the_longer_side(size, expected):
+    for shape in ((1, size, size), (3, 2, size), (1, size, size // 2)):
+        found = recipe(shape)
+        assert found["filters"] == expected
+        assert found["random_shift"] == (2 if 16 < size <= 32 else 0)
+        assert found["pool_first"] == (size > 16)
+
+
+@pytest.mark.parametrize("size", [33, 64, 100, 128, 191, 255, 256, 511, 512, 1023, 1024, 4096])
+def test_the_recipe_stays_small(size):
+    network = Network([*cnn(**recipe((3, size, size))), Dense(1000)], (3, size, size))
+    assert network.n_parameters < 2e6
 
 
 def test_global_pooling_takes_the_place_of_the_last_pooling():
@@ -144,6 +194,8 @@ def test_a_signal_learns_no_weights_that_meet_only_padding():
         ),
         ({"normalization": True}, "normalization must be one of.*Or None, or an instance"),
         ({"global_pool": 1}, "global_pool must be True or False, got 1"),
+        ({"random_shift": -1}, "random_shift must be an int of at least 0 or a pair"),
+        ({"pool_first": None}, "pool_first must be True or False, got None"),
     ],
 )
 def test_bad_parameters_are_named(parameters, message):

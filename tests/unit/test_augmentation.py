@@ -1,5 +1,8 @@
 """What the layers that change images by chance do to them."""
 
+from contextlib import contextmanager
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,13 +17,16 @@ from skcnn.layers import (
     RandomFlip,
     RandomRotation,
     RandomScale,
+    RandomShift,
     Tanh,
 )
+from skcnn.layers.generators import LayerGenerator
 from skcnn.network import Network
 from tests.oracles import warped
 
-LAYERS = [RandomCrop(2), RandomCrop((0, 3)), RandomFlip(), RandomFlip(True, True)]
-LAYERS += [RandomScale(0.3), RandomRotation(30), GaussianNoise(0.5)]
+BY_SAMPLE = [RandomCrop(2), RandomCrop((0, 3)), RandomFlip(), RandomFlip(True, True)]
+BY_SAMPLE += [RandomScale(0.3), RandomRotation(30), GaussianNoise(0.5)]
+LAYERS = [*BY_SAMPLE, RandomShift(2), RandomShift((1, 3))]
 
 every_layer = pytest.mark.parametrize("layer", LAYERS, ids=repr)
 
@@ -42,7 +48,7 @@ def test_nothing_happens_at_prediction(layer, dtype):
     assert np.array_equal(dX, dY)
 
 
-@every_layer
+@pytest.mark.parametrize("layer", BY_SAMPLE, ids=repr)
 def test_each_sample_is_drawn_on_its_own(layer):
     X = np.repeat(np.random.default_rng(0).standard_normal((1, 1, 6, 6)), 32, axis=0)
     Y = forward(layer, X)
@@ -103,23 +109,33 @@ def test_the_same_flips_twice_give_the_image_back():
     assert np.array_equal(forward(RandomFlip(True, True), Y, seed=5), X)
 
 
-@pytest.mark.parametrize("layer", [RandomRotation(0), RandomScale(0), RandomCrop(0)])
+@pytest.mark.parametrize(
+    "layer", [RandomRotation(0), RandomScale(0), RandomCrop(0), RandomShift(0)]
+)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 4, 5), (1, 1, 9)])
 def test_without_range_nothing_changes(layer, shape):
     X = np.random.default_rng(0).standard_normal((6, *shape)).astype(np.float32)
     assert np.array_equal(forward(layer, X), X)
 
 
-class Fixed(np.random.Generator):
-    """Draws one number only, and notes between what."""
-
-    def __init__(self, number):
-        super().__init__(np.random.PCG64(0))
-        self.number = number
+@contextmanager
+def drawing(number):
+    """Layers draw this number only; yields the intervals that they draw from."""
+    intervals = []
 
     def uniform(self, low, high, size):
-        self.range = (low, high)
-        return np.full(size, self.number)
+        intervals.append((low, high))
+        return np.full(size, number)
+
+    with patch.object(LayerGenerator, "uniform", uniform):
+        yield intervals
+
+
+def with_drawn(number, layer, X):
+    network = Network([layer], X.shape[1:], np.float64)
+    with drawing(number) as intervals:
+        Y = network.forward(X, np.zeros(0), True, np.random.default_rng(0))
+    return Y, intervals
 
 
 few = settings(max_examples=25)
@@ -129,40 +145,36 @@ shapes = st.tuples(st.integers(1, 2), st.integers(1, 6), st.integers(1, 6))
 @few
 @given(degrees=st.floats(-180, 180), shape=shapes)
 def test_rotation_is_the_naive_loop(degrees, shape):
-    rng = Fixed(degrees)
     X = np.random.default_rng(0).standard_normal((2, *shape))
-    Y = Network([RandomRotation(180)], shape, np.float64).forward(X, np.zeros(0), True, rng)
+    Y, intervals = with_drawn(degrees, RandomRotation(180), X)
     angle = np.deg2rad(degrees)
     back = [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
     np.testing.assert_allclose(Y, [warped(x, back) for x in X], atol=1e-10)
-    assert rng.range == (-180, 180)
+    assert intervals == [(-180, 180)]
 
 
 @few
 @given(size=st.floats(0.1, 1.9), shape=shapes)
 def test_scaling_is_the_naive_loop(size, shape):
-    rng = Fixed(size)
     X = np.random.default_rng(0).standard_normal((2, *shape))
-    Y = Network([RandomScale(0.9)], shape, np.float64).forward(X, np.zeros(0), True, rng)
+    Y, intervals = with_drawn(size, RandomScale(0.9), X)
     np.testing.assert_allclose(
         Y, [warped(x, [[1 / size, 0], [0, 1 / size]]) for x in X], atol=1e-10
     )
-    assert rng.range == (1 - 0.9, 1 + 0.9)
+    assert intervals == [(1 - 0.9, 1 + 0.9)]
 
 
 @pytest.mark.parametrize("turns", [-2, -1, 1, 2])
 def test_right_angles_are_exact(turns):
     X = np.random.default_rng(0).standard_normal((1, 2, 5, 5))
-    network = Network([RandomRotation(180)], (2, 5, 5), np.float64)
-    Y = network.forward(X, np.zeros(0), True, Fixed(90.0 * turns))
+    Y, _ = with_drawn(90.0 * turns, RandomRotation(180), X)
     np.testing.assert_allclose(Y, np.rot90(X, turns, axes=(2, 3)), atol=1e-12)
 
 
 def test_double_size_shows_the_middle_and_half_size_has_a_border():
     X = np.ones((1, 1, 8, 8))
-    network = Network([RandomScale(0.9)], (1, 8, 8), np.float64)
-    assert np.array_equal(network.forward(X, np.zeros(0), True, Fixed(1.5)), X)
-    half = network.forward(X, np.zeros(0), True, Fixed(0.5))[0, 0]
+    assert np.array_equal(with_drawn(1.5, RandomScale(0.9), X)[0], X)
+    half = with_drawn(0.5, RandomScale(0.9), X)[0][0, 0]
     assert half[2:6, 2:6].min() == 1
     assert half.sum() == 16
 

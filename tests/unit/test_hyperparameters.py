@@ -25,6 +25,7 @@ ARGUMENTS = {
     "RandomCrop": (2,),
     "RandomRotation": (10,),
     "RandomScale": (0.1,),
+    "RandomShift": (2,),
     "MaxPool2d": (2,),
     "AvgPool2d": (2,),
 }

@@ -30,6 +30,7 @@ from skcnn.layers import (
     RandomFlip,
     RandomRotation,
     RandomScale,
+    RandomShift,
     ReLU,
     Residual,
 )
@@ -107,6 +108,10 @@ BAD = [
     (GaussianNoise("x"), IMAGE, "GaussianNoise: std must be a number"),
     (RandomScale(1), IMAGE, r"factor must be a number in \[0, 1\), got 1"),
     (RandomScale(0.1), VECTOR, "RandomScale takes images"),
+    (RandomShift(-1), IMAGE, "pixels must be an int of at least 0 or a pair"),
+    (RandomShift((2, 8)), IMAGE, r"pixels must be smaller than the image 8 x 8.*got \(2, 8\)"),
+    (RandomShift(1, clip=1), IMAGE, "clip must be True or False, got 1"),
+    (RandomShift(1), VECTOR, "RandomShift takes images"),
     (RandomRotation(181), IMAGE, r"degrees must be a number in \[0, 180\], got 181"),
     (RandomRotation((0, 9)), IMAGE, "degrees must be a number"),
     (RandomRotation(9), VECTOR, "RandomRotation takes images"),

@@ -38,6 +38,7 @@ from skcnn.layers import (
     RandomFlip,
     RandomRotation,
     RandomScale,
+    RandomShift,
     ReLU,
     Residual,
     Sigmoid,
@@ -45,6 +46,7 @@ from skcnn.layers import (
     Softmax,
     Tanh,
 )
+from skcnn.layers.generators import sharing
 from skcnn.layers.workspace import Workspace
 from skcnn.network import Network
 from tests.oracles import FORWARD, numerical_gradient, spread_out
@@ -139,7 +141,7 @@ def residual_blocks(draw, depth=2):
             ReLU(), Tanh(), BatchNorm(2, epsilon=0.1), Dropout(0.3), RandomFlip(),
             LayerNorm(epsilon=0.1),
             Conv2d(C, kernel, padding="same"), Conv2d(C, 1, bias=False), GELU(),
-            ConvTranspose2d(C, 1), MaxPool2d(3, stride=1, padding=1),
+            ConvTranspose2d(C, 1), MaxPool2d(3, stride=1, padding=1), RandomShift(1, clip=True),
         ]
     )  # fmt: skip
     layers = draw(st.lists(keeping, min_size=1, max_size=3))
@@ -277,6 +279,7 @@ TABLE = {
         lambda ways: on_images(lambda: RandomFlip(*ways))
     ),
     "RandomScale": on_images(RandomScale, st.floats(0, 0.9)),
+    "RandomShift": on_images(RandomShift, st.integers(0, 9), st.just(True)),
     "RandomRotation": on_images(RandomRotation, st.floats(0, 180)),
 }
 
@@ -332,6 +335,7 @@ SMALL = {  # one setting of each for the pairs, all taking (2, 4, 4) or its flat
     "RandomFlip": RandomFlip(),
     "RandomScale": RandomScale(0.3),
     "RandomRotation": RandomRotation(30),
+    "RandomShift": RandomShift(1),
 }
 
 every_layer = pytest.mark.parametrize("kind", TABLE)
@@ -459,7 +463,7 @@ def test_the_former_content_of_the_workspace_does_not_matter(kind, dtype, data, 
         arrays.x[0][...] = X
         params = network.unpack(vector)
         grads = network.unpack(np.full(network.gradient_size, np.nan, dtype))
-        arrays.forward(params, True, np.random.default_rng(1))
+        arrays.forward(params, True, sharing(np.random.default_rng(1))())
         Y = arrays.x[-1].copy()
         arrays.dx[-1][...] = dY
         arrays.backward(params, grads)

@@ -46,6 +46,7 @@ LAYERS = {
     "GroupNorm": (2,), "Dropout": (0.5,), "GaussianNoise": (0.1,), "LocalResponseNorm": (),
     "LeakyReLU": (), "ELU": (), "GELU": (), "SiLU": (), "Softmax": (), "PadChannels": (4,),
     "RandomCrop": (1,), "RandomFlip": (), "RandomRotation": (10,), "RandomScale": (0.1,),
+    "RandomShift": (1,),
     "Dense": (3,), "FixedConv": (), "PPVPool": (2,), "Residual": ([layers.ReLU()],),
     "Add": ([[], [layers.ReLU()]],), "Concatenate": ([[], [layers.ReLU()]],),
     "Frozen": ([layers.ReLU()],),
@@ -64,6 +65,7 @@ FUNCTIONS = {
         {
             "filters": 2, "kernel_size": 3, "pool_size": 2, "hidden_layer_sizes": 3,
             "activation": "relu", "dropout": 0.0, "normalization": None, "global_pool": False,
+            "random_shift": 1, "pool_first": True,
         },
     ),
 }  # fmt: skip
