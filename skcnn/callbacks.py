@@ -62,6 +62,8 @@ class Checkpoint:
         check_int("Checkpoint", "keep", self.keep, 1)
         if not isinstance(self.path, (str, os.PathLike)):
             raise TypeError(f"Checkpoint: path must be a path, got {self.path!r}.")
+        if "\0" in str(self.path):
+            raise ValueError(f"Checkpoint: path must be a path, got {self.path!r}.")
         # once for the whole training, since the current folder may change
         self._absolute = Path(self.path).absolute()
         if not os.path.isdir(self._absolute.parent):

@@ -1,5 +1,6 @@
 """Conversion of array-likes to arrays, with errors that name the argument."""
 
+import numbers
 import operator
 import re
 import sys
@@ -12,8 +13,8 @@ import numpy as np
 from sklearn.utils import assert_all_finite, check_array
 
 __all__ = [
-    "as_array", "as_numbers", "check_finite", "check_length", "check_scalars", "naming", "same",
-    "shape_of",
+    "as_array", "as_numbers", "check_finite", "check_length", "check_scalars", "is_missing",
+    "naming", "same", "shape_of",
 ]  # fmt: skip
 
 
@@ -78,6 +79,12 @@ def as_numbers(value: Any, name: str, caller: str) -> np.ndarray:
             try:
                 array = array.astype(np.float64)
             except (TypeError, ValueError, OverflowError) as error:
+                for place, entry in np.ndenumerate(array):
+                    if is_missing(entry):
+                        raise ValueError(
+                            f"{caller}: {name} must hold real numbers, but contains {entry!r} in "
+                            f"row {place[0]}."
+                        ) from None
                 kind = TypeError if isinstance(error, TypeError) else ValueError
                 raise kind(f"{caller}: {name} must hold real numbers: {error}.") from None
     elif array.dtype.kind in "SU" and array.size:
@@ -127,6 +134,14 @@ def check_finite(array: np.ndarray, name: str, caller: str) -> None:
     wide = kind == "f" and array.dtype.itemsize > 8
     if wide and array.size and np.abs(array).max() > np.finfo(np.float64).max:
         raise ValueError(f"{caller}: {name} holds numbers beyond the range of float64.")
+
+
+def is_missing(label: Any) -> bool:
+    """Whether an object is a missing value: None, NaN, NaT or pandas.NA."""
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):  # without importing pandas
+        return True
+    may_be = isinstance(label, (numbers.Number, np.datetime64, np.timedelta64))
+    return may_be and bool(label != label)
 
 
 def same(left: np.ndarray, right: np.ndarray) -> bool:

@@ -138,6 +138,8 @@ class BaseScratchCNN(
             raise TypeError(
                 f"{type(self).__name__}: path must be a path, got {type(path).__name__}."
             )
+        if "\0" in str(path):
+            raise ValueError(f"{type(self).__name__}: path must be a path, got {path!r}.")
         arguments = FitArguments(X, y, sample_weight, X_val, y_val, sample_weight_val)
         fitting.fit(self, arguments, checkpoint=path)
         return self

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from math import isnan
@@ -33,6 +34,9 @@ DIGESTS = ("sample_weight", "y", "X")
 
 ADDED = ("scorer",)
 """Entries that are missing in files of version 0.2.0."""
+
+SHOWN = 100
+"""Most characters of a scorer's description that an error shows."""
 
 MOMENT = "moment "
 """Prefix of the names of the optimizer's arrays."""
@@ -110,6 +114,8 @@ class TrainingCheckpoint:
             if then is None and name in ADDED:
                 continue
             if then != now:
+                if name == "scorer" and then is not None:
+                    then, now = _differing(then, now)
                 told = "" if name.startswith(DIGESTS) else f": {then} there, {now} here"
                 raise ValueError(
                     f"{path}: the training in this checkpoint had a different {name}{told}. Pass "
@@ -131,6 +137,20 @@ class TrainingCheckpoint:
                 f"{path}: this checkpoint must have the history of {sorted(history)}, but has "
                 f"that of {sorted(self.state.history)}."
             )
+
+
+def _differing(*texts: str) -> list[str]:
+    """Return what differs between two long texts, without their common start and end."""
+    words = [re.findall(r"[^(), ]+|.", text) for text in texts]
+    start, end = (
+        next((i for i, (a, b) in enumerate(zip(*each, strict=False)) if a != b), None)
+        for each in (words, [each[::-1] for each in words])
+    )
+    least = min(map(len, words))
+    start = least if start is None else start
+    end = min(least if end is None else end, least - start)
+    parts = ["".join(each[start : len(each) - end]).strip(", ") or "nothing" for each in words]
+    return [part if len(part) <= SHOWN else f"{part[:SHOWN]}..." for part in parts]
 
 
 def _arrays(state: TrainingState) -> dict[str, np.ndarray]:

@@ -243,9 +243,9 @@ def _four_axes(found: Shape, data_format: str) -> tuple[Shape, str]:
         if doubt == "order":
             last = " x ".join(map(str, axes[:2]))
             warn_user(
-                f"X has shape {found}, which is taken as {axes[0]} channels of {axes[1]} "
+                f"X has shape {found}, which is taken as {_channels(axes[0])} of {axes[1]} "
                 f"x {axes[2]} pixels. Pass data_format='channels_first' if that is right, or "
-                f"data_format='channels_last' if they are {axes[2]} channels of {last} pixels."
+                f"data_format='channels_last' if they are {_channels(axes[2])} of {last} pixels."
             )
         elif doubt == "signals":
             _, height, width = _channels_first(axes, order)
@@ -361,7 +361,7 @@ def _given_shape(
         )
     if doubt == "order":
         warn_user(
-            f"image_shape={image_shape!r} is taken as {sizes[0]} channels of {sizes[1]} x "
+            f"image_shape={image_shape!r} is taken as {_channels(sizes[0])} of {sizes[1]} x "
             f"{sizes[2]} pixels. Pass data_format='channels_first' if that is right, or "
             "data_format='channels_last' if the channels are last."
         )
@@ -377,6 +377,10 @@ def _reshaped(array: np.ndarray, sizes: Shape) -> str:
     if sorted(_longer(array.shape[1:])) == sorted(_longer(sizes)):  # reshape would mix the values
         return " The axes have another order, which np.transpose changes."
     return f" Pass X.reshape{(-1, *sizes)} if the values are in that order."
+
+
+def _channels(count: int) -> str:
+    return f"{count} channel{'' if count == 1 else 's'}"
 
 
 def _channels_first(sizes: Shape, data_format: str) -> Shape:

@@ -13,6 +13,7 @@ from skcnn._estimator.arrays import (
     check_finite,
     check_length,
     check_scalars,
+    is_missing,
     naming,
     same,
     shape_of,
@@ -275,7 +276,7 @@ def _check_discrete(y: np.ndarray, name: str, caller: str) -> None:
 def _check_present(y: np.ndarray, name: str, caller: str) -> None:
     """Raise ``ValueError`` for missing labels such as NaN and None."""
     if y.dtype.kind == "O":
-        missing = np.fromiter(map(_is_missing, y.flat), bool, y.size).reshape(y.shape)
+        missing = np.fromiter(map(is_missing, y.flat), bool, y.size).reshape(y.shape)
     elif y.dtype.kind in "mM":
         missing = np.isnat(y)
     else:
@@ -283,20 +284,14 @@ def _check_present(y: np.ndarray, name: str, caller: str) -> None:
     if missing.any():
         rows = np.argwhere(missing)[:, 0]
         first = y[missing][0]
+        wanted = "only labels" if name == "classes" else "a label for every sample"
+        are = "is" if len(rows) == 1 else "are"
         raise ValueError(
-            f"{caller}: {name} must hold a label for every sample, but {len(rows)} are missing, "
-            f"the first in row {rows[0]} ({name} contains "
+            f"{caller}: {name} must hold {wanted}, but {len(rows)} {are} missing, the "
+            f"first in row {rows[0]} ({name} contains "
             f"{'NaN' if isinstance(first, numbers.Number) else first})."
         )
     check_finite(y, name, caller)
-
-
-def _is_missing(label: Any) -> bool:
-    """Whether an object is a missing value: None, NaN, NaT or pandas.NA."""
-    if label is None or type(label).__name__ in ("NAType", "NaTType"):  # without importing pandas
-        return True
-    may_be = isinstance(label, (numbers.Number, np.datetime64, np.timedelta64))
-    return may_be and bool(label != label)
 
 
 def _check_labels(y: Any, n_samples: int, name: str, caller: str) -> np.ndarray:

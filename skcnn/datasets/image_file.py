@@ -156,11 +156,14 @@ class ImageForm:
         levels /= white - black
         clipped = levels.min() == levels.max() and values.min() < values.max()
         if clipped or _is_narrow(levels):
+            advice = (
+                " Pass what means black and white, such as value_range=(0, 4095) for a camera of "
+                "12 bits, and the same for all images of a model."
+            )
             warn_of_file(
                 "fills less than a sixteenth of the range of values from black, "
-                f"{black:g}, to white, {white:g}, and keeps few of its grey values. Pass what "
-                "means black and white, such as value_range=(0, 4095) for a camera of 12 bits, "
-                "and the same for all images of a model."
+                f"{black:g}, to white, {white:g}, and keeps few of its grey values."
+                f"{advice if self.value_range is None else ''}"
             )
         levels *= 255
         grey = Image.fromarray(np.rint(levels, out=levels).astype(np.uint8))

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import pathlib
 import pickle
 import random
 import signal
@@ -691,8 +692,28 @@ def test_scorers_are_compared_with_all_they_hold(scorer, path):
     cut = clone(model).set_params(scoring=scorer(0.25))
     cut.set_callbacks(Checkpoint(path), Stop(1)).fit(X, y)
     assert_same_model(clone(model).set_params(scoring=scorer(0.25)).resume(path, X, y), whole)
-    with pytest.raises(ValueError, match="a different scorer: "):
+    with pytest.raises(ValueError, match="a different scorer: ") as caught:
         clone(model).set_params(scoring=scorer(0.5)).resume(path, X, y)
+    assert len(str(caught.value).replace(str(path), "")) < 500
+
+
+def test_of_a_scorer_only_what_differs_is_told(path):
+    model = quick(max_iter=3, early_stopping=True)
+    made = partial(make_scorer, fbeta_score, average="macro")
+    cut = clone(model).set_params(scoring=made(beta=0.25))
+    cut.set_callbacks(Checkpoint(path), Stop(1)).fit(X, y)
+    with pytest.raises(ValueError, match=r"different scorer: beta=0\.25 there, beta=0\.5 here\."):
+        clone(model).set_params(scoring=made(beta=0.5)).resume(path, X, y)
+    with pytest.raises(ValueError, match=r"scorer: nothing there, zero_division=1 here\."):
+        clone(model).set_params(scoring=made(beta=0.25, zero_division=1)).resume(path, X, y)
+
+
+@pytest.mark.parametrize("bad", ["a\0b", pathlib.Path("a\0b")])
+def test_a_path_with_a_null_is_named(bad):
+    with pytest.raises(ValueError, match="Checkpoint: path must be a path, got "):
+        quick().set_callbacks(Checkpoint(bad)).fit(X, y)
+    with pytest.raises(ValueError, match="ScratchCNNClassifier: path must be a path, got "):
+        quick().resume(bad, X, y)
 
 
 def test_lambdas_are_compared_by_their_code(path):

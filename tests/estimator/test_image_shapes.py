@@ -72,6 +72,15 @@ def test_doubt_is_said_and_channels_are_first(axes):
     assert last.image_shape_ == (axes[2], *axes[:2])
 
 
+def test_one_channel_is_singular():
+    for axes in ((1, 9, 4), (3, 5, 1)):
+        with pytest.warns(UserWarning, match=r"\b1 channel of ") as caught:
+            quick().fit(images(*axes), y)
+        assert "1 channels" not in str(caught[0].message)
+    with pytest.warns(UserWarning, match=r"taken as 1 channel of 9 x 4"):
+        quick(image_shape=(1, 9, 4)).fit(images(36), y)
+
+
 def test_warnings_point_at_the_line_of_the_user():
     with pytest.warns(UserWarning, match="Pass data_format") as caught:
         quick().fit(images(3, 9, 3), y)

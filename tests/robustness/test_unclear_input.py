@@ -130,6 +130,17 @@ def test_images_are_named(bad, message):
             call()
 
 
+def test_missing_entries_are_named():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match=r"classes must hold only labels, but 1 is missing.*row 2"):
+        classifier().partial_fit(X, y, classes=["lo", "mid", None])
+    targets = pandas.Series([1.5, *[2] * 18, pandas.NA], dtype=object)
+    with pytest.raises(
+        ValueError, match=r"\by must hold real numbers, but contains <NA> in row 19"
+    ):
+        regressor().fit(X, targets)
+
+
 def test_large_ints_are_numbers():
     integers = (X * 100).astype(int)
     plain = classifier().fit(integers * 1e20, y)

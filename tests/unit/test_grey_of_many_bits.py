@@ -174,6 +174,7 @@ def test_a_range_that_does_not_meet_the_image_is_warned_of(tmp_path):
         image, texts = told(path, value_range=levels)
         assert len(np.unique(image)) == 1
         assert len(texts) == 1
+        assert "Pass" not in texts[0]  # what was passed
 
 
 def png(values, kind):
