@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skcnn._summary import summary
     from skcnn.classifier import ScratchCNNClassifier
+    from skcnn.fixed_kernel_features import FixedKernelFeatures
     from skcnn.regressor import ScratchCNNRegressor
 
-__all__ = ["ScratchCNNClassifier", "ScratchCNNRegressor", "summary", "__version__"]
+__all__ = [
+    "FixedKernelFeatures",
+    "ScratchCNNClassifier",
+    "ScratchCNNRegressor",
+    "summary",
+    "__version__",
+]
 
 __version__ = "0.2.0"
 
 _HOMES = {
+    "FixedKernelFeatures": "skcnn.fixed_kernel_features",
     "ScratchCNNClassifier": "skcnn.classifier",
     "ScratchCNNRegressor": "skcnn.regressor",
     "summary": "skcnn._summary",

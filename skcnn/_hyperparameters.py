@@ -57,7 +57,7 @@ class Hyperparameters:
 
     def _values(self) -> tuple[Any, ...]:
         """Pairs may be given as tuples, lists or arrays, and branches as lists of either."""
-        return tuple(_in_tuples(getattr(self, field.name)) for field in fields(cast(Any, self)))
+        return tuple(as_tuples(getattr(self, field.name)) for field in fields(cast(Any, self)))
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -66,13 +66,6 @@ class Hyperparameters:
 
     def __hash__(self) -> int:
         return hash((type(self), self._values()))
-
-
-def _in_tuples(value: Any) -> Any:
-    """Return lists and arrays as tuples, at any depth."""
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return tuple(map(_in_tuples, value))
-    return value
 
 
 def as_tuples(value: Any) -> Any:

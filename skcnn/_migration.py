@@ -1,9 +1,9 @@
 """Migration of states stored by earlier versions.
 
-The ``__setstate__`` of every pickled class passes its state through here. If a version adds an
-attribute, older states get the value that means their old behaviour, which may differ from
-today's default: it belongs in `ADDED`, as `tests/robustness/test_models_of_older_versions.py`
-requires.
+The ``__setstate__`` of every pickled class passes its state through here, except that of
+`Network`, which is rebuilt from three arguments. If a version adds an attribute, older states get
+the value that means their old behaviour, which may differ from today's default: it belongs in
+`ADDED`, as `tests/robustness/test_models_of_older_versions.py` requires.
 """
 
 from ast import literal_eval
@@ -27,17 +27,18 @@ ALWAYS_AVERAGED = 2**31
 """Number of mini-batches after which running moments move at their own rate."""
 
 ADDED: dict[str, dict[str, Any]] = {
-    # 0.1.0 had neither, and moved running moments at their own rate from the start
+    # 0.1.0 had none of these, and moved running moments at their own rate from the start
     "skcnn.state.TrainingState": {
         "averaged": ALWAYS_AVERAGED,
         "finely": False,
         "begun": 0,
         "begun_step": 0,
     },
-    # 0.2.0 did not have this
+    # 0.2.0 did not have the last two
     "skcnn._estimator.base.BaseScratchCNN": {
         "normalization": None,
         "global_pool": False,
+        "fixed_features": 0,
         "random_shift": 0,
     },
     "skcnn.classifier.ScratchCNNClassifier": {"label_smoothing": 0.0},
@@ -66,8 +67,8 @@ def refuse_newer(found: Any, stored: str = "model") -> None:
     """
     if not isinstance(found, int):
         raise ValueError(
-            f"This is no {stored} of skcnn, or a damaged one: its _pickle_format is {found!r}, "
-            "not a number."
+            f"This is not a skcnn {stored}, or it is damaged: its _pickle_format is {found!r}, not "
+            "a number."
         )
     if found > FORMAT:
         raise ValueError(
@@ -126,13 +127,13 @@ def _recipe_of_0_2(auto: Mapping[str, Any]) -> dict[str, Any]:
     return RECIPE | {name: value for name, value in auto.items() if name not in other}
 
 
-def migrate_checkpoint(belongs: Mapping[str, str]) -> dict[str, Any]:
+def migrate_checkpoint(inputs: Mapping[str, str]) -> dict[str, Any]:
     """Return all values of "auto" in a training of 0.2.0, from its checkpoint's inputs."""
     values = {}
     for name in ("image shape", "weight_decay", "batch_size", "max_iter", "tol"):
         # errors are reported by the check that follows
         with suppress(KeyError, SyntaxError, TypeError, ValueError):
-            values[name] = literal_eval(belongs[name])
+            values[name] = literal_eval(inputs[name])
     shape = values.pop("image shape", None)
     if not isinstance(shape, tuple) or len(shape) != 3:
         return {}

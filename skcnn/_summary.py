@@ -371,7 +371,7 @@ def _rows_inside(
 
 def _joined(axes: Sequence[list[Field]]) -> list[Field]:
     """The fields along an axis where several branches come together."""
-    if len(set(map(len, axes))) > 1:  # behind a dense layer, or a normalised sample, all have one
+    if len(set(map(len, axes))) > 1:  # behind a dense layer, or a normalized sample, all have one
         return [_union([field for axis in axes for field in axis])]
     return [_union(list(fields)) for fields in zip(*axes, strict=True)]
 

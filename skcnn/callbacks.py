@@ -79,9 +79,12 @@ class Checkpoint:
         """Write the file, and let the training continue."""
         if fitted_estimator is None:  # Ctrl-C during an epoch: nothing new to write
             return False
-        is_epoch = context.task_name.startswith("epoch ")
-        done = fitted_estimator.n_iter_ % self.every == 0
-        if is_epoch == done:  # after the fit, what was not written after its last epoch
+        is_due = fitted_estimator.n_iter_ % self.every == 0
+        if context.task_name.startswith("epoch "):
+            writes = is_due
+        else:
+            writes = not is_due  # after the fit: its last epoch, unless that has been written
+        if writes:
             write(self._absolute, fitted_estimator._checkpoint(), self.keep)
         return False
 

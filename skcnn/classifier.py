@@ -65,6 +65,15 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
     dropout : float, default=0.0
         Rate of the dropout after every hidden dense layer, in [0, 1).
+    fixed_features : "auto" or int, default="auto"
+        For signals, about how many features from fixed kernels (see
+        `FixedKernelFeatures`) are used beside those that are learned, if every
+        sample has one class; 0 for
+        none. Their output layer is solved in closed form, and the fitted network
+        is a weighted sum of both. "auto" is 1,000 below a length of 100 and 2,500
+        from there on; and 0 with `layers`, with `warm_start`, in ``partial_fit``
+        and wherever they cannot be used. Validation scores, history and callbacks
+        see the learned part alone.
     image_shape : tuple of int or None, default=None
         Shape of the images in flat rows: (height, width), (channels, height,
         width) in the order of `data_format`, or (length,) of signals. With a
@@ -76,10 +85,10 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
         Order of the axes in 4-D `X`, in flat rows and in `image_shape`. "auto"
         takes the last axis as channels if it has 1, 3 or 4 entries, the first
-        one has not, and the last two differ; it warns if the other order is as
+        one does not, and the last two differ; it warns if the other order is as
         likely. The order that the first fit resolves is kept.
     scale_input : bool, default=True
-        Whether to standardise each channel by its mean and standard deviation
+        Whether to standardize each channel by its mean and standard deviation
         over the training rows.
     normalization : "auto", "batch", "layer", Layer or None, default="auto"
         Layer before the activation of every block: "batch" for
@@ -296,6 +305,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         hidden_layer_sizes="auto",
         activation="relu",
         dropout=0.0,
+        fixed_features="auto",
         image_shape=None,
         data_format="auto",
         scale_input=True,
@@ -329,6 +339,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout
+        self.fixed_features = fixed_features
         self.image_shape = image_shape
         self.data_format = data_format
         self.scale_input = scale_input
@@ -569,7 +580,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     def _training_loss(self, encoder: ClassEncoder) -> Loss:
         caller = type(self).__name__
         smoothing = check_real(caller, "label_smoothing", self.label_smoothing, 0, 1)
-        kind = SigmoidCrossEntropy if encoder.several else SoftmaxCrossEntropy
+        kind = SigmoidCrossEntropy if encoder.multilabel else SoftmaxCrossEntropy
         return kind(smoothing)
 
     def _fitted_encoder(self) -> ClassEncoder:

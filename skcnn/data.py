@@ -12,7 +12,7 @@ from skcnn.layers._layer import Shape
 from skcnn.layers.training_rows import TrainingRows
 from skcnn.losses import Loss, SoftmaxCrossEntropy
 
-__all__ = ["Images", "Samples", "Scaling"]
+__all__ = ["Images", "Samples", "Scaling", "exact_dtype"]
 
 Rows: TypeAlias = np.ndarray | slice
 
@@ -36,15 +36,21 @@ class Scaling(NamedTuple):
         return _constants(self.mean.tobytes(), self.deviation.tobytes(), given, wanted)
 
 
+def exact_dtype(given: np.dtype, wanted: np.dtype, deviations: np.ndarray) -> np.dtype:
+    """Return a dtype for scaling that represents numbers of both dtypes, and the deviations."""
+    exact = np.result_type(given, wanted)
+    if deviations.min() < np.finfo(exact).tiny:
+        exact = np.result_type(exact, np.float64)
+    return exact
+
+
 @lru_cache(maxsize=64)
 def _constants(
     mean: bytes, deviation: bytes, given: np.dtype, wanted: np.dtype
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the constants of a `Scaling`; cached for predictions of single rows."""
     means, deviations = np.frombuffer(mean), np.frombuffer(deviation)
-    exact = np.result_type(given, wanted)
-    if deviations.min() < np.finfo(exact).tiny:
-        exact = np.result_type(exact, np.float64)
+    exact = exact_dtype(given, wanted, deviations)
     with np.errstate(over="ignore"):  # deviations below the normal numbers
         factors = np.minimum(1 / deviations, np.finfo(np.float64).max)
     return means.astype(exact).reshape(-1, 1, 1, 1), factors.astype(exact).reshape(-1, 1, 1, 1)
@@ -180,21 +186,19 @@ class Images:
                 flat = block.reshape(len(block), -1)
                 means[part] = flat.mean(axis=1)
                 deviations[part] = flat.std(axis=1)
-        order = np.lexsort((means, deviations))
+        order = np.lexsort((self.hashes(), means, deviations))
         order = order[sample_weight[order] > 0]
-        agree = (means[order[1:]] == means[order[:-1]]) & (
-            deviations[order[1:]] == deviations[order[:-1]]
-        )
-        edges = np.flatnonzero(np.diff(agree, prepend=False, append=False))
-        for first, last in edges.reshape(-1, 2):
-            order[first : last + 1] = sorted(order[first : last + 1], key=self._hash)
         cumulative = np.cumsum(sample_weight[order], dtype=np.float64)
         return TrainingRows(self.gather, self.shape, dtype, order, cumulative / cumulative[-1])
 
-    def _hash(self, row: int) -> bytes:
-        image = self._take(np.array([row])).astype(np.float64) + 0.0  # without negative zeros
-        image = image.transpose(0, 3, 1, 2) if self.channels_last else image
-        return blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+    def hashes(self) -> np.ndarray:
+        """Hash of each image by its numbers, before any scaling: uint64, of shape (n,)."""
+        found = bytearray()
+        for block, _ in self._blocks(np.empty(len(self))):
+            block += 0.0  # no negative zeros
+            for image in block:
+                found += blake2b(image, digest_size=8).digest()
+        return np.frombuffer(found, np.uint64)
 
     def _unit(self, sample_weight: np.ndarray) -> float:
         """Return a divisor that keeps the squares of all numbers within float64."""
@@ -225,7 +229,7 @@ class Samples:
     ----------
     images : Images
     targets : ndarray of int of shape (n,), or of bool or float of shape (n, outputs)
-        Class of every image, its labels or its quantities, as `loss` takes them.
+        Class of every image, its labels or its targets, as `loss` takes them.
     sample_weight : ndarray of shape (n,)
         Weight of every image.
     loss : Loss

@@ -94,7 +94,7 @@ def _resolved(path: Path) -> Path:
     except FileNotFoundError:
         return found
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EEXIST, "it is no regular file, which could be replaced", str(path))
+        raise OSError(errno.EEXIST, "not a regular file", str(path))
     return found
 
 

@@ -6,6 +6,7 @@ from weakref import finalize
 
 import numpy as np
 
+from skcnn.architectures.fixed_features import without_output
 from skcnn.data import Images
 from skcnn.layers._layer import Params
 from skcnn.layers.workspace import Workspace
@@ -13,12 +14,12 @@ from skcnn.micro_batches import even_slices
 from skcnn.network import Network
 from skcnn.parallel.threads import Threads
 
-__all__ = ["features", "outputs"]
+__all__ = ["features", "front", "outputs"]
 
-SPARE_BYTES = 8 * 2**20
+CACHED_BYTES = 8 * 2**20
 """Most bytes of a workspace that is kept for the next call."""
 
-SPARES = 4
+CACHED_WORKSPACES = 4
 """Most workspaces that are kept."""
 
 LANES = 16
@@ -77,14 +78,30 @@ def features(
 ) -> np.ndarray:
     """Compute the inputs of the last layer for all images, one row per sample.
 
-    As `outputs`, but without the last layer, which must take vectors.
+    As `outputs`, but without the last layer, which must take vectors. Where that
+    is a sum of branches, they are the inputs of each branch's last layer.
 
     Returns
     -------
     ndarray of shape (n, features)
     """
+    if len(network.shapes[network.head]) > 1:
+        return outputs(*front(network, params), images, threads, max_bytes).T
     H = np.empty((len(images), *network.step_shapes[network.head]), network.dtype)
     return _run(network, params, images, threads, max_bytes, network.head, H.T).T
+
+
+def front(network: Network, params: np.ndarray) -> tuple[Network, np.ndarray]:
+    """Return the network without its last layer, and its flat vector.
+
+    Where that is a sum of branches, it is what these have before their last layers, joined.
+    """
+    part = Network(without_output(network.layers), network.input_shape, network.dtype)
+    vector = np.empty(part.vector_size, network.dtype)
+    for own, arrays in zip(part.unpack(vector), network.unpack(params), strict=False):
+        for name, array in own.items():
+            array[...] = arrays[name]
+    return part, vector
 
 
 def _run(
@@ -97,8 +114,8 @@ def _run(
     Z: np.ndarray,
 ) -> np.ndarray:
     """Fill `Z`, batch last, with the output of the steps before `stop`."""
-    spares = spares_of(network)
-    unpacked = spares.unpack(network, params)
+    cache = workspace_cache(network)
+    unpacked = cache.unpack(network, params)
     size = network.cost.micro_batch_size(max_bytes=max_bytes)
     filled = len(images) >= LANES or network.multiply_adds <= LITTLE_WORK
     parts, capacity = even_slices(len(images), size, LANES if filled and size >= LANES else 1)
@@ -106,7 +123,7 @@ def _run(
 
     def task(thread: int, i: int) -> None:
         if thread not in workspaces:
-            workspaces[thread] = spares.take(capacity) or Workspace(
+            workspaces[thread] = cache.take(capacity) or Workspace(
                 network, capacity, backward=False
             )
         rows = parts[i]
@@ -119,7 +136,7 @@ def _run(
         Z[..., rows] = arrays.x[stop][..., :n]
 
     threads.run(len(parts), task)
-    spares.keep(workspaces.values())
+    cache.keep(workspaces.values())
     if np.isfinite(Z).all():
         return Z
     _check_range(images, network)
@@ -146,7 +163,7 @@ def _check_range(images: Images, network: Network) -> None:
 
 
 @dataclass(eq=False)
-class Spares:
+class WorkspaceCache:
     """Memory of a small prediction, kept for the next one.
 
     Laying out a workspace takes as long as a small prediction. Calls from several threads
@@ -169,7 +186,7 @@ class Spares:
         if last is not None and last[0] is params:
             return last[1]
         unpacked = network.unpack(params)
-        if params.flags.owndata and params.nbytes <= SPARE_BYTES:
+        if params.flags.owndata and params.nbytes <= CACHED_BYTES:
             self.unpacked = params, unpacked
         return unpacked
 
@@ -184,17 +201,17 @@ class Spares:
     def keep(self, workspaces: Iterable[Workspace]) -> None:
         """Keep workspaces for the next call, unless they are large or many."""
         for workspace in workspaces:
-            if workspace.memory.nbytes <= SPARE_BYTES and len(self.workspaces) < SPARES:
+            if workspace.memory.nbytes <= CACHED_BYTES and len(self.workspaces) < CACHED_WORKSPACES:
                 self.workspaces.append(workspace)
 
 
-_spares: dict[int, Spares] = {}  # by the identity of networks
+_caches: dict[int, WorkspaceCache] = {}  # by the identity of networks
 
 
-def spares_of(network: Network) -> Spares:
+def workspace_cache(network: Network) -> WorkspaceCache:
     """Return the memory kept for a network; it is dropped with the network."""
-    found = _spares.get(id(network))
+    found = _caches.get(id(network))
     if found is None:
-        found = _spares.setdefault(id(network), Spares())
-        finalize(network, _spares.pop, id(network), None).atexit = False
+        found = _caches.setdefault(id(network), WorkspaceCache())
+        finalize(network, _caches.pop, id(network), None).atexit = False
     return found

@@ -34,7 +34,7 @@ class SampleCost:
     multiply_adds : float
         Multiply-adds of the forward pass, twice as many in float64.
     together : int
-        Number of samples that are normalised together, a ghost batch; micro-batches contain
+        Number of samples that are normalized together, a ghost batch; micro-batches contain
         whole ones.
     """
 
@@ -45,12 +45,11 @@ class SampleCost:
     def micro_batch_size(self, n_samples: int | None = None, max_bytes: float = inf) -> int:
         """Return the number of samples that go through the layers together.
 
-        It is a power of two, 64 by default: more if that is little work per call,
-        fewer if the arrays would not fit into the cache, and a multiple of the
-        number of samples that are normalised together. If the number of samples
-        is known, they are divided as evenly as whole samples, or whole ghost
-        batches, allow, preferably into an even number of micro-batches if each is
-        worth a thread. Apart from that, only `max_bytes` can lower the size.
+        Start from 64, or from 128 for small networks, halve until the arrays fit
+        into the cache, lower that to `max_bytes`, and round it to a multiple of the
+        samples that are normalized together. If the number of samples is known,
+        divide them as evenly as whole samples, or whole ghost batches, allow,
+        preferably into an even number of micro-batches if each is worth a thread.
 
         Parameters
         ----------
@@ -81,7 +80,7 @@ class SampleCost:
         """Return a size that splits a mini-batch into 2, 4 or 8 micro-batches, or a multiple.
 
         Two from 32 samples on, four from 64 and eight from 256, in whole ghost
-        batches if samples are normalised together.
+        batches if samples are normalized together.
 
         Parameters
         ----------
@@ -102,7 +101,7 @@ class SampleCost:
     def split(self, n_samples: int, size: int) -> list[slice]:
         """Split ``range(n_samples)`` into slices of `size`, the last one smaller.
 
-        If samples are normalised together, a last slice of a single sample is
+        If samples are normalized together, a last slice of a single sample is
         merged into the one before.
         """
         parts = slices(n_samples, size)

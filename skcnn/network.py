@@ -1,6 +1,6 @@
 """A network: layers bound to an input shape."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from math import prod
@@ -14,7 +14,7 @@ from skcnn.layers import Layer
 from skcnn.layers._layer import Params, Shape
 from skcnn.layers.chain import LARGEST, Chain
 from skcnn.layers.generators import LayerGenerator, sharing
-from skcnn.layers.memory import Plan
+from skcnn.layers.memory import Arrays, Plan
 from skcnn.layers.training_rows import TrainingRows, init_from_rows
 from skcnn.layers.workspace import Workspace
 from skcnn.micro_batches import SampleCost, longest
@@ -27,7 +27,7 @@ class Network:
     """Layers bound to an input shape.
 
     All parameters lie in one flat vector, ``[decayed parameters | undecayed
-    parameters | untrained state | constants]``, in the order of the layers within each
+    parameters | running statistics | constants]``, in the order of the layers within each
     part. Gradients are flat vectors without the constants.
 
     Parameters
@@ -60,11 +60,11 @@ class Network:
     samples_together : int
         Micro-batches hold a multiple of this many samples.
     vector_size : int
-        Length of the flat vector, including the untrained state and the constants.
+        Length of the flat vector, including the running statistics and the constants.
     gradient_size : int
         Length of its first three parts, that of a gradient.
     state_rates : ndarray
-        For each number of the untrained state, the fraction of its distance from
+        For each number of the running statistics, the fraction of its distance from
         the samples' value by which a mini-batch moves it.
 
     Raises
@@ -276,15 +276,9 @@ class Network:
         X = self._checked("X", X, self.input_shape)
         generator = self._checked_rng(training, rng)
         weights = self._checked_weights(weights, len(X))
-        vector = self._checked_vector(vector)
+        params = self.unpack(self._checked_vector(vector))
         Y = np.empty((len(X), *self.output_shape), self.dtype)
-        params = self.unpack(vector)
-        parts = self.cost.split(len(X), self.cost.micro_batch_size(len(X)))
-        workspace = Workspace(self, longest(parts), backward=False)
-        for part in parts:
-            arrays = workspace.arrays(len(X[part]))
-            np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
-            arrays.sample_weight[...] = weights[part]
+        for part, arrays in self._micro_batches(X, weights, backward=False):
             arrays.forward(params, training, generator())
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
         return Y
@@ -324,7 +318,7 @@ class Network:
             Gradient with respect to the input.
         gradient : ndarray of shape (gradient_size,)
             Gradient with respect to the parameters, summed over the samples; in
-            the third part, the distance of the untrained state from each sample's
+            the third part, the distance of the running statistics from each sample's
             value.
         """
         X = self._checked("X", X, self.input_shape)
@@ -333,17 +327,11 @@ class Network:
             raise ValueError(f"X holds {len(X)} samples, but dY holds {len(dY)}.")
         generator = self._checked_rng(training, rng)
         weights = self._checked_weights(weights, len(X))
-        vector = self._checked_vector(vector)
+        params = self.unpack(self._checked_vector(vector))
         Y, dX = np.empty_like(dY), np.empty_like(X)
-        params = self.unpack(vector)
         gradient, part_gradient = (np.zeros(self.gradient_size, self.dtype) for _ in range(2))
         grads = self.unpack(part_gradient)
-        parts = self.cost.split(len(X), self.cost.micro_batch_size(len(X)))
-        workspace = Workspace(self, longest(parts), input_gradient=True)
-        for part in parts:
-            arrays = workspace.arrays(len(X[part]))
-            np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
-            arrays.sample_weight[...] = weights[part]
+        for part, arrays in self._micro_batches(X, weights, backward=True):
             arrays.forward(params, training, generator())
             Y[part] = np.moveaxis(arrays.x[-1], -1, 0)
             np.copyto(arrays.dx[-1], np.moveaxis(dY[part], 0, -1))
@@ -351,6 +339,18 @@ class Network:
             dX[part] = np.moveaxis(arrays.dx[0], -1, 0)
             gradient += part_gradient
         return Y, dX, gradient
+
+    def _micro_batches(
+        self, X: np.ndarray, weights: np.ndarray, backward: bool
+    ) -> Iterator[tuple[slice, Arrays]]:
+        """Yield the rows of each micro-batch, and arrays that contain them."""
+        parts = self.cost.split(len(X), self.cost.micro_batch_size(len(X)))
+        workspace = Workspace(self, longest(parts), backward, input_gradient=backward)
+        for part in parts:
+            arrays = workspace.arrays(part.stop - part.start)
+            np.copyto(arrays.x[0], np.moveaxis(X[part], 0, -1))
+            arrays.sample_weight[...] = weights[part]
+            yield part, arrays
 
     def _checked(self, name: str, array: Any, shape: Shape) -> np.ndarray:
         found = _numbers(name, array, self.dtype)

@@ -48,8 +48,8 @@ def trusted_types() -> list[str]:
     """
     values = {
         f"{kind.__module__}.{kind.__qualname__}"
-        for room in (skcnn.initializers, skcnn.layers, skcnn.optimizers, skcnn.schedules)
-        for kind in (getattr(room, name) for name in room.__all__)
+        for module in (skcnn.initializers, skcnn.layers, skcnn.optimizers, skcnn.schedules)
+        for kind in (getattr(module, name) for name in module.__all__)
         if isinstance(kind, type) and kind is not Scratch and not isabstract(kind)
     }
     return sorted(values | MODEL)
@@ -58,6 +58,7 @@ def trusted_types() -> list[str]:
 MODEL = {
     "numpy.dtype",
     "skcnn.classifier.ScratchCNNClassifier",
+    "skcnn.fixed_kernel_features.FixedKernelFeatures",
     "skcnn.layers.chain.Chain",  # in the networks of 0.2.0
     "skcnn.network.Network",
     "skcnn.regressor.ScratchCNNRegressor",
@@ -85,7 +86,7 @@ def from_keras(network: Network, arrays: Sequence[np.ndarray]) -> list[dict[str,
         counterpart here.
     arrays : sequence of ndarray
         Result of ``model.get_weights()`` for a sequential Keras model with
-        ``data_format="channels_last"``. Normalisation has gamma, beta, moving mean
+        ``data_format="channels_last"``. Normalization has gamma, beta, moving mean
         and moving variance (``scale=True, center=True``), and Keras' `epsilon` is
         1e-3. `LayerNorm` of images is Keras' ``GroupNormalization(1)``, that of
         vectors its ``LayerNormalization``.

@@ -1,4 +1,4 @@
-"""The regressor, for one or several quantities."""
+"""The regressor, for one or several targets."""
 
 from typing import Any, ClassVar, Self
 
@@ -11,7 +11,7 @@ from skcnn._estimator import fitting
 from skcnn._estimator.arguments import FitArguments
 from skcnn._estimator.arrays import as_numbers
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
-from skcnn._estimator.targets import TargetScaler, bind_loss, check_targets, n_quantities
+from skcnn._estimator.targets import TargetScaler, bind_loss, check_targets, count_outputs
 from skcnn.data import Scaling
 from skcnn.inference import outputs
 from skcnn.losses import REGRESSION_LOSSES
@@ -23,7 +23,7 @@ __all__ = ["ScratchCNNRegressor"]
 class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     """Convolutional neural network that predicts quantities from small images and signals.
 
-    Targets are standardised internally, and predictions are in the original unit,
+    Targets are standardized internally, and predictions are in the original unit,
     so neither needs to be scaled. Layers, gradients and
     optimizers are plain NumPy. As a transformer it computes the features that
     the output layer sees.
@@ -54,6 +54,15 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
     dropout : float, default=0.0
         Rate of the dropout after every hidden dense layer, in [0, 1).
+    fixed_features : "auto" or int, default="auto"
+        For signals, about how many features from fixed kernels (see
+        `FixedKernelFeatures`) are used beside those that are learned, with
+        ``loss="squared_error"``; 0 for
+        none. Their output layer is solved in closed form, and the fitted network
+        is a weighted sum of both. "auto" is 1,000 below a length of 100 and 2,500
+        from there on; and 0 with `layers`, with `warm_start`, in ``partial_fit``
+        and wherever they cannot be used. Validation scores, history and callbacks
+        see the learned part alone.
     image_shape : tuple of int or None, default=None
         Shape of the images in flat rows: (height, width), (channels, height,
         width) in the order of `data_format`, or (length,) of signals. With a
@@ -65,10 +74,10 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
         Order of the axes in 4-D `X`, in flat rows and in `image_shape`. "auto"
         takes the last axis as channels if it has 1, 3 or 4 entries, the first
-        one has not, and the last two differ; it warns if the other order is as
+        one does not, and the last two differ; it warns if the other order is as
         likely. The order that the first fit resolves is kept.
     scale_input : bool, default=True
-        Whether to standardise each channel by its mean and standard deviation
+        Whether to standardize each channel by its mean and standard deviation
         over the training rows.
     normalization : "auto", "batch", "layer", Layer or None, default="auto"
         Layer before the activation of every block: "batch" for
@@ -85,7 +94,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         positions.
     loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
             default="squared_error"
-        Loss that is minimised, averaged over the outputs: half the squared
+        Loss that is minimized, averaged over the outputs: half the squared
         error, which leads to the mean; the absolute error, which leads to the
         median; "huber", which is half the squared error for errors of up to one
         standard deviation of the targets and linear beyond; half the Poisson
@@ -231,7 +240,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     Notes
     -----
     The loss in `history_` is the weighted mean over an epoch's mini-batches,
-    each before its step. It has no unit: targets are standardised (for
+    each before its step. It has no unit: targets are standardized (for
     "poisson", divided by their mean), so that 0.5 is the squared error of a
     model that always predicts the mean.
 
@@ -276,6 +285,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         hidden_layer_sizes="auto",
         activation="relu",
         dropout=0.0,
+        fixed_features="auto",
         image_shape=None,
         data_format="auto",
         scale_input=True,
@@ -309,6 +319,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout
+        self.fixed_features = fixed_features
         self.image_shape = image_shape
         self.data_format = data_format
         self.scale_input = scale_input
@@ -400,17 +411,16 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     ) -> Self:
         """Train with one pass over a part of the data, in mini-batches.
 
-        The first call on an unfitted model begins a training; any other
-        continues the one there is, whether it was begun by ``fit`` or by
-        ``partial_fit``. Not available with `early_stopping`, which needs to see
-        all data.
+        The first call on an unfitted model starts training; any other call
+        continues it, whether it was started by ``fit`` or by ``partial_fit``. Not
+        available with `early_stopping`, which needs all data.
 
         Parameters
         ----------
         X : array-like
-            Images in any of the forms that `fit` takes. Mean and deviation of
-            images and targets are those of the first call, for good: it should
-            be given a fair sample.
+            Images in any of the forms that `fit` takes. Images and targets are
+            always scaled by the mean and standard deviation of the first call,
+            which should therefore receive a representative sample.
         y : array-like of shape (n,) or (n, n_outputs)
             Target values.
         sample_weight : array-like of shape (n,), default=None
@@ -437,9 +447,9 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
 
         Notes
         -----
-        A call counts as an epoch in `n_iter_`, in `history_` and for
-        `lr_schedule`: schedules continue from call to call, and one without a
-        length of its own takes `max_iter` calls for it.
+        A call counts as an epoch, in `n_iter_`, in `history_` and for
+        `lr_schedule`: schedules continue from call to call, and one without its
+        own length spans `max_iter` calls.
 
         Examples
         --------
@@ -456,7 +466,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         if hasattr(self, "weights_"):
             n_outputs, flat = self.n_outputs_, self._flat_targets
         else:
-            n_outputs = n_quantities(y, type(self).__name__)
+            n_outputs = count_outputs(y, type(self).__name__)
             flat = n_outputs == 1
         encoder = TargetScaler(loss=bind_loss(self), n_outputs=n_outputs, flat=flat)
         fitting.fit_part(self, FitArguments(X, y, sample_weight), encoder)

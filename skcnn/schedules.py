@@ -285,7 +285,7 @@ class ReduceOnPlateau(Schedule):
     patience : int, default=2
         Consecutive epochs without an improvement, after which the rate is
         lowered and the count restarts; at least 1. To have any effect, it must
-        be less than the classifier's ``n_iter_no_change``.
+        be less than the estimator's ``n_iter_no_change``.
     tol : float, default=5e-4
         An epoch counts as an improvement if it beats the best one before by
         more than this; not negative.

@@ -60,7 +60,7 @@ class TrainingState:
     seed : int
         Seed of all random numbers.
     weights : ndarray of shape (vector_size,)
-        The last weights, the untrained state and the constants.
+        The last weights, the running statistics and the constants.
     moments : dict of ndarray
         Moments of the optimizer.
     epoch, step : int
@@ -69,7 +69,7 @@ class TrainingState:
         Epochs and steps that were complete when this training began: it ends
         `max_iter` epochs later, and a schedule that starts anew counts from there.
     averaged : int
-        Number of mini-batches in the running averages of the untrained state.
+        Number of mini-batches averaged in the running statistics.
     first_loss : float or None
         Loss of the first mini-batch, the reference for divergence.
     best : float

@@ -15,7 +15,7 @@ try:
 except ImportError:  # on Windows
     resource = None  # type: ignore[assignment]
 
-__all__ = ["available_bytes", "reserve_for_blas"]
+__all__ = ["available_address_space", "reserve_for_blas"]
 
 BUFFER_BYTES = 32 * 2**20
 """Bytes that OpenBLAS allocates for a call."""
@@ -24,7 +24,7 @@ MARGIN_BYTES = 8 * 2**20
 """Allowance for fragmentation."""
 
 
-def available_bytes() -> float:
+def available_address_space() -> float:
     """Return the bytes of address space left to this process; infinity if it is not limited."""
     if resource is None:
         return math.inf

@@ -139,7 +139,7 @@ def same(left: np.ndarray, right: np.ndarray) -> bool:
 
 def check_length(array: Any, n_samples: int, name: str, caller: str) -> None:
     """Raise ``ValueError`` unless there are as many targets as images."""
-    found, images = array.shape[0], name.replace("y", "X", 1)  # X_val for y_val
+    found, images = array.shape[0], "X_val" if name == "y_val" else "X"
     if found != n_samples:
         raise ValueError(
             f"{caller}: {images} and {name} have inconsistent numbers of samples: {n_samples} and "

@@ -50,7 +50,7 @@ def or_auto(check: Callable, caller: str, name: str, value: Any, *limits: Any, *
 
 
 def recipe_for(
-    estimator: Any, image_shape: Shape, n_rows: int, own: Mapping[str, Any]
+    estimator: Any, image_shape: Shape, n_rows: int, stored: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return all values that "auto" can take in a training.
 
@@ -64,8 +64,8 @@ def recipe_for(
         (Channels, height, width).
     n_rows : int
         Number of rows to train on.
-    own : mapping
-        Values stored in a model or a checkpoint, which take precedence.
+    stored : mapping
+        Values in a model or a checkpoint, which take precedence.
     """
     network = recipe(image_shape)
     if not estimator._auto_shifts:
@@ -84,22 +84,22 @@ def recipe_for(
         "patience": PATIENCE,
         "tol": estimator._auto_tol,
     }
-    values |= {name: own[name] for name in values if name in own}
+    values |= {name: stored[name] for name in values if name in stored}
     given = values["batch_size"] if is_auto(estimator.batch_size) else estimator.batch_size
     batch_size = or_auto(check_int, type(estimator).__name__, "batch_size", given, 1)
-    values["max_iter"] = own.get("max_iter", _epochs(n_rows, ceil(n_rows / batch_size)))
+    values["max_iter"] = stored.get("max_iter", _epochs(n_rows, ceil(n_rows / batch_size)))
     return values
 
 
-def resolve(estimator: Any, automatic: Mapping[str, Any], *, to_its_end: bool) -> dict[str, Any]:
+def resolve(estimator: Any, values: Mapping[str, Any], *, completes: bool) -> dict[str, Any]:
     """Resolve the parameters that are "auto".
 
     Parameters
     ----------
     estimator : estimator
-    automatic : mapping
+    values : mapping
         Values as `recipe_for` returns them.
-    to_its_end : bool
+    completes : bool
         Whether this call completes the training, which is not the case under
         ``warm_start`` and in ``partial_fit``.
 
@@ -120,20 +120,20 @@ def resolve(estimator: Any, automatic: Mapping[str, Any], *, to_its_end: bool) -
 
     if estimator.layers is None:
         for name in NETWORK:
-            value(name, automatic[name])
-    schedule = value("lr_schedule", automatic["lr_schedule"] if to_its_end else "constant")
+            value(name, values[name])
+    schedule = value("lr_schedule", values["lr_schedule"] if completes else "constant")
     constant = isinstance(schedule, str) and schedule == "constant"
-    value("lr", automatic["constant_lr"] if constant else automatic["lr"])
-    value("weight_decay", automatic["weight_decay"])
-    value("batch_size", automatic["batch_size"])
+    value("lr", values["constant_lr"] if constant else values["lr"])
+    value("weight_decay", values["weight_decay"])
+    value("batch_size", values["batch_size"])
     caller = type(estimator).__name__
-    max_iter = or_auto(check_int, caller, "max_iter", value("max_iter", automatic["max_iter"]), 1)
+    max_iter = or_auto(check_int, caller, "max_iter", value("max_iter", values["max_iter"]), 1)
     stops = constant or estimator.early_stopping or not is_auto(estimator.tol)
-    patience = automatic["patience"]
+    patience = values["patience"]
     if not constant:
         patience = max(patience, max_iter // 10)
     value("n_iter_no_change", patience if stops else None)
-    value("tol", automatic["tol"])
+    value("tol", values["tol"])
     return resolved
 
 

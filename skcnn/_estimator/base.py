@@ -19,9 +19,11 @@ from skcnn._estimator.progress import CallbackSupportMixin
 from skcnn._estimator.resources import run_in_threads, working_memory
 from skcnn._estimator.state_dict import WeightsMixin
 from skcnn._summary import Summary
+from skcnn.architectures.fixed_features import without_output
 from skcnn.data import Scaling
 from skcnn.inference import features
 from skcnn.losses import Loss
+from skcnn.network import Network
 from skcnn.parallel.contexts import in_own_context
 
 __all__ = ["BaseScratchCNN", "has_partial_fit"]
@@ -63,6 +65,7 @@ class BaseScratchCNN(
     random_state: Any
     image_shape: Any
     data_format: str
+    fixed_features: Any
     scale_input: bool
     dtype: Any
     verbose: int
@@ -200,7 +203,10 @@ class BaseScratchCNN(
     @property
     def _n_features_out(self) -> int:
         """Number of columns of `transform`, for `get_feature_names_out`."""
-        (size,) = self.network_.shapes[-2]
+        network = self.network_
+        (size,) = Network(
+            without_output(network.layers), network.input_shape, network.dtype
+        ).output_shape
         return size
 
     @in_own_context
@@ -286,9 +292,8 @@ class BaseScratchCNN(
 
     @property
     def _repr_html_(self) -> Callable[[], str]:
-        form = (
-            super()._repr_html_
-        )  # raises AttributeError if scikit-learn is configured to show text
+        # an AttributeError if scikit-learn is configured to show text
+        form = super()._repr_html_
         return lambda: form() + self._network_html()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:

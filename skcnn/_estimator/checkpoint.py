@@ -113,8 +113,8 @@ class TrainingCheckpoint:
                 told = "" if name.startswith(DIGESTS) else f": {then} there, {now} here"
                 raise ValueError(
                     f"{path}: the training in this checkpoint had a different {name}{told}. Pass "
-                    "the same X, y and parameters to resume it; what shall change on purpose "
-                    "takes a training with warm_start."
+                    "the same X, y and parameters to resume it; to change something on purpose, "
+                    "continue with warm_start=True instead."
                 )
         wanted, found = _forms(fresh), _forms(self.state)
         wanted.pop("best_weights", None)
@@ -280,7 +280,7 @@ def read(path: Any) -> TrainingCheckpoint:
             content += file.read()
     start = len(MAGIC) + 4
     if not content.startswith(MAGIC) or len(content) < start + 32:
-        raise ValueError(f"{path}: no checkpoint of skcnn, or one that was cut.")
+        raise ValueError(f"{path}: not a skcnn checkpoint, or truncated.")
     head, checked, payload = content[:start], content[start : start + 32], content[start + 32 :]
     found = int.from_bytes(head[-4:], "big")
     if hashlib.sha256(head + payload).digest() != checked:
@@ -299,8 +299,8 @@ def read(path: Any) -> TrainingCheckpoint:
         return _parse(payload)
     except Exception as error:  # from NumPy, from the zip format, or from the checks
         raise ValueError(
-            f"{path}: the checksum of this checkpoint agrees, but its contents are none that skcnn "
-            f"has written: {error}"
+            f"{path}: the checksum of this checkpoint agrees, but skcnn did not write its "
+            f"contents: {error}"
         ) from error
 
 

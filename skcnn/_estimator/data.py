@@ -53,7 +53,7 @@ class Data:
         )
 
     def samples(self, model: Model, loss: Loss) -> Samples:
-        """Return the samples as the engine takes them, with scaled images and encoded targets."""
+        """Return the `Samples` of a training, with scaled images and encoded targets."""
         images, dtype = self.input.images.with_scaling(model.scaling), model.network.dtype
         weights = self.weights.total
         if self.whole:

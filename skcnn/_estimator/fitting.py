@@ -15,17 +15,18 @@ from skcnn._estimator.checkpoint import (
     training_inputs,
 )
 from skcnn._estimator.data import Data, held_out_size, split
+from skcnn._estimator.fixed_branch import FixedBranch, solve_fixed_branch
 from skcnn._estimator.model import Model, TargetEncoder
 from skcnn._estimator.parameters import check_switches
 from skcnn._estimator.progress import FitProgress, progress_lines, with_callbacks
 from skcnn._estimator.resources import with_threads
 from skcnn._estimator.scoring import bind_scoring, validation_part
-from skcnn._estimator.standstill import Standstill, find_standstill
 from skcnn._estimator.start import start_training
+from skcnn._estimator.useless_training import UselessTraining, find_useless_training
 from skcnn._estimator.user_warnings import (
     warn_of_divergence,
     warn_of_interruption,
-    warn_of_standstill,
+    warn_of_useless_training,
 )
 from skcnn.parallel.interrupts import Interrupts, at_safe_places
 from skcnn.parallel.threads import Threads
@@ -49,6 +50,8 @@ class PreparedFit(NamedTuple):
     state : TrainingState
     describe_inputs : callable or None
         Describes everything that the result depends on, for checkpoints.
+    n_fixed_features : int
+        About how many features the branch of fixed kernels will have; 0 for none.
     """
 
     model: Model
@@ -57,14 +60,19 @@ class PreparedFit(NamedTuple):
     config: TrainingConfig
     state: TrainingState
     describe_inputs: Callable[[], dict[str, str]] | None = None
+    n_fixed_features: int = 0
 
 
 class Outcome(NamedTuple):
-    """Result of a training: its last good state, why it ended, and whether it learned nothing."""
+    """Result of a training: its last good state, why it ended, and whether it learned nothing.
+
+    And the branch of fixed kernels that is added to its network, if there is one.
+    """
 
     state: TrainingState
     reason: str | None
-    standstill: Standstill | None = None
+    useless: UselessTraining | None = None
+    branch: FixedBranch | None = None
 
 
 def fit(estimator: Any, arguments: FitArguments, checkpoint: Any = None) -> None:
@@ -134,7 +142,9 @@ def _prepare(
     )
     if saved is not None:
         saved.check(checkpoint, describe_inputs(), start.state, set(model.history(state)))
-    return PreparedFit(model, data, validation, config, state, describe_inputs)
+    return PreparedFit(
+        model, data, validation, config, state, describe_inputs, start.n_fixed_features
+    )
 
 
 def _prepare_part(
@@ -166,8 +176,8 @@ def _train_and_commit(
     """Train and, unless a warning is turned into an error, commit the result."""
     outcome = train_prepared(estimator, prepared, interrupts)
     warn_of_divergence(outcome.reason, outcome.state.epoch)
-    if outcome.standstill is not None:
-        warn_of_standstill(*outcome.standstill)
+    if outcome.useless is not None:
+        warn_of_useless_training(*outcome.useless)
     _commit(estimator, prepared.model, outcome, keep_state)
     return outcome
 
@@ -175,7 +185,7 @@ def _train_and_commit(
 @with_callbacks
 def _train_whole(estimator: Any, prepared: PreparedFit, interrupts: Interrupts) -> Outcome:
     """Train to the end, and inform the estimator's callbacks."""
-    model, data, _, config, state, describe_inputs = prepared
+    model, data, _, config, state, describe_inputs, _ = prepared
     assert describe_inputs is not None
     last_epoch = state.begun + config.max_iter
     visible: dict[str, Callable] = {
@@ -203,7 +213,7 @@ def _train_part(estimator: Any, prepared: PreparedFit, interrupts: Interrupts) -
     """Train for one epoch, whose loss is not compared with that of other parts."""
     state = prepared.state
     first_loss, state.first_loss = state.first_loss, None  # divergence is relative to this part
-    trained, reason, _ = _train(prepared, progress_lines(estimator.verbose), interrupts, epochs=1)
+    trained, reason, *_ = _train(prepared, progress_lines(estimator.verbose), interrupts, epochs=1)
     trained.forget_best()
     trained.first_loss = max(first_loss or 0.0, trained.first_loss or 0.0) or None
     return Outcome(trained, reason if reason == "diverged" else None)
@@ -213,20 +223,25 @@ def _train(
     prepared: PreparedFit, progress: Progress, interrupts: Interrupts, epochs: int | None = None
 ) -> Outcome:
     """Train and, unless `epochs` limits it, compare the result with a constant prediction."""
-    model, data, validation, config, state, _ = prepared
+    model, data, validation, config, state, _, n_fixed = prepared
     samples = data.samples(model, model.loss)
 
     def work(threads: Threads) -> Outcome:
+        branch = None
+        if n_fixed:
+            branch = solve_fixed_branch(model, data, n_fixed, state.seed, threads, config.max_bytes)
         trained, reason = train(
             model.network, samples, config, state, threads, validation, progress, epochs
         )
         if epochs is not None or reason not in ("max_iter", "no_change"):
-            return Outcome(trained, reason)
+            return Outcome(trained, reason, branch=branch)
         try:
-            found = find_standstill(model.network, samples, trained, threads, config.max_bytes)
+            useless = find_useless_training(
+                model.network, samples, trained, threads, config.max_bytes
+            )
         except KeyboardInterrupt:
-            return Outcome(trained, "interrupted")
-        return Outcome(trained, reason, found)
+            return Outcome(trained, "interrupted", branch=branch)
+        return Outcome(trained, reason, useless, branch)
 
     return with_threads(interrupts, work)
 
@@ -236,9 +251,12 @@ def _train(
 
 def _commit(estimator: Any, model: Model, outcome: Outcome, keep_state: bool) -> None:
     """Write all fitted attributes at once, and on request the state to continue from."""
-    attributes = {**model.attributes(outcome.state), "stop_reason_": outcome.reason}
+    state = outcome.state
+    if outcome.branch is not None:
+        model, state = outcome.branch.join(model, state)
+    attributes = {**model.attributes(state), "stop_reason_": outcome.reason}
     if keep_state:
-        attributes["_training_state"] = outcome.state
+        attributes["_training_state"] = state
     others = {
         name: value
         for name, value in vars(estimator).items()

@@ -69,7 +69,7 @@ class Input:
 
     @property
     def images(self) -> Images:
-        """Images as the engine takes them, neither scaled nor copied."""
+        """`Images` of the array, neither scaled nor copied."""
         C, H, W = self.shape
         if self.data_format == "channels_last":
             images = Images(self.array.reshape(len(self.array), H, W, C), True, name=self.name)
@@ -130,7 +130,8 @@ def read_fitted(X: Any, estimator: Any) -> Input:
         if array.ndim > 2:
             raise ValueError(
                 f"X holds {_describe(array, data_format)}, but {caller} was fitted on images of "
-                f"shape {_in_order(shape, data_format)}."
+                f"shape {_in_order(shape, data_format)} ({AXES[data_format]}), and keeps that "
+                f"order.{_transposed(array, shape, data_format)}"
             )
     if array.ndim == 2:
         has_columns = len(getattr(X, "shape", ())) == 2  # false for a polars series of arrays
@@ -197,7 +198,7 @@ def resolve_shape(
         Parameter of the estimator.
     data_format : {"auto", "channels_first", "channels_last"}
         "auto" takes the last axis of an image for the channels if it has 1, 3
-        or 4 entries, the first has not, and the last two have different sizes.
+        or 4 entries, the first does not, and the last two have different sizes.
     caller : str
 
     Returns
@@ -270,7 +271,8 @@ def _order(axes: Shape) -> tuple[str, str | None]:
         if first == last == 1:  # both orders are the same image
             return order, None
         few = last < min(first, middle) or (middle == 1 and NARROW * last <= first)
-        if last in CHANNELS or few:
+        square = first == middle != last and first > 1  # patches with many bands, feature maps
+        if last in CHANNELS or few or square:
             return order, "order"
     one = (first if order == "channels_first" else last) == 1
     return order, "signals" if one and _is_narrow(*others) else None
@@ -355,7 +357,7 @@ def _given_shape(
     else:
         raise ValueError(
             f"{caller}: image_shape={image_shape!r} with data_format={data_format!r} does not "
-            f"match X, whose shape is {array.shape}."
+            f"match X, whose shape is {array.shape}.{_reshaped(array, sizes)}"
         )
     if doubt == "order":
         warn_user(
@@ -364,11 +366,17 @@ def _given_shape(
             "data_format='channels_last' if the channels are last."
         )
     elif doubt == "signals":
-        _, height, width = shape
-        other = sizes[2] if order == "channels_first" else sizes[0]  # channels in the other order
-        if other == min(height, width):
-            _warn_of_signals(f"image_shape={image_shape!r}", height, width)
+        _warn_of_signals(f"image_shape={image_shape!r}", *shape[1:])
     return shape, order
+
+
+def _reshaped(array: np.ndarray, sizes: Shape) -> str:
+    """Return the advice to reshape an array that has as many values as `sizes`, or nothing."""
+    if prod(array.shape[1:]) != prod(sizes):
+        return ""
+    if sorted(_longer(array.shape[1:])) == sorted(_longer(sizes)):  # reshape would mix the values
+        return " The axes have another order, which np.transpose changes."
+    return f" Pass X.reshape{(-1, *sizes)} if the values are in that order."
 
 
 def _channels_first(sizes: Shape, data_format: str) -> Shape:
@@ -406,6 +414,15 @@ def _describe(array: np.ndarray, data_format: str) -> str:
     if array.ndim == 3:
         axes = _in_order((1, *axes), data_format)
     return f"images of shape {axes} ({AXES[data_format]})"
+
+
+def _transposed(array: np.ndarray, shape: Shape, data_format: str) -> str:
+    """Return the advice to transpose an array whose axes are in the other order, or nothing."""
+    other = next(order for order in ORDERS if order != data_format)
+    if array.ndim < 4 or array.shape[1:] != _in_order(shape, other):
+        return ""
+    axes = (0, 2, 3, 1) if other == "channels_first" else (0, 3, 1, 2)
+    return f" Pass X.transpose{axes}."
 
 
 def _in_order(shape: Shape, data_format: str) -> Shape:

@@ -32,17 +32,17 @@ class ClassEncoder:
     ----------
     labels : ndarray of shape (n_classes,)
         Sorted class labels; for indicator matrices the numbers of the columns.
-    several : bool
+    multilabel : bool
         Whether `y` is an indicator matrix, so that a sample can have several labels.
     """
 
     labels: np.ndarray
-    several: bool
+    multilabel: bool
 
     @property
     def loss(self) -> Loss:
         """Loss for classes or for indicator matrices, without label smoothing."""
-        return LOSSES["logistic" if self.several else "softmax"]
+        return LOSSES["logistic" if self.multilabel else "softmax"]
 
     @property
     def history(self) -> list[str]:
@@ -60,13 +60,13 @@ class ClassEncoder:
         return len(self.labels)
 
     def __str__(self) -> str:
-        return f"{len(self.labels)} labels in a matrix" if self.several else str(self.labels)
+        return f"{len(self.labels)} labels in a matrix" if self.multilabel else str(self.labels)
 
     def check_same(self, other: "ClassEncoder", what: str) -> None:
         """Raise ``ValueError`` unless new data have the same classes."""
-        if self.several != other.several or not same(self.labels, other.labels):
+        if self.multilabel != other.multilabel or not same(self.labels, other.labels):
             raise ValueError(
-                f"{what} can only go on with the same classes: the model was fitted on {self}, "
+                f"{what} can only continue with the same classes: the model was fitted on {self}, "
                 f"y has {other}."
             )
 
@@ -88,13 +88,15 @@ class ClassEncoder:
         """
         if y is None:
             raise ValueError(f"{caller} requires {name} to be passed, but it is None.")
-        if is_matrix(y, name, caller) != self.several:
-            what = f"a matrix of {len(self.labels)} labels" if self.several else "1D class labels"
+        if is_matrix(y, name, caller) != self.multilabel:
+            what = (
+                f"a matrix of {len(self.labels)} labels" if self.multilabel else "1D class labels"
+            )
             raise ValueError(
                 f"{caller}: {name} must be {what}, as known from {known}, got an array of shape "
                 f"{shape_of(y, name, caller)}."
             )
-        if self.several:
+        if self.multilabel:
             matrix = _check_labels(y, n_samples, name, caller)
             if matrix.shape[1] != len(self.labels):
                 raise ValueError(
@@ -114,19 +116,19 @@ class ClassEncoder:
 
     def as_y(self, targets: np.ndarray) -> np.ndarray:
         """Return targets in the form of `y`."""
-        return targets.astype(int) if self.several else self.labels[targets]
+        return targets.astype(int) if self.multilabel else self.labels[targets]
 
     def check_weighted(self, targets: np.ndarray, weights: np.ndarray, caller: str) -> None:
         """Raise ``ValueError`` unless samples of different classes have a positive weight."""
         if self._differ(targets[weights > 0]):
             return
-        what = "samples with different labels and" if self.several else (
+        what = "samples with different labels and" if self.multilabel else (
             "samples of at least 2 classes with"
         )  # fmt: skip
         counted = targets[weights > 0]
         if not len(counted):
             found = "all zero"
-        elif self.several:
+        elif self.multilabel:
             found = f"positive only for the labels {counted[0].astype(int).tolist()}"
         else:
             found = f"positive for one class only: {self.labels[counted].tolist()[0]!r}"
@@ -141,7 +143,7 @@ class ClassEncoder:
 
     def lacking(self, targets: np.ndarray) -> str:
         """Describe what these targets lack for training; empty if nothing."""
-        if self.several:
+        if self.multilabel:
             return "" if len(targets) else "nothing of positive weight"
         return "" if self._differ(targets) else "fewer than 2 classes"
 
@@ -163,15 +165,17 @@ class ClassEncoder:
 
     def strata(self, targets: np.ndarray) -> np.ndarray | None:
         """Return the classes to stratify a split by; None for indicator matrices."""
-        return None if self.several else targets
+        return None if self.multilabel else targets
 
     def fewest_held_out(self, targets: np.ndarray) -> int:
         """Return the smallest number of samples to validate on."""
-        return 1 if self.several else len(np.unique(targets))
+        return 1 if self.multilabel else len(np.unique(targets))
 
 
-def check_classes(y: Any, n_samples: int, caller: str) -> tuple[ClassEncoder, np.ndarray]:
-    """Check the `y` of a fit, and return its encoder and targets.
+def check_classes(
+    y: Any, n_samples: int, caller: str, name: str = "y"
+) -> tuple[ClassEncoder, np.ndarray]:
+    """Check the `y` of a fit, which errors call `name`; return its encoder and targets.
 
     Returns
     -------
@@ -186,16 +190,16 @@ def check_classes(y: Any, n_samples: int, caller: str) -> tuple[ClassEncoder, np
         classes, or a single class.
     """
     if y is None:
-        raise ValueError(f"{caller} requires y to be passed, but the target y is None.")
-    if is_matrix(y, "y", caller):
-        labels = _check_labels(y, n_samples, "y", caller)
+        raise ValueError(f"{caller} requires {name} to be passed, but the target {name} is None.")
+    if is_matrix(y, name, caller):
+        labels = _check_labels(y, n_samples, name, caller)
         if (labels == labels[0]).all():
             raise ValueError(
                 f"{caller} needs samples of at least 2 classes in the data, but all samples have "
                 f"the same labels: {labels[0].astype(int).tolist()}."
             )
         return ClassEncoder(np.arange(labels.shape[1]), True), labels
-    classes, targets = _unique_labels(y, n_samples, "y", caller)
+    classes, targets = _unique_labels(y, n_samples, name, caller)
     if len(classes) < 2:
         raise ValueError(
             f"{caller} needs samples of at least 2 classes in the data, but the data contains "

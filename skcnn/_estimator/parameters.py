@@ -1,4 +1,4 @@
-"""Checks of parameters, and their conversion to the engine's objects."""
+"""Checks of parameters, and their conversion to the objects that training takes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

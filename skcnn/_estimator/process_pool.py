@@ -133,7 +133,7 @@ class Processes:
         """
         with self._lock, _no_interrupts():
             if self._shutting_down:
-                raise RuntimeError("The interpreter ends.")
+                raise RuntimeError("The interpreter is shutting down.")
             for worker in [worker for worker in self._workers if worker.is_free]:
                 self._workers.remove(worker)
                 try:

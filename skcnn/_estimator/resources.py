@@ -8,7 +8,7 @@ from typing import TypeVar
 from sklearn import get_config
 from threadpoolctl import ThreadpoolController
 
-from skcnn._estimator.address_space import available_bytes, reserve_for_blas
+from skcnn._estimator.address_space import available_address_space, reserve_for_blas
 from skcnn._estimator.process_pool import Processes, may_start
 from skcnn._estimator.user_warnings import warn_user
 from skcnn.parallel.blas import BlasGuard
@@ -72,7 +72,7 @@ class Computation:
 
     def __enter__(self) -> Threads:
         n_threads, spawn = self._limited.__enter__(), None
-        free = available_bytes()
+        free = available_address_space()
         if free < inf:
             reserve_for_blas()
         if free < AMPLE_BYTES:

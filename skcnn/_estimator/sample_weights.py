@@ -140,8 +140,6 @@ def _class_weights(
         totals = np.bincount(targets, weights=weights, minlength=len(classes))
         empty = totals == 0
         return np.where(empty, 0, weights.sum() / (len(classes) * np.where(empty, 1, totals)))
-    if class_weight is None:
-        return np.ones(len(classes))
     if not isinstance(class_weight, dict):
         raise ValueError(
             f"{caller}: class_weight must be None, 'balanced' or a dict from class labels to "
@@ -150,7 +148,8 @@ def _class_weights(
     for label, value in class_weight.items():
         check_real(caller, f"class_weight[{label!r}]", value, 0)
     result = np.array([class_weight.get(label, 1.0) for label in classes], dtype=np.float64)
-    unknown = [label for label in class_weight if label not in set(classes)]
+    known = set(classes)
+    unknown = [label for label in class_weight if label not in known]
     missing = [label for label in classes.tolist() if label not in class_weight]
     if unknown and missing:
         raise ValueError(

@@ -9,7 +9,7 @@ __all__ = ["draw_seed"]
 
 
 def draw_seed(caller: str, random_state: Any) -> int:
-    """Draw a seed for the engine's streams from an int, a ``RandomState`` or NumPy's global one."""
+    """Draw the seed of a training from an int, a ``RandomState`` or NumPy's global one."""
     try:
         draws = check_random_state(random_state)
     except (TypeError, ValueError):

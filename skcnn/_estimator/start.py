@@ -1,22 +1,21 @@
 """Start of a training: new, or continued from a fitted model."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from skcnn._estimator.auto import recipe_for, resolve
+from skcnn._estimator.auto import is_auto, recipe_for, resolve
 from skcnn._estimator.data import Data
+from skcnn._estimator.fixed_branch import count_fixed_features
 from skcnn._estimator.model import Model
 from skcnn._estimator.parameters import bind_config, bind_dtype, bind_layers, built_from
 from skcnn._estimator.pickling import migrated
-from skcnn._estimator.resources import with_threads
+from skcnn._estimator.resources import run_in_threads
 from skcnn._estimator.seeds import draw_seed
 from skcnn._migration import ALWAYS_AVERAGED
 from skcnn.data import Scaling
 from skcnn.network import Network, difference
-from skcnn.parallel.interrupts import at_safe_places
 from skcnn.state import VALIDATION_HISTORY, TrainingState, new_state
 from skcnn.training.config import TrainingConfig
 
@@ -39,6 +38,8 @@ class Start:
         All values that "auto" can take when the training is continued.
     continued : bool
         Whether a fitted model is continued.
+    n_fixed_features : int
+        About how many features the branch of fixed kernels will have; 0 for none.
     """
 
     network: Network
@@ -47,6 +48,7 @@ class Start:
     resolved: dict[str, Any]
     recipe: dict[str, Any]
     continued: bool
+    n_fixed_features: int
 
     def model(self, estimator: Any, data: Data) -> Model:
         """Estimate scalings from the training rows; a continued model keeps its own."""
@@ -79,9 +81,7 @@ class Start:
         if network.reads_rows:
             images = data.input.images.with_scaling(scaling)
             rows = images.training_rows(data.weights.total, network.dtype)
-            at_safe_places(
-                partial(with_threads, work=lambda _: network.init_from_rows(params, rows))
-            )
+            run_in_threads(lambda _: network.init_from_rows(params, rows))
 
 
 def start_training(
@@ -115,12 +115,18 @@ def start_training(
         For parameters that are not allowed, and if the fitted model does not match the data or
         parameters.
     """
-    own = recipe or {}
+    stored = recipe or {}
     if continued_by is not None:
         fitted = migrated(estimator)
-        own = fitted["_recipe"] | fitted["_built_from"]
-    recipe = recipe_for(estimator, data.input.shape, n_rows, own)
-    resolved = resolve(estimator, recipe, to_its_end=not (in_parts or estimator.warm_start))
+        stored = fitted["_recipe"] | fitted["_built_from"]
+    recipe = recipe_for(estimator, data.input.shape, n_rows, stored)
+    completes = not (in_parts or estimator.warm_start)
+    resolved = resolve(estimator, recipe, completes=completes)
+    n_fixed = count_fixed_features(
+        estimator, data.input.shape, data.encoder, completes and continued_by is None
+    )
+    if is_auto(estimator.fixed_features):
+        resolved["fixed_features"] = n_fixed
     config = bind_config(estimator, resolved, in_parts)
     network = _network(
         estimator, data, resolved, recipe["pool_first"], continued=continued_by is not None
@@ -137,6 +143,7 @@ def start_training(
         resolved=resolved,
         recipe=recipe,
         continued=continued_by is not None,
+        n_fixed_features=n_fixed if continued_by is None and not in_parts else 0,
     )
 
 
@@ -168,8 +175,8 @@ def _check_continuable(estimator: Any, data: Data, network: Network, continued_b
     estimator._fitted_encoder().check_same(data.encoder, continued_by)
     if network != estimator.network_:
         raise ValueError(
-            f"{continued_by} can only go on with the same network, but by the parameters and X "
-            f"{difference(estimator.network_, network)}."
+            f"{continued_by} can only continue the same network, but with the current parameters "
+            f"and X {difference(estimator.network_, network)}."
         )
 
 

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skcnn._estimator.arrays import as_numbers, shape_of
 from skcnn._hyperparameters import check_bool
 from skcnn.denormals import flush
+from skcnn.inference import front
 from skcnn.layers import Layer
 from skcnn.layers._layer import Params
 from skcnn.network import Network
@@ -128,9 +129,10 @@ class WeightsMixin:
         """
         check_bool("to_state_dict", "head", head)
         fitted = self._snapshot()
-        network = fitted.network_
-        stop = None if head else network.head
-        named = _named(network.layers[:stop], network.unpack(fitted.weights_))
+        network, params = fitted.network_, fitted.weights_
+        if not head:
+            network, params = front(network, params)
+        named = _named(network.layers, network.unpack(params))
         return {name: array.copy() for name, array in named.items()}
 
 
@@ -272,7 +274,7 @@ def _named(layers: Sequence[Layer], params: Sequence[Params]) -> dict[str, np.nd
 def _prefixes(layer: Layer) -> Iterator[str]:
     """Yield the prefixes of a layer's array names, in PyTorch's order for a composite layer.
 
-    The flat vector has another order: decayed parameters, undecayed parameters, untrained state.
+    The flat vector has another order: decayed parameters, undecayed parameters, running statistics.
     """
     if not layer.inner:
         yield ""

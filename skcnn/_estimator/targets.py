@@ -12,7 +12,7 @@ from skcnn.data import Images, Scaling
 from skcnn.initializers import Initializer, Zeros
 from skcnn.losses import REGRESSION_LOSSES, PinballLoss, RegressionLoss
 
-__all__ = ["TargetScaler", "bind_loss", "check_targets", "n_quantities"]
+__all__ = ["TargetScaler", "bind_loss", "check_targets", "count_outputs"]
 
 
 @dataclass(frozen=True, repr=False, eq=False, kw_only=True)
@@ -49,8 +49,8 @@ class TargetScaler:
         """Raise ``ValueError`` unless the targets of new data are of the same kind."""
         if self.n_outputs != other.n_outputs:
             raise ValueError(
-                f"{what} can only go on with as many outputs: the model was fitted on "
-                f"{self.n_outputs}, y has {other.n_outputs}."
+                f"{what} can only continue with as many outputs as before: the model was "
+                f"fitted on {self.n_outputs}, y has {other.n_outputs}."
             )
         if self.loss.activation != other.loss.activation:
             raise ValueError(
@@ -177,7 +177,7 @@ def check_targets(
     return targets
 
 
-def n_quantities(y: Any, caller: str) -> int:
+def count_outputs(y: Any, caller: str) -> int:
     """Return the number of columns of an unchecked `y`, which is 1 for one axis."""
     shape = (0,) if y is None else shape_of(y, "y", caller)
     return shape[1] if len(shape) == 2 else 1

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 __all__ = [
     "warn_column", "warn_of_divergence", "warn_of_interruption", "warn_of_mismatch",
-    "warn_of_standstill", "warn_user",
+    "warn_of_useless_training", "warn_user",
 ]  # fmt: skip
 
 INSIDE = (
@@ -59,18 +59,18 @@ def warn_of_interruption(reason: str | None, epochs: int) -> None:
 def warn_of_mismatch() -> None:
     """Warn that worker processes compute other gradients than this process."""
     warn_user(
-        "A layer computes something else in worker processes than in this one, so that training "
-        "goes on without them. It may depend on a setting in a module that this program has "
+        "A layer gives different results in worker processes; training continues without them. "
+        "It may depend on a setting in a module that this program has "
         "changed: make that a hyperparameter of the layer."
     )
 
 
-def warn_of_standstill(loss: float, constant: float) -> None:
+def warn_of_useless_training(loss: float, constant: float) -> None:
     """Warn that the final loss is no smaller than that of constant predictions."""
     warn_user(
         f"Training ended no better than a constant prediction: the loss on the training rows is "
         f"{loss:.6g}, and {constant:.6g} for the best prediction that is the same for all of them. "
-        "Try another lr, a smaller weight_decay or more epochs; see that X is scaled "
-        "(scale_input=True does that) and belongs to y.",
+        "Try another lr, a smaller weight_decay or more epochs; check that X is scaled "
+        "(scale_input=True does that) and its rows match y.",
         ConvergenceWarning,
     )

@@ -1,7 +1,7 @@
 """Networks as functions that return the list of their layers.
 
-The output layer is never in the list: it is ``Dense(n_classes)``, and only
-``fit`` knows the classes.
+The output layer is never in the list: it is a `Dense` with one unit per class,
+label or target, and only ``fit`` knows their number.
 
 >>> from skcnn.architectures import cnn
 >>> cnn(filters=8, hidden_layer_sizes=())
@@ -20,12 +20,13 @@ from skcnn.architectures.classic import (
     vgg16,
     vgg19,
 )
+from skcnn.architectures.fixed_features import fixed_features
 from skcnn.architectures.names import ACTIVATIONS
 from skcnn.architectures.residual import resnet, resnet18, resnet20, resnet34
 from skcnn.architectures.signals import fcn, inception_time, lite
 
 __all__ = [
-    "ACTIVATIONS", "alexnet", "cnn", "fcn", "inception_time", "lenet", "lenet5", "lite", "recipe",
-    "resnet", "resnet18", "resnet20", "resnet34", "simple_cnn", "vgg11", "vgg13", "vgg16", "vgg19",
-    "with_output",
+    "ACTIVATIONS", "alexnet", "cnn", "fcn", "fixed_features", "inception_time", "lenet", "lenet5",
+    "lite", "recipe", "resnet", "resnet18", "resnet20", "resnet34", "simple_cnn", "vgg11", "vgg13",
+    "vgg16", "vgg19", "with_output",
 ]  # fmt: skip

@@ -232,7 +232,9 @@ def _filters(size: int) -> tuple[int, ...]:
 
 
 def with_output(layers: Sequence[Layer], output_shape: Shape, n_classes: int) -> list[Layer]:
-    """The layers with the output layer that `ScratchCNNClassifier` adds to them.
+    """Append the output layer that the estimators add.
+
+    The regressor's starts from zeros instead of `Glorot`.
 
     Parameters
     ----------
@@ -240,6 +242,7 @@ def with_output(layers: Sequence[Layer], output_shape: Shape, n_classes: int) ->
     output_shape : tuple of int
         Shape of one sample after the layers; images are flattened first.
     n_classes : int
+        Number of outputs: of classes, labels or targets.
 
     Returns
     -------

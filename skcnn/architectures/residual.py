@@ -90,7 +90,7 @@ def resnet(
     """Residual network (He et al. 2016) for images of any size.
 
     A convolution, then stages of residual blocks, then global average pooling.
-    A block has two 3 x 3 convolutions, each with batch normalisation, and is
+    A block has two 3 x 3 convolutions, each with batch normalization, and is
     followed by a rectifier. The first block of every stage but the first halves
     the image.
 
@@ -102,7 +102,7 @@ def resnet(
         Filters of each stage.
     shortcut : {"projection", "padding"}, default="projection"
         What is added where a block changes the shape: a 1 x 1 convolution with
-        batch normalisation (option B of the paper), or the image itself with
+        batch normalization (option B of the paper), or the image itself with
         added channels of zeros (option A, without parameters).
     large_images : bool, default=False
         Whether the first convolution is 7 x 7 with stride 2 and followed by a

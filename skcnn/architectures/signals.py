@@ -20,7 +20,7 @@ def fcn() -> list[Layer]:
     """Fully convolutional network for signals of any length (Wang et al. 2017).
 
     Three convolutions with 128, 256 and 128 kernels of length 8, 5 and 3, each
-    followed by batch normalisation and a rectifier, then global average pooling.
+    followed by batch normalization and a rectifier, then global average pooling.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def inception_time(depth: int = 6, filters: int = 32, *, n_channels: int = 1) ->
 
     An inception module has convolutions of length 40, 20 and 10 beside each
     other, behind a 1 x 1 convolution that leaves 32 channels, and a max-pooling
-    with a 1 x 1 convolution beside those. What they find is joined, normalised
+    with a 1 x 1 convolution beside those. What they find is joined, normalized
     and rectified. Three modules at a time are a residual block. The paper
     averages the probabilities of five such networks, as does
     ``VotingClassifier(voting="soft")``.
@@ -169,7 +169,7 @@ def _separable(channels: int, filters: int, length: int, dilation: int = 1) -> l
 
 
 def _inception_module(filters: int, bottleneck: bool) -> list[Layer]:
-    """Figure 2 of the paper, with the normalisation that follows."""
+    """Figure 2 of the paper, with the normalization that follows."""
     of_each_length: list[Layer] = [
         Conv2d(filters, (1, length), padding="same", bias=False) for length in (40, 20, 10)
     ]

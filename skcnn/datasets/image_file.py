@@ -39,12 +39,15 @@ SIXTEEN_BITS = (0, 65535)
 NARROW = 1 / 16
 """Fraction of the range from black to white below which 8 bits keep few grey values."""
 
+FEW = 1000
+"""Number of pixels of which one may be brighter: cameras have hot pixels."""
+
 REDUCED = 2
-"""JPEG files may be decoded at a fraction of their size, at least this multiple of `Frame`'s."""
+"""JPEG files may be decoded smaller, at no less than this multiple of the size wanted."""
 
 
 @dataclass(frozen=True)
-class Frame:
+class ImageForm:
     """Target form of every image: shape, colour and background."""
 
     height: int
@@ -140,7 +143,7 @@ class Frame:
         """Convert grey of more than 8 bits to 8, with alpha if the file has a transparent value."""
         values = np.asarray(image)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise ValueError("some pixels are no finite numbers")
+            raise ValueError("some pixels are not finite")
         black, white = self.value_range or SIXTEEN_BITS
         if self.value_range is None and (values.min() < black or values.max() > white):
             raise ValueError(
@@ -151,9 +154,8 @@ class Frame:
         np.clip(levels, min(black, white), max(black, white), out=levels)
         levels -= black
         levels /= white - black
-        darkest, brightest = levels.min(), levels.max()
-        clipped = darkest == brightest and values.min() < values.max()
-        if clipped or _is_narrow(darkest, brightest):
+        clipped = levels.min() == levels.max() and values.min() < values.max()
+        if clipped or _is_narrow(levels):
             warn_of_file(
                 "fills less than a sixteenth of the range of values from black, "
                 f"{black:g}, to white, {white:g}, and keeps few of its grey values. Pass what "
@@ -178,8 +180,7 @@ def _has_16_bit_colour(image: Image.Image) -> bool:
 
 def _warn_of_lost_colours(image: Image.Image) -> None:
     """Warn of colour images whose contents were probably in the bits that Pillow drops."""
-    extrema = np.array(image.getextrema()) / 255
-    if _is_narrow(extrema.min(), extrema.max()):
+    if _is_narrow(np.asarray(image, np.float32) / 255):
         warn_of_file(
             "fills less than a sixteenth of the range from black to white. Of colour of 16 bits, "
             "Pillow keeps the upper eight; scale the values with another program if that is too "
@@ -187,9 +188,14 @@ def _warn_of_lost_colours(image: Image.Image) -> None:
         )
 
 
-def _is_narrow(darkest: float, brightest: float) -> bool:
+def _is_narrow(levels: np.ndarray) -> bool:
     """Whether values between 0, black, and 1, white, keep few grey levels in 8 bits.
 
     An image of one colour loses nothing, except that dim grey becomes black.
     """
-    return brightest - darkest < NARROW and (darkest < brightest or 0 < brightest < NARROW)
+    darkest = levels.min()
+    most = levels[levels < darkest + NARROW]
+    if levels.size - most.size > levels.size // FEW:
+        return False
+    brightest = most.max()
+    return bool(darkest < brightest or 0 < brightest < NARROW)

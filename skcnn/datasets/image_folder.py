@@ -24,7 +24,7 @@ from skcnn.datasets.paths import PathLike, check_path
 from skcnn.files import check_replaceable
 
 if TYPE_CHECKING:
-    from skcnn.datasets.image_file import Frame
+    from skcnn.datasets.image_file import ImageForm
 
 COLORS = ("rgb", "grey")
 RESIZES = ("crop", "pad")
@@ -128,12 +128,12 @@ def load_images(
     >>> reader = FunctionTransformer(load_images, kw_args={"shape": (32, 32)})
     >>> model = make_pipeline(reader, ScratchCNNClassifier())
     """
-    frame = _frame("load_images", shape, color, resize, background, value_range)
+    form = _image_form("load_images", shape, color, resize, background, value_range)
     paths = _paths(files)
     check_int("load_images", "verbose", verbose, 0)
     check_jobs("load_images", n_jobs)
-    with closing(read_files(paths, frame.read, n_jobs, verbose)) as images:
-        return stack_rows(images, len(paths), frame.shape)
+    with closing(read_files(paths, form.read, n_jobs, verbose)) as images:
+        return stack_rows(images, len(paths), form.shape)
 
 
 def load_image_folder(
@@ -266,7 +266,7 @@ def load_image_folder(
     ((2, 32, 48, 3), array([0, 1]), ['china', 'flower'])
     """
     caller = "load_image_folder"
-    frame = _frame(caller, shape, color, resize, background, value_range)
+    form = _image_form(caller, shape, color, resize, background, value_range)
     names = check_names(caller, target_names)
     skip = check_choice(caller, "errors", errors, ERRORS) == "skip"
     check_int(caller, "verbose", verbose, 0)
@@ -282,7 +282,7 @@ def load_image_folder(
 
     def attempt(file: Path) -> np.ndarray | Exception:
         try:
-            return frame.read(file)
+            return form.read(file)
         except (ValueError, OSError) as error:
             if skip and concerns_file(error):
                 return error
@@ -306,9 +306,9 @@ def load_image_folder(
 
     with closing(read_files(paths, attempt, n_jobs, verbose)) as results:
         if memmap is None:
-            images = stack_rows(readable(results), len(paths), frame.shape)
+            images = stack_rows(readable(results), len(paths), form.shape)
         else:
-            images = write_npy(memmap, readable(results), len(paths), frame.shape)
+            images = write_npy(memmap, readable(results), len(paths), form.shape)
     filenames = np.array([str(file) for file in paths])
     kept = np.ones(len(paths), bool)
     kept[list(failed)] = False
@@ -321,7 +321,7 @@ def load_image_folder(
         skipped=np.array([*filenames[~kept], *map(str, found.left_out)], dtype=str),
         DESCR=(
             f"{len(images)} images of {len(names)} classes from {path}: {counts}.\n"
-            f"Height {frame.height}, width {frame.width}, color {color!r}, resize {resize!r}, "
+            f"Height {form.height}, width {form.width}, color {color!r}, resize {resize!r}, "
             f"background {background}, value_range {value_range}; {len(failed)} files and "
             f"{len(found.left_out)} folders were left out."
         ),
@@ -343,10 +343,10 @@ def _warn_of_skipped(files: list[str], of: int, folders: list[str]) -> None:
     warn_user(f"{' and '.join(counts)} {verb} left out: {' '.join(named)}")
 
 
-def _frame(
+def _image_form(
     caller: str, shape: Any, color: Any, resize: Any, background: Any, value_range: Any
-) -> "Frame":
-    from skcnn.datasets.image_file import Frame
+) -> "ImageForm":
+    from skcnn.datasets.image_file import ImageForm
 
     height, width = check_pair(caller, "shape", shape, 1)
     check_choice(caller, "color", color, COLORS)
@@ -365,7 +365,7 @@ def _frame(
             f"{caller}: background must be {allowed} with color={color!r}, got {background!r}."
         ) from None
     levels = None if value_range is None else _check_range(caller, value_range)
-    return Frame(height, width, color, resize, (red, green, blue), levels)
+    return ImageForm(height, width, color, resize, (red, green, blue), levels)
 
 
 def _check_range(caller: str, value: Any) -> tuple[float, float]:

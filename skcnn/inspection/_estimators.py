@@ -84,7 +84,7 @@ def in_parts(
 
 
 def output_names(estimator: Any) -> np.ndarray:
-    """Return the classes, or the numbers of the labels or quantities."""
+    """Return the classes, or the numbers of the labels or outputs."""
     if hasattr(estimator, "classes_"):
         return estimator.classes_
     return np.arange(estimator.n_outputs_)

@@ -227,7 +227,7 @@ class GradCAM(Method):
     ----------
     layer : int or None, default=None
         Number of the layer in ``layers_``; its output must have pixels. None is
-        the last convolution or composite layer, with the normalisation and the
+        the last convolution or composite layer, with the normalization and the
         activation behind it.
     """
 
@@ -303,7 +303,7 @@ class Occlusion(Method):
         else:
             stride = list(check_pair("Occlusion", "stride", self.stride, 1))
         cover = subject.scaled(self.baseline, "Occlusion")
-        down, along = (_windows(*axis) for axis in zip(sizes, window, stride, strict=True))
+        down, along = (_axis_windows(*axis) for axis in zip(sizes, window, stride, strict=True))
 
         def explain(scores: Scores, U: np.ndarray, rows: slice) -> np.ndarray:
             covering = cover if len(cover) == 1 else cover[rows]
@@ -365,7 +365,7 @@ def _interpolation(n: int, m: int) -> np.ndarray:
     return np.maximum(1 - np.abs(places[:, np.newaxis] - np.arange(n)), 0)
 
 
-def _windows(size: int, window: int, stride: int) -> list[slice]:
+def _axis_windows(size: int, window: int, stride: int) -> list[slice]:
     """Return windows along an axis, the last of which ends with it."""
     starts = sorted({*range(0, size - window, stride), size - window})
     return [slice(start, start + window) for start in starts]

@@ -115,7 +115,7 @@ class MistakesDisplay:
         else:
             predicted = estimator.predict(X)
             truth = encoder.read(y, len(predicted), "y", "fit", caller)
-            found = _of_quantities(truth, predicted, estimator.target_scale_, names)
+            found = _of_targets(truth, predicted, estimator.target_scale_, names)
         rows = _largest(found, n_mistakes)
         return cls._of_rows(pixels(estimator, X, rows), rows, found).plot(ax=ax)
 
@@ -161,7 +161,7 @@ class MistakesDisplay:
         n_mistakes = check_int(caller, "n_mistakes", n_mistakes, 1)
         given = read_images(X, image_shape, data_format, caller).images
         if classes is None:
-            known, truth = check_classes(y_true, len(given), caller)
+            known, truth = check_classes(y_true, len(given), caller, "y_true")
         else:
             known = ClassEncoder(check_label_set(classes, caller), False)
             if not np.array_equal(known.labels, np.asarray(classes)):
@@ -171,7 +171,7 @@ class MistakesDisplay:
                 )
             truth = known.read(y_true, len(given), "y_true", "classes", caller)
         probabilities = np.asarray(y_proba, dtype=float)
-        if known.several or probabilities.shape != (len(given), known.n_outputs):
+        if known.multilabel or probabilities.shape != (len(given), known.n_outputs):
             raise ValueError(
                 f"{caller}: y_proba must have a probability for each of {len(given)} samples and "
                 f"{known.n_outputs} classes, got an array of shape {probabilities.shape}."
@@ -260,7 +260,7 @@ def _of_classes(
     names: list[str],
 ) -> Found:
     """Compute cross-entropies, of classes or summed over labels."""
-    if known.several:
+    if known.multilabel:
         return _of_labels(truth, probabilities, names)
     rows, predicted = np.arange(len(truth)), probabilities.argmax(axis=1)
     titles = [
@@ -283,7 +283,7 @@ def _of_labels(truth: np.ndarray, probabilities: np.ndarray, names: list[str]) -
     return losses, (predicted != truth).any(axis=1), titles
 
 
-def _of_quantities(
+def _of_targets(
     truth: np.ndarray, predicted: np.ndarray, unit: np.ndarray, names: list[str]
 ) -> Found:
     """Compute squared errors; no prediction counts as wrong."""

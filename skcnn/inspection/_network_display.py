@@ -183,7 +183,7 @@ class NetworkDisplay:
         self.ax_.set_axis_off()
         self.ax_.set(xlim=(-width / 2, width / 2), ylim=(-height, 0), aspect="equal")
         layout = self.figure_.get_layout_engine()
-        if layout is not None:  # how much room there is, it knows
+        if layout is not None:  # it knows the available space
             layout.execute(self.figure_)
         box = self.ax_.get_window_extent()
         dots = self.figure_.dpi

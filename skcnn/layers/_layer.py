@@ -239,7 +239,7 @@ class Layer(Hyperparameters, ABC):
         y: np.ndarray,
         dx: np.ndarray | None,
         dy: np.ndarray | None,
-        weights: np.ndarray,
+        sample_weight: np.ndarray,
         scratch: Any,
     ) -> Any:
         """Prepare the passes over these arrays, which get the return value as `scratch`.
@@ -252,7 +252,7 @@ class Layer(Hyperparameters, ABC):
         x, y, dx, dy : ndarray or None
             Arguments of the passes. `dx` is None if it is not needed, and so is
             `dy` if no backward pass follows.
-        weights : ndarray of shape (n,)
+        sample_weight : ndarray of shape (n,)
             Contains the weights of the samples at the start of each training pass.
         scratch : object
             The arrays requested by `scratch`, as attributes; for a composite

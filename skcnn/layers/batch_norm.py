@@ -1,4 +1,4 @@
-"""Batch normalisation."""
+"""Batch normalization."""
 
 from dataclasses import dataclass
 from math import prod
@@ -29,7 +29,7 @@ class BatchNorm(Layer):
     Parameters
     ----------
     ghost_size : int, default=32
-        Samples that are normalised together, at least 1.
+        Samples that are normalized together, at least 1.
     momentum : float, default=0.9
         Fraction of the running moments that each mini-batch keeps, in [0, 1).
         The k-th mini-batch keeps at most ``1 - 1/k`` of them, so that they start
@@ -85,11 +85,11 @@ class BatchNorm(Layer):
             "product": Scratch(input_shape, dtype, kept=False) if backward else None,
         }
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         per_channel = x[0].nbytes
         step = max(1, BLOCK_BYTES // per_channel)
         return [
-            _Ghosts(self.ghost_size, slice(c, c + step), x, y, dx, dy, weights, scratch)
+            _Ghosts(self.ghost_size, slice(c, c + step), x, y, dx, dy, sample_weight, scratch)
             for c in range(0, len(x), step)
         ]
 
@@ -125,7 +125,7 @@ class BatchNorm(Layer):
     def backward(self, dx, dy, x, y, params, grads, blocks):
         """``dβ = Σ dy``, ``dγ = Σ dy x̂``, ``dx = γ/σ (dy - w (Σ dy + x̂ Σ dy x̂) / Σ w)``.
 
-        ``x̂ = (x - μ)/σ`` is the normalised input; the sums in ``dx`` run over
+        ``x̂ = (x - μ)/σ`` is the normalized input; the sums in ``dx`` run over
         a ghost batch and its pixels. The moments depend on ``x`` in training
         only; otherwise ``dx = γ/σ dy``. The running moments have no gradient:
         its place is taken by their distance from the moments of each ghost batch,
@@ -178,7 +178,7 @@ class _Ghosts:
         one number if all are the same.
     numbers : ndarray of shape (ghosts,)
         Sum of ``w`` over the samples and pixels of each ghost batch.
-    inverse : ndarray of shape (C, 1, n), or (C, 1, 1) if all are normalised together
+    inverse : ndarray of shape (C, 1, n), or (C, 1, 1) if all are normalized together
         ``1 / σ`` of the last forward pass.
     moments : tuple of ndarray or None
         Mean and variance of each ghost batch, ``(C, ghosts)``; None for a pass
@@ -193,7 +193,7 @@ class _Ghosts:
         y: Any,
         dx: Any,
         dy: Any,
-        weights: np.ndarray,
+        sample_weight: np.ndarray,
         scratch: Any,
     ) -> None:
         C, n = x[channels].shape[0], x.shape[-1]
@@ -205,20 +205,20 @@ class _Ghosts:
         starts = list(range(0, n, ghost_size))
         if ghost_size > 1 and len(starts) > 1 and n - starts[-1] == 1:
             starts.pop()
-        self._starts, self._weights, self._pixels = starts, weights, prod(x.shape[1:-1])
+        self._starts, self._sample_weight, self._pixels = starts, sample_weight, prod(x.shape[1:-1])
         self._ones = np.ones(self._pixels, x.dtype)
         self._ghost_of = np.repeat(np.arange(len(starts)), np.diff([*starts, n]))  # of a sample
-        self.weight = self.w = self.numbers = weights  # until `weigh`
+        self.weight = self.w = self.numbers = sample_weight  # until `weigh`
         self.inverse: Any = None
         self.moments: Any = None
 
     def weigh(self) -> None:
         """Read the weights of the samples."""
-        self.weight = np.add.reduceat(self._weights, self._starts)
-        self.w = self._weights
+        self.weight = np.add.reduceat(self._sample_weight, self._starts)
+        self.w = self._sample_weight
         if not self.weight.all():
-            self.w = np.where(self.weight[self._ghost_of] > 0, self._weights, 1)
-            self.w = self.w.astype(self._weights.dtype, copy=False)
+            self.w = np.where(self.weight[self._ghost_of] > 0, self._sample_weight, 1)
+            self.w = self.w.astype(self._sample_weight.dtype, copy=False)
         self.numbers = np.add.reduceat(self.w, self._starts) * self._pixels
         if (self.w == self.w[0]).all():
             self.w = self.w[:1]

@@ -119,7 +119,7 @@ class Conv2d(Layer):
     def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
         return self.kernels(input_shape).scratch(dtype, image=True, kept=True, transpose=backward)
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         return Correlation(self.kernels(x.shape[:-1]), x, y, dx, dy, scratch)
 
     def forward(self, x, y, params, correlation, training, rng):
@@ -254,7 +254,7 @@ class ConvTranspose2d(Layer):
         kernels = self.kernels(input_shape)
         return kernels.scratch(dtype, image=backward, kept=False, transpose=True)
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         # the convolution's image is our output, and its output our input
         return Correlation(self.kernels(x.shape[:-1]), x=dy, y=dx, dx=y, dy=x, scratch=scratch)
 

@@ -206,9 +206,9 @@ class Correlation:
         R = self.at_once
         starts, height = range(0, h.positions * h.stride, R * h.stride), h.extent + R - 1
         # windows of the kernels for R rows of y: (G, OH/R, pieces, (KH+R-1)·C·KW, OW·n / pieces)
-        self.windows = _windows(rows, starts, height, self.pieces)
+        self.windows = _row_windows(rows, starts, height, self.pieces)
         # the same in one piece: (G, OH/R, (KH+R-1)·C·KW, OW·n)
-        self.whole_windows = _windows(rows, starts, height, 1)[:, :, 0]
+        self.whole_windows = _row_windows(rows, starts, height, 1)[:, :, 0]
 
     def _bind_output(self, y: np.ndarray) -> None:
         G, F, C, h, w = self.kernels
@@ -217,7 +217,7 @@ class Correlation:
         self.made = self.y if R == 1 else self.rows.swapaxes(1, 2)
         # the same, one matrix for R rows: (G, OH/R, pieces, R·F, OW·n / pieces)
         rows = self._rows_together(y)
-        self.products = _windows(rows, range(h.positions // R), 1, self.pieces)
+        self.products = _row_windows(rows, range(h.positions // R), 1, self.pieces)
         # the kernels for R rows, each one row lower than those before, and 0 elsewhere (also
         # where dilation leaves rows of the image out): (G, R, F, KH+R-1, C, KW)
         lowered = np.zeros((G, R, F, h.extent + R - 1, C, w.kernel), y.dtype)
@@ -294,8 +294,8 @@ class Correlation:
                 columns = slice(order.index(last) * F, (order.index(first) + 1) * F)
                 window = (rows[0] + h.before - last) // h.stride
                 height = (last - first) // h.stride + 1
-                dy = _windows(dy_rows, range(window, window + len(rows)), height, self.pieces)
-                yield Phase(columns, dy, _windows(dx, range(len(rows)), 1, self.pieces))
+                dy = _row_windows(dy_rows, range(window, window + len(rows)), height, self.pieces)
+                yield Phase(columns, dy, _row_windows(dx, range(len(rows)), 1, self.pieces))
 
     def unfold(self) -> None:
         """Write the stripes of ``x``, which `forward` and `gradient` read."""
@@ -377,7 +377,7 @@ def _by_rows(image: np.ndarray, groups: int) -> np.ndarray:
     return _in_groups(image.reshape(*image.shape[:2], -1), groups).swapaxes(1, 2)
 
 
-def _windows(rows: np.ndarray, starts: range, height: int, pieces: int) -> np.ndarray:
+def _row_windows(rows: np.ndarray, starts: range, height: int, pieces: int) -> np.ndarray:
     """The `height` rows from each of `starts` on, as one matrix per piece, without a copy.
 
     `rows` is (G, H, A, L), L contiguous; the result is (G, len(starts), pieces,

@@ -1,6 +1,8 @@
 """Definition of the convolution: short, slow, and the reference for tests of the fast one.
 
-Batches are ``(n, channels, height, width)``, as in courses and papers.
+Nothing in the package imports it: it is read by learners (the course, the derivations in
+`docs/mathematics/convolution.md` and `examples/convolution_definition.py`) and by tests. Batches
+are ``(n, channels, height, width)``, as in courses and papers.
 
 >>> import numpy as np
 >>> X = np.arange(16.0).reshape(1, 1, 4, 4)

@@ -139,7 +139,7 @@ class FixedConv(Layer):
         kernels = self.convolution(input_shape).kernels(input_shape)
         return kernels.scratch(dtype, image=True, kept=False, transpose=backward)
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         shape = x.shape[:-1]
         return Correlation(self.convolution(shape).kernels(shape), x, y, dx, dy, scratch)
 

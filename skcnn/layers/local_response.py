@@ -1,4 +1,4 @@
-"""Normalisation by the neighbouring channels at the same place."""
+"""Normalization by the neighbouring channels at the same place."""
 
 from dataclasses import dataclass
 from typing import ClassVar

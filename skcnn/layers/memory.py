@@ -16,11 +16,11 @@ if TYPE_CHECKING:  # chains plan their memory here
 ALIGNMENT = 64
 """Bytes of a cache line, and of the widest vector register."""
 
-TURNS = (0, 1)
-"""Places between which short-lived activations and gradients alternate."""
+PING_PONG = (0, 1)
+"""Places of the two buffers between which short-lived activations and gradients alternate."""
 
-CALLS = 2
-"""Place that all calls share for their scratch arrays."""
+SCRATCH = 2
+"""Place of the buffer for scratch arrays, shared by all calls."""
 
 
 class Placed(NamedTuple):
@@ -79,7 +79,7 @@ class Plan:
     Attributes
     ----------
     sizes : list of int
-        Bytes of each place for one sample; first those of `TURNS` and `CALLS`.
+        Bytes of each place for one sample; first those of `PING_PONG` and `SCRATCH`.
     x, dx : list of Placed
         The input of each step and the last output, and the gradients with
         respect to them.
@@ -202,8 +202,8 @@ class Plan:
         self.sizes.append(nbytes)
         return len(self.sizes) - 1
 
-    def _turn(self, other_than: int | None, nbytes: int) -> int:
-        place = TURNS[1] if other_than == TURNS[0] else TURNS[0]
+    def _alternate(self, other_than: int | None, nbytes: int) -> int:
+        place = PING_PONG[1] if other_than == PING_PONG[0] else PING_PONG[0]
         self.sizes[place] = max(self.sizes[place], nbytes)
         return place
 
@@ -243,7 +243,7 @@ class Plan:
             elif groups[i] in kept:
                 place = self._own(nbytes)
             else:
-                place = self._turn(place, nbytes)
+                place = self._alternate(place, nbytes)
             places.append(Placed(place, shape, self.dtype))
         return places
 
@@ -256,7 +256,7 @@ class Plan:
         for i in range(len(self.steps), lowest - 1, -1):
             nbytes = prod(self.shapes[i]) * self.dtype.itemsize
             if i == len(self.steps) or self.steps[i].writes == "new":
-                place = self._turn(place, nbytes)
+                place = self._alternate(place, nbytes)
             places[i] = Placed(place, self.shapes[i], self.dtype)
         return places
 
@@ -266,7 +266,7 @@ class Plan:
         wanted: Wanted
         if self.branches[i]:
             wanted = {
-                f"{b}.{place}": Scratch((size,), np.uint8, kept=place > CALLS)
+                f"{b}.{place}": Scratch((size,), np.uint8, kept=place > SCRATCH)
                 for b, plan in enumerate(self.branches[i])
                 for place, size in enumerate(plan.sizes)
             }
@@ -276,13 +276,13 @@ class Plan:
             if spec is None:
                 places[name] = None
                 continue
-            placed = Placed(CALLS, spec.shape, np.dtype(spec.dtype), skip)
+            placed = Placed(SCRATCH, spec.shape, np.dtype(spec.dtype), skip)
             if spec.kept and self.backward:
                 placed = placed._replace(place=self._own(placed.nbytes), skip=0)
             else:
                 skip += -(-placed.nbytes // ALIGNMENT) * ALIGNMENT
             places[name] = placed
-        self.sizes[CALLS] = max(self.sizes[CALLS], skip)
+        self.sizes[SCRATCH] = max(self.sizes[SCRATCH], skip)
         return places
 
 

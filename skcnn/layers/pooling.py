@@ -63,8 +63,8 @@ def _along_width(image: np.ndarray, width: Windows) -> np.ndarray:
     return taps[:, :, :: width.stride].transpose(4, 0, 1, 2, 3)
 
 
-class _Tournament(_Taps):
-    """The windows of a max-pooling, and the winner of each.
+class _RunningMaximum(_Taps):
+    """The windows of a max-pooling, and the running maximum of each.
 
     Along the width, taps are many runs as short as the batch. They are copied side
     by side, run by run, before they are compared. Their gradients are likewise
@@ -155,7 +155,7 @@ class _Pool2d(Layer):
             "padded": padded if width.padded > width.size else None,
         }
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         return _Taps(*self._axes(x.shape[:-1]), x, dx, scratch)
 
 
@@ -211,13 +211,13 @@ class MaxPool2d(_Pool2d):
             "shares": shares,
         }
 
-    def bind(self, x, y, dx, dy, weights, scratch):
-        return _Tournament(*self._axes(x.shape[:-1]), x, dx, scratch)
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
+        return _RunningMaximum(*self._axes(x.shape[:-1]), x, dx, scratch)
 
     def forward(self, x, y, params, taps, training, rng):
         """``y[p] = max x[p·stride + (i, j)]`` over the window's ``(i, j)``.
 
-        A tournament: the maximum so far is compared with one tap after another,
+        The running maximum is compared with one tap after another,
         and the winners are recorded. The earlier one wins a tie, so the winner is
         the first maximum of the window in row-major order. Padding is ``-∞``.
         """
@@ -227,25 +227,25 @@ class MaxPool2d(_Pool2d):
 
     def backward(self, dx, dy, x, y, params, grads, taps):
         """``dx[p·stride + (i, j)] += dy[p]`` where ``(i, j)`` won window ``p``."""
-        _award(taps.shares, dy, taps.scratch.row_wins)
+        _route_gradient(taps.shares, dy, taps.scratch.row_wins)
         taps.to_rows()
-        _award(taps.beside, taps.rows.inside, taps.scratch.column_wins)
+        _route_gradient(taps.beside, taps.rows.inside, taps.scratch.column_wins)
         taps.to_image(dx)
 
 
-def _compare(taps: list, champion: np.ndarray, wins: np.ndarray | None) -> None:
-    """``champion = max(taps)``; ``wins[k - 1]`` is where tap `k` did not beat it."""
+def _compare(taps: list, out: np.ndarray, wins: np.ndarray | None) -> None:
+    """``out = max(taps)``; ``wins[k - 1]`` is where tap `k` did not beat it."""
     best = taps[0]
     if len(taps) == 1:
-        np.copyto(champion, best)
+        np.copyto(out, best)
     for k in range(1, len(taps)):
         if wins is not None:
             np.greater_equal(best, taps[k], out=wins[k - 1])
-        best = np.maximum(best, taps[k], out=champion)
+        best = np.maximum(best, taps[k], out=out)
 
 
-def _award(dtaps: list, dy: np.ndarray, wins: np.ndarray) -> None:
-    """Run the tournament backwards: each `dy` goes to the winning tap, the others get 0."""
+def _route_gradient(dtaps: list, dy: np.ndarray, wins: np.ndarray) -> None:
+    """Route each `dy` to the tap that was the maximum; the others get 0."""
     if len(dtaps) == 1:
         np.copyto(dtaps[0], dy)
     for k in range(len(dtaps) - 1, 0, -1):
@@ -310,7 +310,7 @@ class AvgPool2d(_Pool2d):
         counts = ([len(axis.pixels(p)) for p in range(axis.positions)] for axis in (height, width))
         return np.multiply.outer(*counts)
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         return _Means(self, x, dx, scratch)
 
     def forward(self, x, y, params, taps, training, rng):

@@ -143,7 +143,7 @@ class PPVPool(Layer):
         odd = (self.offset + np.arange(C)) % 2 == 1
         return np.where(odd[:, np.newaxis], second.ravel(), first.ravel())
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         return _Ramps(self, x, y, dx, dy)
 
     def forward(self, x, y, params, ramps, training, rng):

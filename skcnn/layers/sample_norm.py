@@ -1,4 +1,4 @@
-"""Normalisation of every sample by itself: layer and group normalisation."""
+"""Normalization of every sample by itself: layer and group normalization."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class _SampleNorm(Layer):
             "product": Scratch(input_shape, dtype, kept=False),
         }
 
-    def bind(self, x, y, dx, dy, weights, scratch):
+    def bind(self, x, y, dx, dy, sample_weight, scratch):
         return _Groups(self._groups(len(x)), x, y, dx, dy, scratch)
 
     def forward(self, x, y, params, groups, training, rng):
@@ -71,7 +71,7 @@ class _SampleNorm(Layer):
     def backward(self, dx, dy, x, y, params, grads, groups):
         """``dβ = Σ dy``, ``dγ = Σ dy x̂``, ``dx = (γ dy - (Σ γ dy + x̂ Σ γ dy x̂) / N) / σ``.
 
-        ``x̂ = (x - μ)/σ`` is the normalised input; the sums in ``dx`` run over
+        ``x̂ = (x - μ)/σ`` is the normalized input; the sums in ``dx`` run over
         the channels and pixels of a group, the others over pixels and samples.
         """
         centered, inverse = groups.centered, groups.inverse
@@ -156,7 +156,7 @@ class GroupNorm(_SampleNorm):
     The moments are those of a group of neighbouring channels or features in one
     sample (Wu & He 2018, *Group normalization*); scale and shift belong to a
     channel or feature. One group is `LayerNorm`, as many as channels are
-    instance normalisation.
+    instance normalization.
 
     Parameters
     ----------

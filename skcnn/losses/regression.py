@@ -23,7 +23,7 @@ class RegressionLoss(Loss):
     """Mean over the outputs of an elementwise loss.
 
     The outputs ``z`` are ``(outputs, n)``, one column per sample. Targets are scaled
-    to numbers of order 1: standardised, or divided by their mean.
+    to numbers of order 1: standardized, or divided by their mean.
     """
 
     activation: ClassVar[str] = "identity"
@@ -139,7 +139,7 @@ class PinballLoss(RegressionLoss):
 class Huber(RegressionLoss):
     """``l = r² / 2`` for errors ``r = z - t`` up to 1, and ``|r| - 1/2`` beyond (Huber 1964).
 
-    With standardised targets an error of 1 is their standard deviation.
+    With standardized targets an error of 1 is their standard deviation.
     """
 
     def of_each(self, z: np.ndarray, dz: np.ndarray, t: np.ndarray) -> np.ndarray:

@@ -214,7 +214,7 @@ def _conv_transpose(
             **_attributes(height, width),
         )
     W, G = params["weight"], layer.groups
-    columns = _gather(graph, x, shape, _windows(height), _windows(width))
+    columns = _gather(graph, x, shape, _window_indices(height), _window_indices(width))
     of_groups = W.reshape(G, shape[0] // G, layer.filters // G, -1)
     matrices = of_groups.swapaxes(1, 2).reshape(G, layer.filters // G, -1)
     return _multiply(graph, matrices, columns, layer.output_shape(shape), params)
@@ -340,7 +340,7 @@ def _pixels(windows: Windows) -> np.ndarray:
     return np.where((pixels >= 0) & (pixels < windows.size), pixels, -1)
 
 
-def _windows(windows: Windows) -> np.ndarray:
+def _window_indices(windows: Windows) -> np.ndarray:
     """Return the window whose k-th pixel is q, (kernel, size); -1 if there is none."""
     k, q = np.ogrid[: windows.kernel, : windows.size]
     p, between = np.divmod(q + windows.before - k * windows.dilation, windows.stride)

@@ -9,7 +9,10 @@ from skcnn._estimator.base import BaseScratchCNN
 from skcnn._estimator.images import read_fitted
 from skcnn._hyperparameters import check_choice
 from skcnn.classifier import ScratchCNNClassifier
+from skcnn.data import exact_dtype
+from skcnn.inference import front
 from skcnn.layers._layer import Shape
+from skcnn.network import Network
 from skcnn.onnx.graph import Graph, element_type
 from skcnn.onnx.layers import add_layers
 from skcnn.parallel.contexts import in_own_context
@@ -20,7 +23,7 @@ __all__ = [
     "add_labels",
     "add_outputs",
     "add_probabilities",
-    "add_quantities",
+    "add_predictions",
     "label_set",
     "to_onnx",
 ]
@@ -101,7 +104,9 @@ def to_onnx(
         array = read_fitted(X, estimator).array
         form, dtype = array.shape[1:], array.dtype
         if dtype.kind == "f" and dtype.itemsize > 8:
-            raise ValueError(f"to_onnx: X has dtype {dtype}, which ONNX has not; pass float64.")
+            raise ValueError(
+                f"to_onnx: X has dtype {dtype}, which ONNX does not support; pass float64."
+            )
     results: list[tuple[str, str, Any, list[int]]]  # output, node's result, dtype, shape
     if method == "transform":
         features = add_features(graph, estimator, "X", form, dtype)
@@ -118,7 +123,7 @@ def to_onnx(
         ]
     else:
         z = add_outputs(graph, estimator, "X", form, dtype)
-        found, shape = add_quantities(graph, estimator, z), [estimator.n_outputs_]
+        found, shape = add_predictions(graph, estimator, z), [estimator.n_outputs_]
         if estimator._flat_targets:
             found, shape = graph.add("Squeeze", found, [1]), []
         results = [("variable", found, np.float64, shape)]
@@ -166,23 +171,31 @@ def add_outputs(
     str
         Name of the outputs, (n, outputs), all finite.
     """
-    return _add_network(graph, estimator, x, form, dtype, len(estimator.network_.layers))
+    network, params = estimator.network_, estimator.weights_
+    return _add_network(graph, estimator, x, (form, dtype), network, params)
 
 
 def add_features(
     graph: Graph, estimator: BaseScratchCNN, x: str, form: tuple[int, ...], dtype: np.dtype
 ) -> str:
     """Add the network without its last layer; see `add_outputs`."""
-    return _add_network(graph, estimator, x, form, dtype, estimator.network_.head)
+    network, params = front(estimator.network_, estimator.weights_)
+    return _add_network(graph, estimator, x, (form, dtype), network, params)
 
 
 def _add_network(
-    graph: Graph, estimator: BaseScratchCNN, x: str, form: tuple[int, ...], dtype: Any, stop: int
+    graph: Graph,
+    estimator: BaseScratchCNN,
+    x: str,
+    given: tuple[tuple[int, ...], Any],
+    network: Network,
+    params: np.ndarray,
 ) -> str:
-    network = estimator.network_
-    layers, params = network.chain.bound[:stop], network.unpack(estimator.weights_)
+    """Add a network behind images of the `given` shape and dtype."""
+    form, dtype = given
     images = _add_images(graph, estimator, x, form, np.dtype(dtype))
-    return graph.finite(add_layers(graph, layers, images, params), network.dtype)
+    arrays = network.unpack(params)
+    return graph.finite(add_layers(graph, network.chain.bound, images, arrays), network.dtype)
 
 
 def _add_images(
@@ -194,9 +207,7 @@ def _add_images(
     and the network's numbers.
     """
     C, H, W = estimator.image_shape_
-    exact = np.result_type(dtype, graph.dtype)
-    if estimator.input_scale_.min() < np.finfo(exact).tiny:
-        exact = np.result_type(exact, np.float64)
+    exact = exact_dtype(dtype, graph.dtype, estimator.input_scale_)
     if dtype != exact:
         x = graph.cast(x, exact)
     if estimator._data_format == "channels_last":
@@ -248,7 +259,7 @@ def add_probabilities(graph: Graph, estimator: ScratchCNNClassifier, z: str) -> 
     return graph.add("Softmax", z, axis=1)
 
 
-def add_quantities(graph: Graph, estimator: ScratchCNNRegressor, z: str) -> str:
+def add_predictions(graph: Graph, estimator: ScratchCNNRegressor, z: str) -> str:
     """Add the predictions in the unit of the targets: (n, outputs) of float64."""
     found = graph.cast(z, np.float64)
     if estimator.out_activation_ == "exp":

@@ -22,8 +22,8 @@ from skcnn.onnx.models import (
     add_features,
     add_labels,
     add_outputs,
+    add_predictions,
     add_probabilities,
-    add_quantities,
     label_set,
 )
 from skcnn.regressor import ScratchCNNRegressor
@@ -219,7 +219,7 @@ def _convert_regressor(scope, operator, container):
     reg = operator.raw_operator
     graph = Graph(reg.network_.dtype, scope.get_unique_variable_name)
     z = add_outputs(graph, reg, *_source(operator))
-    _give(graph, add_quantities(graph, reg, z), operator.outputs[0])
+    _give(graph, add_predictions(graph, reg, z), operator.outputs[0])
     _insert(graph, scope, container)
 
 

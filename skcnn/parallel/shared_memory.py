@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Key", "Mapped", "ArraySpec", "SharedMemory", "available_bytes", "lay_out", "mapped"]
+__all__ = ["Key", "Mapped", "ArraySpec", "SharedMemory", "available_memory", "lay_out", "mapped"]
 
 LINE = 128
 """Alignment of arrays: two cache lines, which processors fetch together."""
@@ -92,7 +92,7 @@ class SharedMemory:
 
         It is reserved before it is mapped: if the file system has too little, that
         is an error here rather than a signal at the first write. (If the system has
-        too little, it kills a process; see `available_bytes`.)
+        too little, it kills a process; see `available_memory`.)
 
         Raises
         ------
@@ -189,7 +189,7 @@ class Mapped(NamedTuple):
         """
         with open(self.filename, "rb") as file:
             if os.fstat(file.fileno()).st_ino != self.inode:
-                raise OSError(f"{self.filename} is another file than it was")
+                raise OSError(f"{self.filename} has been replaced")
             memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return np.ndarray(self.shape, self.dtype, memory, self.offset, self.strides)
 
@@ -230,7 +230,7 @@ def _inode(address: int) -> int | None:
     return None
 
 
-def available_bytes() -> float:
+def available_memory() -> float:
     """Return the memory available without swapping, as far as the system reports it."""
     known = [_meminfo(), *_control_groups()]
     left = [amount for amount in known if amount is not None]

@@ -67,12 +67,13 @@ class EpochRunner:
         self.size = coarse = network.cost.micro_batch_size(batch_size, config.max_bytes)
         if state.finely:
             self.size = network.cost.finer(batch_size, coarse)
-        few = self.size < coarse and not network.cost.worth_a_thread(self.size)
-        self.n_threads = ceil(batch_size / coarse) if few else threads.n_threads
+        finer = self.size < coarse
+        too_small_for_threads = finer and not network.cost.worth_a_thread(self.size)
+        self.n_threads = ceil(batch_size / coarse) if too_small_for_threads else threads.n_threads
         self.batches = network.cost.split(len(samples), batch_size)
-        joined = network.samples_together > 1  # a single sample may join a batch
+        merged = network.samples_together > 1  # a single sample may be merged into a batch
         update = Update(network, config)
-        plan = StepPlan(network, update, state.seed, self.size, self.size + joined)
+        plan = StepPlan(network, update, state.seed, self.size, self.size + merged)
         n_parts = max(
             len(network.cost.split(part.stop - part.start, self.size))
             for part in (self.batches[0], self.batches[-1])

@@ -230,8 +230,8 @@ class Replica:
         self._grads = [network.unpack(slot) for slot in buffers.slots]
         n = network.n_parameters
         self._chunks = [[slot[part] for slot in buffers.slots] for part in chunks(0, n)]
-        untrained = slice(n, network.gradient_size)
-        self._untrained = [vector[untrained] for vector in (buffers.params, *buffers.slots)]
+        statistics = slice(n, network.gradient_size)
+        self._statistics = [vector[statistics] for vector in (buffers.params, *buffers.slots)]
         self._shards: dict[tuple[int, int], list[Piece]] = {}
 
     def move_to(self, buffers: Buffers) -> None:
@@ -301,7 +301,7 @@ class Replica:
             if last and self.plan.update.clips:
                 self.buffers.squares[i] = squares(total)
         if rank == 0:
-            self._add(task, self._untrained[1:])
+            self._add(task, self._statistics[1:])
 
     def scale(self, task: Task) -> float:
         """Return the factor by which the summed gradient is multiplied."""
@@ -310,15 +310,15 @@ class Replica:
         return self.plan.update.scale(task.stop - task.start, size)
 
     def _step(self, task: Task, rank: int) -> None:
-        """Step the shard of this rank; rank 0 also updates the untrained state."""
+        """Step the shard of this rank; rank 0 also updates the running statistics."""
         update, step = self.plan.update, task.step
         for part, params, moments, slots in self._shard(task.n_ranks, rank):
             total = slots[0] if task.summed else self._add(task, slots)
-            update.move(part, params, moments, total, step)
-        state, *slots = self._untrained
+            update.apply(part, params, moments, total, step)
+        state, *slots = self._statistics
         if rank == 0 and state.size:
             total = slots[0] if task.summed else self._add(task, slots)
-            update.move_untrained(state, total, step)
+            update.update_statistics(state, total, step)
 
     def _shard(self, n_ranks: int, rank: int) -> list[Piece]:
         """Return the shard of a rank in pieces; cached, since it rarely changes."""

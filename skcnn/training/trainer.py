@@ -59,7 +59,7 @@ class Progress:
 def begin(state: TrainingState, config: TrainingConfig) -> None:
     """Mark a state as the start of a training; not called to finish an interrupted one."""
     state.begun, state.begun_step = state.epoch, state.step
-    if _stands_still(state, config):
+    if _out_of_patience(state, config):
         state.no_improvement = 0  # otherwise it would stop after one epoch
 
 
@@ -104,7 +104,7 @@ def train(
         If interrupted before the first epoch was complete.
     """
     progress = progress or Progress()
-    if _stands_still(state, config):  # interrupted after its last epoch
+    if _out_of_patience(state, config):  # interrupted after its last epoch
         return state, "no_change"
     epochs = config.max_iter if epochs is None else epochs
     epochs -= state.epoch - state.begun
@@ -125,7 +125,7 @@ def _epochs(
     """Train for at most `epochs` epochs."""
     network, config, threads = runner.network, runner.config, runner.threads
     state = runner.state
-    good, told = state.copy(), False
+    good, warned = state.copy(), False
     for complete in range(epochs):
         start = time.perf_counter()
         progress.on_epoch_begin(good)
@@ -149,19 +149,20 @@ def _epochs(
                 raise
             return good, "interrupted"
         good = snapshot
-        if runner.mismatch and not told:
-            told = True
+        if runner.mismatch and not warned:
+            warned = True
             progress.on_mismatch()
         seconds = time.perf_counter() - start
         stop = progress.on_epoch_end(good, seconds, len(runner.samples), runner.n_processes)
-        if _stands_still(good, config):
+        if _out_of_patience(good, config):
             return good, "no_change"
         if stop:
             return good, "stopped"
     return good, "max_iter"
 
 
-def _stands_still(state: TrainingState, config: TrainingConfig) -> bool:
+def _out_of_patience(state: TrainingState, config: TrainingConfig) -> bool:
+    """Whether `n_iter_no_change` epochs have brought no improvement."""
     return state.no_improvement >= (config.n_iter_no_change or inf)
 
 

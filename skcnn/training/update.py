@@ -39,7 +39,7 @@ class Step(NamedTuple):
         Total weight of the mini-batch's samples.
     averaged : int
         Number of mini-batches, including this one, in the running averages of
-        the untrained state.
+        the running statistics.
     """
 
     t: int
@@ -106,7 +106,7 @@ class Update:
             scale *= limit / norm if norm > limit else 1.0
         return scale
 
-    def move(
+    def apply(
         self,
         part: slice,
         params: np.ndarray,
@@ -137,8 +137,8 @@ class Update:
         if step.t % FLUSH_EVERY == 0:
             self.optimizer.flush(params, moments)
 
-    def move_untrained(self, state: np.ndarray, gradient: np.ndarray, step: Step) -> None:
-        """Move the untrained state towards the values that the layers measured.
+    def update_statistics(self, state: np.ndarray, gradient: np.ndarray, step: Step) -> None:
+        """Move the running statistics towards the values that the layers measured.
 
         `gradient` is the sum over samples whose total weight is that of the step.
         """

@@ -14,6 +14,7 @@ from tests.shared import DIGITS, LABELS
 
 TRAINING = {
     "lr", "lr_schedule", "weight_decay", "batch_size", "max_iter", "tol", "n_iter_no_change",
+    "fixed_features",
 }  # fmt: skip
 NETWORK = {
     "filters", "kernel_size", "pool_size", "hidden_layer_sizes", "normalization", "global_pool",
@@ -44,7 +45,7 @@ def test_the_network_depends_on_the_shape_of_the_images_alone():
     for rows in (2, 80):
         clf = untouched(max_iter=1).fit(X[:rows], np.arange(rows) % 2)
         assert clf.layers_[:-1] == cnn(**recipe((1, 8, 8)))
-        clf = untouched(max_iter=1).fit(SIGNALS[:rows], np.arange(rows) % 2)
+        clf = untouched(max_iter=1, fixed_features=0).fit(SIGNALS[:rows], np.arange(rows) % 2)
         assert clf.layers_[:-1] == cnn(**recipe((1, 1, 64)))
     kinds = [type(layer) for layer in clf.layers_]
     assert GlobalAvgPool2d in kinds
@@ -115,7 +116,7 @@ def test_values_that_are_given_stay():
     clf = untouched(
         filters=4, kernel_size=5, pool_size=1, hidden_layer_sizes=(), normalization=None,
         global_pool=False, random_shift=0, lr=1e-3, lr_schedule="cosine", weight_decay=0,
-        batch_size=50, max_iter=3, tol=0.1, n_iter_no_change=2,
+        batch_size=50, max_iter=3, tol=0.1, n_iter_no_change=2, fixed_features=0,
     )  # fmt: skip
     assert clf.fit(X, y).auto_params_ == {}
     assert clf.layers_[0] == Conv2d(4, 5, padding="same", clip=True)

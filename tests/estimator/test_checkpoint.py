@@ -498,7 +498,7 @@ def make_loop(path):
 def test_what_is_no_regular_file_is_not_replaced(tmp_path, make, name):
     make(tmp_path / name)
     mode = os.lstat(tmp_path / name).st_mode
-    with pytest.raises(OSError, match=r"Checkpoint: path=.*no regular file"):
+    with pytest.raises(OSError, match=r"Checkpoint: path=.*not a regular file"):
         checkpointed(tmp_path / "a", keep=2).fit(X, y)
     assert os.lstat(tmp_path / name).st_mode == mode
     assert os.listdir(tmp_path) == [name]
@@ -506,10 +506,10 @@ def test_what_is_no_regular_file_is_not_replaced(tmp_path, make, name):
 
 def test_devices_are_neither_replaced_nor_read():
     before = os.lstat(os.devnull)
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         checkpointed(os.devnull).fit(X, y)
     assert os.lstat(os.devnull).st_mode == before.st_mode
-    with pytest.raises(ValueError, match="no checkpoint of skcnn"):
+    with pytest.raises(ValueError, match="not a skcnn checkpoint"):
         quick().resume("/dev/zero", X, y)
 
 

@@ -387,6 +387,21 @@ def test_wrong_labels_show_up_in_predictions_of_others():
         MistakesDisplay.from_predictions(names, probabilities[:, 1:], X)
 
 
+@pytest.mark.parametrize("classes", [None, range(10)])
+def test_errors_of_mistakes_call_the_arguments_by_their_names(classes):
+    probabilities, gaps = np.eye(10)[y], np.where(np.arange(len(y)) == 3, np.nan, y)
+    for wrong, message in (
+        (
+            y[:-1],
+            r"MistakesDisplay: X and y_true have inconsistent numbers of samples: 600 and 599\.",
+        ),
+        (gaps, "Input y_true contains NaN"),
+        (None, "MistakesDisplay requires y_true to be passed"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            MistakesDisplay.from_predictions(wrong, probabilities, X, classes=classes)
+
+
 def test_mistakes_of_labels_and_of_quantities():
     labels = np.column_stack([y > 4, y % 2, y == 0]).astype(int)
     clf = quick().fit(X, labels)

@@ -54,6 +54,8 @@ def test_the_order_of_four_axes(axes, shape):
         (3, 9, 3), (1, 9, 4), (3, 5, 1), (9, 3, 3), (16, 1, 1), (4, 4, 4),
         # the last axis is smaller than the two before it, or far smaller than the first of a signal
         (18, 18, 6), (4, 9, 2), (9, 7, 2), (7, 8, 5), (32, 32, 13), (100, 1, 6),
+        # the first two axes are equal, as in patches with many bands and in feature maps
+        (9, 9, 103), (11, 11, 200), (7, 7, 512), (8, 8, 64), (2, 2, 5), (3, 3, 9),
     ],
 )  # fmt: skip
 def test_doubt_is_said_and_channels_are_first(axes):
@@ -91,6 +93,24 @@ def test_what_was_settled_is_remembered():
     assert judged.image_shape_ == (3, 9, 7)
     part = quick().partial_fit(X, y, classes=[0, 1]).partial_fit(X.reshape(12, -1), y)
     assert part.image_shape_ == (3, 9, 7)
+
+
+def test_the_other_order_of_axes_is_told_by_its_cure():
+    X = images(9, 7, 3)
+    first, last = X.transpose(0, 3, 1, 2), "height, width, channels"
+    clf = quick().fit(X, y)
+    with pytest.raises(ValueError, match="order") as caught:
+        clf.predict(first)
+    text = str(caught.value)
+    assert f"images of shape (3, 9, 7) ({last})" in text
+    assert f"fitted on images of shape (9, 7, 3) ({last})" in text
+    assert text.endswith(" Pass X.transpose(0, 2, 3, 1).")
+    assert np.array_equal(clf.predict_proba(first.transpose(0, 2, 3, 1)), clf.predict_proba(X))
+    clf = quick().fit(first, y)
+    with pytest.raises(ValueError, match=r"Pass X\.transpose\(0, 3, 1, 2\)\.$"):
+        clf.predict(X)
+    with pytest.raises(ValueError, match=r"keeps that order\.$"):
+        clf.predict(images(9, 8, 3))
 
 
 def test_both_orders_give_the_same_model():
@@ -145,6 +165,24 @@ def test_six_channels_last_too():
 def test_image_shape_never_moves_axes(given, axes):
     with pytest.raises(ValueError, match=r"does not match X, whose shape is \(12, "):
         quick(image_shape=given).fit(images(*axes), y)
+
+
+@pytest.mark.parametrize(
+    ("given", "axes", "advice"),
+    [
+        ((16, 4), (8, 8), r"Pass X\.reshape\(-1, 16, 4\) if the values are in that order\.$"),
+        ((100,), (10, 10), r"Pass X\.reshape\(-1, 100\) if "),
+        ((8, 8, 3), (3, 8, 8), r"another order, which np\.transpose changes\.$"),
+        ((6, 1, 20), (20, 6), r"another order, which np\.transpose changes\.$"),
+        ((4, 4), (5, 5), r"whose shape is \(12, 5, 5\)\.$"),
+    ],
+)
+def test_an_image_shape_of_other_axes_is_told_its_cure(given, axes, advice):
+    X = images(*axes)
+    with pytest.raises(ValueError, match=advice):
+        quick(image_shape=given).fit(X, y)
+    if "reshape" in advice:
+        quick(image_shape=given).fit(X.reshape(-1, *given), y)
 
 
 @pytest.mark.parametrize("bad", [(), (1, 2, 3, 4), 300, "300", (0, 5), (2.5, 4)])
@@ -225,8 +263,8 @@ def test_three_axes_have_no_channels_whatever_data_format_is():
     [
         ((1, 100, 6), True),  # signals, as the cure of a warning names them without data_format
         ((6, 100, 1), True),
-        ((1, 6, 100), False),  # nobody has 100 channels of 6 points
-        ((100, 6, 1), False),
+        ((1, 6, 100), True),
+        ((100, 6, 1), True),
         ((6, 100), False),
         ((600,), False),
     ],

@@ -191,9 +191,9 @@ def test_a_bad_later_call(arguments, message):
 
 def test_another_network_is_an_error():
     clf = quick().partial_fit(X, y, ALL)
-    with pytest.raises(ValueError, match="partial_fit can only go on with the same network"):
+    with pytest.raises(ValueError, match="partial_fit can only continue the same network"):
         clf.set_params(filters=5).partial_fit(X, y)
-    with pytest.raises(ValueError, match="partial_fit can only go on with the same network"):
+    with pytest.raises(ValueError, match="partial_fit can only continue the same network"):
         clf.set_params(filters=4, dtype="float32").partial_fit(X, y)
 
 

@@ -317,7 +317,7 @@ def test_warm_start_goes_on_exactly():
     parts = pickle.loads(pickle.dumps(parts)).fit(X, INK)
     assert_same_model(whole, parts)
     assert np.array_equal(whole.predict(X), parts.predict(X))
-    with pytest.raises(ValueError, match="warm_start can only go on with as many outputs"):
+    with pytest.raises(ValueError, match="warm_start can only continue with as many outputs"):
         parts.fit(X, BOTH)
     with pytest.raises(ValueError, match="cannot change between loss='poisson' and another"):
         parts.set_params(loss="poisson").fit(X, INK)

@@ -41,7 +41,7 @@ def test_warnings_point_at_the_users_line(what):
     assert caught[0].lineno == call.__code__.co_firstlineno
 
 
-def stands_still(**parameters):
+def learns_nothing(**parameters):
     """A training of some length that learns nothing."""
     return quick(lr=1e-9, batch_size=10, max_iter=20, n_iter_no_change=None, **parameters)
 
@@ -55,8 +55,8 @@ FAILS = {
         quick(optimizer="sgd", batch_size=8),
         lambda clf: clf.set_params(lr=1e30).partial_fit(X, y, range(10)),
     ),
-    "fit learned nothing": (stands_still(), lambda clf: clf.fit(X, y)),
-    "warm start learned nothing": (stands_still(warm_start=True), lambda clf: clf.fit(X, y)),
+    "fit learned nothing": (learns_nothing(), lambda clf: clf.fit(X, y)),
+    "warm start learned nothing": (learns_nothing(warm_start=True), lambda clf: clf.fit(X, y)),
 }  # fmt: skip
 
 

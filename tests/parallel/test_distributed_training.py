@@ -214,6 +214,25 @@ def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
     assert joins.helped > 0
 
 
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("first_wrong", [0, 1])
+def test_training_continues_alone_if_one_of_several_workers_computes_something_else(
+    first_wrong, monkeypatch
+):
+    """The others are dismissed, too, those that have joined and those that are ready."""
+    network = network_of(CNN)
+    expected = alone(network, {})
+    JoinAt(monkeypatch, 1, 1, 1)
+    gradient, calls = coordinator.Coordinator._first_gradient, iter(range(1000))
+
+    def differs(self):
+        return gradient(self) + (b"wrong" if next(calls) == 2 * first_wrong else b"")
+
+    monkeypatch.setattr(coordinator.Coordinator, "_first_gradient", differs)
+    assert_same(train_with(network, 3, {}), expected)
+    assert next(calls) == 2 * first_wrong + 2  # no further worker was tried
+
+
 @pytest.mark.parametrize("has_idle_worker", [True, False])
 def test_a_short_training_asks_for_those_only_who_wait_already(has_idle_worker, monkeypatch):
     """It would end before others had been started."""
@@ -388,7 +407,7 @@ def test_the_epoch_of_a_lost_worker_is_repeated_and_seen_once(when, monkeypatch)
     """It is lost in a step, with half of its shard spoiled; the other two go on."""
     network, settings = network_of(CNN), {"weight_decay": 0.01, "max_iter": 3}
     expected = alone(network, settings)
-    spawn = LosesWorkers(monkeypatch, update.Update, "move", when)
+    spawn = LosesWorkers(monkeypatch, update.Update, "apply", when)
     joins, progress, repeated = JoinAt(monkeypatch, 1, 1), CountsEpochs(), []
     restore = TrainingState.restore
 
@@ -410,7 +429,7 @@ def test_the_epoch_of_a_lost_worker_is_repeated_and_seen_once(when, monkeypatch)
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (minibatch.Gradient, "__call__"), (minibatch.Replica, "_sum"), (update.Update, "move"),
+        (minibatch.Gradient, "__call__"), (minibatch.Replica, "_sum"), (update.Update, "apply"),
         (protocol.Mailboxes, "mark_done"), (minibatch.Replica, "__init__"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
@@ -463,7 +482,7 @@ def test_without_memory_it_is_threads(monkeypatch):
     network, spawn = network_of(CNN), SpawnThreads()
     expected = alone(network, {})
     for name, replacement in [
-        ("available_bytes", lambda: 100 * 2**20), ("SharedMemory", None)
+        ("available_memory", lambda: 100 * 2**20), ("SharedMemory", None)
     ]:  # fmt: skip
         with monkeypatch.context() as patch:
             patch.setattr(coordinator, name, replacement)

@@ -520,7 +520,7 @@ def test_workers_that_compute_something_else_are_not_used(factor, helped, monkey
         assert same(fitted(2, layers=layers), alone)
         assert helped[2]
         return
-    with pytest.warns(UserWarning, match="something else in worker processes") as caught:
+    with pytest.warns(UserWarning, match="different results in worker processes") as caught:
         both = fitted(2, layers=layers)
     assert [warning.filename for warning in caught] == [__file__]
     assert same(both, alone)

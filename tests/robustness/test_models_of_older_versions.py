@@ -257,7 +257,7 @@ def test_parameters_that_contradict_the_model_are_refused(version, changed):
     before = vars(deepcopy(model))
     for call in (lambda: model.fit(X, write.y), lambda: model.partial_fit(X, write.y)):
         model.set_params(**changed)
-        with pytest.raises(ValueError, match="can only go on with the same network"):
+        with pytest.raises(ValueError, match="can only continue the same network"):
             call()
     assert np.array_equal(model.weights_, before["weights_"])
 

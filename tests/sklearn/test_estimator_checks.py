@@ -11,11 +11,15 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
 from skcnn.layers import (
+    Add,
     AvgPool2d,
+    BatchNorm,
+    Concatenate,
     Conv1d,
     Conv2d,
     Dense,
     Flatten,
+    Frozen,
     GaussianNoise,
     GlobalMaxPool2d,
     GroupNorm,
@@ -57,6 +61,15 @@ SETTINGS = [  # deterministic, float64, and one batch holds all rows of the equi
         ],
         "lr": 1e-2,
     },
+    {
+        "layers": [
+            Concatenate([[], [Conv2d(6, 3, padding="same"), BatchNorm()], MaxPool2d(3, 1, 1)]),
+            ReLU(), Add([Conv2d(8, 1), [Conv2d(8, 3, padding="same"), ReLU()]]), Flatten(),
+            Dense(20), ReLU(),
+        ],
+        "lr": 5e-3, "max_iter": 20,
+    },
+    {"layers": [Frozen([Conv2d(16, 3, padding="same"), ReLU()]), Flatten(), Dense(32), ReLU()]},
     {"normalization": "layer"},
     {
         "layers": [
@@ -91,6 +104,7 @@ REGRESSORS = [
     {"filters": 8, "hidden_layer_sizes": ()},
     {"layers": [], "lr": 0.05},
     {"layers": [Conv2d(6, 3, padding="same"), Tanh(), Flatten(), Dense(20), ReLU()]},
+    {"layers": [Concatenate([[], Frozen([Conv2d(6, 3, padding="same"), Tanh()])]), Flatten()]},
     {"optimizer": "adamw", "lr_schedule": "one_cycle", "lr": 1e-2},
     {"max_grad_norm": 1.0, "shuffle": False, "scoring": "neg_mean_absolute_error"},
 ]

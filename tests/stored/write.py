@@ -60,6 +60,7 @@ SMALL = {"filters": 3, "hidden_layer_sizes": 4, "max_iter": 2, "random_state": 0
 
 HAS_REGRESSOR = hasattr(skcnn, "ScratchCNNRegressor")
 HAS_RESIDUAL = hasattr(layers, "Residual")
+HAS_BRANCHES = hasattr(layers, "Concatenate")
 
 
 def classifier(**parameters):
@@ -102,6 +103,16 @@ def residual():
     ]
 
 
+def branches():
+    """Layers whose branches are joined or added, and some that are not trained."""
+    return [
+        layers.Concatenate([[], [layers.Conv2d(3, 3, padding=1), layers.BatchNorm()]]),
+        layers.Frozen([layers.Conv2d(4, 1), layers.BatchNorm(), layers.ReLU()]),
+        layers.Add([layers.Conv2d(4, 1), [layers.Tanh(), layers.Conv2d(4, 3, padding=1)], []]),
+        layers.GlobalAvgPool2d(),
+    ]
+
+
 def models():
     """Estimators, and what they are fitted on; those with `partial_fit` in two parts."""
     yield "unfitted", classifier(), None
@@ -124,6 +135,8 @@ def models():
     if HAS_RESIDUAL:
         yield "residual", classifier(layers=residual(), warm_start=True, label_smoothing=0.1), y
         yield "signals", classifier(image_shape=(1, 16), filters=(2, 3), random_state=1), y
+    if HAS_BRANCHES:
+        yield "branches", classifier(layers=branches(), warm_start=True), y
     if HAS_REGRESSOR:
         yield "untouched_regressor", skcnn.ScratchCNNRegressor(random_state=0), X.mean(axis=1)
         yield "small_regressor", regressor(loss="poisson"), X.mean(axis=1)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from skcnn.datasets import load_image_folder
-from skcnn.datasets.image_file import Frame
+from skcnn.datasets.image_file import ImageForm
 
 SHAPE = (5, 7)
 
@@ -143,14 +143,14 @@ ERRORS = {
 @pytest.mark.parametrize("kind", ERRORS)
 def test_errors_that_are_not_about_the_file_are_not_skipped(folder, monkeypatch, kind):
     error, skipped = ERRORS[kind]
-    read = Frame.read
+    read = ImageForm.read
 
     def failing(frame, path):
         if path.name == "a.png":
             raise error
         return read(frame, path)
 
-    monkeypatch.setattr(Frame, "read", failing)
+    monkeypatch.setattr(ImageForm, "read", failing)
     with pytest.raises(type(error)):
         load(folder)
     if not skipped:

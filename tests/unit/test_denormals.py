@@ -100,7 +100,7 @@ def test_what_decays_by_a_tenth_is_never_denormal(optimizer, dtype):
     first = next(name for name in moments if name not in optimizer.squares)
     for t in range(1, 8000):
         weights *= np.dtype(dtype).type(0.9)  # as a decay would
-        update.move(slice(1000, 1010), weights, moments, np.zeros(10, dtype), Step(t, 0, 1, 1, 1))
+        update.apply(slice(1000, 1010), weights, moments, np.zeros(10, dtype), Step(t, 0, 1, 1, 1))
         assert denormal(weights) == 0
         assert denormal(moments[first]) == 0
     assert not weights.any()

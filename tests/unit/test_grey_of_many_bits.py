@@ -101,7 +101,7 @@ def test_integers_of_32_bits_and_floating_point(tmp_path):
     for bad in (np.nan, np.inf, -np.inf):
         fractions[3, 4] = bad
         Image.fromarray(fractions).save(path)
-        with pytest.raises(ValueError, match=r"some\.tif.*no finite numbers"):
+        with pytest.raises(ValueError, match=r"some\.tif.*not finite"):
             load(path, value_range=(0, 1))
 
 
@@ -146,6 +146,25 @@ def test_only_images_that_lose_their_contents_are_warned_of(tmp_path, kind):
     Image.fromarray((QUIET | LOUD)[kind]).save(path)
     _, texts = told(path)
     assert len(texts) == (kind in LOUD)
+
+
+@pytest.mark.parametrize(("hot", "loud"), [(1, True), (12, True), (13, False)])
+def test_hot_pixels_do_not_make_an_image_bright(tmp_path, hot, loud):
+    path = tmp_path / "some.png"
+    values = np.linspace(0, 900, 12_000).astype(np.uint16).reshape(100, 120)
+    values.flat[np.arange(hot) * 900] = 65535
+    Image.fromarray(values).save(path)
+    assert len(told(path)[1]) == loud
+    path.write_bytes(png(np.repeat(values[..., None], 3, axis=2), 2))
+    assert len(told(path)[1]) == loud
+
+
+def test_few_white_points_on_black_are_an_image(tmp_path):
+    path = tmp_path / "some.png"
+    values = np.zeros((100, 120), np.uint16)
+    values[3, 4] = 65535
+    Image.fromarray(values).save(path)
+    assert told(path)[1] == []
 
 
 def test_a_range_that_does_not_meet_the_image_is_warned_of(tmp_path):

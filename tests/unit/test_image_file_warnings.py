@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from skcnn.datasets import load_image_folder, load_images
-from skcnn.datasets.image_file import Frame
+from skcnn.datasets.image_file import ImageForm
 
 SHAPE = (5, 7)
 
@@ -87,7 +87,7 @@ def test_nothing_stays_behind(files, tmp_path, monkeypatch):
 
 def test_calls_that_overlap(files, monkeypatch):
     """The second call begins within the first, and ends after it."""
-    before, read = state(), Frame.read
+    before, read = state(), ImageForm.read
     inside, ended = threading.Event(), threading.Event()
     found = {}
 
@@ -100,7 +100,7 @@ def test_calls_that_overlap(files, monkeypatch):
     def load():
         found["images"] = load_images(files, SHAPE)
 
-    monkeypatch.setattr(Frame, "read", waiting)
+    monkeypatch.setattr(ImageForm, "read", waiting)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         other = threading.Thread(target=load)

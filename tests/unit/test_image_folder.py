@@ -134,9 +134,9 @@ def test_a_memory_map_holds_the_same(folder, tmp_path):
 
 @pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt])
 def test_a_failure_leaves_the_older_file_and_nothing_else(folder, tmp_path, monkeypatch, error):
-    from skcnn.datasets.image_file import Frame
+    from skcnn.datasets.image_file import ImageForm
 
-    read = Frame.read
+    read = ImageForm.read
 
     def failing(frame, path):
         assert len(os.listdir(tmp_path)) == 3  # the part that is being written
@@ -146,7 +146,7 @@ def test_a_failure_leaves_the_older_file_and_nothing_else(folder, tmp_path, monk
 
     path = tmp_path / "images.npy"
     path.write_text("older")
-    monkeypatch.setattr(Frame, "read", failing)
+    monkeypatch.setattr(ImageForm, "read", failing)
     with pytest.raises(error, match="enough"):
         load_image_folder(folder, SHAPE, memmap=path)
     assert path.read_text() == "older"
@@ -162,7 +162,7 @@ def test_where_a_memory_map_cannot_be_is_told_before_anything_is_read(folder, tm
     with pytest.raises(ValueError, match="memmap must be None or a path, got 3"):
         load_image_folder(folder, SHAPE, memmap=3)
     (tmp_path / "pipe").symlink_to(os.devnull)
-    for name, why in (("pipe", "no regular file"), ("a" * 256, "File name too long")):
+    for name, why in (("pipe", "not a regular file"), ("a" * 256, "File name too long")):
         with pytest.raises(OSError, match=rf"memmap=.*cannot be written: .*{why}"):
             load_image_folder(folder, SHAPE, memmap=tmp_path / name)
 

@@ -20,6 +20,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "parallel": set(),
     "initializers": {"_hyperparameters"},
     "losses": set(),
+    "ridge": set(),
     "optimizers": {"_hyperparameters", "denormals"},
     "schedules": {"_hyperparameters"},
     "layers": {"_hyperparameters", "initializers"},
@@ -28,7 +29,7 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "network": {"_hyperparameters", "_migration", "layers", "micro_batches", "parallel"},
     "_summary": {"_hyperparameters", "architectures", "layers", "network"},
     "data": {"layers", "losses"},
-    "inference": {"data", "layers", "micro_batches", "network", "parallel"},
+    "inference": {"architectures", "data", "layers", "micro_batches", "network", "parallel"},
     "state": {"_migration", "layers", "network", "optimizers"},
     "training": {
         "data", "denormals", "inference", "layers", "losses", "network", "optimizers",
@@ -37,23 +38,30 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     "_estimator": {
         "_hyperparameters", "_migration", "_summary", "architectures", "data", "denormals",
         "files", "inference", "initializers", "layers", "losses", "network", "optimizers",
-        "parallel", "schedules", "state", "training",
+        "parallel", "ridge", "schedules", "state", "training",
     },
     "classifier": {"_estimator", "_hyperparameters", "inference", "losses", "parallel"},
+    "fixed_kernel_features": {
+        "_estimator", "_hyperparameters", "architectures", "data", "inference", "network",
+        "parallel", "state",
+    },
     "regressor": {"_estimator", "data", "inference", "losses", "parallel"},
-    "": {"_summary", "classifier", "regressor"},
+    "": {"_summary", "classifier", "fixed_kernel_features", "regressor"},
     # leaves: nothing imports them
     "callbacks": {"_estimator", "_hyperparameters", "files"},
     "datasets": {"_estimator", "_hyperparameters", "files"},
     "inspection": {
         "_estimator", "_hyperparameters", "data", "layers", "micro_batches", "network", "parallel",
     },
-    "onnx": {"_estimator", "_hyperparameters", "classifier", "layers", "parallel", "regressor"},
+    "onnx": {
+        "_estimator", "_hyperparameters", "classifier", "data", "inference", "layers", "network",
+        "parallel", "regressor",
+    },
     "persistence": {
         "_estimator", "initializers", "layers", "network", "optimizers", "schedules",
     },
 }  # fmt: skip
-KNOW_SCIKIT_LEARN = {"_estimator", "classifier", "regressor"}
+KNOW_SCIKIT_LEARN = {"_estimator", "classifier", "fixed_kernel_features", "regressor"}
 LEAVES = {  # what a leaf may import besides
     "datasets": {"joblib", "sklearn", "PIL"},
     "inspection": {"matplotlib"},

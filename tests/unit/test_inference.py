@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier
 from skcnn.data import Images
-from skcnn.inference import features, outputs, spares_of
+from skcnn.inference import features, outputs, workspace_cache
 from skcnn.layers import (
     AvgPool2d,
     BatchNorm,
@@ -153,7 +153,7 @@ def test_micro_batches_are_filled_up_where_it_costs_little(units, n, cache, capa
     with Threads(1) as alone:
         Z = outputs(network, network.init(np.random.default_rng(0)), images, alone)
     assert Z.shape == (units, n)
-    assert {workspace.capacity for workspace in spares_of(network).workspaces} == {capacity}
+    assert {workspace.capacity for workspace in workspace_cache(network).workspaces} == {capacity}
 
 
 def test_the_weights_may_change_between_predictions():
@@ -172,18 +172,18 @@ def test_the_weights_may_change_between_predictions():
                 vector = np.tile(vector, 2)[: len(vector)]
             Z = outputs(network, vector, Images(images, False), alone)
             np.testing.assert_allclose(Z.T, network.forward(images, vector), rtol=1e-5)
-    kept, _ = spares_of(network).unpacked
+    kept, _ = workspace_cache(network).unpacked
     assert kept is not vector  # nor what it is a view of
-    assert spares_of(pickle.loads(pickle.dumps(network))).unpacked is None
+    assert workspace_cache(pickle.loads(pickle.dumps(network))).unpacked is None
 
 
 def test_large_weights_are_not_kept_after_a_prediction(monkeypatch):
-    monkeypatch.setattr("skcnn.inference.SPARE_BYTES", 100)
+    monkeypatch.setattr("skcnn.inference.CACHED_BYTES", 100)
     network = Network([Flatten(), Dense(3)], (1, 8, 8))
     images = Images(np.ones((5, 1, 8, 8), np.float32), False)
     with Threads(1) as alone:
         outputs(network, network.init(np.random.default_rng(0)), images, alone)
-    assert spares_of(network).unpacked is None
+    assert workspace_cache(network).unpacked is None
 
 
 def test_outputs_that_overflow_come_out_finite():

@@ -180,7 +180,7 @@ def test_an_epoch_follows_the_schedule_within():
     assert state.history["lr"] == [pytest.approx(0.1 * 0.25)]
 
 
-def test_a_rate_of_zero_stands_still():
+def test_a_rate_of_zero_changes_nothing():
     network = network_of(cnn(2, hidden_layer_sizes=5))
     settings = {"lr_schedule": Cosine(horizon=2), "weight_decay": 0.1}
     for optimizer in (SGD(0), Adam(), AdamW(), RMSprop(), AdaGrad()):

@@ -2,7 +2,7 @@
 
 The calling process, the coordinator, posts every task, does its own part, and
 waits for the workers. Workers may join at any mini-batch and may be killed at
-any time; the trainer then returns to the start of the epoch and repeats it.
+any time; `EpochRunner.run` then returns to the start of the epoch and repeats it.
 """
 
 import os
@@ -17,7 +17,7 @@ import numpy as np
 from skcnn.data import Images
 from skcnn.parallel.shared_memory import (
     SharedMemory,
-    available_bytes,
+    available_memory,
     lay_out,
     mapped,
 )
@@ -148,7 +148,7 @@ class Coordinator:
         elif images.rows is not None:
             wanted["rows"] = images.rows.shape, images.rows.dtype
         specs, total = lay_out(wanted)
-        if total + self._n_workers * WORKER_BYTES > COMFORTABLE * available_bytes():
+        if total + self._n_workers * WORKER_BYTES > COMFORTABLE * available_memory():
             raise MemoryError
         memory = self._memory = SharedMemory.reserve(total)
         arrays = {name: memory.array(spec) for name, spec in specs.items()}
@@ -198,6 +198,8 @@ class Coordinator:
                 elif self._mailboxes.is_ready(number):
                     self._move(state)
                     self._take_on(number, task)
+                    if self.mismatch:
+                        break  # all workers have been stopped
         if len(self._members) == len(self._workers) and self._memory.has_name:
             self._memory.close()  # no other process will map it
         return bool(self._members)
@@ -222,7 +224,7 @@ class Coordinator:
         self._task_number += 1
         self._mailboxes.post(probe, self._task_number, [number], first_rank=0)
         done = partial(self._mailboxes.has_done, number, self._task_number)
-        if not self._waiter.until(done, _Deadline(worker, OVERDUE).is_over):
+        if not self._waiter.until(done, _Watchdog(worker, OVERDUE).check):
             del self._workers[number]
             return
         theirs = self._first_gradient()
@@ -246,7 +248,7 @@ class Coordinator:
         for number, worker in self._workers.items():
             worker.release()
             if number in self._members:
-                self._waiter.until(worker.done, _Deadline(worker, OVERDUE).is_over)
+                self._waiter.until(worker.done, _Watchdog(worker, OVERDUE).check)
         self._workers, self._members = {}, []
 
     def run(self, task: Task) -> None:
@@ -264,7 +266,7 @@ class Coordinator:
 
     def _post(self, task: Task) -> None:
         if os.getpid() != self._pid:
-            raise RuntimeError("A training cannot go on in a forked process.")
+            raise RuntimeError("Training cannot continue in a forked process.")
         assert self._mailboxes is not None
         self._task_number += 1
         self._pending = True
@@ -291,8 +293,8 @@ class Coordinator:
             if self._mailboxes.has_done(number, self._task_number):
                 continue
             done = partial(self._mailboxes.has_done, number, self._task_number)
-            deadline = _Deadline(self._workers[number], seconds)
-            if not self._waiter.until(done, deadline.is_over):
+            watchdog = _Watchdog(self._workers[number], seconds)
+            if not self._waiter.until(done, watchdog.check):
                 lost.append(number)
         for number in lost:
             self._members.remove(number)
@@ -310,19 +312,19 @@ class Coordinator:
             self._memory.close()
 
 
-class _Deadline:
+class _Watchdog:
     """Limit of the time to wait for a worker.
 
     A worker that exceeds it may only be suspended and could write on waking, so it
-    is killed; the wait is over once it is dead.
+    is killed; the wait is over once it has ended.
     """
 
     def __init__(self, worker: Worker, seconds: float) -> None:
         self._worker, self._seconds = worker, seconds
         self._left, self._last = seconds, time.perf_counter()
 
-    def is_over(self) -> bool:
-        """Whether the worker is dead; to be called continually."""
+    def check(self) -> bool:
+        """Kill an overdue worker; return whether it has ended. To be called continually."""
         if self._worker.done():
             return True
         now = time.perf_counter()

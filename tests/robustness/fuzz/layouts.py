@@ -19,7 +19,7 @@ SIZES = (1, 2, 3, 4, 5, 6, 7, 12, 16, 18, 24, 32, 48, 100, 128)
 KNOWN = [
     (18, 18, 6), (6, 100, 1), (100, 1, 6), (6, 1, 100), (1, 100, 1), (6, 128), (128, 6),
     (28, 28, 1), (24, 32, 3), (32, 32, 13), (16, 16, 4), (3, 9, 7), (9, 7, 2), (4, 9, 2), (300,),
-    (2304,),
+    (2304,), (9, 9, 32), (5, 5, 100), (7, 7, 48),
 ]  # fmt: skip
 MOST = 4000
 """Numbers of an image."""
@@ -68,7 +68,8 @@ def ambiguous(case):
     if len(axes) == 3 and case["data_format"] != "auto":
         return None
     if len(axes) == 3 and axes[2] not in (1, 3, 4):
-        return "data_format" if axes[2] < min(axes[:2]) else None
+        square = axes[0] == axes[1] > 1 and axes[1] != axes[2]
+        return "data_format" if square or axes[2] < min(axes[:2]) else None
     sides = axes if len(axes) == 2 else axes[:2] if len(axes) == 3 and axes[2] == 1 else [1]
     return "image_shape" if min(sides) > 1 and max(sides) >= 8 * min(sides) else None
 

@@ -10,9 +10,9 @@ from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState
 from skcnn.training.trainer import mean_loss
 
-__all__ = ["Standstill", "find_standstill"]
+__all__ = ["UselessTraining", "find_useless_training"]
 
-STEPS = 100
+LEAST_STEPS = 100
 """Steps of the optimizer from which a training is expected to have learned something."""
 
 SHARE = 1e-3
@@ -22,20 +22,20 @@ LITTLE = 1e-2
 """Excess loss of a constant below which there is nothing to learn: targets are nearly equal."""
 
 
-class Standstill(NamedTuple):
+class UselessTraining(NamedTuple):
     """Loss on the training rows, and the loss of the best constant outputs."""
 
     loss: float
     constant: float
 
 
-def find_standstill(
+def find_useless_training(
     network: Network,
     samples: Samples,
     state: TrainingState,
     threads: Threads,
     max_bytes: float,
-) -> Standstill | None:
+) -> UselessTraining | None:
     """Compare the final loss with that of constant outputs.
 
     The losses recorded during training clear most trainings at no cost. Since they belong to
@@ -54,10 +54,10 @@ def find_standstill(
 
     Returns
     -------
-    Standstill or None
+    UselessTraining or None
         None if the training was too short to tell, or has learned something.
     """
-    if state.step - state.begun_step < STEPS:
+    if state.step - state.begun_step < LEAST_STEPS:
         return None
     loss, targets, weights = samples.loss, samples.targets, samples.sample_weight
     (n_outputs,) = network.output_shape
@@ -70,4 +70,4 @@ def find_standstill(
         return None
     kept = state.weights if state.best_weights is None else state.best_weights
     found = mean_loss(network, kept, samples, threads, max_bytes).loss
-    return None if found < limit else Standstill(found, constant)
+    return None if found < limit else UselessTraining(found, constant)
