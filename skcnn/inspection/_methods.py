@@ -13,7 +13,7 @@ import numpy as np
 
 from skcnn._hyperparameters import Hyperparameters, check_int, check_pair, check_real
 from skcnn.data import Images, Scaling
-from skcnn.inspection._parts import after, bound, links
+from skcnn.inspection._parts import after, bound, inside, links
 from skcnn.layers import Conv2d, ConvTranspose2d
 from skcnn.network import Network
 
@@ -226,15 +226,16 @@ class GradCAM(Method):
     Parameters
     ----------
     layer : int or None, default=None
-        Number of the layer in ``layers_``; its output must have pixels. None is
-        the last convolution or composite layer, with the normalization and the
+        Number of the layer in ``layers_``, or in the learned branch of a network
+        with fixed features; its output must have pixels. None is the last
+        convolution or composite layer, with the normalization and the
         activation behind it.
     """
 
     layer: int | None = None
 
     def bind(self, subject: Subject) -> Explain:
-        network, weights = subject.network, subject.weights
+        network, weights = _learned(subject.network, subject.weights)
         position = _last_maps(network) if self.layer is None else self._checked(network)
         shape = network.shapes[position + 1]
         front, front_vector = bound(
@@ -340,6 +341,17 @@ def bind_method(method: Any, caller: str) -> Method:
         f"{caller}: method must be one of {list(METHODS)} or an instance of one of the methods in "
         f"skcnn.inspection, got {method!r}."
     )
+
+
+def _learned(network: Network, weights: np.ndarray) -> tuple[Network, np.ndarray]:
+    """Return the network, or its first branch where all of it is a sum of branches.
+
+    The gradient of a sum with respect to what is inside one branch is that of the branch.
+    """
+    if len(network.layers) > 1 or not network.layers[0].inner:
+        return network, weights
+    first, *_ = inside(links(network, weights)[0])
+    return bound(first, network.input_shape, network.dtype)
 
 
 def _last_maps(network: Network) -> int:

@@ -241,6 +241,8 @@ def test_saliency_sees_both_branches():
     assert np.isfinite(found).all()
     assert found.shape == (5, 70)
     assert not np.allclose(found, alone)
+    maps, learned_maps = (saliency(clf, X[:5], 1, method="grad_cam") for clf in (whole, learned))
+    np.testing.assert_allclose(maps, 1.2 * 0.25 * learned_maps, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
