@@ -50,7 +50,7 @@ ADDED: dict[str, dict[str, Any]] = {
 
 RECIPE = {
     "lr_schedule": "one_cycle", "lr": 8e-3, "constant_lr": 2e-3, "patience": 5,
-    "random_shift": 0, "pool_first": False,
+    "random_shift": 0, "pool_first": False, "fixed_features": 0,
 }  # fmt: skip
 """Values of "auto" in 0.2.0 that its fitted estimators and checkpoints do not contain."""
 

@@ -32,8 +32,8 @@ ROWS = 32
 DIGESTS = ("sample_weight", "y", "X")
 """Prefixes of entries that are digests, which errors do not print."""
 
-ADDED = ("scorer",)
-"""Entries that are missing in files of version 0.2.0."""
+ADDED: dict[str, str | None] = {"scorer": None, "fixed_features": "0"}
+"""Entries that files of version 0.2.0 lack, with what they mean; None is anything."""
 
 SHOWN = 100
 """Most characters of a scorer's description that an error shows."""
@@ -72,7 +72,8 @@ The other fields are arrays, and the criterion, which is not written.
 """
 
 
-NUMBERS = ("lr", "constant_lr", "patience", "tol", "weight_decay", "batch_size", "max_iter")
+NUMBERS = ("lr", "constant_lr", "patience", "tol", "weight_decay", "batch_size", "max_iter",
+           "fixed_features")  # fmt: skip
 """Names of numeric values of "auto"."""
 
 
@@ -110,7 +111,7 @@ class TrainingCheckpoint:
             Names of the numbers that every epoch records.
         """
         for name, now in inputs.items():
-            then = self.inputs.get(name)
+            then = self.inputs.get(name, ADDED.get(name))
             if then is None and name in ADDED:
                 continue
             if then != now:
@@ -195,6 +196,7 @@ def training_inputs(
         "loss": f"{type(model.loss).__name__} {vars(model.loss)}",
         "early_stopping": "None" if criterion is None else criterion[0],
         "scoring": "None" if criterion is None else _name_scoring(criterion[1]),
+        "fixed_features": str(model.recipe["fixed_features"]),
     }
     if scorer is not None:
         told["scorer"] = scorer

@@ -126,7 +126,10 @@ def start_training(
         estimator, data.input.shape, data.encoder, completes and continued_by is None
     )
     if is_auto(estimator.fixed_features):
+        if continued_by is None:
+            n_fixed = stored.get("fixed_features", n_fixed)
         resolved["fixed_features"] = n_fixed
+    recipe["fixed_features"] = n_fixed
     config = bind_config(estimator, resolved, in_parts)
     network = _network(
         estimator, data, resolved, recipe["pool_first"], continued=continued_by is not None

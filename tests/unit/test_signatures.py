@@ -9,6 +9,7 @@ from tests.unit.test_import_arrows import FILES, PACKAGE
 MOST = 8
 
 PUBLIC = {  # users pass these by name
+    "architectures.blocks.cnn",
     "classifier.ScratchCNNClassifier.__init__",
     "datasets.image_folder.load_image_folder",
     "inspection._mistakes_display.MistakesDisplay.from_predictions",
