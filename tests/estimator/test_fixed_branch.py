@@ -200,7 +200,7 @@ def test_resuming_solves_it_again(tmp_path):
     assert cut.n_iter_ == 2
     resumed = clf.resume(path, X, Y)
     assert np.array_equal(resumed.weights_, whole.weights_)
-    with pytest.raises(ValueError, match="had a different fixed_features: .* here"):
+    with pytest.raises(ValueError, match=r"had a different fixed_features: .* here"):
         clf.set_params(fixed_features=0).resume(path, X, Y)
 
 
