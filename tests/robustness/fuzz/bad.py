@@ -329,12 +329,13 @@ def try_set_weights(case):
     model = start(case)
     ((_, where, value),) = case["junk"]
     arrays = model.network_.unpack(model.weights_.copy())
+    name, first = next(iter(arrays[0].items()))  # in a sum it is "0.0.weight"
     if where == "list":
-        arrays = made(value, arrays[0]["weight"])
+        arrays = made(value, first)
     elif where == "entry":
-        arrays[0] = made(value, arrays[0]["weight"])
+        arrays[0] = made(value, first)
     else:
-        arrays[0]["weight"] = made(value, arrays[0]["weight"])
+        arrays[0][name] = made(value, first)
     call(model, ["arrays"], lambda: model.set_weights(arrays))
     with contextlib.suppress(ValueError):  # weights of any size may overflow
         return judged(model, data(case["form"])[0])

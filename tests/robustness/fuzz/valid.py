@@ -52,7 +52,7 @@ CHOICES = {
     "dropout": [0.0, 0.0, 0.4],
     "normalization": ["auto", "batch", "layer", None],
     "global_pool": ["auto", True, False],
-    "random_shift": ["auto", 0, 1, (0, 2), np.int64(3)],
+    "random_shift": ["auto", 0, 1, [0, 2], 3],
     "scale_input": [True, True, False],
     "optimizer": ["adam", "adamw", "sgd", "rmsprop", "adagrad", "momentum"],
     "lr": ["auto", 1e-3, 1e-2],
