@@ -68,10 +68,10 @@ def test_a_product_for_two_rows_gives_what_two_products_give(layer, monkeypatch)
         vector, X = rng.normal(size=network.vector_size), rng.normal(size=(3, 4, 10, 9))
         return network.vjp(X, vector, rng.normal(size=(3, *network.output_shape)))
 
-    assert layer._kernels((4, 10, 9)).rows_at_once == 2
+    assert layer.kernels((4, 10, 9)).rows_at_once == 2
     at_once = results()
     monkeypatch.setattr(correlation, "FEW_FILTERS", range(0))
-    assert layer._kernels((4, 10, 9)).rows_at_once == 1
+    assert layer.kernels((4, 10, 9)).rows_at_once == 1
     for two, one in zip(at_once, results(), strict=True):
         np.testing.assert_allclose(two, one, rtol=1e-12, atol=1e-12)
 
@@ -95,7 +95,7 @@ def test_nothing_is_multiplied_by_rows_that_do_not_exist(kernel, stride, padding
     (Conv2d(4, 1), 10), (Conv2d(7, 3), 10), (Conv2d(2, 3, groups=2), 10),
 ], ids=["odd", "strided", "dilated", "1 x 1", "many", "one each"])  # fmt: skip
 def test_other_rows_are_made_one_by_one(layer, height):
-    assert layer._kernels((4, height, 9)).rows_at_once == 1
+    assert layer.kernels((4, height, 9)).rows_at_once == 1
 
 
 @pytest.mark.parametrize("groups", [1, 2])
