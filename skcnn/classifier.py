@@ -125,7 +125,8 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         Strength of the L2 penalty: this multiple of the weights (not of the
         biases) is added to their gradients. With "adamw" the weights are
         multiplied by ``1 - lr * weight_decay`` in each step instead. "auto" is
-        6e-3 for images, or 3e-3 from 10,000 rows on and for signals.
+        6e-3 for images, 3e-3 from 10,000 rows on and for signals, and 1e-3 for
+        images from 30,000 rows on.
     max_grad_norm : float or None, default=None
         Maximum Euclidean norm of the gradient of a mini-batch (the mean over
         its rows, before weight decay); larger gradients are scaled down to it.
@@ -290,7 +291,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
 
     classes_: np.ndarray
     _auto_tol = 5e-4
-    _auto_weight_decay: ClassVar = {10_000: 3e-3, 0: 6e-3}
+    _auto_weight_decay: ClassVar = {30_000: 1e-3, 10_000: 3e-3, 0: 6e-3}
     _auto_shifts = True
 
     out_activation_: str
