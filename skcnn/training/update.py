@@ -1,4 +1,4 @@
-"""From the summed gradient to the next parameters: divide, clip, decay, step.
+"""Arithmetic from the summed gradient to the next parameters: divide, clip, decay, step.
 
 All operations run chunk by chunk over the flat vectors, so that a chunk stays
 in the cache, and so that several processes can share the chunks.
