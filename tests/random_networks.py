@@ -44,7 +44,10 @@ def shape_keeping(rng, shape, depth):
         return ConvTranspose2d(C, 3, padding=1, bias=rng.random() < 0.5)
     if kind == "norm":
         groups = int(rng.choice([g for g in (1, 2, 3) if C % g == 0]))
-        return [BatchNorm(64), LayerNorm(), GroupNorm(groups)][rng.integers(3)]
+        # not 1e-5, by whose root a sample of nearly equal numbers, and its rounding, is divided
+        epsilon = 0.1
+        norms = BatchNorm(64), LayerNorm(epsilon), GroupNorm(groups, epsilon)
+        return norms[rng.integers(3)]
     if kind == "pool":
         return MaxPool2d(3, stride=1, padding=1)
     if kind == "frozen" and depth:

@@ -216,18 +216,22 @@ def _deviations(rows: TrainingRows) -> np.ndarray:
     """Standard deviation of each channel, over some rows at equal distances in their order."""
     chosen = rows.at((np.arange(MEASURED) + 0.5) / MEASURED)
     moments = np.zeros((2, rows.shape[0]))  # means of the values and of their squares
-    for _, x in rows.batches(chosen):
-        values = x.reshape(len(x), -1).astype(np.float64)
-        share = x.shape[-1] / MEASURED
-        moments += values.mean(axis=1) * share, np.square(values).mean(axis=1) * share
-    return np.sqrt(np.maximum(moments[1] - moments[0] ** 2, 0))
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite beyond 1e154
+        for _, x in rows.batches(chosen):
+            values = x.reshape(len(x), -1).astype(np.float64)
+            share = x.shape[-1] / MEASURED
+            moments += values.mean(axis=1) * share, np.square(values).mean(axis=1) * share
+        variance = np.nan_to_num(moments[1] - moments[0] ** 2, nan=np.inf, posinf=np.inf)
+    return np.sqrt(np.maximum(variance, 0))
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
     """Half of the distance between two quantiles of sorted rows, or a little of their deviation."""
     n = values.shape[1]
     middle = (values[:, int(0.84 * n)] - values[:, int(0.16 * n)]) / 2
-    return np.maximum(middle, FLAT * values.std(axis=1))
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite beyond 1e154
+        deviation = np.nan_to_num(values.std(axis=1), nan=np.inf, posinf=np.inf)
+    return np.maximum(middle, FLAT * deviation)
 
 
 def _quantiles(values: np.ndarray, fractions: np.ndarray) -> np.ndarray:

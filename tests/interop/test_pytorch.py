@@ -108,9 +108,10 @@ def module_of(layer, shape, params):
     elif kind == "BatchNorm":
         module = nn.BatchNorm2d(C)
     elif kind == "LayerNorm":
-        module = nn.GroupNorm(1, C) if len(shape) == 3 else nn.LayerNorm(C)
+        eps = layer.epsilon
+        module = nn.GroupNorm(1, C, eps) if len(shape) == 3 else nn.LayerNorm(C, eps)
     elif kind == "GroupNorm":
-        module = nn.GroupNorm(layer.n_groups, C)
+        module = nn.GroupNorm(layer.n_groups, C, layer.epsilon)
     elif kind == "Dense":
         module = nn.Linear(C, layer.units)
     else:
