@@ -72,6 +72,12 @@ class Computation:
 
     def __enter__(self) -> Threads:
         n_threads, spawn = self._limited.__enter__(), None
+        interrupts, blas = self._interrupts, self._blas
+
+        def check() -> None:  # without `self`, which would be a cycle of references
+            interrupts.check()
+            blas.enforce()
+
         free = available_address_space()
         if free < inf:
             reserve_for_blas()
@@ -80,7 +86,7 @@ class Computation:
         elif may_start():
             spawn = _processes.spawn
         self._threads = Threads(
-            n_threads, self._blas.limit_this_thread, self._check, spawn, _processes.has_idle_worker
+            n_threads, self._blas.limit_this_thread, check, spawn, _processes.has_idle_worker
         )
         return self._threads
 
@@ -91,10 +97,6 @@ class Computation:
             self._blas.enforce()
         finally:
             self._limited.__exit__()
-
-    def _check(self) -> None:
-        self._interrupts.check()
-        self._blas.enforce()
 
 
 def working_memory() -> float:
