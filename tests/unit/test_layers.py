@@ -427,16 +427,20 @@ def test_gradients_are_the_finite_differences(kind, data, n, seed):
     assert_gradients([layer], shape, n, seed)
 
 
-@pytest.mark.parametrize(("first", "second"), list(product(SMALL, SMALL)))
-def test_every_ordered_pair_has_the_right_gradients(first, second):
+@pytest.mark.parametrize("first", SMALL)
+def test_every_ordered_pair_has_the_right_gradients(first):
     """Arrays are shared between neighbours; each pair must allow what was shared."""
-    layers = [SMALL[first], SMALL[second]]
-    for shape in ((2, 4, 4), (8,)):
+    for second, shape in product(SMALL, ((2, 4, 4), (8,))):
+        layers = [SMALL[first], SMALL[second]]
         try:
             Network(layers, shape)
         except ValueError:
             continue  # an image layer on vectors, or Dense on images
-        assert_slopes([*layers, Tanh()], shape, 2, seed=3)
+        try:
+            assert_slopes([*layers, Tanh()], shape, 2, seed=3)
+        except AssertionError as error:
+            error.add_note(f"{second} after {first}, for samples of shape {shape}")
+            raise
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,13 @@ def failures(kind, seeds):
     ]
 
 
-@pytest.mark.parametrize("start", range(0, 2000, 250))
+@pytest.mark.parametrize("start", range(0, 1000, 250))
 def test_bad_input_is_refused_by_name_or_fitted_rightly(start):
     assert not failures("bad", range(start, start + 250))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", range(10_000, 30_000, 1000))
+@pytest.mark.parametrize("start", [1000, *range(10_000, 30_000, 1000)])
 def test_more_bad_input(start):
     assert not failures("bad", range(start, start + 1000))
 
