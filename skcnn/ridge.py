@@ -169,12 +169,13 @@ def _fit_primal(
     for part in [slice(0, len(first)), *parts]:
         F = first if part.start == 0 else features(part).astype(np.float64)
         F = F - center
-        weighted = F * w[part, np.newaxis]
-        sums += weighted.sum(axis=0)
-        gram += F.T @ weighted
-        product += weighted.T @ y[part]
         if part.start < KEPT:
             kept.append(F)
+        root = np.sqrt(w[part, np.newaxis])
+        weighted = F * root
+        sums += root[:, 0] @ weighted
+        gram += weighted.T @ weighted  # BLAS computes half of a symmetric product
+        product += weighted.T @ (root * y[part])
     shift = sums / total
     gram -= np.outer(shift, sums)  # products need no shift: the targets are centred
     scale = np.sqrt((gram.diagonal().clip(0) / total + LEAST_VARIANCE) * d)
