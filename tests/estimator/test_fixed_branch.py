@@ -199,6 +199,7 @@ def test_going_on_keeps_it_frozen():
         moved = {name for name, array in after.items() if not np.array_equal(array, before[name])}
         assert moved
         assert all(name.startswith("0.") for name in moved)
+        assert clf.auto_params_["fixed_features"] == 1000
 
 
 def test_pickles_and_refits():
@@ -269,13 +270,14 @@ def test_saliency_sees_both_branches():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_onnx_has_the_sum(dtype):
+@pytest.mark.parametrize("y", [Y, np.column_stack([Y == 0, Y > 1])], ids=["classes", "labels"])
+def test_onnx_has_the_sum(y, dtype):
     runtime = pytest.importorskip("onnxruntime", reason="runs the models")
     pytest.importorskip("onnx", reason="writes the models")
     from skcnn.onnx import to_onnx
 
     signals = X.astype(np.float32)
-    clf = ScratchCNNClassifier(dtype=dtype, **QUICK).fit(signals, Y)
+    clf = ScratchCNNClassifier(dtype=dtype, **QUICK).fit(signals, y)
     for method, expected in (("predict", clf.predict_proba), ("transform", clf.transform)):
         model = to_onnx(clf, signals[:1], method=method)
         session = runtime.InferenceSession(model.SerializeToString())
