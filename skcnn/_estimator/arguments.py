@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from skcnn._estimator.data import Data
-from skcnn._estimator.images import read_fitted, read_images, read_like
+from skcnn._estimator.images import Input, read_fitted, read_images, read_like
 from skcnn._estimator.model import TargetEncoder
 from skcnn._estimator.sample_weights import SampleWeights, check_sample_weight, weigh_by_class
 
@@ -24,15 +24,15 @@ class FitArguments(NamedTuple):
 def read_data(estimator: Any, arguments: FitArguments) -> Data:
     """Check the samples to train on."""
     caller, (X, y, sample_weight, *_) = type(estimator).__name__, arguments
-    images = read_images(X, estimator.image_shape, estimator.data_format, caller)
-    encoder, targets = estimator._read_targets(y, len(images))
+    inputs = read_images(X, estimator.image_shape, estimator.data_format, caller)
+    encoder, targets = estimator._read_targets(y, len(inputs.images))
     weights = check_sample_weight(sample_weight, len(targets), caller)
     by_class = estimator._class_weights(encoder, targets, weights)
     total = weigh_by_class(weights, by_class, targets, caller)
     encoder.check_weighted(targets, total, caller)
     given = None if sample_weight is None else weights
     return Data(
-        input=images,
+        input=inputs,
         targets=targets,
         encoder=encoder,
         weights=SampleWeights(given=given, by_class=by_class, total=total),
@@ -55,8 +55,8 @@ def read_validation(estimator: Any, data: Data, arguments: FitArguments) -> Data
             f"{caller}: X_val and y_val are passed to fit while early_stopping=False, which "
             "would not use them. Set early_stopping=True."
         )
-    images = read_like(X_val, data.input, "X_val", caller)
-    targets = data.encoder.read(y_val, len(images), "y_val", "y", caller)
+    inputs = read_like(X_val, data.input, "X_val", caller)
+    targets = data.encoder.read(y_val, len(inputs.images), "y_val", "y", caller)
     weights = check_sample_weight(sample_weight_val, len(targets), caller, "sample_weight_val")
     by_class = data.weights.by_class
     total = weigh_by_class(weights, by_class, targets, caller, "sample_weight_val")
@@ -65,7 +65,7 @@ def read_validation(estimator: Any, data: Data, arguments: FitArguments) -> Data
         raise ValueError(f"{caller}: all weights of X_val (sample_weight_val{times}) are zero.")
     given = None if sample_weight_val is None else weights
     return Data(
-        input=images,
+        input=inputs,
         targets=targets,
         encoder=data.encoder,
         weights=SampleWeights(given=given, by_class=by_class, total=total),
@@ -77,11 +77,12 @@ def read_part(estimator: Any, arguments: FitArguments, encoder: TargetEncoder) -
     caller, (X, y, sample_weight, *_) = type(estimator).__name__, arguments
     first = not hasattr(estimator, "weights_")
     if first:
-        images = read_images(X, estimator.image_shape, estimator.data_format, caller)
+        inputs = read_images(X, estimator.image_shape, estimator.data_format, caller)
     else:
-        images = read_fitted(X, estimator)
+        names = getattr(estimator, "feature_names_in_", None)
+        inputs = Input(X=X, names=names, images=read_fitted(X, estimator))
     origin = "classes" if first else "the calls before"
-    targets = encoder.read(y, len(images), "y", origin, caller)
+    targets = encoder.read(y, len(inputs.images), "y", origin, caller)
     weights = check_sample_weight(sample_weight, len(targets), caller)
     by_class = estimator._class_weights(encoder, targets, weights)
     total = weigh_by_class(weights, by_class, targets, caller, scaled=False)
@@ -92,7 +93,7 @@ def read_part(estimator: Any, arguments: FitArguments, encoder: TargetEncoder) -
             "are all zero."
         )
     return Data(
-        input=images,
+        input=inputs,
         targets=targets,
         encoder=encoder,
         weights=SampleWeights(given=None, by_class=by_class, total=total),

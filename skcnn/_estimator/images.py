@@ -12,7 +12,7 @@ from skcnn._estimator.arrays import as_numbers, check_finite, naming, same
 from skcnn._estimator.colour import count_channels, likely_sides
 from skcnn._estimator.user_warnings import warn_user
 from skcnn._hyperparameters import check_choice, check_int
-from skcnn.data import Images
+from skcnn.data import Images, Scaling
 from skcnn.layers._layer import Shape
 
 __all__ = ["Input", "read_fitted", "read_images", "read_like"]
@@ -38,84 +38,60 @@ class Input:
     ----------
     X : array-like
         Images as the user passed them.
-    array : ndarray
-        `X` as an array, not copied.
     names : ndarray of str or None
         Names of the features.
-    data_format : {"channels_first", "channels_last"}
-        Order of the axes in `X`.
-    shape : tuple of int
-        (Channels, height, width) of the images.
-    rows : ndarray of int or None, default=None
-        Selected rows; None selects all of them.
-    name : str, default="X"
-        Name of the argument, for errors.
+    images : Images
+        Those in use, neither scaled nor copied.
     """
 
     X: Any
-    array: np.ndarray
     names: np.ndarray | None
-    data_format: str
-    shape: Shape
-    rows: np.ndarray | None = None
-    name: str = "X"
-
-    def __len__(self) -> int:
-        return len(self.array) if self.rows is None else len(self.rows)
+    images: Images
 
     def subset(self, rows: np.ndarray) -> "Input":
         """Select some of the images without copying them."""
-        return replace(self, rows=rows if self.rows is None else self.rows[rows])
-
-    @property
-    def images(self) -> Images:
-        """`Images` of the array, neither scaled nor copied."""
-        C, H, W = self.shape
-        if self.data_format == "channels_last":
-            images = Images(self.array.reshape(len(self.array), H, W, C), True, name=self.name)
-        else:
-            images = Images(self.array.reshape(len(self.array), C, H, W), False, name=self.name)
-        return images if self.rows is None else images.subset(self.rows)
+        return replace(self, images=self.images.subset(rows))
 
     def as_X(self) -> Any:
         """Return the images in the form of `X`; dataframes keep their column names."""
-        X: Any = self.X
-        if self.rows is None:
+        X, rows = self.X, self.images.rows
+        if rows is None:
             return X
         if hasattr(X, "iloc"):
-            return X.iloc[self.rows]
+            return X.iloc[rows]
         if self.names is None:
-            return self.array[self.rows]
-        return X.take(self.rows) if hasattr(X, "take") else X[self.rows]  # pyarrow, polars
+            return self.images.X[rows]
+        return X.take(rows) if hasattr(X, "take") else X[rows]  # pyarrow, polars
 
 
 def read_images(X: Any, image_shape: Any, data_format: str, caller: str) -> Input:
     """Check the `X` of a first fit."""
     array = check_X(X, caller)
     shape, order = resolve_shape(array, image_shape, data_format, caller)
-    names = feature_names(X, "X", caller)
-    return Input(X=X, array=array, names=names, data_format=order, shape=shape)
+    return Input(X=X, names=feature_names(X, "X", caller), images=Images(array, shape, order))
 
 
 def read_like(X: Any, first: Input, name: str, caller: str) -> Input:
     """Check further images, called `name` in errors, against the shape and columns of the first."""
-    array, data_format = check_X(X, caller, name), first.data_format
-    if not _fits(array.shape[1:], first.shape, data_format):
+    array, shape, data_format = (
+        check_X(X, caller, name),
+        first.images.shape,
+        first.images.data_format,
+    )
+    if not _fits(array.shape[1:], shape, data_format):
         raise ValueError(
             f"{caller}: {name} holds {_describe(array, data_format)}, but X images of shape "
-            f"{_in_order(first.shape, data_format)} ({AXES[data_format]}), which are "
-            f"{prod(first.shape)} features."
+            f"{_in_order(shape, data_format)} ({AXES[data_format]}), which are {prod(shape)} "
+            "features."
         )
     names = feature_names(X, name, caller)
     if names is not None and first.names is not None and not same(names, first.names):
         raise ValueError(f"{caller}: {name} must have the columns of X, in the same order.")
-    return Input(
-        X=X, array=array, names=names, data_format=data_format, shape=first.shape, name=name
-    )
+    return Input(X=X, names=names, images=Images(array, shape, data_format, name=name))
 
 
-def read_fitted(X: Any, estimator: Any) -> Input:
-    """Check images against those that `estimator` was fitted on.
+def read_fitted(X: Any, estimator: Any) -> Images:
+    """Check images against those that `estimator` was fitted on, and return them with its scaling.
 
     For flat rows, scikit-learn's own errors name wrong columns and numbers of features.
     """
@@ -137,13 +113,7 @@ def read_fitted(X: Any, estimator: Any) -> Input:
         has_columns = len(getattr(X, "shape", ())) == 2  # false for a polars series of arrays
         known = X if has_columns else array
         validate_data(estimator, known, reset=False, skip_check_array=True)
-    return Input(
-        X=X,
-        array=array,
-        names=getattr(estimator, "feature_names_in_", None),
-        data_format=data_format,
-        shape=shape,
-    )
+    return Images(array, shape, data_format, Scaling(estimator.input_mean_, estimator.input_scale_))
 
 
 def check_X(X: Any, caller: str, name: str = "X") -> np.ndarray:

@@ -60,7 +60,7 @@ class Start:
             if estimator.scale_input:
                 scaling = data.input.images.measure(data.weights.total)
             else:
-                channels = data.input.shape[0]
+                channels = data.input.images.shape[0]
                 scaling = Scaling(np.zeros(channels), np.ones(channels))
             self._init_from_rows(data, scaling)
         return Model(
@@ -68,7 +68,7 @@ class Start:
             scaling=scaling,
             encoder=encoder,
             names=data.input.names,
-            data_format=data.input.data_format,
+            data_format=data.input.images.data_format,
             loss=estimator._training_loss(encoder),
             resolved=self.resolved,
             recipe=self.recipe,
@@ -119,11 +119,11 @@ def start_training(
     if continued_by is not None:
         fitted = migrated(estimator)
         stored = fitted["_recipe"] | fitted["_built_from"]
-    recipe = recipe_for(estimator, data.input.shape, n_rows, stored)
+    recipe = recipe_for(estimator, data.input.images.shape, n_rows, stored)
     completes = not (in_parts or estimator.warm_start)
     resolved = resolve(estimator, recipe, completes=completes)
     n_fixed = count_fixed_features(
-        estimator, data.input.shape, data.encoder, completes and continued_by is None
+        estimator, data.input.images.shape, data.encoder, completes and continued_by is None
     )
     if is_auto(estimator.fixed_features):
         if continued_by is None:
@@ -157,12 +157,12 @@ def _network(
     if continued and _is_built_from(estimator, resolved):
         layers = list(estimator.network_.layers)
     else:
-        layers = bind_layers(estimator, resolved, pool_first, data.input.shape, data.encoder)
+        layers = bind_layers(estimator, resolved, pool_first, data.input.images.shape, data.encoder)
     if continued and estimator.dtype is None:
         dtype = estimator.network_.dtype
     else:
-        dtype = bind_dtype(estimator, data.input.array)
-    return Network(layers, data.input.shape, dtype)
+        dtype = bind_dtype(estimator, data.input.images.X)
+    return Network(layers, data.input.images.shape, dtype)
 
 
 def _is_built_from(estimator: Any, resolved: dict[str, Any]) -> bool:

@@ -121,7 +121,7 @@ def test_they_see_the_training_rows_only():
     clf = quick(early_stopping=True).set_callbacks(recorder).fit(table, y, sample_weight=weights)
     state = quick(early_stopping=True, warm_start=True).fit(X, y, weights)._training_state
     data = read_data(clf, FitArguments(X, y, weights))
-    rows = split(data, 20, state.seed, "")[0].input.rows
+    rows = split(data, 20, state.seed, "")[0].input.images.rows
     for seen in recorder.epochs():
         pd.testing.assert_frame_equal(seen["X"], table.iloc[rows])
         assert np.array_equal(seen["y"], y[rows])

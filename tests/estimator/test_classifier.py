@@ -137,7 +137,7 @@ def test_a_validation_part_is_excluded_from_the_scaling():
     data = read_data(clf, FitArguments(X, y))
     _, held_out = split(data, 20, clf._training_state.seed, "")
     spoiled = X.copy()
-    spoiled[held_out.input.rows] += 1e6
+    spoiled[held_out.input.images.rows] += 1e6
     assert clone(clf).fit(spoiled, y).input_mean_ < 100
 
 

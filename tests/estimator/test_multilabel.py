@@ -257,7 +257,7 @@ def test_held_out_rows_are_drawn_without_regard_to_labels(fraction):
     data = read_data(quick(), FitArguments(DIGITS[:40], many))
     training, held_out = split(data, held_out_size(data, fraction, ""), 0, "")
     assert len(held_out) == ceil(fraction * 40)
-    assert sorted([*training.input.rows, *held_out.input.rows]) == list(range(40))
+    assert sorted([*training.input.images.rows, *held_out.input.images.rows]) == list(range(40))
 
 
 def test_early_stopping_keeps_the_weights_of_the_best_subset_accuracy():

@@ -50,7 +50,7 @@ y = rng.integers(0, 3, N)
 X[np.arange(N), 0, y, y] += 2
 WEIGHTS = rng.random(N).astype(np.float32)
 SCALING = Scaling(np.array([0.1]), np.array([2.0]))
-SAMPLES = Samples(Images(X, False, SCALING), y, WEIGHTS)
+SAMPLES = Samples(Images(X, (1, 8, 8), scaling=SCALING), y, WEIGHTS)
 DEFAULTS = {
     "optimizer": Adam(), "lr": 3e-3, "weight_decay": 0.0, "batch_size": 64, "max_iter": 2,
     "shuffle": True, "tol": 0.0, "n_iter_no_change": 100,
@@ -322,7 +322,9 @@ def test_samples_of_every_form_are_shared(form, monkeypatch, tmp_path):
     if form == "subset":
         samples = Samples(SAMPLES.images.subset(rows), y[rows], WEIGHTS[rows])
     elif form == "channels last":
-        images = Images(np.asfortranarray(X.transpose(0, 2, 3, 1)), True, SCALING)
+        images = Images(
+            np.asfortranarray(X.transpose(0, 2, 3, 1)), (1, 8, 8), "channels_last", SCALING
+        )
         samples = replace(SAMPLES, images=images)
     elif form == "labels":
         labels = rng.random((N, 3)) < 0.5
@@ -332,7 +334,7 @@ def test_samples_of_every_form_are_shared(form, monkeypatch, tmp_path):
         there = np.load(tmp_path / "X.npy", mmap_mode="r")
         if form == "a view of a map":
             there = there[::-1, :, :, ::-1]
-        images = Images(there, False, SCALING).subset(rows)
+        images = Images(there, (1, 8, 8), scaling=SCALING).subset(rows)
         samples = Samples(images, y[rows], WEIGHTS[rows])
         copied = []
         monkeypatch.setattr(coordinator.Coordinator, "_copy", lambda *args: copied.append(args))
@@ -605,7 +607,7 @@ def test_a_short_wait_gives_turns_away_without_sleeping(monkeypatch):
 
 @pytest.mark.parametrize(("filters", "n_threads"), [(8, 1), (128, 2)])
 def test_pieces_that_are_cut_for_processes_are_threads_work_if_they_are_large(filters, n_threads):
-    images = Images(np.zeros((64, 1, 16, 16), np.float32), False)
+    images = Images(np.zeros((64, 256), np.float32), (1, 16, 16))
     samples = Samples(images, np.zeros(64, int), np.ones(64, np.float32))
     network = Network([*cnn((filters, filters)), Dense(3)], (1, 16, 16))
     settings = TrainingConfig(**DEFAULTS | {"batch_size": 32})

@@ -279,7 +279,7 @@ def test_held_out_rows_are_as_many_as_promised_and_stratified(counts, fraction):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         training, part = split(data, held_out_size(data, fraction, ""), 0, "")
-    training, held_out = training.input.rows, part.input.rows
+    training, held_out = training.input.images.rows, part.input.images.rows
     assert len(held_out) == size
     assert sorted([*training, *held_out]) == list(range(n))
     if stratified:

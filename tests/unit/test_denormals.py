@@ -52,7 +52,7 @@ def samples(dtype):
     """Images of which half the pixels are black."""
     X = np.random.default_rng(0).standard_normal((40, 1, 4, 4)).astype(dtype)
     X[..., 2:] = 0
-    return Samples(Images(X, False), np.arange(40) % 2, np.ones(40), SoftmaxCrossEntropy())
+    return Samples(Images(X, X.shape[1:]), np.arange(40) % 2, np.ones(40), SoftmaxCrossEntropy())
 
 
 def images_and_labels(dtype):
@@ -186,7 +186,7 @@ def test_confident_predictions_have_no_denormal_gradient(loss, target, means_ove
     vector, gradient = np.zeros((2, network.vector_size), dtype)
     params, grads = network.unpack(vector), network.unpack(gradient)
     params[1]["weight"][0] = 1  # the other output is 0
-    samples = Samples(Images(X, False), targets, np.ones(3, dtype), loss)
+    samples = Samples(Images(X, X.shape[1:]), targets, np.ones(3, dtype), loss)
     for n, learned in ((2, False), (3, True)):
         Gradient(network, samples, n)(np.arange(n), params, grads, None)
         assert denormal(gradient) == 0

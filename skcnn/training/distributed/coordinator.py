@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -162,7 +163,7 @@ class Coordinator:
         nothing = np.empty((0, *images.X.shape[1:]), images.X.dtype)
         return Assignment(
             plan=plan, loss=samples.loss, key=memory.key, places=specs, file=file,
-            images=Images(nothing, images.channels_last, images.scaling),
+            images=replace(images, X=nothing, rows=None),
         )  # fmt: skip
 
     def _copy(self, images: Images, out: np.ndarray) -> None:
