@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from skcnn._estimator.arrays import as_numbers, check_finite, naming, same
-from skcnn._estimator.colour import count_channels, likely_sides
+from skcnn._estimator.colour import warn_of_colour
 from skcnn._estimator.user_warnings import warn_user
 from skcnn._hyperparameters import check_choice, check_int
 from skcnn.data import Images, Scaling
@@ -67,7 +67,9 @@ class Input:
 def read_images(X: Any, image_shape: Any, data_format: str, caller: str) -> Input:
     """Check the `X` of a first fit."""
     array = check_X(X, caller)
-    shape, order = resolve_shape(array, image_shape, data_format, caller)
+    shape, order = resolve_shape(array.shape, image_shape, data_format, caller)
+    if image_shape is None and array.ndim == 2:
+        warn_of_colour(array, shape, order)
     return Input(X=X, names=feature_names(X, "X", caller), images=Images(array, shape, order))
 
 
@@ -157,13 +159,14 @@ def check_X(X: Any, caller: str, name: str = "X") -> np.ndarray:
 
 
 def resolve_shape(
-    array: np.ndarray, image_shape: Any, data_format: str, caller: str
+    found: Shape, image_shape: Any, data_format: str, caller: str
 ) -> tuple[Shape, str]:
-    """Find the shape (channels, height, width) of the images, and the order of the axes in `array`.
+    """Find the shape (channels, height, width) of images, and the order of the axes in their array.
 
     Parameters
     ----------
-    array : ndarray of 2, 3 or 4 dimensions
+    found : tuple of 2, 3 or 4 ints
+        Shape of the array.
     image_shape : tuple of int or None
         Parameter of the estimator.
     data_format : {"auto", "channels_first", "channels_last"}
@@ -184,25 +187,23 @@ def resolve_shape(
     Warns
     -----
     UserWarning
-        If another reading is common as well: another order of the axes, signals
-        of several channels, or flattened colour images.
+        If another reading is common as well: another order of the axes, or signals
+        of several channels.
     """
     check_choice(caller, "data_format", data_format, ["auto", *ORDERS])
     if image_shape is not None:
-        return _given_shape(array, image_shape, data_format, caller)
-    if array.ndim == 4:
-        return _four_axes(array.shape, data_format)
+        return _given_shape(found, image_shape, data_format, caller)
+    if len(found) == 4:
+        return _four_axes(found, data_format)
     order = "channels_first" if data_format == "auto" else data_format
-    if array.ndim == 3:
-        _, height, width = array.shape
+    if len(found) == 3:
+        _, height, width = found
         if _is_narrow(height, width):
-            _warn_of_signals(f"X has shape {array.shape}, which", height, width)
+            _warn_of_signals(f"X has shape {found}, which", height, width)
         return (1, height, width), order
-    features = array.shape[1]
+    features = found[1]
     side = isqrt(features)
-    shape = (1, side, side) if side * side == features else (1, 1, features)
-    _warn_of_colour(array, shape, order)
-    return shape, order
+    return ((1, side, side) if side * side == features else (1, 1, features)), order
 
 
 def _four_axes(found: Shape, data_format: str) -> tuple[Shape, str]:
@@ -269,37 +270,10 @@ def _warn_of_signals(what: str, height: int, width: int) -> None:
     )
 
 
-def _warn_of_colour(rows: np.ndarray, shape: Shape, order: str) -> None:
-    """Warn of flat rows that are read as `shape` but may be colour images."""
-    features, channels, is_signal = rows.shape[1], count_channels(rows), shape[1] == 1
-    if is_signal:
-        taken, kept = "signals of that length", f"image_shape=(1, {features}) if they are signals"
-    else:
-        taken = f"grey images of {shape[1]} x {shape[2]} pixels"
-        kept = f"image_shape={shape[1:]} if they are grey images"
-    if channels is not None:
-        sides = likely_sides(features // channels)
-        height, width = ("height", "width") if sides is None else sides
-        warn_user(
-            f"X has {features} features, which are taken as {taken}, but values {channels} apart "
-            f"are more alike than neighbours, as in pixels of {channels} channels. Pass "
-            f"image_shape=({height}, {width}, {channels}) and data_format='channels_last' if they "
-            f"are colour images{'' if sides is None else ' of that size'}, image_shape=(1, "
-            f"{features // channels}, {channels}) and data_format='channels_last' if they are "
-            f"signals of {channels} channels, or {kept}."
-        )
-    elif is_signal and (side := isqrt(features // 3)) >= 8 and features == 3 * side * side:
-        colour = _in_order((3, side, side), order)
-        warn_user(
-            f"X has {features} features, which looks like flattened colour images, but is taken as "
-            f"{taken}. Pass image_shape={colour} if they are images, or {kept}."
-        )
-
-
 def _given_shape(
-    array: np.ndarray, image_shape: Any, data_format: str, caller: str
+    found: Shape, image_shape: Any, data_format: str, caller: str
 ) -> tuple[Shape, str]:
-    """Return the image shape and order of axes for a given `image_shape`, if it matches `array`."""
+    """Return the image shape and order of axes for a given `image_shape`, if `found` matches it."""
     if not (
         isinstance(image_shape, (tuple, list, np.ndarray))
         and getattr(image_shape, "ndim", 1) == 1
@@ -322,12 +296,12 @@ def _given_shape(
         orders = [order]
     for order in orders:
         shape = _channels_first(sizes, order) if len(sizes) == 3 else (1, 1, *sizes)[-3:]
-        if _fits(array.shape[1:], shape, order):
+        if _fits(found[1:], shape, order):
             break
     else:
         raise ValueError(
             f"{caller}: image_shape={image_shape!r} with data_format={data_format!r} does not "
-            f"match X, whose shape is {array.shape}.{_reshaped(array, sizes)}"
+            f"match X, whose shape is {found}.{_reshaped(found[1:], sizes)}"
         )
     if doubt == "order":
         warn_user(
@@ -340,11 +314,11 @@ def _given_shape(
     return shape, order
 
 
-def _reshaped(array: np.ndarray, sizes: Shape) -> str:
-    """Return the advice to reshape an array that has as many values as `sizes`, or nothing."""
-    if prod(array.shape[1:]) != prod(sizes):
+def _reshaped(axes: Shape, sizes: Shape) -> str:
+    """Return the advice to reshape images that have as many values as `sizes`, or nothing."""
+    if prod(axes) != prod(sizes):
         return ""
-    if sorted(_longer(array.shape[1:])) == sorted(_longer(sizes)):  # reshape would mix the values
+    if sorted(_longer(axes)) == sorted(_longer(sizes)):  # reshape would mix the values
         return " The axes have another order, which np.transpose changes."
     return f" Pass X.reshape{(-1, *sizes)} if the values are in that order."
 
