@@ -12,7 +12,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator import fitting, pickling
-from skcnn._estimator.arguments import FitArguments
+from skcnn._estimator.data import FitArguments
 from skcnn._estimator.images import read_fitted
 from skcnn._estimator.nested import NestedParameters
 from skcnn._estimator.progress import CallbackSupportMixin

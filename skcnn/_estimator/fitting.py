@@ -7,14 +7,21 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, NamedTuple
 
-from skcnn._estimator.arguments import FitArguments, read_data, read_part, read_validation
 from skcnn._estimator.checkpoint import (
     TrainingCheckpoint,
     describe_scorer,
     read,
     training_inputs,
 )
-from skcnn._estimator.data import Data, held_out_size, split
+from skcnn._estimator.data import (
+    Data,
+    FitArguments,
+    held_out_size,
+    read_data,
+    read_part,
+    read_validation,
+    split,
+)
 from skcnn._estimator.fixed_branch import FixedBranch, solve_fixed_branch
 from skcnn._estimator.model import Model, TargetEncoder
 from skcnn._estimator.parameters import check_switches

@@ -14,8 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skcnn._estimator.arguments import FitArguments, read_data
-from skcnn._estimator.data import split
+from skcnn._estimator.data import FitArguments, read_data, split
 from skcnn._estimator.model import Model
 from tests import shared
 from tests.shared import assert_same_model

@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 from sklearn.base import clone
 
-from skcnn._estimator.arguments import FitArguments, read_data
-from skcnn._estimator.data import split
+from skcnn._estimator.data import FitArguments, read_data, split
 from skcnn.layers import Conv2d, Dropout, Flatten, ReLU
 from tests.shared import DIGITS, LABELS, assert_same_model, quick
 

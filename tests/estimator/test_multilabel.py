@@ -22,8 +22,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier
-from skcnn._estimator.arguments import FitArguments, read_data
-from skcnn._estimator.data import held_out_size, split
+from skcnn._estimator.data import FitArguments, held_out_size, read_data, split
 from skcnn.layers import Dense, Flatten, ReLU
 from tests.shared import assert_same_model, quick
 

@@ -12,8 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning
 
 from skcnn import ScratchCNNClassifier
-from skcnn._estimator.arguments import FitArguments, read_data
-from skcnn._estimator.data import held_out_size, split
+from skcnn._estimator.data import FitArguments, held_out_size, read_data, split
 from skcnn.layers import Conv2d, Dense, Flatten
 from skcnn.optimizers import SGD, Adam
 
