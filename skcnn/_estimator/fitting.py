@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from skcnn._estimator.checkpoint import (
     TrainingCheckpoint,
     describe_scorer,
@@ -24,17 +26,18 @@ from skcnn._estimator.data import (
 )
 from skcnn._estimator.fixed_branch import FixedBranch, solve_fixed_branch
 from skcnn._estimator.model import Model, TargetEncoder
-from skcnn._estimator.parameters import check_switches
+from skcnn._estimator.parameters import built_from, check_switches
 from skcnn._estimator.progress import FitProgress, progress_lines, with_callbacks
-from skcnn._estimator.resources import with_threads
+from skcnn._estimator.resources import run_in_threads, with_threads
 from skcnn._estimator.scoring import bind_scoring, validation_part
-from skcnn._estimator.start import start_training
+from skcnn._estimator.start import Start, start_training
 from skcnn._estimator.useless_training import UselessTraining, find_useless_training
 from skcnn._estimator.user_warnings import (
     warn_of_divergence,
     warn_of_interruption,
     warn_of_useless_training,
 )
+from skcnn.data import Scaling
 from skcnn.parallel.interrupts import Interrupts, at_safe_places
 from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState
@@ -124,9 +127,12 @@ def _prepare(
         described = describe_scorer(scoring)  # before calls may change it
         size = 0 if given else held_out_size(data, estimator.validation_fraction, caller)
     continues = estimator.warm_start and hasattr(estimator, "weights_") and not anew
+    images = data.input.images
     start = start_training(
         estimator,
-        data,
+        images.shape,
+        images.X.dtype,
+        data.encoder,
         len(data) - size,
         "warm_start" if continues else None,
         recipe=None if saved is None else saved.recipe,
@@ -140,7 +146,7 @@ def _prepare(
         state.criterion = criterion
     if size:
         data, held_out = split(data, size, state.seed, caller)
-    model = start.model(estimator, data)
+    model = _fit_encodings(estimator, start, data)
     validation = None
     if held_out is not None:
         validation = validation_part(estimator, model, held_out, scorer, given=not size)
@@ -162,12 +168,54 @@ def _prepare_part(
     bind_scoring(estimator)
     data = read_part(estimator, arguments, encoder)
     continued_by = "partial_fit" if hasattr(estimator, "weights_") else None
-    start = start_training(estimator, data, len(data), continued_by, in_parts=True)
+    images = data.input.images
+    start = start_training(
+        estimator,
+        images.shape,
+        images.X.dtype,
+        data.encoder,
+        len(data),
+        continued_by,
+        in_parts=True,
+    )
     if not data.weights.total.any():
         return None
     start.state.judge_by(None)
     begin(start.state, start.config)
-    return PreparedFit(start.model(estimator, data), data, None, start.config, start.state)
+    model = _fit_encodings(estimator, start, data)
+    return PreparedFit(model, data, None, start.config, start.state)
+
+
+def _fit_encodings(estimator: Any, start: Start, data: Data) -> Model:
+    """Estimate what depends on the values of the training rows; a continued model keeps its own.
+
+    That is the scaling of images and targets, and parameters of layers that ask for the rows.
+    """
+    images, weights, network = data.input.images, data.weights.total, start.network
+    if start.continued:
+        scaling = Scaling(estimator.input_mean_, estimator.input_scale_)
+        encoder = data.encoder.continuing(estimator._fitted_encoder())
+    else:
+        encoder = data.encoder.fit(data.targets, weights)
+        if estimator.scale_input:
+            scaling = images.measure(weights)
+        else:
+            channels = images.shape[0]
+            scaling = Scaling(np.zeros(channels), np.ones(channels))
+        if network.reads_rows:
+            rows = images.with_scaling(scaling).training_rows(weights, network.dtype)
+            run_in_threads(lambda _: network.init_from_rows(start.state.weights, rows))
+    return Model(
+        network=network,
+        scaling=scaling,
+        encoder=encoder,
+        names=data.input.names,
+        data_format=images.data_format,
+        loss=estimator._training_loss(encoder),
+        resolved=start.resolved,
+        recipe=start.recipe,
+        built_from=built_from(start.resolved, vars(estimator)),
+    )
 
 
 # Train
