@@ -88,7 +88,12 @@ class Outcome(NamedTuple):
 def fit(estimator: Any, arguments: FitArguments, checkpoint: Any = None) -> None:
     """Fit an estimator, or finish the training that a checkpoint was written in."""
     prepared = _prepare(estimator, arguments, checkpoint)
-    work = partial(_train_and_commit, estimator, prepared, _train_whole, estimator.warm_start)
+
+    def work(interrupts: Interrupts) -> Outcome:
+        outcome = _train_whole(estimator, prepared, interrupts)
+        _commit(estimator, prepared.model, outcome, estimator.warm_start)
+        return outcome
+
     outcome = at_safe_places(work)
     warn_of_interruption(outcome.reason, outcome.state.epoch)
 
@@ -96,8 +101,13 @@ def fit(estimator: Any, arguments: FitArguments, checkpoint: Any = None) -> None
 def fit_part(estimator: Any, arguments: FitArguments, encoder: TargetEncoder) -> None:
     """Train for one pass over a part of the data; all-zero weights change nothing."""
     prepared = _prepare_part(estimator, arguments, encoder)
-    if prepared is not None:
-        at_safe_places(partial(_train_and_commit, estimator, prepared, _train_part, True))
+    if prepared is None:
+        return
+
+    def work(interrupts: Interrupts) -> None:
+        _commit(estimator, prepared.model, _train_part(estimator, prepared, interrupts), True)
+
+    at_safe_places(work)
 
 
 def initialize(estimator: Any, arguments: FitArguments) -> None:
@@ -221,22 +231,6 @@ def _fit_encodings(estimator: Any, start: Start, data: Data) -> Model:
 # Train
 
 
-def _train_and_commit(
-    estimator: Any,
-    prepared: PreparedFit,
-    train_prepared: Callable[[Any, PreparedFit, Interrupts], Outcome],
-    keep_state: bool,
-    interrupts: Interrupts,
-) -> Outcome:
-    """Train and, unless a warning is turned into an error, commit the result."""
-    outcome = train_prepared(estimator, prepared, interrupts)
-    warn_of_divergence(outcome.reason, outcome.state.epoch)
-    if outcome.useless is not None:
-        warn_of_useless_training(*outcome.useless)
-    _commit(estimator, prepared.model, outcome, keep_state)
-    return outcome
-
-
 @with_callbacks
 def _train_whole(estimator: Any, prepared: PreparedFit, interrupts: Interrupts) -> Outcome:
     """Train to the end, and inform the estimator's callbacks."""
@@ -305,8 +299,14 @@ def _train(
 
 
 def _commit(estimator: Any, model: Model, outcome: Outcome, keep_state: bool) -> None:
-    """Write all fitted attributes at once, and on request the state to continue from."""
+    """Write all fitted attributes at once, and on request the state to continue from.
+
+    Nothing is written if a warning of the outcome is turned into an error.
+    """
     state = outcome.state
+    warn_of_divergence(outcome.reason, state.epoch)
+    if outcome.useless is not None:
+        warn_of_useless_training(*outcome.useless)
     if outcome.branch is not None:
         model, state = outcome.branch.join(model, state)
     attributes = {**model.attributes(state), "stop_reason_": outcome.reason}
