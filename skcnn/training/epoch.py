@@ -165,7 +165,7 @@ class EpochRunner:
     def _train_step(self, batch: int, part: slice, step: Step) -> BatchLoss:
         """Update the parameters from one mini-batch, with the workers if that is faster."""
         coordinator, start = self.coordinator, time.perf_counter()
-        task = Task(GRADIENTS, 1, 0, 0, self.state.epoch, batch, part.start, part.stop, step)
+        task = Task(GRADIENTS, 1, 0, 0, 0, self.state.epoch, batch, part.start, part.stop, step)
         joined = coordinator is not None and self._joined(coordinator, task)
         together = joined and self.speedup.together
         if coordinator is not None and together:

@@ -431,7 +431,7 @@ def test_the_epoch_of_a_lost_worker_is_repeated_and_seen_once(when, monkeypatch)
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (minibatch.Gradient, "__call__"), (minibatch.Replica, "_sum"), (update.Update, "apply"),
+        (minibatch, "gradient"), (minibatch.Replica, "_sum"), (update.Update, "apply"),
         (protocol.Mailboxes, "mark_done"), (minibatch.Replica, "__init__"),
     ],
     ids=lambda value: getattr(value, "__name__", value),

@@ -54,7 +54,7 @@ def step_by(gradient, network, state, settings):
             replica.run(task, 0)
 
     step = Step(1, settings.lr, 1.0, 1.0, 1)
-    train_step(replica, Task(GRADIENTS, 1, 0, 0, 0, 0, 0, 1, step), run_task)
+    train_step(replica, Task(GRADIENTS, 1, 0, 0, 0, 0, 0, 0, 1, step), run_task)
 
 
 @pytest.mark.parametrize("batch_size", [53, 10])

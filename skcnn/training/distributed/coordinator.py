@@ -221,7 +221,7 @@ class Coordinator:
         assert self._mailboxes is not None
         replica, worker = self._replica, self._workers[number]
         stop = min(task.stop, task.start + replica.plan.size)
-        probe = task._replace(kind=GRADIENTS, n_ranks=1, first=0, stop=stop)
+        probe = task._replace(kind=GRADIENTS, n_ranks=1, first=0, n_parts=1, stop=stop)
         self._task_number += 1
         self._mailboxes.post(probe, self._task_number, [number], first_rank=0)
         done = partial(self._mailboxes.has_done, number, self._task_number)
