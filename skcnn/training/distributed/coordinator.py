@@ -167,7 +167,7 @@ class Coordinator:
         )  # fmt: skip
 
     def _copy(self, images: Images, out: np.ndarray) -> None:
-        """Copy the images in blocks, until `close` is called."""
+        """Copy the images in blocks, until the training ends."""
         step = max(1, COPIED_BYTES // max(1, out[:1].nbytes))
         for start in range(0, len(out), step):
             if not self._starter.wanted:
@@ -303,7 +303,10 @@ class Coordinator:
         if lost:
             raise WorkerLostError
 
-    def close(self) -> None:
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc_info: object) -> None:
         """Stop all workers."""
         if not self.started or os.getpid() != self._pid:
             return
