@@ -42,6 +42,7 @@ from skcnn.training.config import TrainingConfig
 from skcnn.training.distributed import coordinator, protocol
 from skcnn.training.trainer import Progress, Validation, begin, train
 from tests.shared import AT_ONCE
+from tests.workers import IS_READY, count_steps, wait_for_workers
 
 N = 301
 rng = np.random.default_rng(0)
@@ -163,32 +164,23 @@ class JoinAt:
     """Lets workers join at given mini-batches, and counts what they help with."""
 
     def __init__(self, monkeypatch, *when):
-        self.seen, self.helped = 0, 0
-        join, run, ready = (
-            coordinator.Coordinator.join,
-            coordinator.Coordinator.run,
-            protocol.Mailboxes.is_ready,
-        )
+        self.seen, self.steps = 0, count_steps(monkeypatch)
+        join = coordinator.Coordinator.join
 
         def join_late(self_, *args):
             self.seen += 1
-            while self_._starter.busy:
-                time.sleep(1e-3)
-            for number, worker in list(self_._workers.items()):
-                while not (ready(self_._mailboxes, number) or worker.done()):
-                    time.sleep(1e-3)
+            wait_for_workers(self_)
             return join(self_, *args)
 
         def ready_when_due(self_, worker):
-            return ready(self_, worker) and self.seen >= when[worker]
-
-        def count(self_, task):
-            run(self_, task)
-            self.helped += task.kind == minibatch.STEP
+            return IS_READY(self_, worker) and self.seen >= when[worker]
 
         monkeypatch.setattr(coordinator.Coordinator, "join", join_late)
-        monkeypatch.setattr(coordinator.Coordinator, "run", count)
         monkeypatch.setattr(protocol.Mailboxes, "is_ready", ready_when_due)
+
+    @property
+    def helped(self):
+        return self.steps.total()
 
 
 @pytest.mark.usefixtures("at_once")
