@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -159,6 +160,36 @@ def assert_same(left, right):
     assert left.history == right.history
 
 
+class CountedLock:
+    """A lock that counts how often it is taken."""
+
+    def __init__(self):
+        self.lock, self.taken = threading.Lock(), 0
+
+    def __enter__(self):
+        self.lock.acquire()
+        self.taken += 1
+
+    def __exit__(self, *exc_info):
+        self.lock.release()
+
+
+@pytest.fixture(params=["x86", "others"])
+def fences(request, monkeypatch):
+    """The locks that order accesses to memory, on processors that keep stores in order or not."""
+    locks, in_order = [], request.param == "x86"
+
+    def lock():
+        locks.append(CountedLock())
+        return locks[-1]
+
+    monkeypatch.setattr(protocol, "_IN_ORDER", in_order)
+    monkeypatch.setattr(protocol, "threading", SimpleNamespace(Lock=lock))
+    yield locks
+    assert locks
+    assert all((lock.taken == 0) == in_order for lock in locks)
+
+
 class JoinAt:
     """Lets workers join at given mini-batches, and counts what they help with."""
 
@@ -204,7 +235,7 @@ def test_any_number_of_processes_gives_the_same_bits(name, monkeypatch):
         assert joins.helped > 0
 
 
-@pytest.mark.usefixtures("at_once")
+@pytest.mark.usefixtures("at_once", "fences")
 @pytest.mark.parametrize("when", [(2,), (3, 5), (1, 6, 9)])
 def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
     network, settings = network_of(CNN), {"max_grad_norm": 1.0, "weight_decay": 0.01}
@@ -401,7 +432,7 @@ class CountsEpochs(Progress):
         return False
 
 
-@pytest.mark.usefixtures("at_once")
+@pytest.mark.usefixtures("at_once", "fences")
 @pytest.mark.parametrize("when", [3, 9])
 def test_the_epoch_of_a_lost_worker_is_repeated_and_seen_once(when, monkeypatch):
     """It is lost in a step, with half of its shard spoiled; the other two go on."""
