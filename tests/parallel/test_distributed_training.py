@@ -6,6 +6,7 @@ Hands are threads of this process here, which run the same code; see
 
 import errno
 import os
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,9 @@ from skcnn.training.config import TrainingConfig
 from skcnn.training.distributed import coordinator, protocol
 from skcnn.training.trainer import Progress, Validation, begin, train
 from tests.shared import AT_ONCE
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no worker processes")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux names mapped files")
 
 N = 301
 rng = np.random.default_rng(0)
@@ -346,7 +350,13 @@ def test_early_stopping_and_going_on(monkeypatch):
 
 
 @pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize("form", ["subset", "channels last", "mapped", "a view of a map", "labels"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "subset", "channels last", "labels", pytest.param("mapped", marks=linux_only),
+        pytest.param("a view of a map", marks=linux_only),
+    ],
+)  # fmt: skip
 def test_samples_of_every_form_are_shared(form, monkeypatch, tmp_path):
     samples, network = SAMPLES, network_of(CNN)
     rows = np.flatnonzero(np.arange(N) % 5)
@@ -530,6 +540,7 @@ def there_is_no_room(*args):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("in_file", [False, True])
 def test_segments_leave_nothing_behind(in_file, monkeypatch, tmp_path):
     if in_file:
@@ -575,6 +586,7 @@ def test_a_segment_in_a_file_is_removed_before_work_begins(monkeypatch, tmp_path
     assert not any(left)
 
 
+@linux_only
 def test_a_map_is_found_and_nothing_else(tmp_path):
     np.save(tmp_path / "X.npy", X)
     for mode in ("r", "r+"):
