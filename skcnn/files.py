@@ -84,7 +84,7 @@ def remove_leftovers(path: Path) -> None:
     name = re.escape(f".{_short(path.name)}") + r"(\.\d+)?\.[0-9a-f]{16}\.new"
     for each in path.parent.iterdir():
         if re.fullmatch(name, each.name):
-            with suppress(FileNotFoundError):  # another process has removed it
+            with suppress(OSError):  # another process has removed it, or has it open
                 if time.time() - each.stat().st_mtime > ABANDONED:
                     each.unlink()
 
