@@ -4,6 +4,7 @@ A `sitecustomize` module takes things away before anything is imported, in the p
 and in its worker processes.
 """
 
+import inspect
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from joblib.externals.loky.backend import fork_exec
 
 from skcnn import files
 from tests.shared import since
@@ -98,7 +100,7 @@ OTHER_PROCESSOR = """
 import platform
 platform.machine = lambda: "aarch64"
 """
-# Linux does without neither file, other systems do
+# without files in /proc, Linux has no worker processes and unknown memory; other systems never do
 NOT_LINUX = """
 from types import SimpleNamespace
 from skcnn._estimator import process_pool
@@ -106,6 +108,9 @@ from skcnn.parallel import shared_memory
 process_pool.sys = SimpleNamespace(platform="darwin", executable=sys.executable)
 shared_memory.sys = SimpleNamespace(platform="darwin")
 """
+JOBLIB_FORKS = "os.fork()" in inspect.getsource(fork_exec)
+"""Whether joblib is so old that no worker processes are started without `fork`."""
+
 SYSTEMS = {  # what to take away, settings of the package, and whether workers can take part
     "Windows": (
         NO_FORK + NO_SIGMASK + NO_PROC + NO_FALLOCATE + NO_MEMFD + NO_SCHED_YIELD + NO_RESOURCE,
@@ -119,7 +124,7 @@ SYSTEMS = {  # what to take away, settings of the package, and whether workers c
     ),
 }  # fmt: skip
 LACKS = {
-    "fork": (NO_FORK, "", True),
+    "fork": (NO_FORK, "", not JOBLIB_FORKS),
     "pthread_sigmask": (NO_SIGMASK, "", False),
     "/proc": (NO_PROC, "", False),
     "/dev/shm": (NO_SEMAPHORES, "", False),
@@ -232,7 +237,7 @@ def call(code, folder, *args, absent=""):
         env=environment, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert done.stderr == "", done.stderr
     return json.loads(done.stdout)
 
 
@@ -257,6 +262,16 @@ def usual(tmp_path_factory):
 )
 def test_the_bits_are_the_usual_ones_whatever_is_absent(absent, settings, shared, usual, tmp_path):
     assert call(FIT + ALL, tmp_path, settings, absent=absent) == [usual, shared]
+
+
+@pytest.mark.parametrize(
+    ("absent", "expected"),
+    [("", True), (NO_FORK, True), (NO_SIGMASK, False), (NO_NEW_PROCESSES, False), (NO_PROC, False)],
+    ids=["nothing", "fork", "pthread_sigmask", "new processes", "/proc"],
+)
+def test_whether_workers_may_start_is_known_before_anything_is_copied(absent, expected, tmp_path):
+    code = "import json\nfrom skcnn._estimator.process_pool import may_start\n"
+    assert call(code + "print(json.dumps(may_start()))", tmp_path, absent=absent) == expected
 
 
 START = """
@@ -290,7 +305,7 @@ def test_processes_may_start_afresh(method, absent, usual, tmp_path):
     theirs, ours, shared = call(FIT + START, tmp_path, method, absent=absent)
     assert theirs == [[expected, 0, False]] * 2
     assert ours == expected
-    assert shared
+    assert shared == (not absent or not JOBLIB_FORKS)
 
 
 @pytest.mark.parametrize("refusals", [1, len(files.PAUSES), len(files.PAUSES) + 1])
