@@ -100,7 +100,7 @@ OTHER_PROCESSOR = """
 import platform
 platform.machine = lambda: "aarch64"
 """
-# without files in /proc, Linux has no worker processes and unknown memory; other systems never do
+# Linux without /proc starts no workers; other systems start them without it
 NOT_LINUX = """
 from types import SimpleNamespace
 from skcnn._estimator import process_pool
