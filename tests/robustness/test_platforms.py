@@ -143,9 +143,10 @@ MARKS = {"_multiprocessing": [pytest.mark.skipif(since(1, 9), reason="scikit-lea
 """Further marks than `slow`."""
 
 FIT = """
-import hashlib, json, os, pickle, sys, time
+import hashlib, json, pickle, sys
 
 import numpy as np
+import pytest
 from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier, ScratchCNNRegressor
@@ -154,26 +155,17 @@ from skcnn._estimator.process_pool import may_start
 from skcnn.training import epoch
 from skcnn.training.distributed import coordinator
 from skcnn.training.distributed.policy import WorkerPolicy
+from tests.workers import count_steps, wait_for_workers
 
-run, join, shared_steps = coordinator.Coordinator.run, coordinator.Coordinator.join, []
+join, shared_steps = coordinator.Coordinator.join, count_steps(pytest.MonkeyPatch())
 
 
 def join_all(self, *args):
-    while self._starter.busy:
-        time.sleep(1e-3)
-    for number, worker in self._workers.items():
-        while not (self._mailboxes.is_ready(number) or worker.done()):
-            time.sleep(1e-3)
+    wait_for_workers(self)
     return join(self, *args)
 
 
-def count(*args):
-    run(*args)
-    shared_steps.append(args)
-
-
-coordinator.Coordinator.run, coordinator.Coordinator.join = count, join_all
-epoch.SpeedupMonitor.together = True
+coordinator.Coordinator.join, epoch.SpeedupMonitor.together = join_all, True
 PROCESSES = WorkerPolicy(-np.inf, -np.inf, measured=0.0, idle_share=-np.inf)
 THREADS = WorkerPolicy(np.inf, np.inf)
 
