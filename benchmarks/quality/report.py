@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 from benchmarks.quality.contenders import OURS
 from benchmarks.quality.results import Results, contenders, over_seeds
 
-WIDTH = 13
+WIDTH = 14
 COLUMNS: dict[str, Callable[[float], str]] = {
     "accuracy": "{:.4f}".format,
     "log_loss": "{:.3f}".format,
