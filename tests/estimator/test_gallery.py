@@ -16,6 +16,8 @@ FOLDER = Path(__file__).parents[2] / "examples"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 LONG = {"cluster", "fashion_mnist", "reference_networks"}
 """Shown in the gallery, but not run: minutes, or several machines."""
+WITHOUT_DATA = {"fashion_small"}
+"""Run only where their data are."""
 
 named = {"argvalues": SCRIPTS, "ids": [script.stem for script in SCRIPTS]}
 
@@ -40,6 +42,13 @@ def test_has_the_form_of_a_page(script):
     assert blank == ""
     assert re.match(r"[A-Z0-9]", rest[0])
     assert text.count("\n# %%\n") >= 2
+
+
+@pytest.mark.parametrize("stem", sorted(LONG | WITHOUT_DATA))
+def test_a_page_that_may_not_run_has_a_picture(stem):
+    text = (FOLDER / f"{stem}.py").read_text()
+    (picture,) = re.findall(r'^# sphinx_gallery_thumbnail_path = "(.*)"$', text, re.MULTILINE)
+    assert (FOLDER.parent / "docs" / picture).is_file()
 
 
 def names(tree, context):
