@@ -1,6 +1,7 @@
 """Max-pooling, mean-pooling and global mean-pooling."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from skcnn._hyperparameters import check_bool, check_pair
 from skcnn.layers._layer import Layer, Scratch, Shape, Wanted, image_shape
 from skcnn.layers.windows import Frame, Windows, as_runs, sliding_windows
+
+BLOCK_BYTES = 2**18
+"""Bytes of the channels that a max-pooling works on together, so that they stay in the cache."""
 
 
 class _Taps:
@@ -64,26 +68,50 @@ def _along_width(image: np.ndarray, width: Windows) -> np.ndarray:
 
 
 class _RunningMaximum(_Taps):
-    """The windows of a max-pooling, and the running maximum of each.
+    """The windows of a max-pooling in some of the channels, and the running maximum of each.
 
     Along the width, taps are many runs as short as the batch. They are copied side
     by side, run by run, before they are compared. Their gradients are likewise
     collected side by side if windows do not overlap.
+
+    Attributes
+    ----------
+    image, output, d_input, d_output : ndarray
+        These channels of the layer's arrays; gradients may be None.
     """
 
-    def __init__(self, height: Windows, width: Windows, x: Any, dx: Any, scratch: Any) -> None:
-        super().__init__(height, width, x, dx, scratch)
-        self.beside = list(scratch.beside)  # KW times (C, H, OW, n)
-        self._beside, self._x = as_runs(scratch.beside), as_runs(self.x)
-        if dx is not None:
+    def __init__(
+        self,
+        windows: tuple[Windows, Windows],
+        channels: slice,
+        arrays: tuple[Any, ...],
+        scratch: Any,
+    ) -> None:
+        self.image, self.output, self.d_input, self.d_output = (
+            None if array is None else array[channels] for array in arrays
+        )
+        # what is not kept lies in the same place for all channels, which stays in the cache
+        now, n = slice(len(self.image)), slice(None)
+        own = SimpleNamespace(
+            rows=scratch.rows[now],
+            padded=None if scratch.padded is None else scratch.padded[now],
+            beside=scratch.beside[n, now],
+            column_wins=None if scratch.column_wins is None else scratch.column_wins[n, channels],
+            row_wins=None if scratch.row_wins is None else scratch.row_wins[n, channels],
+        )
+        height, width = windows
+        super().__init__(height, width, self.image, self.d_input, own)
+        self.beside = list(own.beside)  # KW times (C, H, OW, n)
+        self._beside, self._x = as_runs(own.beside), as_runs(self.x)
+        if self.d_input is not None:
             self._dx = as_runs(self.dx)
             # gradients of the taps along the height, kept in the taps if there is no other array
-            self.shares = self.y if scratch.shares is None else list(scratch.shares)
+            self.shares = self.y if scratch.shares is None else list(scratch.shares[n, now])
             self._gapless, self._disjoint = width.gapless, width.disjoint
 
-    def read(self, x: np.ndarray) -> None:
+    def read(self) -> None:
         """Copy the taps along the width."""
-        self.pad(x, -np.inf)
+        self.pad(self.image, -np.inf)
         np.copyto(self._beside, self._x)
 
     def to_rows(self) -> None:
@@ -93,7 +121,7 @@ class _RunningMaximum(_Taps):
             for tap, share in zip(self.y, self.shares, strict=True):
                 tap += share
 
-    def to_image(self, dx: np.ndarray) -> None:
+    def to_image(self) -> None:
         """Add the gradients in `beside` to the image."""
         if not self._gapless:
             self.d_image[...] = 0
@@ -103,7 +131,7 @@ class _RunningMaximum(_Taps):
             for tap, share in zip(self.dx, self.beside, strict=True):
                 tap += share
         if self.columns is not None:
-            np.copyto(dx, self.columns.inside)
+            np.copyto(self.d_input, self.columns.inside)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -212,25 +240,32 @@ class MaxPool2d(_Pool2d):
         }
 
     def bind(self, x, y, dx, dy, sample_weight, scratch):
-        return _RunningMaximum(*self._axes(x.shape[:-1]), x, dx, scratch)
+        windows, arrays = self._axes(x.shape[:-1]), (x, y, dx, dy)
+        step = max(1, BLOCK_BYTES // x[0].nbytes)
+        return [
+            _RunningMaximum(windows, slice(c, c + step), arrays, scratch)
+            for c in range(0, len(x), step)
+        ]
 
-    def forward(self, x, y, params, taps, training, rng):
+    def forward(self, x, y, params, blocks, training, rng):
         """``y[p] = max x[p·stride + (i, j)]`` over the window's ``(i, j)``.
 
         The running maximum is compared with one tap after another,
         and the winners are recorded. The earlier one wins a tie, so the winner is
         the first maximum of the window in row-major order. Padding is ``-∞``.
         """
-        taps.read(x)
-        _compare(taps.beside, taps.rows.inside, taps.scratch.column_wins)  # (C, H, OW, n)
-        _compare(taps.y, y, taps.scratch.row_wins)
+        for taps in blocks:
+            taps.read()
+            _compare(taps.beside, taps.rows.inside, taps.scratch.column_wins)  # (C, H, OW, n)
+            _compare(taps.y, taps.output, taps.scratch.row_wins)
 
-    def backward(self, dx, dy, x, y, params, grads, taps):
+    def backward(self, dx, dy, x, y, params, grads, blocks):
         """``dx[p·stride + (i, j)] += dy[p]`` where ``(i, j)`` won window ``p``."""
-        _route_gradient(taps.shares, dy, taps.scratch.row_wins)
-        taps.to_rows()
-        _route_gradient(taps.beside, taps.rows.inside, taps.scratch.column_wins)
-        taps.to_image(dx)
+        for taps in blocks:
+            _route_gradient(taps.shares, taps.d_output, taps.scratch.row_wins)
+            taps.to_rows()
+            _route_gradient(taps.beside, taps.rows.inside, taps.scratch.column_wins)
+            taps.to_image()
 
 
 def _compare(taps: list, out: np.ndarray, wins: np.ndarray | None) -> None:
