@@ -105,8 +105,9 @@ class MaxPool2d(_Pool2d):
 
     def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
         height, width = windows = self._axes(input_shape)
-        C, _, OW = won = self.output_shape(input_shape)
-        wanted, maxima = super().scratch(input_shape, dtype, backward), (C, height.size, OW)
+        won = self.output_shape(input_shape)
+        wanted = super().scratch(input_shape, dtype, backward)
+        maxima: Shape = (won[0], height.size, width.positions)
         gathers = height.gapless
         if are_apart(windows):
             gathers, maxima = True, (height.kernel, *won)

@@ -86,8 +86,12 @@ class RunningMaximum(Taps):
         arrays: tuple[Any, ...],
         scratch: Any,
     ) -> None:
+        self.image: Any
+        self.output: Any
+        self.d_input: Any
+        self.d_output: Any
         self.image, self.output, self.d_input, self.d_output = (
-            None if array is None else array[channels] for array in arrays
+            _some(array, (channels,)) for array in arrays
         )
         # what is not kept lies in the same place for all channels, which stays in the cache
         height, width = windows
@@ -96,7 +100,7 @@ class RunningMaximum(Taps):
         at = every if self._apart else ()
         own = SimpleNamespace(
             rows=scratch.rows[(*at, now)],
-            padded=None if scratch.padded is None else scratch.padded[now],
+            padded=_some(scratch.padded, (now,)),
             column_wins=_some(scratch.column_wins, (*every, *at, channels)),
             row_wins=_some(scratch.row_wins, (*every, channels)),
         )
