@@ -8,14 +8,14 @@ __all__ = ["SampleCost", "even_slices", "longest", "slices"]
 CACHE_BYTES = 32 * 2**20
 """Most bytes of the arrays of one micro-batch, roughly a last-level cache."""
 
-STEP_BYTES = 2**20
-"""Bytes that the arrays of one layer may take in more than 32 samples: a second-level cache.
+NORMALIZED = 32
+"""Size of micro-batches where samples are normalized together.
 
-A number for all machines, because results must not depend on the machine's caches.
+The default ghost batch: a single one needs fewer and longer passes than two.
 """
 
-SIZES = 128, 64, 32
-"""Sizes of micro-batches; in fewer than 32 samples, calls take longer than arithmetic."""
+SMALL_BYTES = 4 * 2**20
+"""Bytes up to which a network is so small that calls take longer than arithmetic."""
 
 WORTH_A_THREAD = 12 * 10**6
 """Forward multiply-adds in float32 worth a thread: about a millisecond with backward."""
@@ -37,8 +37,6 @@ class SampleCost:
     ----------
     nbytes : int
         Bytes of a workspace for one sample, forward and back.
-    step_nbytes : int
-        Bytes of the layer whose output and scratch arrays take most.
     multiply_adds : float
         Multiply-adds of the forward pass, twice as many in float64.
     together : int
@@ -47,17 +45,17 @@ class SampleCost:
     """
 
     nbytes: int
-    step_nbytes: int
     multiply_adds: float
     together: int
 
     def micro_batch_size(self, n_samples: int | None = None, max_bytes: float = inf) -> int:
         """Return the number of samples that go through the layers together.
 
-        Start from 32, or from 64 or 128 if the arrays of every layer are small, halve
-        until all arrays fit into the cache, lower that to `max_bytes`, and round it to
-        a multiple of the samples that are normalized together. If the number of samples
-        is known, divide them as evenly as whole samples, or whole ghost batches, allow,
+        Start from 64, or from 128 for small networks, or from 32 if samples are
+        normalized together, halve until the arrays fit into the cache, lower that to
+        `max_bytes`, and round it to a multiple of the samples that are normalized
+        together. If the number of samples is known,
+        divide them as evenly as whole samples, or whole ghost batches, allow,
         preferably into an even number of micro-batches if each is worth a thread.
 
         Parameters
@@ -72,7 +70,9 @@ class SampleCost:
         int
             At least 1.
         """
-        size = next((n for n in SIZES if n * self.step_nbytes <= STEP_BYTES), SIZES[-1])
+        size = 128 if 128 * self.nbytes <= SMALL_BYTES else 64
+        if self.together > 1:
+            size = NORMALIZED
         while size > 1 and size * self.nbytes > CACHE_BYTES:
             size //= 2
         size = max(1, int(min(size, max_bytes / self.nbytes)))

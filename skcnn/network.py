@@ -145,7 +145,6 @@ class Network:
         """Costs of one sample, which decide how mini-batches are split."""
         return SampleCost(
             nbytes=Workspace.nbytes_per_sample(self),
-            step_nbytes=max(self.plan().nbytes_of_steps(), default=0),
             multiply_adds=self.multiply_adds * self.dtype.itemsize / 4,
             together=self.samples_together,
         )

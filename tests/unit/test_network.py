@@ -106,27 +106,26 @@ def test_vectors_of_any_kind_are_taken_in_the_dtype_of_the_network(kind):
 @pytest.mark.parametrize(
     ("filters", "n", "size"),
     [
-        (64, 32, 16),  # two threads' worth of work
-        (64, 33, 17),
-        (64, 50, 25),
-        (64, 65, 17),  # four, not three
-        (64, 4, 4),  # too little work for two
-        (5, 32, 32),
-        (5, 33, 17),  # evenly in any case
-        (5, 65, 22),
+        (32, 64, 32),  # two threads' worth of work
+        (32, 65, 33),
+        (32, 100, 50),
+        (32, 129, 33),  # four, not three
+        (32, 4, 4),  # too little work for two
+        (5, 64, 64),
+        (5, 65, 33),  # evenly in any case
+        (5, 129, 43),
         (5, 0, 1),
     ],
 )
 def test_samples_are_cut_evenly_and_in_pairs_where_there_is_work_for_two(filters, n, size):
     network = Network([Conv2d(filters, 5), Flatten(), Dense(10)], (1, 28, 28))
-    assert network.cost.micro_batch_size() == 32
+    assert network.cost.micro_batch_size() == 64
     assert network.cost.micro_batch_size(n) == size
 
 
-@pytest.mark.parametrize(("units", "size"), [(10, 128), (2**11, 128), (2**12, 64), (2**14, 32)])
-def test_the_largest_layer_decides_how_many_samples_stay_in_the_second_level_cache(units, size):
-    network = Network([Dense(units), Dense(10)], (4,))
-    assert network.cost.step_nbytes == 4 * units
+@pytest.mark.parametrize(("ghost_size", "size"), [(16, 32), (24, 24), (32, 32), (48, 48)])
+def test_samples_that_are_normalized_together_go_through_the_layers_together(ghost_size, size):
+    network = Network([Conv2d(5, 5), BatchNorm(ghost_size), Flatten(), Dense(10)], (1, 28, 28))
     assert network.cost.micro_batch_size() == size
 
 

@@ -266,7 +266,7 @@ def test_the_table_is_aligned_and_fits_100_columns():
     ends = [line.index(word) + len(word) for line, word in ((header, "parameters"), (first, "156"))]
     assert ends[0] == ends[1]
     assert lines[-3].split() == ["total", "61,706", "416,520"]
-    assert "a micro-batch of 32" in lines[-1]
+    assert "a micro-batch of 64" in lines[-1]
     assert repr(summary(LENET, (28, 28), 10)) == "\n".join(lines)
 
 
