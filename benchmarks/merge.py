@@ -40,7 +40,7 @@ ROWS: dict[str, list[str]] = {
     "– for three epochs of 5,003 images": _works("long fit conv32-conv64", 128),
     "train a VGG-like net on 3 × 32 × 32, batches of 128": _works("fit VGG-like", 128),
     "– for three epochs of 5,003 images ": _works("long fit VGG-like", 128),
-    "train the default network on 28 × 28 for three epochs of 5,003": _works(
+    "train the default network on 28 × 28, batches of 128, for three epochs": _works(
         "long fit untouched", 128
     ),
     "predict with LeNet, batches of 1 / 32 / 512": _works("predict LeNet", 1, 32, 512),
@@ -129,8 +129,10 @@ def performance(runs: Sequence[Run]) -> str:
         parts += [f"OpenBLAS for {blas['architecture']}" for blas in about["blas"]]
         parts += [f"{package} {number}" for package, number in run["versions"].items() if number]
         parts += [f"commit {run['commit']}"] if run["commit"] else []
-        lines.append(f"- {_name(run)}, {run['date']}: {', '.join(map(str, parts))}.")
-        lines += [f"  {run[key]}" for key in ("source", "remark") if key in run]
+        said = [run[key] for key in ("source", "remark") if key in run]
+        lines.append(
+            f"- {_name(run)}, {run['date']}: {' '.join([', '.join(map(str, parts)) + '.', *said])}"
+        )
     return "\n".join(lines)
 
 
