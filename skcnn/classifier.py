@@ -8,9 +8,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from skcnn._estimator import fitting
-from skcnn._estimator.arguments import FitArguments
 from skcnn._estimator.arrays import same, shape_of
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
+from skcnn._estimator.data import FitArguments
 from skcnn._estimator.labels import ClassEncoder, check_classes, check_label_set, is_matrix
 from skcnn._estimator.sample_weights import class_weights
 from skcnn._hyperparameters import check_real

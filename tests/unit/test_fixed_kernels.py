@@ -18,7 +18,7 @@ def weight_of(layer, shape, seed=0):
 
 def rows_of(X, sample_weight=None):
     weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, float)
-    return Images(X, channels_last=False).training_rows(weight, np.dtype(X.dtype))
+    return Images(X, X.shape[1:]).training_rows(weight, np.dtype(X.dtype))
 
 
 def pooled(layers, X, sample_weight=None):
