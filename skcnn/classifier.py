@@ -67,8 +67,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         Rate of the dropout after every hidden dense layer, in [0, 1).
     fixed_features : "auto" or int, default="auto"
         For signals, about how many features from fixed kernels (see
-        `FixedKernelFeatures`) are used beside those that are learned, if every
-        sample has one class; 0 for
+        `FixedKernelFeatures`) are used beside those that are learned; 0 for
         none. Their output layer is solved in closed form, and the fitted network
         is a weighted sum of both. "auto" is 1,000 below a length of 100 and 2,500
         from there on; and 0 with `layers`, with `warm_start`, in ``partial_fit``

@@ -98,7 +98,9 @@ def start_training(
     if is_auto(estimator.fixed_features):
         if not continued:
             n_fixed = stored.get("fixed_features", n_fixed)
-        resolved["fixed_features"] = n_fixed
+            resolved["fixed_features"] = n_fixed
+        else:  # the model keeps those that it has
+            resolved["fixed_features"] = estimator.auto_params_.get("fixed_features", 0)
     recipe["fixed_features"] = n_fixed
     config = bind_config(estimator, resolved, in_parts)
     if continued and _is_built_from(estimator, resolved):

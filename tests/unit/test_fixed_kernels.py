@@ -154,6 +154,17 @@ def test_any_rows_give_finite_proportions(length, dtype):
         assert ((Y >= 0) & (Y <= 1 + 1e-6)).all()
 
 
+@pytest.mark.parametrize("length", [10, 300, 5000])
+def test_the_size_of_buffers_stays(length):
+    X = np.random.default_rng(0).normal(size=(2, 3, 1, length))
+    usual = np.getbufsize()
+    network, vector, arrays = pooled([PPVPool(2)], X)
+    height = arrays["scale"][:, None] * X[:, :, 0] - arrays["threshold"][0, :1]
+    expected = np.clip(height, 0, 1).mean(axis=2)[:, 0]
+    np.testing.assert_allclose(network.forward(X, vector)[:, 0], expected, atol=1e-12)
+    assert np.getbufsize() == usual
+
+
 def test_a_wide_backward_ramp_sees_more():
     X = np.linspace(-1, 1, 201)[None, None, None]
     network, vector, params = pooled([PPVPool(1, ramp=0.1, backward_ramp=0.4)], X)
