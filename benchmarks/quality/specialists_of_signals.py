@@ -1,7 +1,6 @@
 """What specialists of signals reach for; each imports what it needs when it is built."""
 
 import importlib
-from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -31,7 +30,7 @@ def _series(X: np.ndarray) -> np.ndarray:
 
 
 class Aeon(BaseEstimator):
-    """An estimator of aeon with its defaults, compiled by numba when it is built.
+    """An estimator of aeon with its defaults.
 
     It has no probabilities: those of aeon are 0 or 1 where a ridge decides.
 
@@ -44,10 +43,15 @@ class Aeon(BaseEstimator):
     """
 
     def __init__(self, task: str, name: str, seed: int) -> None:
-        _compile(task, name)
+        _load(task, name)  # its imports are no part of a fit
         self.task = task
         self.name = name
         self.seed = seed
+
+    def compile(self, X: np.ndarray, y: np.ndarray) -> None:
+        """Fit some rows, so that compilation by numba is no part of a fit."""
+        rows = np.concatenate([np.flatnonzero(y == value)[:2] for value in np.unique(y)])
+        self.fit(X[rows], y[rows])
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
         self.model_ = _load(self.task, self.name)(random_state=self.seed)
@@ -66,12 +70,3 @@ class Aeon(BaseEstimator):
 
 def _load(task: str, name: str) -> type:
     return getattr(importlib.import_module(f"aeon.{task}.convolution_based"), name)
-
-
-@cache
-def _compile(task: str, name: str) -> None:
-    """Fit noise of one channel and of two, so that compilation is no part of a fit."""
-    y = np.arange(8) % 2
-    for channels in (1, 2):
-        X = np.random.default_rng(0).normal(size=(8, channels, 20))
-        _load(task, name)().fit(X, y).predict(X)
