@@ -8,9 +8,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from skcnn._estimator import fitting
-from skcnn._estimator.arguments import FitArguments
 from skcnn._estimator.arrays import same, shape_of
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
+from skcnn._estimator.data import FitArguments
 from skcnn._estimator.labels import ClassEncoder, check_classes, check_label_set, is_matrix
 from skcnn._estimator.sample_weights import class_weights
 from skcnn._hyperparameters import check_real
@@ -67,8 +67,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         Rate of the dropout after every hidden dense layer, in [0, 1).
     fixed_features : "auto" or int, default="auto"
         For signals, about how many features from fixed kernels (see
-        `FixedKernelFeatures`) are used beside those that are learned, if every
-        sample has one class; 0 for
+        `FixedKernelFeatures`) are used beside those that are learned; 0 for
         none. Their output layer is solved in closed form, and the fitted network
         is a weighted sum of both. "auto" is 1,000 below a length of 100 and 2,500
         from there on; and 0 with `layers`, with `warm_start`, in ``partial_fit``

@@ -62,10 +62,13 @@ class Images:
 
     Parameters
     ----------
-    X : ndarray of shape (n, channels, height, width) or (n, height, width, channels)
-        Any numeric dtype and strides; never copied whole.
-    channels_last : bool
-        Whether the channels are the last axis of `X`.
+    X : ndarray of shape (n, ...)
+        One image per row, flat or with axes; any numeric dtype and strides. Never
+        copied whole.
+    shape : tuple of int
+        (Channels, height, width) of an image.
+    data_format : {"channels_first", "channels_last"}, default="channels_first"
+        Order of the axes in `X`.
     scaling : Scaling or None, default=None
         Applied while gathering.
     rows : ndarray of int or None, default=None
@@ -75,22 +78,14 @@ class Images:
     """
 
     X: np.ndarray
-    channels_last: bool
+    shape: Shape
+    data_format: str = "channels_first"
     scaling: Scaling | None = None
     rows: np.ndarray | None = None
     name: str = "X"
 
     def __len__(self) -> int:
         return len(self.X) if self.rows is None else len(self.rows)
-
-    @property
-    def shape(self) -> Shape:
-        """(Channels, height, width)."""
-        if self.channels_last:
-            _, H, W, C = self.X.shape
-        else:
-            _, C, H, W = self.X.shape
-        return C, H, W
 
     def with_scaling(self, scaling: Scaling | None) -> "Images":
         """Return these images with another scaling."""
@@ -101,7 +96,12 @@ class Images:
         return replace(self, rows=rows if self.rows is None else self.rows[rows])
 
     def _take(self, rows: Rows) -> np.ndarray:
-        return self.X[rows] if self.rows is None else self.X[self.rows[rows]]
+        """Return some images with axes (n, channels, height, width), in memory as in `X`."""
+        part = self.X[rows if self.rows is None else self.rows[rows]]
+        C, H, W = self.shape
+        if self.data_format == "channels_last":
+            return part.reshape(len(part), H, W, C).transpose(0, 3, 1, 2)
+        return part.reshape(len(part), C, H, W)
 
     def gather(self, rows: Rows, out: np.ndarray) -> None:
         """Copy some images, scaled, into a batch-last array.
@@ -111,8 +111,7 @@ class Images:
         rows : ndarray of int or slice
         out : ndarray of shape (channels, height, width, number of rows)
         """
-        part = self._take(rows)
-        part = part.transpose(3, 1, 2, 0) if self.channels_last else part.transpose(1, 2, 3, 0)
+        part = self._take(rows).transpose(1, 2, 3, 0)
         if self.scaling is None:
             np.copyto(out, part, casting="same_kind")
         else:
@@ -216,9 +215,8 @@ class Images:
         length = max(1, BLOCK // int(np.prod(self.shape)))
         for start in range(0, len(self), length):
             part = slice(start, start + length)
-            block = self._take(part)
-            block = block.transpose(0, 3, 1, 2) if self.channels_last else block
-            yield block.astype(np.float64, order="C"), sample_weight[part].astype(np.float64)
+            block = self._take(part).astype(np.float64, order="C")
+            yield block, sample_weight[part].astype(np.float64)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

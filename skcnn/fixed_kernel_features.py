@@ -14,7 +14,6 @@ from skcnn._estimator.sample_weights import check_sample_weight
 from skcnn._estimator.seeds import draw_seed
 from skcnn._hyperparameters import check_int
 from skcnn.architectures.fixed_features import fixed_features
-from skcnn.data import Scaling
 from skcnn.inference import outputs
 from skcnn.network import Network
 from skcnn.parallel.contexts import in_own_context
@@ -99,21 +98,21 @@ class FixedKernelFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             wanted = or_auto(check_int, caller, "n_features", self.n_features, 1)
         seed = draw_seed(caller, self.random_state)
         signals = _read(X, caller)
-        weight = check_sample_weight(sample_weight, len(signals), caller)
+        images, shape = signals.images, signals.images.shape
+        weight = check_sample_weight(sample_weight, len(images), caller)
         if not weight.any():
             raise ValueError(f"{caller}: sample_weight holds zeros only.")
-        images = signals.images
-        double = signals.array.dtype == np.float64
-        layers = fixed_features(signals.shape[-1], wanted)
-        network = Network(layers, signals.shape, np.float64 if double else np.float32)
+        double = images.X.dtype == np.float64
+        layers = fixed_features(shape[-1], wanted)
+        network = Network(layers, shape, np.float64 if double else np.float32)
         scaling = images.measure(weight)
         vector = network.init(stream(seed, "init"))
         rows = images.with_scaling(scaling).training_rows(weight, network.dtype)
         run_in_threads(lambda _: network.init_from_rows(vector, rows))
         self.network_, self.weights_ = network, vector
-        self.image_shape_, self._data_format = signals.shape, signals.data_format
+        self.image_shape_, self._data_format = shape, images.data_format
         self.input_mean_, self.input_scale_ = scaling.mean, scaling.deviation
-        self.n_features_in_ = int(np.prod(signals.shape))
+        self.n_features_in_ = int(np.prod(shape))
         if hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         if signals.names is not None:
@@ -134,8 +133,7 @@ class FixedKernelFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             Proportions, from 0 to 1.
         """
         check_is_fitted(self)
-        images = read_fitted(X, self).images
-        images = images.with_scaling(Scaling(self.input_mean_, self.input_scale_))
+        images = read_fitted(X, self)
         return run_in_threads(
             lambda threads: outputs(self.network_, self.weights_, images, threads, working_memory())
         ).T

@@ -35,8 +35,10 @@ def outputs(
     images: Images,
     threads: Threads,
     max_bytes: float = np.inf,
+    stop: int | None = None,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Compute the outputs of the network for all images, batch last.
+    """Compute the outputs of the network, or of one of its steps, for all images, batch last.
 
     Numbers that overflow because of the parameters are returned as the largest finite
     ones (and their differences as 0), so that everything computed from them
@@ -55,6 +57,10 @@ def outputs(
     threads : Threads
     max_bytes : float, default=inf
         Memory that each thread's arrays may take.
+    stop : int or None, default=None
+        Number of steps to compute; None is all of them.
+    out : ndarray or None, default=None
+        Array for the result.
 
     Returns
     -------
@@ -65,55 +71,8 @@ def outputs(
     ValueError
         For images so large that the outputs overflow.
     """
-    Z = np.empty((*network.output_shape, len(images)), network.dtype)
-    return _run(network, params, images, threads, max_bytes, len(network.steps), Z)
-
-
-def features(
-    network: Network,
-    params: np.ndarray,
-    images: Images,
-    threads: Threads,
-    max_bytes: float = np.inf,
-) -> np.ndarray:
-    """Compute the inputs of the last layer for all images, one row per sample.
-
-    As `outputs`, but without the last layer, which must take vectors. Where that
-    is a sum of branches, they are the inputs of each branch's last layer.
-
-    Returns
-    -------
-    ndarray of shape (n, features)
-    """
-    if len(network.shapes[network.head]) > 1:
-        return outputs(*front(network, params), images, threads, max_bytes).T
-    H = np.empty((len(images), *network.step_shapes[network.head]), network.dtype)
-    return _run(network, params, images, threads, max_bytes, network.head, H.T).T
-
-
-def front(network: Network, params: np.ndarray) -> tuple[Network, np.ndarray]:
-    """Return the network without its last layer, and its flat vector.
-
-    Where that is a sum of branches, it is what these have before their last layers, joined.
-    """
-    part = Network(without_output(network.layers), network.input_shape, network.dtype)
-    vector = np.empty(part.vector_size, network.dtype)
-    for own, arrays in zip(part.unpack(vector), network.unpack(params), strict=False):
-        for name, array in own.items():
-            array[...] = arrays[name]
-    return part, vector
-
-
-def _run(
-    network: Network,
-    params: np.ndarray,
-    images: Images,
-    threads: Threads,
-    max_bytes: float,
-    stop: int,
-    Z: np.ndarray,
-) -> np.ndarray:
-    """Fill `Z`, batch last, with the output of the steps before `stop`."""
+    stop = len(network.steps) if stop is None else stop
+    Z = np.empty((*network.step_shapes[stop], len(images)), network.dtype) if out is None else out
     cache = workspace_cache(network)
     unpacked = cache.unpack(network, params)
     size = network.cost.micro_batch_size(max_bytes=max_bytes)
@@ -141,6 +100,41 @@ def _run(
         return Z
     _check_range(images, network)
     return np.nan_to_num(Z, copy=False)
+
+
+def features(
+    network: Network,
+    params: np.ndarray,
+    images: Images,
+    threads: Threads,
+    max_bytes: float = np.inf,
+) -> np.ndarray:
+    """Compute the inputs of the last layer for all images, one row per sample.
+
+    As `outputs`, but without the last layer, which must take vectors. Where that
+    is a sum of branches, they are the inputs of each branch's last layer.
+
+    Returns
+    -------
+    ndarray of shape (n, features)
+    """
+    if len(network.shapes[network.head]) > 1:
+        return outputs(*front(network, params), images, threads, max_bytes).T
+    H = np.empty((len(images), *network.step_shapes[network.head]), network.dtype)
+    return outputs(network, params, images, threads, max_bytes, network.head, H.T).T
+
+
+def front(network: Network, params: np.ndarray) -> tuple[Network, np.ndarray]:
+    """Return the network without its last layer, and its flat vector.
+
+    Where that is a sum of branches, it is what these have before their last layers, joined.
+    """
+    part = Network(without_output(network.layers), network.input_shape, network.dtype)
+    vector = np.empty(part.vector_size, network.dtype)
+    for own, arrays in zip(part.unpack(vector), network.unpack(params), strict=False):
+        for name, array in own.items():
+            array[...] = arrays[name]
+    return part, vector
 
 
 def _check_range(images: Images, network: Network) -> None:

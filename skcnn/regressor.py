@@ -8,9 +8,9 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from skcnn._estimator import fitting
-from skcnn._estimator.arguments import FitArguments
 from skcnn._estimator.arrays import as_numbers
 from skcnn._estimator.base import BaseScratchCNN, has_partial_fit
+from skcnn._estimator.data import FitArguments
 from skcnn._estimator.targets import TargetScaler, bind_loss, check_targets, count_outputs
 from skcnn.data import Scaling
 from skcnn.inference import outputs

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["RidgeFit", "calibrate", "fit_ridge", "merge_rows"]
+__all__ = ["RidgeFit", "calibrate", "calibrate_labels", "fit_ridge", "merge_rows"]
 
 ALPHAS = 10.0 ** np.arange(-4, 4.01, 0.5)
 """Penalties, in increasing order."""
@@ -46,6 +46,9 @@ KEPT = 4096
 
 SLOPES = np.exp(np.linspace(np.log(0.05), np.log(100), 77))
 """Factors of predictions that `calibrate` chooses from."""
+
+STEPS = 50
+"""Most steps of Newton's method in `calibrate_labels`."""
 
 
 class RidgeFit(NamedTuple):
@@ -166,12 +169,13 @@ def _fit_primal(
     for part in [slice(0, len(first)), *parts]:
         F = first if part.start == 0 else features(part).astype(np.float64)
         F = F - center
-        weighted = F * w[part, np.newaxis]
-        sums += weighted.sum(axis=0)
-        gram += F.T @ weighted
-        product += weighted.T @ y[part]
         if part.start < KEPT:
             kept.append(F)
+        root = np.sqrt(w[part, np.newaxis])
+        weighted = F * root
+        sums += root[:, 0] @ weighted
+        gram += weighted.T @ weighted  # BLAS computes half of a symmetric product
+        product += weighted.T @ (root * y[part])
     shift = sums / total
     gram -= np.outer(shift, sums)  # products need no shift: the targets are centred
     scale = np.sqrt((gram.diagonal().clip(0) / total + LEAST_VARIANCE) * d)
@@ -237,3 +241,66 @@ def calibrate(left_out: np.ndarray, classes: np.ndarray, sample_weight: np.ndarr
         own = z[np.arange(len(z)), classes]
         losses.append(-(sample_weight @ ((1 - spread) * own + spread * z.mean(axis=1))) / total)
     return float(SLOPES[np.argmin(losses)])
+
+
+def calibrate_labels(
+    left_out: np.ndarray, labels: np.ndarray, sample_weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a factor and an offset for each label, with which predictions are the best logits.
+
+    They minimize the mean binary cross-entropy of predictions for rows that were
+    left out (Platt 2000), with one more row that is half true and half false, as
+    in `calibrate`. A factor is at least 0: predictions that are worse than none
+    are left out, and the offset is the label's frequency.
+
+    Parameters
+    ----------
+    left_out : ndarray of shape (n, n_labels)
+    labels : ndarray of bool of shape (n, n_labels)
+    sample_weight : ndarray of shape (n,)
+
+    Returns
+    -------
+    slope, offset : ndarray of shape (n_labels,)
+    """
+    share = sample_weight / sample_weight.sum()
+    spread = 1 / (sample_weight.sum() + 1)
+    targets = (1 - spread) * labels + spread / 2
+    fits = [_fit_logistic(z, t, share) for z, t in zip(left_out.T, targets.T, strict=True)]
+    slope, offset = np.array(fits).T
+    return slope, offset
+
+
+def _fit_logistic(z: np.ndarray, targets: np.ndarray, share: np.ndarray) -> tuple[float, float]:
+    """Return slope and offset of a logistic regression on one variable, by Newton's method.
+
+    Steps are halved until the loss falls (Lin, Lin & Weng 2007, *A note on Platt's
+    probabilistic outputs for support vector machines*).
+    """
+    frequency = share @ targets
+    constant = 0.0, float(np.log(frequency / (1 - frequency)))
+    center = share @ z
+    scale = np.sqrt(share @ (z - center) ** 2)
+    if scale < LEAST_LEFT:
+        return constant
+    A = np.stack([(z - center) / scale, np.ones_like(z)])
+    params = np.array(constant)
+
+    def loss(params: np.ndarray) -> float:
+        logits = params @ A
+        return share @ (np.logaddexp(0, logits) - targets * logits)
+
+    for _ in range(STEPS):
+        p = (1 + np.tanh(params @ A / 2)) / 2
+        gradient = A @ (share * (p - targets))
+        step = np.linalg.solve((A * (share * p * (1 - p))) @ A.T + LEAST_LEFT * np.eye(2), gradient)
+        before = loss(params)
+        while (stays := np.abs(step).max() > LEAST_LEFT) and loss(params - step) > before:
+            step /= 2
+        params = params - step
+        if not stays:
+            break
+    if params[0] <= 0:
+        return constant
+    slope = params[0] / scale
+    return float(slope), float(params[1] - slope * center)

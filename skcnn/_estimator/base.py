@@ -12,7 +12,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator import fitting, pickling
-from skcnn._estimator.arguments import FitArguments
+from skcnn._estimator.data import FitArguments
 from skcnn._estimator.images import read_fitted
 from skcnn._estimator.nested import NestedParameters
 from skcnn._estimator.progress import CallbackSupportMixin
@@ -20,7 +20,6 @@ from skcnn._estimator.resources import run_in_threads, working_memory
 from skcnn._estimator.state_dict import WeightsMixin
 from skcnn._summary import Summary
 from skcnn.architectures.fixed_features import without_output
-from skcnn.data import Scaling
 from skcnn.inference import features
 from skcnn.losses import Loss
 from skcnn.network import Network
@@ -162,10 +161,9 @@ class BaseScratchCNN(
 
         Call it on the `_snapshot` from which all other attributes are read.
         """
-        scaling = Scaling(self.input_mean_, self.input_scale_)
-        images = read_fitted(X, self).images.with_scaling(scaling)
+        images, max_bytes = read_fitted(X, self), working_memory()
         return run_in_threads(
-            partial(run, self.network_, self.weights_, images, max_bytes=working_memory())
+            partial(run, self.network_, self.weights_, images, max_bytes=max_bytes)
         )
 
     @in_own_context

@@ -1,10 +1,13 @@
-"""Detection of colour channels in flat rows."""
+"""Detection of colour channels in flat rows, and the warning of them."""
 
 from math import isqrt
 
 import numpy as np
 
-__all__ = ["count_channels", "likely_sides"]
+from skcnn._estimator.user_warnings import warn_user
+from skcnn.layers._layer import Shape
+
+__all__ = ["count_channels", "warn_of_colour"]
 
 ROWS = 64
 """Number of rows to compare."""
@@ -20,6 +23,33 @@ ALIKE = 0.9
 
 Grey images, signals and noise have ratios of 1 and more.
 """
+
+
+def warn_of_colour(rows: np.ndarray, shape: Shape, order: str) -> None:
+    """Warn of flat rows that are read as `shape` but may be colour images."""
+    features, channels, is_signal = rows.shape[1], count_channels(rows), shape[1] == 1
+    if is_signal:
+        taken, kept = "signals of that length", f"image_shape=(1, {features}) if they are signals"
+    else:
+        taken = f"grey images of {shape[1]} x {shape[2]} pixels"
+        kept = f"image_shape={shape[1:]} if they are grey images"
+    if channels is not None:
+        sides = _likely_sides(features // channels)
+        height, width = ("height", "width") if sides is None else sides
+        warn_user(
+            f"X has {features} features, which are taken as {taken}, but values {channels} apart "
+            f"are more alike than neighbours, as in pixels of {channels} channels. Pass "
+            f"image_shape=({height}, {width}, {channels}) and data_format='channels_last' if they "
+            f"are colour images{'' if sides is None else ' of that size'}, image_shape=(1, "
+            f"{features // channels}, {channels}) and data_format='channels_last' if they are "
+            f"signals of {channels} channels, or {kept}."
+        )
+    elif is_signal and (side := isqrt(features // 3)) >= 8 and features == 3 * side * side:
+        colour = (side, side, 3) if order == "channels_last" else (3, side, side)
+        warn_user(
+            f"X has {features} features, which looks like flattened colour images, but is taken as "
+            f"{taken}. Pass image_shape={colour} if they are images, or {kept}."
+        )
 
 
 def count_channels(rows: np.ndarray) -> int | None:
@@ -56,7 +86,7 @@ def count_channels(rows: np.ndarray) -> int | None:
     return best if best is not None and ratios[best] < ALIKE else None
 
 
-def likely_sides(pixels: int) -> tuple[int, int] | None:
+def _likely_sides(pixels: int) -> tuple[int, int] | None:
     """Return height and width of a square or 3:4 image with the number of pixels, or None."""
     for height, width in ((1, 1), (3, 4)):
         unit = isqrt(pixels // (height * width))

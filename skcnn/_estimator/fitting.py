@@ -7,27 +7,37 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, NamedTuple
 
-from skcnn._estimator.arguments import FitArguments, read_data, read_part, read_validation
+import numpy as np
+
 from skcnn._estimator.checkpoint import (
     TrainingCheckpoint,
     describe_scorer,
     read,
     training_inputs,
 )
-from skcnn._estimator.data import Data, held_out_size, split
+from skcnn._estimator.data import (
+    Data,
+    FitArguments,
+    held_out_size,
+    read_data,
+    read_part,
+    read_validation,
+    split,
+)
 from skcnn._estimator.fixed_branch import FixedBranch, solve_fixed_branch
 from skcnn._estimator.model import Model, TargetEncoder
-from skcnn._estimator.parameters import check_switches
+from skcnn._estimator.parameters import built_from, check_switches
 from skcnn._estimator.progress import FitProgress, progress_lines, with_callbacks
-from skcnn._estimator.resources import with_threads
+from skcnn._estimator.resources import run_in_threads, with_threads
 from skcnn._estimator.scoring import bind_scoring, validation_part
-from skcnn._estimator.start import start_training
+from skcnn._estimator.start import Start, start_training
 from skcnn._estimator.useless_training import UselessTraining, find_useless_training
 from skcnn._estimator.user_warnings import (
     warn_of_divergence,
     warn_of_interruption,
     warn_of_useless_training,
 )
+from skcnn.data import Scaling
 from skcnn.parallel.interrupts import Interrupts, at_safe_places
 from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState
@@ -78,7 +88,12 @@ class Outcome(NamedTuple):
 def fit(estimator: Any, arguments: FitArguments, checkpoint: Any = None) -> None:
     """Fit an estimator, or finish the training that a checkpoint was written in."""
     prepared = _prepare(estimator, arguments, checkpoint)
-    work = partial(_train_and_commit, estimator, prepared, _train_whole, estimator.warm_start)
+
+    def work(interrupts: Interrupts) -> Outcome:
+        outcome = _train_whole(estimator, prepared, interrupts)
+        _commit(estimator, prepared.model, outcome, estimator.warm_start)
+        return outcome
+
     outcome = at_safe_places(work)
     warn_of_interruption(outcome.reason, outcome.state.epoch)
 
@@ -86,8 +101,13 @@ def fit(estimator: Any, arguments: FitArguments, checkpoint: Any = None) -> None
 def fit_part(estimator: Any, arguments: FitArguments, encoder: TargetEncoder) -> None:
     """Train for one pass over a part of the data; all-zero weights change nothing."""
     prepared = _prepare_part(estimator, arguments, encoder)
-    if prepared is not None:
-        at_safe_places(partial(_train_and_commit, estimator, prepared, _train_part, True))
+    if prepared is None:
+        return
+
+    def work(interrupts: Interrupts) -> None:
+        _commit(estimator, prepared.model, _train_part(estimator, prepared, interrupts), True)
+
+    at_safe_places(work)
 
 
 def initialize(estimator: Any, arguments: FitArguments) -> None:
@@ -117,9 +137,12 @@ def _prepare(
         described = describe_scorer(scoring)  # before calls may change it
         size = 0 if given else held_out_size(data, estimator.validation_fraction, caller)
     continues = estimator.warm_start and hasattr(estimator, "weights_") and not anew
+    images = data.input.images
     start = start_training(
         estimator,
-        data,
+        images.shape,
+        images.X.dtype,
+        data.encoder,
         len(data) - size,
         "warm_start" if continues else None,
         recipe=None if saved is None else saved.recipe,
@@ -133,7 +156,7 @@ def _prepare(
         state.criterion = criterion
     if size:
         data, held_out = split(data, size, state.seed, caller)
-    model = start.model(estimator, data)
+    model = _fit_encodings(estimator, start, data)
     validation = None
     if held_out is not None:
         validation = validation_part(estimator, model, held_out, scorer, given=not size)
@@ -155,31 +178,57 @@ def _prepare_part(
     bind_scoring(estimator)
     data = read_part(estimator, arguments, encoder)
     continued_by = "partial_fit" if hasattr(estimator, "weights_") else None
-    start = start_training(estimator, data, len(data), continued_by, in_parts=True)
+    images = data.input.images
+    start = start_training(
+        estimator,
+        images.shape,
+        images.X.dtype,
+        data.encoder,
+        len(data),
+        continued_by,
+        in_parts=True,
+    )
     if not data.weights.total.any():
         return None
     start.state.judge_by(None)
     begin(start.state, start.config)
-    return PreparedFit(start.model(estimator, data), data, None, start.config, start.state)
+    model = _fit_encodings(estimator, start, data)
+    return PreparedFit(model, data, None, start.config, start.state)
+
+
+def _fit_encodings(estimator: Any, start: Start, data: Data) -> Model:
+    """Estimate what depends on the values of the training rows; a continued model keeps its own.
+
+    That is the scaling of images and targets, and parameters of layers that ask for the rows.
+    """
+    images, weights, network = data.input.images, data.weights.total, start.network
+    if start.continued:
+        scaling = Scaling(estimator.input_mean_, estimator.input_scale_)
+        encoder = data.encoder.continuing(estimator._fitted_encoder())
+    else:
+        encoder = data.encoder.fit(data.targets, weights)
+        if estimator.scale_input:
+            scaling = images.measure(weights)
+        else:
+            channels = images.shape[0]
+            scaling = Scaling(np.zeros(channels), np.ones(channels))
+        if network.reads_rows:
+            rows = images.with_scaling(scaling).training_rows(weights, network.dtype)
+            run_in_threads(lambda _: network.init_from_rows(start.state.weights, rows))
+    return Model(
+        network=network,
+        scaling=scaling,
+        encoder=encoder,
+        names=data.input.names,
+        data_format=images.data_format,
+        loss=estimator._training_loss(encoder),
+        resolved=start.resolved,
+        recipe=start.recipe,
+        built_from=built_from(start.resolved, vars(estimator)),
+    )
 
 
 # Train
-
-
-def _train_and_commit(
-    estimator: Any,
-    prepared: PreparedFit,
-    train_prepared: Callable[[Any, PreparedFit, Interrupts], Outcome],
-    keep_state: bool,
-    interrupts: Interrupts,
-) -> Outcome:
-    """Train and, unless a warning is turned into an error, commit the result."""
-    outcome = train_prepared(estimator, prepared, interrupts)
-    warn_of_divergence(outcome.reason, outcome.state.epoch)
-    if outcome.useless is not None:
-        warn_of_useless_training(*outcome.useless)
-    _commit(estimator, prepared.model, outcome, keep_state)
-    return outcome
 
 
 @with_callbacks
@@ -250,8 +299,14 @@ def _train(
 
 
 def _commit(estimator: Any, model: Model, outcome: Outcome, keep_state: bool) -> None:
-    """Write all fitted attributes at once, and on request the state to continue from."""
+    """Write all fitted attributes at once, and on request the state to continue from.
+
+    Nothing is written if a warning of the outcome is turned into an error.
+    """
     state = outcome.state
+    warn_of_divergence(outcome.reason, state.epoch)
+    if outcome.useless is not None:
+        warn_of_useless_training(*outcome.useless)
     if outcome.branch is not None:
         model, state = outcome.branch.join(model, state)
     attributes = {**model.attributes(state), "stop_reason_": outcome.reason}

@@ -5,6 +5,7 @@ solved in closed form. It is solved before the first epoch and added after the l
 so that the fitted network is one network.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from skcnn.layers._layer import Shape
 from skcnn.losses import SquaredError
 from skcnn.network import Network
 from skcnn.parallel.threads import Threads
-from skcnn.ridge import calibrate, fit_ridge, merge_rows
+from skcnn.ridge import RidgeFit, calibrate, calibrate_labels, fit_ridge, merge_rows
 from skcnn.state import TrainingState, stream
 
 __all__ = ["FixedBranch", "count_fixed_features", "solve_fixed_branch"]
@@ -125,9 +126,9 @@ def _obstacle(shape: Shape, encoder: TargetEncoder) -> str | None:
     """Return the reason for which no branch can be added, if there is one."""
     if shape[1] > 1:
         return f"for images, and their shape is {shape}"
-    if isinstance(encoder, ClassEncoder):
-        return "for a y of several labels" if encoder.multilabel else None
-    return None if isinstance(encoder.loss, SquaredError) else "unless loss='squared_error'"
+    if isinstance(encoder, ClassEncoder) or isinstance(encoder.loss, SquaredError):
+        return None
+    return "unless loss='squared_error'"
 
 
 def solve_fixed_branch(
@@ -153,20 +154,38 @@ def solve_fixed_branch(
     params = network.init(stream(seed, "init", 1))
     network.init_from_rows(params, images.training_rows(data.weights.total, dtype))
     targets = model.encoder.transform(data.targets, np.dtype(np.float64))
-    rows, weight = merge_rows(images.hashes(), targets, data.weights.total)
-    targets = targets[rows]
-    classes = targets if isinstance(model.encoder, ClassEncoder) else None
-    if classes is not None:
-        targets = np.eye(model.encoder.n_outputs)[classes]
+    rows, sample_weight = merge_rows(images.hashes(), targets, data.weights.total)
 
     def features(part: slice) -> np.ndarray:
         return outputs(network, params, images.subset(rows[part]), threads, max_bytes).T
 
-    fit = fit_ridge(features, targets, weight)
+    fit, slope, offset = _solve(features, targets[rows], sample_weight, model.encoder)
     share = float(np.clip(len(rows) / (len(rows) + HALF), LEAST_SHARE, 1 - LEAST_SHARE))
-    other = 1 - share
-    if classes is not None:
-        seen = len(fit.left_out)
-        other *= SHARPENED * calibrate(fit.left_out, classes[:seen], weight[:seen])
-        share *= SHARPENED
-    return FixedBranch(network, params, fit.weight * other, fit.bias * other, share)
+    factor = SHARPENED if isinstance(model.encoder, ClassEncoder) else 1.0
+    other = (1 - share) * (factor * slope)
+    weight = fit.weight * other[:, np.newaxis]
+    bias = fit.bias * other + (1 - share) * factor * offset
+    return FixedBranch(network, params, weight, bias, share * factor)
+
+
+def _solve(
+    features: Callable[[slice], np.ndarray],
+    targets: np.ndarray,
+    sample_weight: np.ndarray,
+    encoder: TargetEncoder,
+) -> tuple[RidgeFit, np.ndarray, np.ndarray]:
+    """Solve the output layer; return it, and factors and offsets that turn outputs into logits.
+
+    Classes have one factor, so that none is favoured, and labels one each, with an
+    offset. Quantities stay as they are.
+    """
+    ones, zeros = np.ones(encoder.n_outputs), np.zeros(encoder.n_outputs)
+    if not isinstance(encoder, ClassEncoder):
+        return fit_ridge(features, targets, sample_weight), ones, zeros
+    if encoder.multilabel:
+        fit = fit_ridge(features, 2.0 * targets - 1, sample_weight)
+        n = len(fit.left_out)
+        return fit, *calibrate_labels(fit.left_out, targets[:n], sample_weight[:n])
+    fit = fit_ridge(features, np.eye(encoder.n_outputs)[targets], sample_weight)
+    n = len(fit.left_out)
+    return fit, ones * calibrate(fit.left_out, targets[:n], sample_weight[:n]), zeros

@@ -9,10 +9,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from skcnn._estimator.arrays import as_numbers, check_finite, naming, same
-from skcnn._estimator.colour import count_channels, likely_sides
+from skcnn._estimator.colour import warn_of_colour
 from skcnn._estimator.user_warnings import warn_user
 from skcnn._hyperparameters import check_choice, check_int
-from skcnn.data import Images
+from skcnn.data import Images, Scaling
 from skcnn.layers._layer import Shape
 
 __all__ = ["Input", "read_fitted", "read_images", "read_like"]
@@ -38,84 +38,62 @@ class Input:
     ----------
     X : array-like
         Images as the user passed them.
-    array : ndarray
-        `X` as an array, not copied.
     names : ndarray of str or None
         Names of the features.
-    data_format : {"channels_first", "channels_last"}
-        Order of the axes in `X`.
-    shape : tuple of int
-        (Channels, height, width) of the images.
-    rows : ndarray of int or None, default=None
-        Selected rows; None selects all of them.
-    name : str, default="X"
-        Name of the argument, for errors.
+    images : Images
+        Those in use, neither scaled nor copied.
     """
 
     X: Any
-    array: np.ndarray
     names: np.ndarray | None
-    data_format: str
-    shape: Shape
-    rows: np.ndarray | None = None
-    name: str = "X"
-
-    def __len__(self) -> int:
-        return len(self.array) if self.rows is None else len(self.rows)
+    images: Images
 
     def subset(self, rows: np.ndarray) -> "Input":
         """Select some of the images without copying them."""
-        return replace(self, rows=rows if self.rows is None else self.rows[rows])
-
-    @property
-    def images(self) -> Images:
-        """`Images` of the array, neither scaled nor copied."""
-        C, H, W = self.shape
-        if self.data_format == "channels_last":
-            images = Images(self.array.reshape(len(self.array), H, W, C), True, name=self.name)
-        else:
-            images = Images(self.array.reshape(len(self.array), C, H, W), False, name=self.name)
-        return images if self.rows is None else images.subset(self.rows)
+        return replace(self, images=self.images.subset(rows))
 
     def as_X(self) -> Any:
         """Return the images in the form of `X`; dataframes keep their column names."""
-        X: Any = self.X
-        if self.rows is None:
+        X, rows = self.X, self.images.rows
+        if rows is None:
             return X
         if hasattr(X, "iloc"):
-            return X.iloc[self.rows]
+            return X.iloc[rows]
         if self.names is None:
-            return self.array[self.rows]
-        return X.take(self.rows) if hasattr(X, "take") else X[self.rows]  # pyarrow, polars
+            return self.images.X[rows]
+        return X.take(rows) if hasattr(X, "take") else X[rows]  # pyarrow, polars
 
 
 def read_images(X: Any, image_shape: Any, data_format: str, caller: str) -> Input:
     """Check the `X` of a first fit."""
     array = check_X(X, caller)
-    shape, order = resolve_shape(array, image_shape, data_format, caller)
-    names = feature_names(X, "X", caller)
-    return Input(X=X, array=array, names=names, data_format=order, shape=shape)
+    shape, order = resolve_shape(array.shape, image_shape, data_format, caller)
+    if image_shape is None and array.ndim == 2:
+        warn_of_colour(array, shape, order)
+    return Input(X=X, names=feature_names(X, "X", caller), images=Images(array, shape, order))
 
 
 def read_like(X: Any, first: Input, name: str, caller: str) -> Input:
     """Check further images, called `name` in errors, against the shape and columns of the first."""
-    array, data_format = check_X(X, caller, name), first.data_format
-    if not _fits(array.shape[1:], first.shape, data_format):
+    array, shape, data_format = (
+        check_X(X, caller, name),
+        first.images.shape,
+        first.images.data_format,
+    )
+    if not _fits(array.shape[1:], shape, data_format):
         raise ValueError(
             f"{caller}: {name} holds {_describe(array, data_format)}, but X images of shape "
-            f"{_in_order(first.shape, data_format)} ({AXES[data_format]}), which are "
-            f"{prod(first.shape)} features."
+            f"{_in_order(shape, data_format)} ({AXES[data_format]}), which are {prod(shape)} "
+            "features."
         )
     names = feature_names(X, name, caller)
     if names is not None and first.names is not None and not same(names, first.names):
         raise ValueError(f"{caller}: {name} must have the columns of X, in the same order.")
-    return Input(
-        X=X, array=array, names=names, data_format=data_format, shape=first.shape, name=name
-    )
+    return Input(X=X, names=names, images=Images(array, shape, data_format, name=name))
 
 
-def read_fitted(X: Any, estimator: Any) -> Input:
-    """Check images against those that `estimator` was fitted on.
+def read_fitted(X: Any, estimator: Any) -> Images:
+    """Check images against those that `estimator` was fitted on, and return them with its scaling.
 
     For flat rows, scikit-learn's own errors name wrong columns and numbers of features.
     """
@@ -137,13 +115,7 @@ def read_fitted(X: Any, estimator: Any) -> Input:
         has_columns = len(getattr(X, "shape", ())) == 2  # false for a polars series of arrays
         known = X if has_columns else array
         validate_data(estimator, known, reset=False, skip_check_array=True)
-    return Input(
-        X=X,
-        array=array,
-        names=getattr(estimator, "feature_names_in_", None),
-        data_format=data_format,
-        shape=shape,
-    )
+    return Images(array, shape, data_format, Scaling(estimator.input_mean_, estimator.input_scale_))
 
 
 def check_X(X: Any, caller: str, name: str = "X") -> np.ndarray:
@@ -187,13 +159,14 @@ def check_X(X: Any, caller: str, name: str = "X") -> np.ndarray:
 
 
 def resolve_shape(
-    array: np.ndarray, image_shape: Any, data_format: str, caller: str
+    found: Shape, image_shape: Any, data_format: str, caller: str
 ) -> tuple[Shape, str]:
-    """Find the shape (channels, height, width) of the images, and the order of the axes in `array`.
+    """Find the shape (channels, height, width) of images, and the order of the axes in their array.
 
     Parameters
     ----------
-    array : ndarray of 2, 3 or 4 dimensions
+    found : tuple of 2, 3 or 4 ints
+        Shape of the array.
     image_shape : tuple of int or None
         Parameter of the estimator.
     data_format : {"auto", "channels_first", "channels_last"}
@@ -214,25 +187,23 @@ def resolve_shape(
     Warns
     -----
     UserWarning
-        If another reading is common as well: another order of the axes, signals
-        of several channels, or flattened colour images.
+        If another reading is common as well: another order of the axes, or signals
+        of several channels.
     """
     check_choice(caller, "data_format", data_format, ["auto", *ORDERS])
     if image_shape is not None:
-        return _given_shape(array, image_shape, data_format, caller)
-    if array.ndim == 4:
-        return _four_axes(array.shape, data_format)
+        return _given_shape(found, image_shape, data_format, caller)
+    if len(found) == 4:
+        return _four_axes(found, data_format)
     order = "channels_first" if data_format == "auto" else data_format
-    if array.ndim == 3:
-        _, height, width = array.shape
+    if len(found) == 3:
+        _, height, width = found
         if _is_narrow(height, width):
-            _warn_of_signals(f"X has shape {array.shape}, which", height, width)
+            _warn_of_signals(f"X has shape {found}, which", height, width)
         return (1, height, width), order
-    features = array.shape[1]
+    features = found[1]
     side = isqrt(features)
-    shape = (1, side, side) if side * side == features else (1, 1, features)
-    _warn_of_colour(array, shape, order)
-    return shape, order
+    return ((1, side, side) if side * side == features else (1, 1, features)), order
 
 
 def _four_axes(found: Shape, data_format: str) -> tuple[Shape, str]:
@@ -299,37 +270,10 @@ def _warn_of_signals(what: str, height: int, width: int) -> None:
     )
 
 
-def _warn_of_colour(rows: np.ndarray, shape: Shape, order: str) -> None:
-    """Warn of flat rows that are read as `shape` but may be colour images."""
-    features, channels, is_signal = rows.shape[1], count_channels(rows), shape[1] == 1
-    if is_signal:
-        taken, kept = "signals of that length", f"image_shape=(1, {features}) if they are signals"
-    else:
-        taken = f"grey images of {shape[1]} x {shape[2]} pixels"
-        kept = f"image_shape={shape[1:]} if they are grey images"
-    if channels is not None:
-        sides = likely_sides(features // channels)
-        height, width = ("height", "width") if sides is None else sides
-        warn_user(
-            f"X has {features} features, which are taken as {taken}, but values {channels} apart "
-            f"are more alike than neighbours, as in pixels of {channels} channels. Pass "
-            f"image_shape=({height}, {width}, {channels}) and data_format='channels_last' if they "
-            f"are colour images{'' if sides is None else ' of that size'}, image_shape=(1, "
-            f"{features // channels}, {channels}) and data_format='channels_last' if they are "
-            f"signals of {channels} channels, or {kept}."
-        )
-    elif is_signal and (side := isqrt(features // 3)) >= 8 and features == 3 * side * side:
-        colour = _in_order((3, side, side), order)
-        warn_user(
-            f"X has {features} features, which looks like flattened colour images, but is taken as "
-            f"{taken}. Pass image_shape={colour} if they are images, or {kept}."
-        )
-
-
 def _given_shape(
-    array: np.ndarray, image_shape: Any, data_format: str, caller: str
+    found: Shape, image_shape: Any, data_format: str, caller: str
 ) -> tuple[Shape, str]:
-    """Return the image shape and order of axes for a given `image_shape`, if it matches `array`."""
+    """Return the image shape and order of axes for a given `image_shape`, if `found` matches it."""
     if not (
         isinstance(image_shape, (tuple, list, np.ndarray))
         and getattr(image_shape, "ndim", 1) == 1
@@ -352,12 +296,12 @@ def _given_shape(
         orders = [order]
     for order in orders:
         shape = _channels_first(sizes, order) if len(sizes) == 3 else (1, 1, *sizes)[-3:]
-        if _fits(array.shape[1:], shape, order):
+        if _fits(found[1:], shape, order):
             break
     else:
         raise ValueError(
             f"{caller}: image_shape={image_shape!r} with data_format={data_format!r} does not "
-            f"match X, whose shape is {array.shape}.{_reshaped(array, sizes)}"
+            f"match X, whose shape is {found}.{_reshaped(found[1:], sizes)}"
         )
     if doubt == "order":
         warn_user(
@@ -370,11 +314,11 @@ def _given_shape(
     return shape, order
 
 
-def _reshaped(array: np.ndarray, sizes: Shape) -> str:
-    """Return the advice to reshape an array that has as many values as `sizes`, or nothing."""
-    if prod(array.shape[1:]) != prod(sizes):
+def _reshaped(axes: Shape, sizes: Shape) -> str:
+    """Return the advice to reshape images that have as many values as `sizes`, or nothing."""
+    if prod(axes) != prod(sizes):
         return ""
-    if sorted(_longer(array.shape[1:])) == sorted(_longer(sizes)):  # reshape would mix the values
+    if sorted(_longer(axes)) == sorted(_longer(sizes)):  # reshape would mix the values
         return " The axes have another order, which np.transpose changes."
     return f" Pass X.reshape{(-1, *sizes)} if the values are in that order."
 

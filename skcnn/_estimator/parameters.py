@@ -209,11 +209,11 @@ def built_from(resolved: Mapping[str, Any], parameters: Mapping[str, Any]) -> di
     return {name: as_tuples(resolved.get(name, parameters[name])) for name in OF_CNN}
 
 
-def bind_dtype(estimator: Any, array: np.ndarray) -> np.dtype:
-    """Return the dtype that the network computes in."""
+def bind_dtype(estimator: Any, given: np.dtype) -> np.dtype:
+    """Return the dtype that the network computes in for images in an array of another."""
     caller = type(estimator).__name__
     if estimator.dtype is None:
-        double = array.dtype.kind == "f" and array.dtype.itemsize >= 8
+        double = given.kind == "f" and given.itemsize >= 8
         return np.dtype(np.float64 if double else np.float32)
     try:
         dtype = np.dtype(estimator.dtype)

@@ -1,4 +1,4 @@
-"""Start of a training: new, or continued from a fitted model."""
+"""Network, configuration and state that a training starts with, new or from a fitted model."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,15 +6,13 @@ from typing import Any
 import numpy as np
 
 from skcnn._estimator.auto import is_auto, recipe_for, resolve
-from skcnn._estimator.data import Data
 from skcnn._estimator.fixed_branch import count_fixed_features
-from skcnn._estimator.model import Model
+from skcnn._estimator.model import TargetEncoder
 from skcnn._estimator.parameters import bind_config, bind_dtype, bind_layers, built_from
 from skcnn._estimator.pickling import migrated
-from skcnn._estimator.resources import run_in_threads
 from skcnn._estimator.seeds import draw_seed
 from skcnn._migration import ALWAYS_AVERAGED
-from skcnn.data import Scaling
+from skcnn.layers._layer import Shape
 from skcnn.network import Network, difference
 from skcnn.state import VALIDATION_HISTORY, TrainingState, new_state
 from skcnn.training.config import TrainingConfig
@@ -50,43 +48,12 @@ class Start:
     continued: bool
     n_fixed_features: int
 
-    def model(self, estimator: Any, data: Data) -> Model:
-        """Estimate scalings from the training rows; a continued model keeps its own."""
-        if self.continued:
-            scaling = Scaling(estimator.input_mean_, estimator.input_scale_)
-            encoder = data.encoder.continuing(estimator._fitted_encoder())
-        else:
-            encoder = data.encoder.fit(data.targets, data.weights.total)
-            if estimator.scale_input:
-                scaling = data.input.images.measure(data.weights.total)
-            else:
-                channels = data.input.shape[0]
-                scaling = Scaling(np.zeros(channels), np.ones(channels))
-            self._init_from_rows(data, scaling)
-        return Model(
-            network=self.network,
-            scaling=scaling,
-            encoder=encoder,
-            names=data.input.names,
-            data_format=data.input.data_format,
-            loss=estimator._training_loss(encoder),
-            resolved=self.resolved,
-            recipe=self.recipe,
-            built_from=built_from(self.resolved, vars(estimator)),
-        )
-
-    def _init_from_rows(self, data: Data, scaling: Scaling) -> None:
-        """Set the parameters that depend on the training rows, if the network has any."""
-        network, params = self.network, self.state.weights
-        if network.reads_rows:
-            images = data.input.images.with_scaling(scaling)
-            rows = images.training_rows(data.weights.total, network.dtype)
-            run_in_threads(lambda _: network.init_from_rows(params, rows))
-
 
 def start_training(
     estimator: Any,
-    data: Data,
+    shape: Shape,
+    given: np.dtype,
+    encoder: TargetEncoder,
     n_rows: int,
     continued_by: str | None,
     *,
@@ -98,7 +65,12 @@ def start_training(
     Parameters
     ----------
     estimator : estimator
-    data : Data
+    shape : tuple of int
+        (Channels, height, width) of the images.
+    given : dtype
+        Dtype of their array.
+    encoder : TargetEncoder
+        Encoder of the targets, not fitted.
     n_rows : int
         Number of rows to train on, without those that will be held out.
     continued_by : str or None
@@ -115,29 +87,33 @@ def start_training(
         For parameters that are not allowed, and if the fitted model does not match the data or
         parameters.
     """
-    stored = recipe or {}
-    if continued_by is not None:
+    continued, stored = continued_by is not None, recipe or {}
+    if continued:
         fitted = migrated(estimator)
         stored = fitted["_recipe"] | fitted["_built_from"]
-    recipe = recipe_for(estimator, data.input.shape, n_rows, stored)
+    recipe = recipe_for(estimator, shape, n_rows, stored)
     completes = not (in_parts or estimator.warm_start)
     resolved = resolve(estimator, recipe, completes=completes)
-    n_fixed = count_fixed_features(
-        estimator, data.input.shape, data.encoder, completes and continued_by is None
-    )
+    n_fixed = count_fixed_features(estimator, shape, encoder, completes and not continued)
     if is_auto(estimator.fixed_features):
-        if continued_by is None:
+        if not continued:
             n_fixed = stored.get("fixed_features", n_fixed)
-        resolved["fixed_features"] = n_fixed
+            resolved["fixed_features"] = n_fixed
+        else:  # the model keeps those that it has
+            resolved["fixed_features"] = estimator.auto_params_.get("fixed_features", 0)
     recipe["fixed_features"] = n_fixed
     config = bind_config(estimator, resolved, in_parts)
-    network = _network(
-        estimator, data, resolved, recipe["pool_first"], continued=continued_by is not None
-    )
+    if continued and _is_built_from(estimator, resolved):
+        layers = list(estimator.network_.layers)
+    else:
+        layers = bind_layers(estimator, resolved, recipe["pool_first"], shape, encoder)
+    keeps_dtype = continued and estimator.dtype is None
+    dtype = estimator.network_.dtype if keeps_dtype else bind_dtype(estimator, given)
+    network = Network(layers, shape, dtype)
     if continued_by is None:
         state = _new_state(estimator, network, config)
     else:
-        _check_continuable(estimator, data, network, continued_by)
+        _check_continuable(estimator, encoder, network, continued_by)
         state = _continued_state(estimator, network, config)
     return Start(
         network=network,
@@ -145,24 +121,9 @@ def start_training(
         state=state,
         resolved=resolved,
         recipe=recipe,
-        continued=continued_by is not None,
-        n_fixed_features=n_fixed if continued_by is None and not in_parts else 0,
+        continued=continued,
+        n_fixed_features=0 if continued or in_parts else n_fixed,
     )
-
-
-def _network(
-    estimator: Any, data: Data, resolved: dict[str, Any], pool_first: bool, continued: bool
-) -> Network:
-    """Bind the layers to the images; a continued model keeps its layers and its dtype."""
-    if continued and _is_built_from(estimator, resolved):
-        layers = list(estimator.network_.layers)
-    else:
-        layers = bind_layers(estimator, resolved, pool_first, data.input.shape, data.encoder)
-    if continued and estimator.dtype is None:
-        dtype = estimator.network_.dtype
-    else:
-        dtype = bind_dtype(estimator, data.input.array)
-    return Network(layers, data.input.shape, dtype)
 
 
 def _is_built_from(estimator: Any, resolved: dict[str, Any]) -> bool:
@@ -173,9 +134,11 @@ def _is_built_from(estimator: Any, resolved: dict[str, Any]) -> bool:
         return False
 
 
-def _check_continuable(estimator: Any, data: Data, network: Network, continued_by: str) -> None:
+def _check_continuable(
+    estimator: Any, encoder: TargetEncoder, network: Network, continued_by: str
+) -> None:
     """Raise ``ValueError`` unless the fitted model has these targets and this network."""
-    estimator._fitted_encoder().check_same(data.encoder, continued_by)
+    estimator._fitted_encoder().check_same(encoder, continued_by)
     if network != estimator.network_:
         raise ValueError(
             f"{continued_by} can only continue the same network, but with the current parameters "

@@ -85,7 +85,7 @@ class TargetScaler:
 
     def fit(self, targets: np.ndarray, weights: np.ndarray) -> "TargetScaler":
         """Return a fitted scaler: to mean 0 and deviation 1, or to mean 1 for "poisson"."""
-        unit = Images(targets[:, :, np.newaxis, np.newaxis], False).measure(weights)
+        unit = Images(targets, (targets.shape[1], 1, 1)).measure(weights)
         if self.loss.activation == "exp":
             unit = Scaling(np.zeros_like(unit.mean), np.where(unit.mean > 0, unit.mean, 1))
         return replace(self, unit=unit)

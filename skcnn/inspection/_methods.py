@@ -6,7 +6,7 @@ each channel; the equations here are for the user's ``x``.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -103,8 +103,7 @@ class Subject:
                 f"{caller}: baseline must be a number, an image of shape {self.form[1:]} or one "
                 f"for each row of X, {self.form}, got an array of shape {array.shape}."
             )
-        array = array.reshape(len(array), *self.images.X.shape[1:])
-        images = Images(array, self.images.channels_last, self.images.scaling)
+        images = replace(self.images, X=array, rows=None)
         out = np.empty((*shape, len(array)), self.network.dtype)
         images.gather(slice(None), out)
         return np.moveaxis(out, -1, 0)

@@ -110,6 +110,6 @@ def saliency(
             found[rows] = shares * units[columns].reshape(-1, 1, 1, 1)
 
         in_parts(images, network, threads, max_bytes, fill)
-        return np.moveaxis(found, 1, -1) if images.channels_last else found
+        return np.moveaxis(found, 1, -1) if images.data_format == "channels_last" else found
 
     return np.ascontiguousarray(estimator._infer(run, X)).reshape(np.shape(X))

@@ -25,6 +25,9 @@ SMALL_PRODUCT = 2**20
 MIN_PIECE = 64
 """Fewest columns of a product that is worth a call."""
 
+MANY_FILTERS = 4
+"""Filters per element of a kernel beyond which a product stays in one piece."""
+
 FEW_FILTERS = range(2, 7)
 """Filter counts for which one product computes two rows of the output."""
 
@@ -174,7 +177,7 @@ class Correlation:
         _, F, C, h, w = kernels
         some = next(array for array in (x, y, dx, dy) if array is not None)
         self.at_once = kernels.rows_at_once  # R
-        self.pieces = _pieces(F * C * h.extent * w.kernel, w.positions, some.shape[-1])
+        self.pieces = _pieces(F, C * h.extent * w.kernel, w.positions, some.shape[-1])
         self.stripes = scratch.stripes  # (G, H padded, C, KW, OW, n) or None
         self.rows = scratch.rows  # of y or dy, each in one piece: (G, OH, F, OW, n) or None
         self.frame: Frame | None = None  # x within its padding
@@ -393,18 +396,21 @@ def _row_windows(rows: np.ndarray, starts: range, height: int, pieces: int) -> n
     )
 
 
-def _pieces(per_column: int, columns: int, n: int) -> int:
+def _pieces(filters: int, inputs: int, columns: int, n: int) -> int:
     """Number of equal pieces that the `columns` of a row, of `n` samples each, are cut into.
 
     A long and narrow product spends much of its time packing its operands; pieces
     of up to `SMALL_PRODUCT` avoid that. Pieces consist of whole columns, so that
-    any `n` works; a product that is not narrow stays in one piece.
+    any `n` works; a product that is not narrow stays in one piece. So does one of
+    many filters of few `inputs` each: it mainly writes, which is faster in one go.
     """
+    if filters > MANY_FILTERS * inputs:
+        return 1
     for pieces in range(1, columns + 1):
         if columns % pieces == 0:
             length = columns // pieces * n
             if length < MIN_PIECE:
                 break
-            if per_column * length <= SMALL_PRODUCT:
+            if filters * inputs * length <= SMALL_PRODUCT:
                 return pieces
     return 1

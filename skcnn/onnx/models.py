@@ -101,7 +101,7 @@ def to_onnx(
     if X is None:
         form, dtype = (estimator.n_features_in_,), weights
     else:
-        array = read_fitted(X, estimator).array
+        array = read_fitted(X, estimator).X
         form, dtype = array.shape[1:], array.dtype
         if dtype.kind == "f" and dtype.itemsize > 8:
             raise ValueError(

@@ -62,7 +62,6 @@ class EpochRunner:
     ) -> None:
         self.network, self.samples, self.config = network, samples, config
         self.state, self.threads = state, threads
-        self.schedule_start = state.begun if config.restart_schedule else 0
         batch_size = min(config.batch_size, len(samples))
         self.size = coarse = network.cost.micro_batch_size(batch_size, config.max_bytes)
         if state.finely:
@@ -93,13 +92,6 @@ class EpochRunner:
                 count_slots(n_parts, threads.n_threads, nbytes),
             )  # fmt: skip
 
-    def __enter__(self) -> "EpochRunner":
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        if self.coordinator is not None:
-            self.coordinator.close()
-
     @property
     def n_processes(self) -> int:
         """Number of processes that take part."""
@@ -117,9 +109,13 @@ class EpochRunner:
         state from before it.
         """
         loss = correct = weight = 0.0
-        state, order = self.state, self._order()
+        state, n = self.state, len(self.samples)
+        order = row_order(state, n) if self.config.shuffle else np.arange(n)
         np.copyto(self.replica.buffers.order, order)
-        rates, totals = self._rates(), self._totals(order)
+        starts = [part.start for part in self.batches]
+        weights = self.samples.sample_weight[order]
+        totals = np.add.reduceat(weights, starts, dtype=np.float64).tolist()
+        rates = learning_rates(self.config, state, len(self.batches))
         self.began = time.perf_counter() - self.seconds
         try:
             for batch, part in enumerate(self.batches):
@@ -142,30 +138,10 @@ class EpochRunner:
         self.seconds = time.perf_counter() - self.began
         return (loss / weight, correct / weight, lr) if weight else (0.0, 0.0, lr)
 
-    def _rates(self) -> list[float]:
-        """Return the learning rate of each mini-batch of this epoch."""
-        config, start = self.config, self.schedule_start
-        epoch, n = self.state.epoch - start, len(self.batches)
-        history = {name: values[start:] for name, values in self.state.history.items()}
-        multiplier, max_iter = config.lr_schedule.multiplier, config.max_iter
-        return [config.lr * float(multiplier(epoch + i / n, max_iter, history)) for i in range(n)]
-
-    def _totals(self, order: np.ndarray) -> list[float]:
-        """Return the total sample weight of each mini-batch."""
-        starts = [part.start for part in self.batches]
-        return np.add.reduceat(self.samples.sample_weight[order], starts, dtype=np.float64).tolist()
-
-    def _order(self) -> np.ndarray:
-        """Return the rows in the order of this epoch."""
-        n = len(self.samples)
-        if self.config.shuffle:
-            return stream(self.state.seed, "shuffle", self.state.epoch).permutation(n)
-        return np.arange(n)
-
     def _train_step(self, batch: int, part: slice, step: Step) -> BatchLoss:
         """Update the parameters from one mini-batch, with the workers if that is faster."""
         coordinator, start = self.coordinator, time.perf_counter()
-        task = Task(GRADIENTS, 1, 0, 0, self.state.epoch, batch, part.start, part.stop, step)
+        task = Task(GRADIENTS, 1, 0, 0, 0, self.state.epoch, batch, part.start, part.stop, step)
         joined = coordinator is not None and self._joined(coordinator, task)
         together = joined and self.speedup.together
         if coordinator is not None and together:
@@ -196,3 +172,17 @@ class EpochRunner:
             return False
         self.look_after = self.policy.look_again
         return self.policy.has_room(self.idle_cores.available(), self.threads.n_threads - 1)
+
+
+def row_order(state: TrainingState, n: int) -> np.ndarray:
+    """Return `n` rows in the random order of the next epoch."""
+    return stream(state.seed, "shuffle", state.epoch).permutation(n)
+
+
+def learning_rates(config: TrainingConfig, state: TrainingState, n_batches: int) -> list[float]:
+    """Return the learning rate of each mini-batch of the next epoch."""
+    start = state.begun if config.restart_schedule else 0
+    epoch, n = state.epoch - start, n_batches
+    history = {name: values[start:] for name, values in state.history.items()}
+    multiplier, max_iter = config.lr_schedule.multiplier, config.max_iter
+    return [config.lr * float(multiplier(epoch + i / n, max_iter, history)) for i in range(n)]

@@ -6,7 +6,7 @@ bit depends on the number of ranks. A single process is rank 0 of 1.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from skcnn.data import Samples
 from skcnn.denormals import flush_vanishing
 from skcnn.layers._layer import Params
 from skcnn.layers.generators import LayerGenerator
+from skcnn.layers.memory import Arrays
 from skcnn.layers.workspace import Workspace
 from skcnn.losses import BatchLoss
 from skcnn.network import Network
@@ -23,7 +24,7 @@ from skcnn.parallel.threads import Threads
 from skcnn.state import TrainingState, layer_stream
 from skcnn.training.update import Step, Update, chunks, norm, squares
 
-__all__ = ["Buffers", "Replica", "StepPlan", "Task", "count_slots", "train_step"]
+__all__ = ["Buffers", "Replica", "StepPlan", "Task", "count_slots", "gradient", "train_step"]
 
 GRADIENTS, SUM, STEP = range(3)
 """Kinds of tasks."""
@@ -45,8 +46,8 @@ class Task(NamedTuple):
     ----------
     kind : {GRADIENTS, SUM, STEP}
     n_ranks : int
-    first : int
-        The first micro-batch of the current round.
+    first, n_parts : int
+        The first micro-batch of the current round, and the number of them.
     summed : int
         Whether the slots have been summed already, for a step.
     epoch, batch : int
@@ -59,6 +60,7 @@ class Task(NamedTuple):
     kind: int
     n_ranks: int
     first: int
+    n_parts: int
     summed: int
     epoch: int
     batch: int
@@ -79,6 +81,8 @@ class StepPlan:
         Seed of the training.
     size, capacity : int
         Number of samples in a micro-batch, and its upper limit.
+    splits : dict
+        Micro-batches of the mini-batches so far, by the number of rows.
     """
 
     network: Network
@@ -86,6 +90,14 @@ class StepPlan:
     seed: int
     size: int
     capacity: int
+    splits: dict[int, list[slice]] = field(default_factory=dict, init=False)
+
+    def micro_batches(self, task: Task) -> list[slice]:
+        """Return the micro-batches of a mini-batch, relative to its start."""
+        n = task.stop - task.start
+        if n not in self.splits:
+            self.splits[n] = self.network.cost.split(n, self.size)
+        return self.splits[n]
 
 
 def count_slots(n_parts: int, n_parallel: int, nbytes: int) -> int:
@@ -159,41 +171,39 @@ class Piece(NamedTuple):
     slots: list[np.ndarray]
 
 
-class Gradient:
-    """Gradient of one micro-batch at a time, summed over its samples.
+def gradient(
+    samples: Samples,
+    rows: np.ndarray,
+    arrays: Arrays,
+    params: list[Params],
+    grads: list[Params],
+    rng: LayerGenerator | None,
+) -> BatchLoss:
+    """Fill `grads` with the gradient summed over some rows, and return the sums of the loss.
 
     Parameters
     ----------
-    network : Network
     samples : Samples
-    capacity : int
-        The largest number of samples in a micro-batch.
+    rows : ndarray of int
+        The rows of a micro-batch.
+    arrays : Arrays
+        Arrays for as many samples.
+    params, grads : list of dict of ndarray
+        Parameters of each layer, and what to fill.
+    rng : LayerGenerator or None
+        None if no layer draws.
     """
-
-    def __init__(self, network: Network, samples: Samples, capacity: int) -> None:
-        self.samples = samples
-        self.workspace = Workspace(network, capacity)
-
-    def __call__(
-        self,
-        rows: np.ndarray,
-        params: list[Params],
-        grads: list[Params],
-        rng: LayerGenerator | None,
-    ) -> BatchLoss:
-        """Fill `grads` with sums over these rows, and return the sums of the loss."""
-        samples, arrays = self.samples, self.workspace.arrays(len(rows))
-        sample_weight = samples.sample_weight[rows]
-        with np.errstate(all="ignore"):
-            samples.images.gather(rows, arrays.x[0])
-            arrays.sample_weight[...] = sample_weight
-            arrays.forward(params, True, rng)
-            result = samples.loss.loss_and_gradient(
-                arrays.x[-1], arrays.dx[-1], samples.targets[rows], sample_weight
-            )
-            flush_vanishing(arrays.dx[-1])  # confident predictions would slow `backward` down
-            arrays.backward(params, grads)
-        return result
+    sample_weight = samples.sample_weight[rows]
+    with np.errstate(all="ignore"):
+        samples.images.gather(rows, arrays.x[0])
+        arrays.sample_weight[...] = sample_weight
+        arrays.forward(params, True, rng)
+        result = samples.loss.loss_and_gradient(
+            arrays.x[-1], arrays.dx[-1], samples.targets[rows], sample_weight
+        )
+        flush_vanishing(arrays.dx[-1])  # confident predictions would slow `backward` down
+        arrays.backward(params, grads)
+    return result
 
 
 class Replica:
@@ -219,8 +229,7 @@ class Replica:
     ) -> None:
         self.plan, self.samples = plan, samples
         self.threads, self.n_threads = threads, n_threads
-        self._gradients: dict[int, Gradient] = {}  # one for each thread
-        self._splits: dict[int, list[slice]] = {}
+        self._workspaces: dict[int, Workspace] = {}  # one for each thread
         self._bind(buffers)
 
     def _bind(self, buffers: Buffers) -> None:
@@ -243,59 +252,39 @@ class Replica:
         np.copyto(buffers.order, now.order)
         self._bind(buffers)
 
-    def micro_batches(self, task: Task) -> list[slice]:
-        """Return the micro-batches of the mini-batch."""
-        n = task.stop - task.start
-        if n not in self._splits:
-            self._splits[n] = self.plan.network.cost.split(n, self.plan.size)
-        return self._splits[n]
-
-    def round_size(self, task: Task) -> int:
-        """Return the number of micro-batches in a round."""
-        n_slots = len(self._grads)
-        return n_slots if len(self.micro_batches(task)) <= n_slots else n_slots - 1
-
-    def n_filled(self, task: Task) -> int:
-        """Return the number of gradients in the current round."""
-        return min(len(self.micro_batches(task)) - task.first, self.round_size(task))
-
     def run(self, task: Task, rank: int) -> None:
         """Do the part of this rank."""
         if task.kind == GRADIENTS:
-            self._fill_slots(task, rank)
+            slots = range(rank, task.n_parts, task.n_ranks)
+            n_threads = self.n_threads if task.n_ranks == 1 else 1
+            self.threads.run(len(slots), partial(self._fill_slot, task, slots), n_threads)
         else:
             with np.errstate(all="ignore"):
                 (self._sum if task.kind == SUM else self._step)(task, rank)
 
-    def _fill_slots(self, task: Task, rank: int) -> None:
-        """Compute the gradients of micro-batches rank, rank + n, rank + 2n, …"""
-        mine = range(rank, self.n_filled(task), task.n_ranks)
-        n_threads = self.n_threads if task.n_ranks == 1 else 1
-        self.threads.run(len(mine), partial(self._fill_slot, task, mine), n_threads)
-
     def _fill_slot(self, task: Task, slots: range, thread: int, number: int) -> None:
-        plan, buffers, slot = self.plan, self.buffers, slots[number]
-        if thread not in self._gradients:
-            self._gradients[thread] = Gradient(plan.network, self.samples, plan.capacity)
-        i = task.first + slot
-        part = self.micro_batches(task)[i]
-        rows = buffers.order[task.start + part.start : task.start + part.stop]
-        rng = (
-            layer_stream(plan.seed, task.epoch, task.batch, i) if plan.network.chain.draws else None
-        )
+        """Compute the gradient of a micro-batch."""
+        plan, slot = self.plan, slots[number]
+        network, i = plan.network, task.first + slot
+        part = plan.micro_batches(task)[i]
+        rows = self.buffers.order[task.start + part.start : task.start + part.stop]
+        if thread not in self._workspaces:
+            self._workspaces[thread] = Workspace(network, plan.capacity)
+        arrays = self._workspaces[thread].arrays(len(rows))
         grads = self._grads[slot + (task.first > 0)]
-        buffers.sums[slot] = self._gradients[thread](rows, self._params, grads, rng)
+        rng = layer_stream(plan.seed, task.epoch, task.batch, i) if network.chain.draws else None
+        self.buffers.sums[slot] = gradient(self.samples, rows, arrays, self._params, grads, rng)
 
     def _add(self, task: Task, slots: list[np.ndarray]) -> np.ndarray:
         """Add the slots of this round to the first of them, the total."""
         total = slots[0]
-        for slot in slots[1 : self.n_filled(task) + (task.first > 0)]:
+        for slot in slots[1 : task.n_parts + (task.first > 0)]:
             total += slot
         return total
 
     def _sum(self, task: Task, rank: int) -> None:
         """Sum this rank's chunks of the slots; after the last round, also the total's squares."""
-        last = task.first + self.n_filled(task) == len(self.micro_batches(task))
+        last = task.first + task.n_parts == len(self.plan.micro_batches(task))
         for i in range(rank, len(self._chunks), task.n_ranks):
             total = self._add(task, self._chunks[i])
             if last and self.plan.update.clips:
@@ -359,13 +348,14 @@ def train_step(replica: Replica, task: Task, run: Callable[[Task], None]) -> Bat
         Sums over the mini-batch.
     """
     loss = correct = 0.0
-    clips, n_parts = replica.plan.update.clips, len(replica.micro_batches(task))
-    round_size = replica.round_size(task)
+    plan, n_slots = replica.plan, len(replica.buffers.slots)
+    clips, n_parts = plan.update.clips, len(plan.micro_batches(task))
+    round_size = n_parts if n_parts <= n_slots else n_slots - 1
     summed = clips or n_parts > round_size
     for first in range(0, n_parts, round_size):
-        task = task._replace(kind=GRADIENTS, first=first)
+        task = task._replace(kind=GRADIENTS, first=first, n_parts=min(round_size, n_parts - first))
         run(task)
-        for one, right in replica.buffers.sums[: replica.n_filled(task)].tolist():
+        for one, right in replica.buffers.sums[: task.n_parts].tolist():
             loss, correct = loss + one, correct + right
         if summed:
             run(task._replace(kind=SUM))

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
+from contextlib import nullcontext
 from math import inf
 from typing import NamedTuple
 
@@ -110,9 +110,10 @@ def train(
     epochs -= state.epoch - state.begun
     if state.finely is None:
         state.finely = network.cost.worth_sharing(len(samples))
+    runner = EpochRunner(network, samples, config, state, threads, epochs)
     return holding(
-        EpochRunner(network, samples, config, state, threads, epochs),
-        partial(_epochs, validation=validation, progress=progress, epochs=epochs),
+        runner.coordinator or nullcontext(),
+        lambda _: _epochs(runner, validation, progress, epochs),
     )
 
 

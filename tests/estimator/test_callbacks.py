@@ -14,8 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skcnn._estimator.arguments import FitArguments, read_data
-from skcnn._estimator.data import split
+from skcnn._estimator.data import FitArguments, read_data, split
 from skcnn._estimator.model import Model
 from tests import shared
 from tests.shared import assert_same_model
@@ -121,7 +120,7 @@ def test_they_see_the_training_rows_only():
     clf = quick(early_stopping=True).set_callbacks(recorder).fit(table, y, sample_weight=weights)
     state = quick(early_stopping=True, warm_start=True).fit(X, y, weights)._training_state
     data = read_data(clf, FitArguments(X, y, weights))
-    rows = split(data, 20, state.seed, "")[0].input.rows
+    rows = split(data, 20, state.seed, "")[0].input.images.rows
     for seen in recorder.epochs():
         pd.testing.assert_frame_equal(seen["X"], table.iloc[rows])
         assert np.array_equal(seen["y"], y[rows])

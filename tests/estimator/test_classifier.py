@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 from sklearn.base import clone
 
-from skcnn._estimator.arguments import FitArguments, read_data
-from skcnn._estimator.data import split
+from skcnn._estimator.data import FitArguments, read_data, split
 from skcnn.layers import Conv2d, Dropout, Flatten, ReLU
 from tests.shared import DIGITS, LABELS, assert_same_model, quick
 
@@ -137,7 +136,7 @@ def test_a_validation_part_is_excluded_from_the_scaling():
     data = read_data(clf, FitArguments(X, y))
     _, held_out = split(data, 20, clf._training_state.seed, "")
     spoiled = X.copy()
-    spoiled[held_out.input.rows] += 1e6
+    spoiled[held_out.input.images.rows] += 1e6
     assert clone(clf).fit(spoiled, y).input_mean_ < 100
 
 

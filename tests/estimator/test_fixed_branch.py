@@ -4,15 +4,15 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.special import logit
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skcnn import FixedKernelFeatures, ScratchCNNClassifier, ScratchCNNRegressor
-from skcnn.callbacks import Checkpoint
 from skcnn.inspection import saliency
 from skcnn.ridge import calibrate, fit_ridge, merge_rows
 from skcnn.state import stream
-from tests.estimator.test_checkpoint import Stop
 
 RNG = np.random.default_rng(0)
 Y = np.arange(60) % 3
@@ -71,7 +71,6 @@ def test_it_learns_what_the_learned_branch_has_no_time_for():
         {"parameters": {"layers": []}},
         {"parameters": {"warm_start": True}},
         {"parameters": {"image_shape": (7, 10)}},
-        {"y": np.eye(3, dtype=int)[Y]},
         {"kind": ScratchCNNRegressor, "parameters": {"loss": "huber"}, "y": Y.astype(float)},
     ],
 )
@@ -96,7 +95,6 @@ def test_parts_and_an_initialized_model_have_none():
         ({"fixed_features": -1}, Y, "fixed_features must be an int of at least 0"),
         ({"fixed_features": "all"}, Y, "fixed_features must be an int of at least 0"),
         ({"fixed_features": 9, "image_shape": (7, 10)}, Y, "must be 0 or 'auto' for images"),
-        ({"fixed_features": 9}, np.eye(3, dtype=int)[Y], "0 or 'auto' for a y of several labels"),
     ],
 )
 def test_errors_name_the_parameter(parameters, y, message):
@@ -122,14 +120,33 @@ def test_a_regressor_is_the_mean_of_both():
     np.testing.assert_allclose(whole.predict(X), expected, rtol=1e-6)
 
 
-def test_repetition_equals_weights_to_the_decision():
+def test_labels_have_a_factor_and_an_offset_each():
+    labels = np.column_stack([Y == 0, Y > 0, RNG.random(60) < 0.1, np.ones(60)]).astype(int)
+    whole, learned = both(y=labels)
+    F = FixedKernelFeatures(1000, 0).fit_transform(X)
+    fit = fit_ridge(lambda part: F[part], 2.0 * labels - 1, np.ones(60))
+    fixed = np.empty((60, 4))
+    smooth = (labels * 60 + 0.5) / 61
+    for k, z in enumerate(fit.left_out.T):
+
+        def loss(both, z=z, t=smooth[:, k]):
+            return np.mean(np.logaddexp(0, both[0] * z + both[1]) - t * (both[0] * z + both[1]))
+
+        slope, offset = minimize(loss, [1, 0], bounds=[(0, None), (None, None)], tol=1e-12).x
+        fixed[:, k] = slope * (F @ fit.weight[k] + fit.bias[k]) + offset
+    expected = 1.2 * (0.75 * fixed + 0.25 * logit(learned.predict_proba(X)))
+    np.testing.assert_allclose(logit(whole.predict_proba(X)), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("y", [Y, np.column_stack([Y == 0, Y > 1])], ids=["classes", "labels"])
+def test_repetition_equals_weights_to_the_decision(y):
     """The fixed branch alone: the learned one sees other mini-batches."""
     w = np.random.default_rng(1).integers(0, 4, 60)
     again = np.random.default_rng(2).permutation(np.repeat(np.arange(60), w))
     noise = np.random.default_rng(3).normal(size=X.shape)
     found = []
     for rows, weight in ((np.arange(60), w), (again, None), (np.arange(60), 7 * w)):
-        clf = ScratchCNNClassifier(**QUICK).fit(noise[rows], Y[rows], sample_weight=weight)
+        clf = ScratchCNNClassifier(**QUICK).fit(noise[rows], y[rows], sample_weight=weight)
         (arrays,) = clf.get_weights()
         found.append([array for name, array in arrays.items() if name.startswith("1.")])
     for first, second, third in zip(*found, strict=True):
@@ -182,6 +199,7 @@ def test_going_on_keeps_it_frozen():
         moved = {name for name, array in after.items() if not np.array_equal(array, before[name])}
         assert moved
         assert all(name.startswith("0.") for name in moved)
+        assert clf.auto_params_["fixed_features"] == 1000
 
 
 def test_pickles_and_refits():
@@ -193,6 +211,10 @@ def test_pickles_and_refits():
 
 
 def test_resuming_solves_it_again(tmp_path):
+    pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
+    from skcnn.callbacks import Checkpoint
+    from tests.estimator.test_checkpoint import Stop
+
     path = tmp_path / "checkpoint"
     clf = ScratchCNNClassifier(**QUICK | {"max_iter": 4})
     whole = clone(clf).fit(X, Y)
@@ -248,13 +270,14 @@ def test_saliency_sees_both_branches():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_onnx_has_the_sum(dtype):
+@pytest.mark.parametrize("y", [Y, np.column_stack([Y == 0, Y > 1])], ids=["classes", "labels"])
+def test_onnx_has_the_sum(y, dtype):
     runtime = pytest.importorskip("onnxruntime", reason="runs the models")
     pytest.importorskip("onnx", reason="writes the models")
     from skcnn.onnx import to_onnx
 
     signals = X.astype(np.float32)
-    clf = ScratchCNNClassifier(dtype=dtype, **QUICK).fit(signals, Y)
+    clf = ScratchCNNClassifier(dtype=dtype, **QUICK).fit(signals, y)
     for method, expected in (("predict", clf.predict_proba), ("transform", clf.transform)):
         model = to_onnx(clf, signals[:1], method=method)
         session = runtime.InferenceSession(model.SerializeToString())

@@ -22,8 +22,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from skcnn import ScratchCNNClassifier
-from skcnn._estimator.arguments import FitArguments, read_data
-from skcnn._estimator.data import held_out_size, split
+from skcnn._estimator.data import FitArguments, held_out_size, read_data, split
 from skcnn.layers import Dense, Flatten, ReLU
 from tests.shared import assert_same_model, quick
 
@@ -257,7 +256,7 @@ def test_held_out_rows_are_drawn_without_regard_to_labels(fraction):
     data = read_data(quick(), FitArguments(DIGITS[:40], many))
     training, held_out = split(data, held_out_size(data, fraction, ""), 0, "")
     assert len(held_out) == ceil(fraction * 40)
-    assert sorted([*training.input.rows, *held_out.input.rows]) == list(range(40))
+    assert sorted([*training.input.images.rows, *held_out.input.images.rows]) == list(range(40))
 
 
 def test_early_stopping_keeps_the_weights_of_the_best_subset_accuracy():

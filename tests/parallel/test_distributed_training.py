@@ -42,6 +42,7 @@ from skcnn.training.config import TrainingConfig
 from skcnn.training.distributed import coordinator, protocol
 from skcnn.training.trainer import Progress, Validation, begin, train
 from tests.shared import AT_ONCE
+from tests.workers import IS_READY, count_steps, wait_for_workers
 
 N = 301
 rng = np.random.default_rng(0)
@@ -50,7 +51,7 @@ y = rng.integers(0, 3, N)
 X[np.arange(N), 0, y, y] += 2
 WEIGHTS = rng.random(N).astype(np.float32)
 SCALING = Scaling(np.array([0.1]), np.array([2.0]))
-SAMPLES = Samples(Images(X, False, SCALING), y, WEIGHTS)
+SAMPLES = Samples(Images(X, (1, 8, 8), scaling=SCALING), y, WEIGHTS)
 DEFAULTS = {
     "optimizer": Adam(), "lr": 3e-3, "weight_decay": 0.0, "batch_size": 64, "max_iter": 2,
     "shuffle": True, "tol": 0.0, "n_iter_no_change": 100,
@@ -163,32 +164,23 @@ class JoinAt:
     """Lets workers join at given mini-batches, and counts what they help with."""
 
     def __init__(self, monkeypatch, *when):
-        self.seen, self.helped = 0, 0
-        join, run, ready = (
-            coordinator.Coordinator.join,
-            coordinator.Coordinator.run,
-            protocol.Mailboxes.is_ready,
-        )
+        self.seen, self.steps = 0, count_steps(monkeypatch)
+        join = coordinator.Coordinator.join
 
         def join_late(self_, *args):
             self.seen += 1
-            while self_._starter.busy:
-                time.sleep(1e-3)
-            for number, worker in list(self_._workers.items()):
-                while not (ready(self_._mailboxes, number) or worker.done()):
-                    time.sleep(1e-3)
+            wait_for_workers(self_)
             return join(self_, *args)
 
         def ready_when_due(self_, worker):
-            return ready(self_, worker) and self.seen >= when[worker]
-
-        def count(self_, task):
-            run(self_, task)
-            self.helped += task.kind == minibatch.STEP
+            return IS_READY(self_, worker) and self.seen >= when[worker]
 
         monkeypatch.setattr(coordinator.Coordinator, "join", join_late)
-        monkeypatch.setattr(coordinator.Coordinator, "run", count)
         monkeypatch.setattr(protocol.Mailboxes, "is_ready", ready_when_due)
+
+    @property
+    def helped(self):
+        return self.steps.total()
 
 
 @pytest.mark.usefixtures("at_once")
@@ -322,7 +314,9 @@ def test_samples_of_every_form_are_shared(form, monkeypatch, tmp_path):
     if form == "subset":
         samples = Samples(SAMPLES.images.subset(rows), y[rows], WEIGHTS[rows])
     elif form == "channels last":
-        images = Images(np.asfortranarray(X.transpose(0, 2, 3, 1)), True, SCALING)
+        images = Images(
+            np.asfortranarray(X.transpose(0, 2, 3, 1)), (1, 8, 8), "channels_last", SCALING
+        )
         samples = replace(SAMPLES, images=images)
     elif form == "labels":
         labels = rng.random((N, 3)) < 0.5
@@ -332,7 +326,7 @@ def test_samples_of_every_form_are_shared(form, monkeypatch, tmp_path):
         there = np.load(tmp_path / "X.npy", mmap_mode="r")
         if form == "a view of a map":
             there = there[::-1, :, :, ::-1]
-        images = Images(there, False, SCALING).subset(rows)
+        images = Images(there, (1, 8, 8), scaling=SCALING).subset(rows)
         samples = Samples(images, y[rows], WEIGHTS[rows])
         copied = []
         monkeypatch.setattr(coordinator.Coordinator, "_copy", lambda *args: copied.append(args))
@@ -429,7 +423,7 @@ def test_the_epoch_of_a_lost_worker_is_repeated_and_seen_once(when, monkeypatch)
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (minibatch.Gradient, "__call__"), (minibatch.Replica, "_sum"), (update.Update, "apply"),
+        (minibatch, "gradient"), (minibatch.Replica, "_sum"), (update.Update, "apply"),
         (protocol.Mailboxes, "mark_done"), (minibatch.Replica, "__init__"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
@@ -605,7 +599,7 @@ def test_a_short_wait_gives_turns_away_without_sleeping(monkeypatch):
 
 @pytest.mark.parametrize(("filters", "n_threads"), [(8, 1), (128, 2)])
 def test_pieces_that_are_cut_for_processes_are_threads_work_if_they_are_large(filters, n_threads):
-    images = Images(np.zeros((64, 1, 16, 16), np.float32), False)
+    images = Images(np.zeros((64, 256), np.float32), (1, 16, 16))
     samples = Samples(images, np.zeros(64, int), np.ones(64, np.float32))
     network = Network([*cnn((filters, filters)), Dense(3)], (1, 16, 16))
     settings = TrainingConfig(**DEFAULTS | {"batch_size": 32})

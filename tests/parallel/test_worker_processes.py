@@ -19,10 +19,10 @@ from skcnn._estimator.resources import _processes
 from skcnn.layers import Conv2d, Dense, Flatten, ReLU
 from skcnn.training import epoch
 from skcnn.training.distributed import coordinator
-from skcnn.training.minibatch import STEP
 from tests import module_setting
 from tests.shared import AT_ONCE
 from tests.waiting import PATIENCE, wait_until
+from tests.workers import count_steps, wait_for_workers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -66,9 +66,7 @@ def at_once(monkeypatch):
     join = coordinator.Coordinator.join
 
     def join_all(self, *args):
-        wait_until(lambda: not self._starter.busy)
-        for number, worker in self._workers.items():
-            wait_until(lambda n=number, w=worker: self._mailboxes.is_ready(n) or w.done())
+        wait_for_workers(self)
         return join(self, *args)
 
     monkeypatch.setattr(coordinator.Coordinator, "join", join_all)
@@ -77,15 +75,7 @@ def at_once(monkeypatch):
 @pytest.fixture
 def helped(monkeypatch):
     """How many mini-batches were learned by how many processes."""
-    counts, run = {}, coordinator.Coordinator.run
-
-    def count(self, task):
-        run(self, task)
-        if task.kind == STEP:
-            counts[task.n_ranks] = counts.get(task.n_ranks, 0) + 1
-
-    monkeypatch.setattr(coordinator.Coordinator, "run", count)
-    return counts
+    return count_steps(monkeypatch)
 
 
 def fitted(n, X=X, y=y, **parameters):

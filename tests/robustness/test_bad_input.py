@@ -12,8 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning
 
 from skcnn import ScratchCNNClassifier
-from skcnn._estimator.arguments import FitArguments, read_data
-from skcnn._estimator.data import held_out_size, split
+from skcnn._estimator.data import FitArguments, held_out_size, read_data, split
 from skcnn.layers import Conv2d, Dense, Flatten
 from skcnn.optimizers import SGD, Adam
 
@@ -279,7 +278,7 @@ def test_held_out_rows_are_as_many_as_promised_and_stratified(counts, fraction):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         training, part = split(data, held_out_size(data, fraction, ""), 0, "")
-    training, held_out = training.input.rows, part.input.rows
+    training, held_out = training.input.images.rows, part.input.images.rows
     assert len(held_out) == size
     assert sorted([*training, *held_out]) == list(range(n))
     if stratified:

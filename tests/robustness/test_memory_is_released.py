@@ -8,7 +8,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from skcnn import ScratchCNNRegressor
-from skcnn.training.minibatch import Gradient
+from skcnn.training import minibatch
 from tests.shared import InterruptedThreads, X, quick, y
 
 ROWS = np.tile(X, (3, 1, 1)).reshape(-1, 8, 8)
@@ -30,7 +30,7 @@ def interrupted(clf, monkeypatch):
 
 
 def out_of_memory(clf, monkeypatch):
-    monkeypatch.setattr(Gradient, "__call__", fails_in_the_first_micro_batch)
+    monkeypatch.setattr(minibatch, "gradient", fails_in_the_first_micro_batch)
     with pytest.raises(MemoryError):
         clf.fit(ROWS, LABELS)
 

@@ -100,7 +100,7 @@ def test_running_moments_do_not_depend_on_micro_batches_or_threads(n_threads):
     rng = np.random.default_rng(0)
     X, y = rng.random((65, 1, 4, 4)), rng.integers(0, 2, 65)
     network = Network([BatchNorm(8), Flatten(), Dense(2)], (1, 4, 4), np.float64)
-    samples = Samples(Images(X, channels_last=False), y, np.ones(65))
+    samples = Samples(Images(X, X.shape[1:]), y, np.ones(65))
     weights = []
     for max_bytes in (np.inf, 1.0):  # all at once, and one ghost batch at a time
         settings = TrainingConfig(

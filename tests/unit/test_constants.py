@@ -53,7 +53,7 @@ LAYERS = [
 
 def rows_of(X, sample_weight=None):
     weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, float)
-    return Images(X, channels_last=False).training_rows(weight, np.dtype(np.float64))
+    return Images(X, X.shape[1:]).training_rows(weight, np.dtype(np.float64))
 
 
 def test_constants_are_the_fourth_part_and_gradients_have_none():

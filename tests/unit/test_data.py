@@ -9,16 +9,17 @@ from skcnn.data import Images, Scaling
 rng = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+@pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.float32, np.float64, bool])
 @pytest.mark.parametrize("out_dtype", [np.float32, np.float64])
-def test_gathering_scales_and_transposes(channels_last, dtype, out_dtype):
+def test_gathering_scales_and_transposes(data_format, flat, dtype, out_dtype):
     X = rng.integers(0, 200, (9, 2, 3, 4)).astype(dtype)
     mean, deviation = np.array([50.0, 3.0]), np.array([2.0, 0.5])
     expected = (X - mean[:, None, None]) / deviation[:, None, None]
-    given = X.transpose(0, 2, 3, 1) if channels_last else X
-    images = Images(given, channels_last, Scaling(mean, deviation))
-    assert images.shape == (2, 3, 4)
+    given = X.transpose(0, 2, 3, 1) if data_format == "channels_last" else X
+    given = given.reshape(9, -1) if flat else given
+    images = Images(given, (2, 3, 4), data_format, Scaling(mean, deviation))
     rows = np.array([4, 0, 8])
     out = np.full((2, 3, 4, 3), np.nan, out_dtype)
     images.gather(rows, out)
@@ -28,9 +29,8 @@ def test_gathering_scales_and_transposes(channels_last, dtype, out_dtype):
 
 
 def test_unsigned_bytes_do_not_wrap_around():
-    images = Images(
-        np.array([[[[0, 255]]]], np.uint8), False, Scaling(np.array([200.0]), np.array([1.0]))
-    )
+    scaling = Scaling(np.array([200.0]), np.array([1.0]))
+    images = Images(np.array([[0, 255]], np.uint8), (1, 1, 2), scaling=scaling)
     out = np.empty((1, 1, 2, 1), np.float32)
     images.gather(slice(0, 1), out)
     assert out.ravel().tolist() == [-200, 55]
@@ -38,7 +38,7 @@ def test_unsigned_bytes_do_not_wrap_around():
 
 def test_a_large_offset_is_taken_away_before_rounding():
     X = 1e9 + rng.standard_normal((50, 1, 3, 3))
-    images = Images(X, False)
+    images = Images(X, X.shape[1:])
     out = np.empty((1, 3, 3, 50), np.float32)
     images.with_scaling(images.measure(np.ones(50))).gather(slice(0, 50), out)
     assert out.std() == pytest.approx(1, abs=1e-5)
@@ -47,15 +47,16 @@ def test_a_large_offset_is_taken_away_before_rounding():
 @settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3)),
-    channels_last=st.booleans(),
+    data_format=st.sampled_from(["channels_first", "channels_last"]),
     seed=st.integers(0, 1000),
 )
-def test_moments_are_those_of_the_weighted_sample(shape, channels_last, seed):
+def test_moments_are_those_of_the_weighted_sample(shape, data_format, seed):
     rng = np.random.default_rng(seed)
     X = rng.normal(rng.normal(0, 100), 1, shape)
     weights = rng.integers(0, 4, shape[0]).astype(float)
     weights[0] = 1
-    images = Images(X.transpose(0, 2, 3, 1) if channels_last else X, channels_last)
+    given = X.transpose(0, 2, 3, 1) if data_format == "channels_last" else X
+    images = Images(given, shape[1:], data_format)
     repeated = X.repeat(weights.astype(int), axis=0)
     deviation = repeated.std(axis=(0, 2, 3))
     with pytest.MonkeyPatch.context() as patch:
@@ -73,11 +74,11 @@ def test_moments_do_not_depend_on_the_order_in_memory(dtype, rows):
     X = rng.standard_normal((500, 3, 9, 11)).astype(dtype)
     weights = rng.random(500)
     moments = [
-        Images(images, False, rows=rows).measure(weights)
+        Images(images, (3, 9, 11), rows=rows).measure(weights)
         for images in (X, np.asfortranarray(X), np.repeat(X, 2, axis=0)[::2])
     ]
     for last in (X.transpose(0, 2, 3, 1), np.ascontiguousarray(X.transpose(0, 2, 3, 1))):
-        moments.append(Images(last, True, rows=rows).measure(weights))
+        moments.append(Images(last, (3, 9, 11), "channels_last", rows=rows).measure(weights))
     for other in moments[1:]:
         assert np.array_equal(moments[0].mean, other.mean)
         assert np.array_equal(moments[0].deviation, other.deviation)
@@ -87,7 +88,7 @@ def test_moments_do_not_depend_on_the_order_in_memory(dtype, rows):
 def test_a_constant_channel_is_divided_by_one(value):
     X = np.full((50, 2, 3, 3), value)
     X[:, 1] = rng.standard_normal((50, 3, 3))
-    deviation = Images(X, False).measure(np.ones(50)).deviation
+    deviation = Images(X, X.shape[1:]).measure(np.ones(50)).deviation
     assert deviation[0] == 1
     assert deviation[1] == pytest.approx(X[:, 1].std())
 
@@ -95,7 +96,7 @@ def test_a_constant_channel_is_divided_by_one(value):
 @pytest.mark.parametrize("scale", [1e-200, 1e-150, 1.0, 1e150, 1e300])
 def test_very_large_and_small_numbers_are_scaled_alike(scale):
     X = rng.standard_normal((30, 1, 3, 3))
-    plain, scaled = Images(X, False), Images(X * scale, False)
+    plain, scaled = Images(X, X.shape[1:]), Images(X * scale, X.shape[1:])
     outs = []
     for images in (plain, scaled):
         out = np.empty((1, 3, 3, 30))
@@ -107,6 +108,6 @@ def test_very_large_and_small_numbers_are_scaled_alike(scale):
 def test_tiny_float32_pixels_are_scaled():
     X = (rng.standard_normal((30, 1, 3, 3)) * 1e-39).astype(np.float32)
     out = np.empty((1, 3, 3, 30), np.float32)
-    images = Images(X, False)
+    images = Images(X, X.shape[1:])
     images.with_scaling(images.measure(np.ones(30))).gather(slice(0, 30), out)
     assert out.std() == pytest.approx(1, abs=1e-3)

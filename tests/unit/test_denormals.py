@@ -17,6 +17,7 @@ from skcnn.denormals import (
 )
 from skcnn.layers import BatchNorm, Dense, Flatten, ReLU
 from skcnn.layers.memory import Arrays
+from skcnn.layers.workspace import Workspace
 from skcnn.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from skcnn.losses.regression import PoissonDeviance
 from skcnn.network import Network
@@ -26,7 +27,7 @@ from skcnn.schedules import Constant
 from skcnn.state import new_state
 from skcnn.training import update
 from skcnn.training.config import TrainingConfig
-from skcnn.training.minibatch import Gradient
+from skcnn.training.minibatch import gradient
 from skcnn.training.trainer import begin, train
 from skcnn.training.update import Step, Update
 
@@ -52,7 +53,7 @@ def samples(dtype):
     """Images of which half the pixels are black."""
     X = np.random.default_rng(0).standard_normal((40, 1, 4, 4)).astype(dtype)
     X[..., 2:] = 0
-    return Samples(Images(X, False), np.arange(40) % 2, np.ones(40), SoftmaxCrossEntropy())
+    return Samples(Images(X, X.shape[1:]), np.arange(40) % 2, np.ones(40), SoftmaxCrossEntropy())
 
 
 def images_and_labels(dtype):
@@ -183,13 +184,14 @@ def test_confident_predictions_have_no_denormal_gradient(loss, target, means_ove
     X = np.log(np.array(sizes, dtype)).reshape(-1, 1, 1, 1)
     targets = np.array([target] * 3)
     network = Network([Flatten(), Dense(2)], (1, 1, 1), np.dtype(dtype))
-    vector, gradient = np.zeros((2, network.vector_size), dtype)
-    params, grads = network.unpack(vector), network.unpack(gradient)
+    vector, filled = np.zeros((2, network.vector_size), dtype)
+    params, grads = network.unpack(vector), network.unpack(filled)
     params[1]["weight"][0] = 1  # the other output is 0
-    samples = Samples(Images(X, False), targets, np.ones(3, dtype), loss)
+    samples = Samples(Images(X, X.shape[1:]), targets, np.ones(3, dtype), loss)
     for n, learned in ((2, False), (3, True)):
-        Gradient(network, samples, n)(np.arange(n), params, grads, None)
-        assert denormal(gradient) == 0
+        arrays = Workspace(network, n).arrays(n)
+        gradient(samples, np.arange(n), arrays, params, grads, None)
+        assert denormal(filled) == 0
         found, expected = grads[1]["weight"][0, 0], learned * sizes[2] * X[2, 0, 0, 0]
         assert found == pytest.approx(expected / means_over, rel=1e-3, abs=0)
 

@@ -18,7 +18,7 @@ def weight_of(layer, shape, seed=0):
 
 def rows_of(X, sample_weight=None):
     weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, float)
-    return Images(X, channels_last=False).training_rows(weight, np.dtype(X.dtype))
+    return Images(X, X.shape[1:]).training_rows(weight, np.dtype(X.dtype))
 
 
 def pooled(layers, X, sample_weight=None):
@@ -152,6 +152,17 @@ def test_any_rows_give_finite_proportions(length, dtype):
         Y = network.forward(X, vector)
         assert np.isfinite(vector).all()
         assert ((Y >= 0) & (Y <= 1 + 1e-6)).all()
+
+
+@pytest.mark.parametrize("length", [10, 300, 5000])
+def test_the_size_of_buffers_stays(length):
+    X = np.random.default_rng(0).normal(size=(2, 3, 1, length))
+    usual = np.getbufsize()
+    network, vector, arrays = pooled([PPVPool(2)], X)
+    height = arrays["scale"][:, None] * X[:, :, 0] - arrays["threshold"][0, :1]
+    expected = np.clip(height, 0, 1).mean(axis=2)[:, 0]
+    np.testing.assert_allclose(network.forward(X, vector)[:, 0], expected, atol=1e-12)
+    assert np.getbufsize() == usual
 
 
 def test_a_wide_backward_ramp_sees_more():

@@ -42,8 +42,8 @@ IMPORTS = {  # a room, and the rooms it imports, which stand above it
     },
     "classifier": {"_estimator", "_hyperparameters", "inference", "losses", "parallel"},
     "fixed_kernel_features": {
-        "_estimator", "_hyperparameters", "architectures", "data", "inference", "network",
-        "parallel", "state",
+        "_estimator", "_hyperparameters", "architectures", "inference", "network", "parallel",
+        "state",
     },
     "regressor": {"_estimator", "data", "inference", "losses", "parallel"},
     "": {"_summary", "classifier", "fixed_kernel_features", "regressor"},

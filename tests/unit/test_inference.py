@@ -77,7 +77,7 @@ def test_features_are_what_the_layers_before_the_last_make(end, dtype):
 def test_features_are_the_same_bits_whoever_computes_them():
     clf = fitted()
     network = clf.network_
-    images = Images(DIGITS.reshape(-1, 1, 8, 8), False)
+    images = Images(DIGITS, (1, 8, 8))
     assert network.cost.micro_batch_size() < len(images) / 4
     with Threads(1) as alone:
         H = features(network, clf.weights_, images, alone)
@@ -149,7 +149,7 @@ def test_features_that_overflow_stay_finite():
 def test_micro_batches_are_filled_up_where_it_costs_little(units, n, cache, capacity, monkeypatch):
     monkeypatch.setattr("skcnn.micro_batches.CACHE_BYTES", cache)
     network = Network([Flatten(), Dense(units)], (1, 8, 8))
-    images = Images(np.ones((n, 1, 8, 8), np.float32), False)
+    images = Images(np.ones((n, 64), np.float32), (1, 8, 8))
     with Threads(1) as alone:
         Z = outputs(network, network.init(np.random.default_rng(0)), images, alone)
     assert Z.shape == (units, n)
@@ -170,7 +170,7 @@ def test_the_weights_may_change_between_predictions():
                 vector = network.init(rng)
             elif change == "a view":
                 vector = np.tile(vector, 2)[: len(vector)]
-            Z = outputs(network, vector, Images(images, False), alone)
+            Z = outputs(network, vector, Images(images, images.shape[1:]), alone)
             np.testing.assert_allclose(Z.T, network.forward(images, vector), rtol=1e-5)
     kept, _ = workspace_cache(network).unpacked
     assert kept is not vector  # nor what it is a view of
@@ -180,7 +180,7 @@ def test_the_weights_may_change_between_predictions():
 def test_large_weights_are_not_kept_after_a_prediction(monkeypatch):
     monkeypatch.setattr("skcnn.inference.CACHED_BYTES", 100)
     network = Network([Flatten(), Dense(3)], (1, 8, 8))
-    images = Images(np.ones((5, 1, 8, 8), np.float32), False)
+    images = Images(np.ones((5, 64), np.float32), (1, 8, 8))
     with Threads(1) as alone:
         outputs(network, network.init(np.random.default_rng(0)), images, alone)
     assert workspace_cache(network).unpacked is None
@@ -191,7 +191,7 @@ def test_outputs_that_overflow_come_out_finite():
     vector = np.full(network.vector_size, 1e38, np.float32)
     X = np.array([[0.1] * 4, [9] * 4, [-9] * 4], np.float32).reshape(3, 1, 2, 2)
     with Threads(1) as alone:
-        Z = outputs(network, vector, Images(X, False), alone)
+        Z = outputs(network, vector, Images(X, X.shape[1:]), alone)
     largest = np.finfo(np.float32).max
     assert np.isfinite(Z).all()
     assert (Z[:, 1] == largest).all()

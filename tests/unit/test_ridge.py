@@ -2,8 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
 
-from skcnn.ridge import ALPHAS, LEAST_VARIANCE, calibrate, fit_ridge, merge_rows
+from skcnn.ridge import (
+    ALPHAS,
+    LEAST_VARIANCE,
+    calibrate,
+    calibrate_labels,
+    fit_ridge,
+    merge_rows,
+)
 
 
 def problem(n, d, n_outputs=3, seed=0):
@@ -127,3 +136,35 @@ def test_calibration_minimizes_the_cross_entropy():
     assert calibrate(logits / 4, classes, np.ones(5000)) == pytest.approx(8, rel=0.1)
     right = np.eye(3)[classes[:20]]
     assert calibrate(right, classes[:20], np.ones(20)) == pytest.approx(np.log(20 * 3), rel=0.2)
+
+
+def test_labels_are_calibrated_as_by_logistic_regression():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(300, 3)) * [1, 1e-3, 1e3] + [0, 5, 100]
+    labels = rng.random((300, 3)) < expit(3 * (z - z.mean(0)) / z.std(0) - 1)
+    w = rng.integers(1, 4, 300).astype(float)
+    slope, offset = calibrate_labels(z, labels, w)
+    smooth = (labels * w.sum() + 0.5) / (w.sum() + 1)
+    for k in range(3):
+        Z = ((z[:, k] - z[:, k].mean()) / z[:, k].std())[:, None]
+        model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10)
+        model.fit(
+            np.tile(Z, (2, 1)),
+            np.repeat([0, 1], 300),
+            np.concatenate([w * (1 - smooth[:, k]), w * smooth[:, k]]),
+        )
+        expected = model.decision_function(Z)
+        np.testing.assert_allclose(slope[k] * z[:, k] + offset[k], expected, atol=1e-4)
+    again = np.repeat(np.arange(300), w.astype(int))
+    repeated = calibrate_labels(z[again], labels[again], np.ones(len(again)))
+    np.testing.assert_allclose(repeated, (slope, offset), rtol=1e-6)
+
+
+def test_labels_that_cannot_be_calibrated_have_their_frequency():
+    labels = np.arange(10)[:, None] < [10, 0, 3, 3, 3]
+    z = np.column_stack([np.ones(10), np.ones(10), np.zeros(10), -1.0 * labels[:, 2], labels[:, 2]])
+    slope, offset = calibrate_labels(z, labels, np.ones(10))
+    assert slope[:4].tolist() == [0] * 4
+    np.testing.assert_allclose(offset[:4], logit((np.array([10, 0, 3, 3]) * 10 + 5) / 110))
+    right = logit(0.5 / 11)  # separable: one row of eleven is half wrong
+    np.testing.assert_allclose([offset[4], slope[4]], [right, -2 * right])

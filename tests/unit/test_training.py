@@ -22,7 +22,7 @@ from tests.shared import InterruptedThreads
 rng = np.random.default_rng(0)
 X = rng.standard_normal((53, 1, 6, 6))
 y = rng.integers(0, 3, 53)
-SAMPLES = Samples(Images(X, False), y, np.ones(53))
+SAMPLES = Samples(Images(X, X.shape[1:]), y, np.ones(53))
 DEFAULTS = {
     "optimizer": SGD(0), "lr": 0.1, "weight_decay": 0.0, "batch_size": 53, "max_iter": 1,
     "shuffle": False, "tol": 0.0, "n_iter_no_change": 100,
@@ -54,7 +54,7 @@ def step_by(gradient, network, state, settings):
             replica.run(task, 0)
 
     step = Step(1, settings.lr, 1.0, 1.0, 1)
-    train_step(replica, Task(GRADIENTS, 1, 0, 0, 0, 0, 0, 1, step), run_task)
+    train_step(replica, Task(GRADIENTS, 1, 0, 0, 0, 0, 0, 0, 1, step), run_task)
 
 
 @pytest.mark.parametrize("batch_size", [53, 10])

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -162,11 +163,11 @@ class Coordinator:
         nothing = np.empty((0, *images.X.shape[1:]), images.X.dtype)
         return Assignment(
             plan=plan, loss=samples.loss, key=memory.key, places=specs, file=file,
-            images=Images(nothing, images.channels_last, images.scaling),
+            images=replace(images, X=nothing, rows=None),
         )  # fmt: skip
 
     def _copy(self, images: Images, out: np.ndarray) -> None:
-        """Copy the images in blocks, until `close` is called."""
+        """Copy the images in blocks, until the training ends."""
         step = max(1, COPIED_BYTES // max(1, out[:1].nbytes))
         for start in range(0, len(out), step):
             if not self._starter.wanted:
@@ -220,7 +221,7 @@ class Coordinator:
         assert self._mailboxes is not None
         replica, worker = self._replica, self._workers[number]
         stop = min(task.stop, task.start + replica.plan.size)
-        probe = task._replace(kind=GRADIENTS, n_ranks=1, first=0, stop=stop)
+        probe = task._replace(kind=GRADIENTS, n_ranks=1, first=0, n_parts=1, stop=stop)
         self._task_number += 1
         self._mailboxes.post(probe, self._task_number, [number], first_rank=0)
         done = partial(self._mailboxes.has_done, number, self._task_number)
@@ -302,7 +303,10 @@ class Coordinator:
         if lost:
             raise WorkerLostError
 
-    def close(self) -> None:
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc_info: object) -> None:
         """Stop all workers."""
         if not self.started or os.getpid() != self._pid:
             return

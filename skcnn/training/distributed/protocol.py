@@ -28,7 +28,7 @@ _HEADER, _LINE = 256, 128
 _MAIL, _RANK, _DONE = 0, 1, _LINE // 8
 """Words of a mailbox: the coordinator writes the first two, the worker the last."""
 
-_FORMAT = "9q3dq"
+_FORMAT = "10q3dq"
 
 _IN_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 
@@ -104,7 +104,7 @@ class Mailboxes:
         if number == _STOP:
             return None
         words = struct.unpack_from(_FORMAT, self._memory)
-        task = Task._make((*words[:8], Step._make(words[8:])))
+        task = Task._make((*words[:9], Step._make(words[9:])))
         return number, self._get(worker, _RANK), task
 
     def mark_ready(self, worker: int) -> None:

@@ -1,7 +1,7 @@
 """Worker processes of a training: ranks 1, 2, …"""
 
 import gc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -32,7 +32,7 @@ class Assignment:
     file : Mapped or None
         The images, if they are in a file and not in the shared memory.
     images : Images
-        Axis order and scaling of the images; their array is empty.
+        The images without their rows.
     """
 
     plan: StepPlan
@@ -45,7 +45,7 @@ class Assignment:
     def samples(self, arrays: dict[str, np.ndarray]) -> Samples:
         """Return the samples in the shared memory and the file."""
         X = arrays["X"] if self.file is None else self.file.open()
-        images = Images(X, self.images.channels_last, self.images.scaling, arrays.get("rows"))
+        images = replace(self.images, X=X, rows=arrays.get("rows"))
         return Samples(images, arrays["targets"], arrays["sample_weight"], self.loss)
 
     def open(self) -> tuple[SharedMemory, dict[str, np.ndarray]]:
