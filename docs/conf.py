@@ -2,8 +2,10 @@
 
 import re
 import sys
+from importlib.resources import files
 from pathlib import Path
 
+from docutils import nodes
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - a script names them
 
 import skcnn
@@ -33,6 +35,11 @@ add_module_names = False
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
+# formulas: a page loads nothing from elsewhere; this file of MathJax contains its fonts
+
+mathjax_path = "tex-svg-full.js"
+MATHJAX = files("mathjax") / "static" / "mathjax" / "es5" / mathjax_path
+
 # the API: every name has a page of its own
 
 autosummary_generate = True
@@ -61,10 +68,13 @@ sphinx_gallery_conf = {
     "image_srcset": ["2x"],
     "ignore_repr_types": r"matplotlib\.|Display",  # displays need not be printed as well
     "show_memory": False,
+    "write_computation_times": False,  # whose page loads a script from elsewhere
     "remove_config_comments": True,
 }
 
 html_theme = "pydata_sphinx_theme"
+html_static_path = ["_static", str(MATHJAX)]
+html_css_files = ["skcnn.css"]
 html_title = "skcnn"
 html_show_sourcelink = False
 html_sidebars = {  # pages without subpages
@@ -89,5 +99,13 @@ def without_foreign_labels(app, what, name, obj, options, lines):
         lines[:] = [re.sub(r":ref:`([^`<]*?)\s*(<[^`]*>)?`", r"\1", line) for line in lines]
 
 
+def without_blank_ends(app, doctree):
+    """Drop the blank line that ends a doctest in Markdown."""
+    for block in doctree.findall(nodes.literal_block):
+        block.rawsource = block.astext().rstrip("\n")
+        block[:] = [nodes.Text(block.rawsource)]
+
+
 def setup(app):
+    app.connect("doctree-read", without_blank_ends)
     app.connect("autodoc-process-docstring", without_foreign_labels)

@@ -1,9 +1,12 @@
 """Make the pictures of the documentation: ``python docs/make_images.py [NAME ...]``.
 
-They show the digits of scikit-learn, patches of its two photographs, and made-up
-signals, so that anyone can reproduce them.
+Those of the inspection show the digits of scikit-learn, patches of its two photographs,
+and made-up signals, so that anyone can reproduce them. Those of gallery pages whose
+scripts take minutes, or whose data come with no package, are drawn from
+``gallery_results.json``, what the scripts printed when they were run.
 """
 
+import json
 import sys
 from functools import cache
 from pathlib import Path
@@ -11,6 +14,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits, load_sample_images
+from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.model_selection import train_test_split
 
 from skcnn import ScratchCNNClassifier
@@ -25,6 +29,8 @@ from skcnn.inspection import (
 )
 
 FOLDER = Path(__file__).parent / "images"
+RESULTS = json.loads((Path(__file__).parent / "gallery_results.json").read_text())
+HERE, ELSEWHERE = "#0072B2", "#999999"
 METHODS = ["gradient", "smoothgrad", "integrated_gradients", "grad_cam", "occlusion"]
 
 
@@ -151,25 +157,97 @@ def residual():
     return NetworkDisplay.from_estimator(clf.fit(X_train[:200], y_train[:200])).figure_
 
 
-PICTURES = [
-    training,
-    filters,
-    activations,
-    saliency,
-    photograph,
-    signal,
-    mistakes,
-    explained,
-    network,
-    residual,
-]
+def page(title, source, **arguments):
+    """Return a figure for a gallery page, which says where its numbers come from."""
+    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained", **arguments)
+    figure.suptitle(title)
+    figure.supxlabel(source, fontsize="small", color="0.4")
+    for ax in np.ravel(axes):
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def accuracies(ax, rows):
+    """Draw accuracies of networks, ``(name, accuracy, whether it is one of skcnn)``."""
+    names, found, ours = zip(*rows, strict=True)
+    y = np.arange(len(rows))
+    ax.scatter(found, y, s=80, color=[HERE if one else ELSEWHERE for one in ours], zorder=3)
+    for row, accuracy in zip(y, found, strict=True):
+        ax.annotate(f"{accuracy:.3f}", (1.02, row), xycoords=("axes fraction", "data"), va="center")
+    ax.set_yticks(y, names)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y", color="0.9")
+    ax.invert_yaxis()
+
+
+def fashion_mnist():
+    results = RESULTS["fashion_mnist"]
+    figure, ax = page("Fashion-MNIST, 60,000 images: accuracy", results["source"])
+    accuracies(ax, results["accuracies"])
+    return figure
+
+
+def reference_networks():
+    results = RESULTS["reference_networks"]
+    figure, ax = page("MNIST, 1,000 held-out digits: accuracy", results["source"])
+    accuracies(ax, [(name, here, True) for name, here, _ in results["accuracies"]])
+    reported = [
+        theirs for _, _, theirs in results["accuracies"]
+    ]  # None becomes NaN, and is not drawn
+    ax.scatter(
+        np.array(reported, float), np.arange(len(reported)), marker="D", color="#D55E00", zorder=4,
+        label="reported by the author",
+    )  # fmt: skip
+    ax.set_xlim(0, 1.03)
+    ax.legend(frameon=False, loc="upper right")
+    return figure
+
+
+def fashion_small():
+    results = RESULTS["fashion_small"]
+    figure, ax = page("Fashion-MNIST, 5,000 images: predictions", results["source"])
+    counts = np.array(results["confusion"])
+    display = ConfusionMatrixDisplay(
+        counts / counts.sum(axis=1, keepdims=True), display_labels=results["names"]
+    )
+    display.plot(
+        ax=ax, cmap="Blues", colorbar=False, xticks_rotation=60, values_format=".2f",
+        text_kw={"fontsize": 6},
+    )  # fmt: skip
+    ax.set(xlabel="", ylabel="")
+    return figure
+
+
+def cluster():
+    results = RESULTS["cluster"]
+    figure, (left, right) = page("Two Dask workers", results["source"], ncols=2)
+    left.plot(*zip(*results["search"], strict=True), "o-", color=HERE)
+    left.set(xscale="log", xlabel="learning rate", title="grid search: accuracy")
+    left.set_xticks(
+        [rate for rate, _ in results["search"]], [f"{rate:g}" for rate, _ in results["search"]]
+    )
+    left.minorticks_off()
+    right.plot([1, 2, 3], results["losses"], "o-", color=HERE)
+    right.set(xticks=[1, 2, 3], xlabel="pass over ten blocks", title="training in parts: loss")
+    right.set_ylim(0)
+    return figure
+
+
+PICTURES = {
+    "inspection": [
+        training, filters, activations, saliency, photograph, signal, mistakes, explained, network,
+        residual,
+    ],
+    "gallery": [fashion_mnist, reference_networks, fashion_small, cluster],
+}  # fmt: skip
 
 if __name__ == "__main__":
     plt.switch_backend("Agg")
     FOLDER.mkdir(exist_ok=True)
-    for make in PICTURES:
-        if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
-            path = FOLDER / f"inspection-{make.__name__}.png"
-            make().savefig(path, dpi=120, facecolor="white")
-            plt.close("all")
-            print(path)
+    for kind, pictures in PICTURES.items():
+        for make in pictures:
+            if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
+                path = FOLDER / f"{kind}-{make.__name__}.png"
+                make().savefig(path, dpi=120, facecolor="white")
+                plt.close("all")
+                print(path)

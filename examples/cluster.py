@@ -10,6 +10,7 @@ network that learns from more of them than ever fit into memory at once. Needs
 On a real cluster only the ``Client`` differs: ``Client("tcp://scheduler:8786")``.
 """
 
+# sphinx_gallery_thumbnail_path = "images/gallery-cluster.png"
 import tempfile
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from sklearn.preprocessing import MinMaxScaler
 from skcnn import ScratchCNNClassifier
 
 # %%
+# .. image:: /images/gallery-cluster.png
+#    :alt: Accuracy by learning rate in the search, and loss by pass over the data
+#
 # A search on the workers
 # -----------------------
 # Inside ``joblib.parallel_config("dask")``, the fits of a search go to whichever worker

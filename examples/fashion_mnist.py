@@ -14,6 +14,7 @@ Run ``python examples/fashion_mnist.py [--data DIR]`` (needs the extra ``[plot]`
 ``--untouched`` trains ``ScratchCNNClassifier()`` instead.
 """
 
+# sphinx_gallery_thumbnail_path = "images/gallery-fashion_mnist.png"
 import argparse
 import time
 from pathlib import Path
@@ -35,6 +36,9 @@ NAMES = np.array(
 )
 
 # %%
+# .. image:: /images/gallery-fashion_mnist.png
+#    :alt: Accuracy of the networks on this page and of published ones
+#
 # The network: blocks as in the default one, with up to two convolutions each, mirrored
 # and shifted images before them, and dropout after the hidden layer.
 

@@ -10,6 +10,7 @@ The images are in the four files of the original distribution, as installed for 
 by Debian's package ``dataset-fashion-mnist``.
 """
 
+# sphinx_gallery_thumbnail_path = "images/gallery-fashion_small.png"
 import time
 from pathlib import Path
 

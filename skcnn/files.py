@@ -17,6 +17,9 @@ __all__ = ["check_replaceable", "remove_leftovers", "replace_file"]
 ABANDONED = 3600.0
 """Seconds after which a temporary file is considered abandoned."""
 
+PAUSES = (0.01, 0.03, 0.1, 0.3, 1.0)
+"""Seconds between attempts to replace a file that another program has open."""
+
 LONGEST_NAME = 200
 """Most bytes of a name that a temporary file repeats; most file systems allow 255."""
 
@@ -45,7 +48,7 @@ def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        _rename(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
@@ -81,7 +84,7 @@ def remove_leftovers(path: Path) -> None:
     name = re.escape(f".{_short(path.name)}") + r"(\.\d+)?\.[0-9a-f]{16}\.new"
     for each in path.parent.iterdir():
         if re.fullmatch(name, each.name):
-            with suppress(FileNotFoundError):  # another process has removed it
+            with suppress(OSError):  # another process has removed it, or has it open
                 if time.time() - each.stat().st_mtime > ABANDONED:
                     each.unlink()
 
@@ -109,6 +112,21 @@ def _short(name: str) -> str:
     if len(encoded) <= LONGEST_NAME:
         return name
     return f"{name[:40]}-{hashlib.sha256(encoded).hexdigest()[:16]}"
+
+
+def _rename(source: Path, target: Path) -> None:
+    """Rename a file, replacing another one.
+
+    Windows refuses while any program has either of them open, as virus scanners and
+    backups do for a moment after each change.
+    """
+    for pause in PAUSES if os.name == "nt" else ():
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(source, target)
 
 
 def _flush_folder(folder: Path) -> None:

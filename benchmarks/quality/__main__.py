@@ -6,15 +6,13 @@ of signals need ``[quality-signals]``. What is missing is left out.
 """
 
 import argparse
-import json
 import sys
-from math import isnan
-from pathlib import Path
 
 from benchmarks.quality.contenders import CONTENDERS, ON_REQUEST
 from benchmarks.quality.data import DATA_SETS, DataSet, Split
 from benchmarks.quality.measure import NONE, Scores, measure
-from benchmarks.quality.report import Results, plot, tables
+from benchmarks.quality.report import tables
+from benchmarks.quality.results import Results, complete, read, write
 
 ALL = CONTENDERS | ON_REQUEST
 
@@ -62,39 +60,40 @@ def run(names: list[str], contenders: list[str], seeds: int | None) -> Results:
     return results
 
 
-def _plain(results: Results) -> dict:
-    """Convert results to JSON's types, with None for NaN."""
-    return {
-        name: {
-            contender: [
-                {score: None if isnan(value) else value for score, value in s._asdict().items()}
-                for s in seeds
-            ]
-            for contender, seeds in row.items()
-        }
-        for name, row in results.items()
-    }
-
-
 def main() -> None:
-    """Measure, print the tables, and write the requested files."""
+    """Measure or read, print the tables, and write the requested files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--seeds", type=int, help="number of seeds, each with other splits (1 or 3, by the set)"
     )
     parser.add_argument("--sets", nargs="+", choices=DATA_SETS, default=list(DATA_SETS))
-    parser.add_argument("--contenders", nargs="+", choices=ALL, default=list(CONTENDERS))
+    parser.add_argument("--contenders", nargs="+", choices=ALL)
+    parser.add_argument(
+        "--from", nargs="+", dest="files", metavar="FILE",
+        help="files written by --json, to show without measuring; later ones take precedence",
+    )  # fmt: skip
     parser.add_argument("--json", help="file for all scores")
-    parser.add_argument("--plot", help="file for a picture")
+    parser.add_argument("--plot", help="file for a picture of the errors")
+    parser.add_argument("--plot-seconds", help="file for a picture of accuracy against seconds")
     arguments = parser.parse_args()
-    results = run(arguments.sets, arguments.contenders, arguments.seeds)
+    if arguments.files:
+        results = read(arguments.files)
+    else:
+        measured = arguments.contenders or list(CONTENDERS)
+        results = run(arguments.sets, measured, arguments.seeds)
+    results = complete(results, arguments.sets, arguments.contenders or list(ALL))
     if not results:
-        sys.exit("No data set is there.")
+        sys.exit("There are no results.")
     print(tables(results))
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(_plain(results), indent=1))
-    if arguments.plot:
-        plot(results, arguments.plot)
+        write(results, arguments.json)
+    if arguments.plot or arguments.plot_seconds:
+        from benchmarks.quality.plots import plot_errors, plot_seconds
+
+        if arguments.plot:
+            plot_errors(results, arguments.plot)
+        if arguments.plot_seconds:
+            plot_seconds(results, arguments.plot_seconds)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from importlib.util import find_spec
 from typing import Any
 
 __all__ = ["Processes", "may_start"]
@@ -32,6 +33,12 @@ LIMITS = (
 IMPORTED_BY = os.getpid()
 """Id of the process that imported this module, which differs in a forked child."""
 
+IS_POSIX = hasattr(signal, "pthread_sigmask") and find_spec("_posixsubprocess") is not None
+"""Whether Python can start a process that ignores Ctrl-C from the beginning.
+
+It cannot on Windows or in a browser.
+"""
+
 PROC = "/proc/self/stat"
 """File without which psutil fails on Linux; loky uses psutil in workers if it is installed."""
 
@@ -41,11 +48,9 @@ def may_start() -> bool:
 
     That is not the case in workers and forked children, and where Python cannot be started.
     """
-    if os.getpid() != IMPORTED_BY:
+    if os.getpid() != IMPORTED_BY or not IS_POSIX:
         return False
     if sys.platform == "linux" and not os.path.exists(PROC):
-        return False
-    if os.name != "posix" or sys.platform in ("emscripten", "wasi"):
         return False
     if not sys.executable or getattr(sys, "frozen", False):
         return False

@@ -102,10 +102,8 @@ class SharedMemory:
         if hasattr(os, "memfd_create"):
             file = os.memfd_create("skcnn")
             path = f"/proc/{os.getpid()}/fd/{file}"
-        elif os.name == "posix":
-            file, path = tempfile.mkstemp(prefix="skcnn-")
         else:
-            raise OSError("open files cannot be removed here")
+            file, path = tempfile.mkstemp(prefix="skcnn-")
         try:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file, 0, nbytes)

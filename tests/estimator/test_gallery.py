@@ -16,6 +16,8 @@ FOLDER = Path(__file__).parents[2] / "examples"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 LONG = {"cluster", "fashion_mnist", "reference_networks"}
 """Shown in the gallery, but not run: minutes, or several machines."""
+WITHOUT_DATA = {"fashion_small"}
+"""Run only where their data are."""
 
 named = {"argvalues": SCRIPTS, "ids": [script.stem for script in SCRIPTS]}
 
@@ -23,7 +25,7 @@ named = {"argvalues": SCRIPTS, "ids": [script.stem for script in SCRIPTS]}
 def packages(script):
     """Top-level names of all that a script imports."""
     found = set()
-    for node in ast.walk(ast.parse(script.read_text())):
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -33,13 +35,20 @@ def packages(script):
 
 @pytest.mark.parametrize("script", **named)
 def test_has_the_form_of_a_page(script):
-    text = script.read_text()
+    text = script.read_text(encoding="utf-8")
     title, line, blank, *rest = ast.get_docstring(ast.parse(text)).split("\n")
     assert set(line) == {"="}
     assert len(line) == len(title)
     assert blank == ""
     assert re.match(r"[A-Z0-9]", rest[0])
     assert text.count("\n# %%\n") >= 2
+
+
+@pytest.mark.parametrize("stem", sorted(LONG | WITHOUT_DATA))
+def test_a_page_that_may_not_run_has_a_picture(stem):
+    text = (FOLDER / f"{stem}.py").read_text()
+    (picture,) = re.findall(r'^# sphinx_gallery_thumbnail_path = "(.*)"$', text, re.MULTILINE)
+    assert (FOLDER.parent / "docs" / picture).is_file()
 
 
 def names(tree, context):
@@ -52,7 +61,7 @@ def names(tree, context):
 def test_a_figure_is_finished_in_its_cell(script):
     """At the end of a cell the gallery takes the figures, and closes them."""
     figures = set()  # and axes, of the cells before
-    for cell in script.read_text().split("\n# %%\n"):
+    for cell in script.read_text(encoding="utf-8").split("\n# %%\n"):
         tree = ast.parse(cell)
         figures -= names(tree, ast.Store)
         assert not figures & names(tree, ast.Load)

@@ -6,10 +6,12 @@ Hands are threads of this process here, which run the same code; see
 
 import errno
 import os
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -43,6 +45,9 @@ from skcnn.training.distributed import coordinator, protocol
 from skcnn.training.trainer import Progress, Validation, begin, train
 from tests.shared import AT_ONCE
 from tests.workers import IS_READY, count_steps, wait_for_workers
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no worker processes")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="only Linux names mapped files")
 
 N = 301
 rng = np.random.default_rng(0)
@@ -160,6 +165,36 @@ def assert_same(left, right):
     assert left.history == right.history
 
 
+class CountedLock:
+    """A lock that counts how often it is taken."""
+
+    def __init__(self):
+        self.lock, self.taken = threading.Lock(), 0
+
+    def __enter__(self):
+        self.lock.acquire()
+        self.taken += 1
+
+    def __exit__(self, *exc_info):
+        self.lock.release()
+
+
+@pytest.fixture(params=["x86", "others"])
+def fences(request, monkeypatch):
+    """The locks that order accesses to memory, on processors that keep stores in order or not."""
+    locks, in_order = [], request.param == "x86"
+
+    def lock():
+        locks.append(CountedLock())
+        return locks[-1]
+
+    monkeypatch.setattr(protocol, "_IN_ORDER", in_order)
+    monkeypatch.setattr(protocol, "threading", SimpleNamespace(Lock=lock))
+    yield locks
+    assert locks
+    assert all((lock.taken == 0) == in_order for lock in locks)
+
+
 class JoinAt:
     """Lets workers join at given mini-batches, and counts what they help with."""
 
@@ -196,7 +231,7 @@ def test_any_number_of_processes_gives_the_same_bits(name, monkeypatch):
         assert joins.helped > 0
 
 
-@pytest.mark.usefixtures("at_once")
+@pytest.mark.usefixtures("at_once", "fences")
 @pytest.mark.parametrize("when", [(2,), (3, 5), (1, 6, 9)])
 def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
     network, settings = network_of(CNN), {"max_grad_norm": 1.0, "weight_decay": 0.01}
@@ -307,7 +342,13 @@ def test_early_stopping_and_going_on(monkeypatch):
 
 
 @pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize("form", ["subset", "channels last", "mapped", "a view of a map", "labels"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "subset", "channels last", "labels", pytest.param("mapped", marks=linux_only),
+        pytest.param("a view of a map", marks=linux_only),
+    ],
+)  # fmt: skip
 def test_samples_of_every_form_are_shared(form, monkeypatch, tmp_path):
     samples, network = SAMPLES, network_of(CNN)
     rows = np.flatnonzero(np.arange(N) % 5)
@@ -395,7 +436,7 @@ class CountsEpochs(Progress):
         return False
 
 
-@pytest.mark.usefixtures("at_once")
+@pytest.mark.usefixtures("at_once", "fences")
 @pytest.mark.parametrize("when", [3, 9])
 def test_the_epoch_of_a_lost_worker_is_repeated_and_seen_once(when, monkeypatch):
     """It is lost in a step, with half of its shard spoiled; the other two go on."""
@@ -493,6 +534,7 @@ def there_is_no_room(*args):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("in_file", [False, True])
 def test_segments_leave_nothing_behind(in_file, monkeypatch, tmp_path):
     if in_file:
@@ -538,6 +580,7 @@ def test_a_segment_in_a_file_is_removed_before_work_begins(monkeypatch, tmp_path
     assert not any(left)
 
 
+@linux_only
 def test_a_map_is_found_and_nothing_else(tmp_path):
     np.save(tmp_path / "X.npy", X)
     for mode in ("r", "r+"):

@@ -1,6 +1,5 @@
 """What users' code raises at random epochs, files that are full, and files that many read."""
 
-import resource
 import signal
 import sys
 from collections import Counter
@@ -16,6 +15,7 @@ from tests.robustness.faults.traces import assert_as_before, traces
 from tests.shared import X, quick, y
 from tests.waiting import PATIENCE
 
+resource = pytest.importorskip("resource")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),

@@ -72,12 +72,12 @@ def training():
     process.stderr.close()
 
 
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGABRT])
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGHUP", "SIGABRT"])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_parent_dies_and_all_with_it(training, signum, seed):
+def test_the_parent_dies_and_all_with_it(training, name, seed):
     time.sleep(np.random.default_rng(seed).uniform(0, 0.3))
     those = family(training.pid)
-    training.send_signal(signum)
+    training.send_signal(getattr(signal, name))
     training.wait(PATIENCE)
     leave_nothing(training, those)
 
