@@ -126,7 +126,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         Strength of the L2 penalty: this multiple of the weights (not of the
         biases) is added to their gradients. With "adamw" the weights are
         multiplied by ``1 - lr * weight_decay`` in each step instead. "auto" is
-        6e-3 for images, 3e-3 from 10,000 rows on and for signals, and 1e-3 for
+        6e-3 for images, 3e-3 from 10,000 rows on and for signals, and 5e-4 for
         images from 30,000 rows on.
     max_grad_norm : float or None, default=None
         Maximum Euclidean norm of the gradient of a mini-batch (the mean over
@@ -137,7 +137,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         rows on, or 128 from 10,000 rows on.
     max_iter : "auto" or int, default="auto"
         Maximum number of epochs; with `warm_start`, of further epochs. "auto"
-        is 14, or 12 from 1,000 rows on, or 10 from 10,000 rows on, or as many
+        is 14, or 12 from 1,000 rows on, or 11 from 10,000 rows on, or as many
         as it takes for 150 mini-batches.
     shuffle : bool, default=True
         Whether to shuffle the samples before each epoch.
@@ -292,7 +292,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
 
     classes_: np.ndarray
     _auto_tol = 5e-4
-    _auto_weight_decay: ClassVar = {30_000: 1e-3, 10_000: 3e-3, 0: 6e-3}
+    _auto_weight_decay: ClassVar = {30_000: 5e-4, 10_000: 3e-3, 0: 6e-3}
     _auto_keeps_position = False
 
     out_activation_: str

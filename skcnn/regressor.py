@@ -134,7 +134,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         rows on, or 128 from 10,000 rows on.
     max_iter : "auto" or int, default="auto"
         Maximum number of epochs; with `warm_start`, of further epochs. "auto"
-        is 14, or 12 from 1,000 rows on, or 10 from 10,000 rows on, or as many
+        is 14, or 12 from 1,000 rows on, or 11 from 10,000 rows on, or as many
         as it takes for 150 mini-batches.
     shuffle : bool, default=True
         Whether to shuffle the samples before each epoch.

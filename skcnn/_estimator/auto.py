@@ -17,7 +17,7 @@ NETWORK = (
 )  # fmt: skip
 """Parameters of the architecture that may be "auto"."""
 
-EPOCHS = {10_000: 10, 1_000: 12, 0: 14}
+EPOCHS = {10_000: 11, 1_000: 12, 0: 14}
 """Minimum number of epochs by the least number of rows."""
 
 STEPS = 150
