@@ -19,7 +19,6 @@ def contenders(name: str, batch_size: int) -> dict[str, Callable[[], object]]:
     case = CASES[name]
     X, y = data(case, 600)
     clf = ScratchCNNClassifier(layers=list(case.layers), max_iter=1, random_state=0).fit(X, y)
-    model = as_torch(case).eval()
     net = NeuralNetClassifier(
         as_torch, module__case=case, max_epochs=1, batch_size=512, train_split=None, verbose=0
     ).fit(X, y)
@@ -28,12 +27,19 @@ def contenders(name: str, batch_size: int) -> dict[str, Callable[[], object]]:
     def over(predict: Callable[[np.ndarray], object]) -> Callable[[], object]:
         return lambda: [predict(batch) for batch in batches]
 
-    def torch_predict(batch: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return model(torch.from_numpy(batch)).argmax(dim=1).numpy()
+    def torch_predict(memory_format: torch.memory_format) -> Callable[[np.ndarray], np.ndarray]:
+        model = as_torch(case).eval().to(memory_format=memory_format)
+
+        def predict(batch: np.ndarray) -> np.ndarray:
+            images = torch.from_numpy(batch).contiguous(memory_format=memory_format)
+            with torch.no_grad():
+                return model(images).argmax(dim=1).numpy()
+
+        return predict
 
     return {
         "skcnn": over(clf.predict),
-        "PyTorch": over(torch_predict),
+        "PyTorch": over(torch_predict(torch.contiguous_format)),
+        "PyTorch channels_last": over(torch_predict(torch.channels_last)),
         "skorch": over(net.predict),
     }

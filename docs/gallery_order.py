@@ -4,9 +4,9 @@ from pathlib import Path
 
 ORDER = [
     "digits", "fashion_small", "photographs", "filters", "saliency", "mistakes", "validation_set",
-    "learning_curve", "residual_network", "fine_tuning", "signals", "probabilities", "features_svc",
-    "several_labels", "angle", "onnx_runtime", "own_layer", "convolution_definition",
-    "larger_than_memory", "cluster",
+    "learning_curve", "residual_network", "fine_tuning", "signals", "fixed_kernels",
+    "probabilities", "features_svc", "several_labels", "angle", "onnx_runtime", "own_layer",
+    "convolution_definition", "larger_than_memory", "cluster",
 ]  # fmt: skip
 
 

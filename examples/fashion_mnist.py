@@ -4,7 +4,7 @@
 60,000 training images and 10,000 test images, in the four files of the original
 distribution, as installed for example by Debian's package ``dataset-fashion-mnist``.
 Published results: a multi-layer perceptron 0.871, a support vector machine 0.897, two
-convolutions with pooling and batch normalisation 0.934 (the benchmark table of the data
+convolutions with pooling and batch normalization 0.934 (the benchmark table of the data
 set). The network here adds what an expert would to the default one: images mirrored and
 shifted by a pixel, more convolutions, dropout, and less weight decay, since there are
 many rows. Its predictions are averaged over an image and its mirror image. That reached

@@ -30,7 +30,7 @@ X_train, y_train, X_test, y_test = X[:2000], y[:2000], X[3000:], y[3000:]
 
 # %%
 # The first filters start near zero, so that their random initial values do not hide
-# what they learn. (Batch normalisation follows, so the network is not affected.)
+# what they learn. (Batch normalization follows, so the network is not affected.)
 
 layers = cnn((16, 24), kernel_size=5, normalization="batch")
 layers[0] = replace(layers[0], initializer=Gaussian(0.01))
@@ -54,7 +54,7 @@ FiltersDisplay.from_estimator(clf, ax=ax)
 # Activations
 # -----------
 #
-# The sixteen channels after the first block (convolution, normalisation, rectifier,
+# The sixteen channels after the first block (convolution, normalization, rectifier,
 # pooling) for three digits. Each is bright where its filter found its pattern: some at
 # left edges, some at right ones, some at horizontal strokes.
 

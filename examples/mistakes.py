@@ -44,7 +44,7 @@ y_noisy[flipped] = (y_noisy[flipped] + rng.integers(1, 10, len(flipped))) % 10
 print(f"{len(flipped)} of {len(y_train)} labels are wrong now.")
 
 # %%
-# A network that was trained on a wrong label may have memorised it. In
+# A network that was trained on a wrong label may have memorized it. In
 # cross-validation, every row is predicted by a network that has not seen it, so a wrong
 # label is a surprise: it has a large loss.
 

@@ -91,7 +91,7 @@ REPORTED = [  # name, layers, initial weights, budget, reported accuracy
 
 
 def block(filters: int) -> list[Layer]:
-    """Return two convolutions and a pooling, followed by batch normalisation."""
+    """Return two convolutions and a pooling, followed by batch normalization."""
     convolution = [Conv2d(filters, 3, padding=1), ReLU()]
     return [*convolution, *convolution, MaxPool2d(2), BatchNorm()]
 

@@ -2,7 +2,7 @@
 Early stopping on a validation set
 ==================================
 
-Training for too long memorises the training rows. ``early_stopping=True`` keeps the
+Training for too long memorizes the training rows. ``early_stopping=True`` keeps the
 weights of the epoch that was best on rows that the network does not learn from: a
 held-out part, or your own, ``fit(X, y, X_val=..., y_val=...)``.
 
@@ -29,7 +29,7 @@ X_test, y_test = X[1500:3000], y[1500:3000]
 # Too long
 # --------
 #
-# A network with a constant rate and no regularisation, for 25 epochs on 500 images. The
+# A network with a constant rate and no regularization, for 25 epochs on 500 images. The
 # score is the negative loss (``scoring="loss"``), which turns before the accuracy does.
 # ``n_iter_no_change=None`` trains to the end, to show the whole curve; the weights of
 # the best epoch are still kept.
@@ -52,7 +52,7 @@ LossCurveDisplay.from_estimator(clf)
 # In practice one does not wait for the end: five epochs without an improvement are
 # enough. For comparison: the same network without early stopping, and the default
 # classifier, whose rate falls to zero at the end of a short training and which has
-# batch normalisation and weight decay.
+# batch normalization and weight decay.
 
 stopped = clone(clf).set_params(n_iter_no_change=5)
 stopped.fit(X_train, y_train, X_val=X_val, y_val=y_val)

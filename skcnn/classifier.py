@@ -47,9 +47,10 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         arguments of `skcnn.architectures.cnn`; otherwise those are ignored.
     filters : "auto", int or sequence of int, default="auto"
         Number of filters of the convolution in each block. "auto" is (32, 64)
-        where the longer side has at most 16 pixels, (24, 48, 96) up to 32, and
-        from 33 on (8, 16, 32, 64, 96) with another 128 at 256 and at every
-        doubling of that; and (16, 32, 64) for signals, whose height or width is 1.
+        where the longer side has at most 16 pixels, (24, 48, 96) up to 32, (12,
+        24, 48, 96) up to 63, and from 64 on (8, 16, 32, 64, 96) with another 128
+        at 256 and at every doubling of that; and (16, 32, 64) for signals, whose
+        height or width is 1.
     kernel_size : "auto", int, (int, int) or sequence of these, default="auto"
         Height and width of the kernels. A sequence that contains pairs has one
         entry per block. "auto" is 3 for images and 7 for signals.
@@ -59,7 +60,8 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         for signals of 200 and more.
     hidden_layer_sizes : "auto", int or sequence of int, default="auto"
         Number of units of the dense layers after the blocks; empty for none.
-        "auto" is (128,) for images and none for signals.
+        "auto" is (128,) for images up to 32 pixels, and none for larger ones and
+        signals.
     activation : str or Layer, default="relu"
         Activation after every convolution and hidden dense layer: "relu",
         "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
@@ -96,7 +98,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
     global_pool : "auto" or bool, default="auto"
         Whether each channel is averaged over all pixels after the blocks,
         instead of flattened; the last block then has no max-pooling. "auto" is
-        True for signals.
+        True for signals and for images above 32 pixels.
     random_shift : "auto", int or (int, int), default="auto"
         Pixels by which training moves the images of a mini-batch at most, all of
         them alike, along (height, width); 0 for none. See
@@ -124,7 +126,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         Strength of the L2 penalty: this multiple of the weights (not of the
         biases) is added to their gradients. With "adamw" the weights are
         multiplied by ``1 - lr * weight_decay`` in each step instead. "auto" is
-        6e-3 for images, 3e-3 from 10,000 rows on and for signals, and 1e-3 for
+        6e-3 for images, 3e-3 from 10,000 rows on and for signals, and 5e-4 for
         images from 30,000 rows on.
     max_grad_norm : float or None, default=None
         Maximum Euclidean norm of the gradient of a mini-batch (the mean over
@@ -135,7 +137,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         rows on, or 128 from 10,000 rows on.
     max_iter : "auto" or int, default="auto"
         Maximum number of epochs; with `warm_start`, of further epochs. "auto"
-        is 14, or 12 from 1,000 rows on, or 10 from 10,000 rows on, or as many
+        is 14, or 12 from 1,000 rows on, or 11 from 10,000 rows on, or as many
         as it takes for 150 mini-batches.
     shuffle : bool, default=True
         Whether to shuffle the samples before each epoch.
@@ -290,8 +292,8 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
 
     classes_: np.ndarray
     _auto_tol = 5e-4
-    _auto_weight_decay: ClassVar = {30_000: 1e-3, 10_000: 3e-3, 0: 6e-3}
-    _auto_shifts = True
+    _auto_weight_decay: ClassVar = {30_000: 5e-4, 10_000: 3e-3, 0: 6e-3}
+    _auto_keeps_position = False
 
     out_activation_: str
 

@@ -8,6 +8,12 @@ __all__ = ["SampleCost", "even_slices", "longest", "slices"]
 CACHE_BYTES = 32 * 2**20
 """Most bytes of the arrays of one micro-batch, roughly a last-level cache."""
 
+NORMALIZED = 32
+"""Size of micro-batches where samples are normalized together.
+
+The default ghost batch: a single one needs fewer and longer passes than two.
+"""
+
 SMALL_BYTES = 4 * 2**20
 """Bytes up to which a network is so small that calls take longer than arithmetic."""
 
@@ -45,9 +51,10 @@ class SampleCost:
     def micro_batch_size(self, n_samples: int | None = None, max_bytes: float = inf) -> int:
         """Return the number of samples that go through the layers together.
 
-        Start from 64, or from 128 for small networks, halve until the arrays fit
-        into the cache, lower that to `max_bytes`, and round it to a multiple of the
-        samples that are normalized together. If the number of samples is known,
+        Start from 64, or from 128 for small networks, or from 32 if samples are
+        normalized together, halve until the arrays fit into the cache, lower that to
+        `max_bytes`, and round it to a multiple of the samples that are normalized
+        together. If the number of samples is known,
         divide them as evenly as whole samples, or whole ghost batches, allow,
         preferably into an even number of micro-batches if each is worth a thread.
 
@@ -64,6 +71,8 @@ class SampleCost:
             At least 1.
         """
         size = 128 if 128 * self.nbytes <= SMALL_BYTES else 64
+        if self.together > 1:
+            size = NORMALIZED
         while size > 1 and size * self.nbytes > CACHE_BYTES:
             size //= 2
         size = max(1, int(min(size, max_bytes / self.nbytes)))

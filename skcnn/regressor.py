@@ -36,9 +36,10 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         arguments of `skcnn.architectures.cnn`; otherwise those are ignored.
     filters : "auto", int or sequence of int, default="auto"
         Number of filters of the convolution in each block. "auto" is (32, 64)
-        where the longer side has at most 16 pixels, (24, 48, 96) up to 32, and
-        from 33 on (8, 16, 32, 64, 96) with another 128 at 256 and at every
-        doubling of that; and (16, 32, 64) for signals, whose height or width is 1.
+        where the longer side has at most 16 pixels, (24, 48, 96) up to 32, (12,
+        24, 48, 96) up to 63, and from 64 on (8, 16, 32, 64, 96) with another 128
+        at 256 and at every doubling of that; and (16, 32, 64) for signals, whose
+        height or width is 1.
     kernel_size : "auto", int, (int, int) or sequence of these, default="auto"
         Height and width of the kernels. A sequence that contains pairs has one
         entry per block. "auto" is 3 for images and 7 for signals.
@@ -133,7 +134,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         rows on, or 128 from 10,000 rows on.
     max_iter : "auto" or int, default="auto"
         Maximum number of epochs; with `warm_start`, of further epochs. "auto"
-        is 14, or 12 from 1,000 rows on, or 10 from 10,000 rows on, or as many
+        is 14, or 12 from 1,000 rows on, or 11 from 10,000 rows on, or as many
         as it takes for 150 mini-batches.
     shuffle : bool, default=True
         Whether to shuffle the samples before each epoch.
@@ -268,7 +269,7 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
     n_outputs_: int
     _auto_tol = 1e-4
     _auto_weight_decay: ClassVar = {0: 3e-3}
-    _auto_shifts = False  # the target may be a position
+    _auto_keeps_position = True  # the target may be a position
 
     out_activation_: str
     target_mean_: np.ndarray

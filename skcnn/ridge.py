@@ -2,7 +2,7 @@
 
 Minimizes ``Σ w_i ‖y_i - z_i B - b‖² + α ‖B‖²`` (Hoerl & Kennard 1970). ``z`` are the
 standardized features, divided by the root of their number; the intercept ``b``
-is not penalised, so that features and targets are centred instead. With
+is not penalized, so that features and targets are centred instead. With
 ``Z = diag(√w) z`` and ``R = diag(√w) (y - ȳ)``:
 
 - With at most as many rows as features, ``Z Zᵀ = Q diag(e) Qᵀ`` and
@@ -11,7 +11,7 @@ is not penalised, so that features and targets are centred instead. With
   ``1 - h_i = Σ_j Q_ij² g_j - w_i / Σ w`` (Allen 1974; Rifkin & Lippert 2007), so
   one decomposition has all errors for all penalties.
 - With more rows, ``Zᵀ Z = V diag(e) Vᵀ`` and ``B = V diag(1 / (e + α)) Vᵀ Zᵀ R``. All
-  residuals are divided by the mean of ``1 - h``, which is generalised
+  residuals are divided by the mean of ``1 - h``, which is generalized
   cross-validation (Golub, Heath & Wahba 1979).
 
 Decisions are made in float64. Equal rows are merged beforehand by `merge_rows`, which

@@ -1,7 +1,8 @@
-"""Quality of the default estimator, compared with other defaults and with specialists of images.
+"""Quality of the default estimator, compared with other defaults and with specialists.
 
 Run ``python -m benchmarks.quality`` (needs the extra ``[quality]``, and Debian's
-``dataset-fashion-mnist`` for Fashion-MNIST; missing data sets are left out).
+``dataset-fashion-mnist`` for Fashion-MNIST). Specialists of signals and further sets
+of signals need ``[quality-signals]``. What is missing is left out.
 """
 
 import argparse

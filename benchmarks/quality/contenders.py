@@ -1,4 +1,4 @@
-"""The contenders: classifiers with their defaults, except for a seed, and specialists of images."""
+"""The contenders: classifiers with their defaults, except for a seed, and specialists."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from benchmarks.quality.specialists import UsualNetwork, deskewed_svc, hog_svc
+from benchmarks.quality.specialists_of_signals import Aeon, fixed_features_and_ridge
 from skcnn import ScratchCNNClassifier
 
 OURS, EARLIER = "skcnn", "skcnn 0.1"
@@ -35,6 +36,11 @@ def images(X: np.ndarray) -> bool:
     return X.ndim == 3 or X.shape[2] > 1
 
 
+def signals(X: np.ndarray) -> bool:
+    """Whether these are signals."""
+    return not images(X)
+
+
 def grey_images(X: np.ndarray) -> bool:
     """Whether these are images of one channel."""
     return X.ndim == 3
@@ -52,6 +58,13 @@ class Contender(NamedTuple):
         return X.reshape(len(X), -1) if self.flat else X
 
 
+def _aeon(name: str, needs: str = "aeon") -> Contender:
+    return Contender(
+        lambda seed: Aeon("classification", name, seed),
+        flat=False, takes=signals, needs=f"pip install {needs}",
+    )  # fmt: skip
+
+
 CONTENDERS = {
     OURS: Contender(lambda seed: ScratchCNNClassifier(random_state=seed), flat=False),
     "SVC": Contender(lambda seed: SVC()),
@@ -67,10 +80,15 @@ CONTENDERS = {
     ),
     "deskewed SVC": Contender(lambda seed: deskewed_svc(), flat=False, takes=grey_images),
     "skorch": Contender(UsualNetwork, flat=False, takes=images, needs="pip install skorch torch"),
+    "fixed + ridge": Contender(fixed_features_and_ridge, flat=False, takes=signals),
+    "MiniRocket": _aeon("MiniRocketClassifier"),
+    "MultiRocket": _aeon("MultiRocketClassifier"),
+    "Hydra": _aeon("HydraClassifier", "aeon torch"),
 }
 """Who takes part unless others are named."""
 
 GIVEN = {
+    "learned only": {"fixed_features": 0},
     "twice as long": {"max_iter": 28},
     "wider": {"filters": (32, 64, 128)},
     "dropout": {"dropout": 0.3},

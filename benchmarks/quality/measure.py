@@ -48,6 +48,8 @@ def measure(contender: Contender, splits: list[Split], seed: int) -> Scores:
 
 def _measure(contender: Contender, split: Split, seed: int) -> Scores:
     classifier, X_test = contender.make(seed), contender.rows(split.X_test)
+    if hasattr(classifier, "compile"):
+        classifier.compile(split.X_train, split.y_train)
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -17,7 +17,7 @@ NETWORK = (
 )  # fmt: skip
 """Parameters of the architecture that may be "auto"."""
 
-EPOCHS = {10_000: 10, 1_000: 12, 0: 14}
+EPOCHS = {10_000: 11, 1_000: 12, 0: 14}
 """Minimum number of epochs by the least number of rows."""
 
 STEPS = 150
@@ -67,11 +67,8 @@ def recipe_for(
     stored : mapping
         Values in a model or a checkpoint, which take precedence.
     """
-    network = recipe(image_shape)
-    if not estimator._auto_shifts:
-        network["random_shift"] = 0
     values = {
-        **network,
+        **recipe(image_shape, keep_position=estimator._auto_keeps_position),
         "lr_schedule": "one_cycle",
         "lr": ANNEALED,
         "constant_lr": CONSTANT,

@@ -55,7 +55,7 @@ class BaseScratchCNN(
 
     _auto_tol: float  # value of tol="auto"
     _auto_weight_decay: ClassVar[dict[int, float]]  # of weight_decay, by the least number of rows
-    _auto_shifts: ClassVar[bool]  # whether random_shift="auto" may be more than 0
+    _auto_keeps_position: ClassVar[bool]  # the `keep_position` of the recipe
 
     early_stopping: bool
     validation_fraction: float

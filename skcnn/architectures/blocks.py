@@ -28,8 +28,8 @@ from skcnn.layers._layer import Shape
 __all__ = ["cnn", "is_signal", "recipe", "with_output"]
 
 
-SMALL, MEDIUM = 16, 32
-"""Pixels along the longer side up to which two and three blocks leave few enough."""
+SMALL, MEDIUM, LARGE = 16, 32, 63
+"""Pixels along the longer side up to which two, three and four blocks leave few enough."""
 
 HUGE = 256
 """Pixels from which on every doubling takes another block."""
@@ -163,26 +163,32 @@ def is_signal(image_shape: Shape) -> bool:
     return min(image_shape[1:]) == 1
 
 
-def recipe(image_shape: Shape) -> dict[str, Any]:
+def recipe(image_shape: Shape, *, keep_position: bool = False) -> dict[str, Any]:
     """Return the arguments of `cnn` that "auto" stands for.
 
     It depends on the shape of the images alone:
 
-    - Images get blocks of 3 x 3 convolutions with poolings of 2, and a hidden
-      layer of 128 units. The blocks have 32 and 64 filters where the longer side
-      has at most 16 pixels, 24, 48 and 96 up to 32 pixels, and 8, 16, 32, 64 and
-      96 from 33 on, with another 128 at 256 pixels and at every doubling of that.
+    - Images get blocks of 3 x 3 convolutions with poolings of 2: 32 and 64
+      filters where the longer side has at most 16 pixels, 24, 48 and 96 up to
+      32, 12, 24, 48 and 96 up to 63, and 8, 16, 32, 64 and 96 from 64 on, with
+      another 128 at 256 pixels and at every doubling of that.
+    - A hidden layer of 128 units follows up to 32 pixels, and global average
+      pooling takes its place above.
     - From 17 pixels on, pooling precedes the normalization; up to 32, training
       moves the images of a mini-batch by up to 2 pixels.
     - Signals (height or width 1) get blocks of convolutions of length 7 with 16,
       32 and 64 filters, poolings of 2 between them, or of 4 from a length of
       200 on, and global average pooling instead of a hidden layer.
-    - Both have batch normalization.
+    - All have batch normalization.
 
     Parameters
     ----------
     image_shape : tuple of int
         (Channels, height, width).
+    keep_position : bool, default=False
+        Whether the position of something in an image may be what matters, as it
+        does where a coordinate or an angle is predicted: images are then not
+        moved, and keep the hidden layer above 32 pixels.
 
     Returns
     -------
@@ -209,14 +215,15 @@ def recipe(image_shape: Shape) -> dict[str, Any]:
             "random_shift": 0,
             "pool_first": False,
         }
+    global_pool = size > MEDIUM and not keep_position
     return {
         "filters": _filters(size),
         "kernel_size": 3,
         "pool_size": 2,
-        "hidden_layer_sizes": (128,),
+        "hidden_layer_sizes": () if global_pool else (128,),
         "normalization": "batch",
-        "global_pool": False,
-        "random_shift": 2 if SMALL < size <= MEDIUM else 0,
+        "global_pool": global_pool,
+        "random_shift": 2 if SMALL < size <= MEDIUM and not keep_position else 0,
         "pool_first": size > SMALL,
     }
 
@@ -227,6 +234,8 @@ def _filters(size: int) -> tuple[int, ...]:
         return 32, 64
     if size <= MEDIUM:
         return 24, 48, 96
+    if size <= LARGE:
+        return 12, 24, 48, 96
     doublings = (size // HUGE).bit_length()
     return 8, 16, 32, 64, 96, *[128] * doublings
 

@@ -86,14 +86,12 @@ class BatchNorm(Layer):
         }
 
     def bind(self, x, y, dx, dy, sample_weight, scratch):
-        per_channel = x[0].nbytes
-        step = max(1, BLOCK_BYTES // per_channel)
-        return [
-            _Ghosts(self.ghost_size, slice(c, c + step), x, y, dx, dy, sample_weight, scratch)
-            for c in range(0, len(x), step)
-        ]
+        weights = _Weights(self.ghost_size, sample_weight, x)
+        arrays = x, y, dx, dy, scratch.centered, scratch.product
+        step = max(1, BLOCK_BYTES // x[0].nbytes)
+        return weights, [_Block(slice(c, c + step), arrays) for c in range(0, len(x), step)]
 
-    def forward(self, x, y, params, blocks, training, rng):
+    def forward(self, x, y, params, bound, training, rng):
         """``y = γ (x - μ) / sqrt(σ² + ε) + β``, with the moments of each ghost batch.
 
         ``μ = Σ w x / Σ w`` and ``σ² = Σ w (x - μ)² / Σ w``, where ``w`` is a
@@ -101,28 +99,31 @@ class BatchNorm(Layer):
         batch are 0, they are taken as 1 here; nothing is learned from it.)
         Without `training`, the running moments are used.
         """
-        for ghosts in blocks:
-            c = ghosts.channels
+        weights, blocks = bound
+        weights.alike = False
+        if training:
+            weights.read()
+        for block in blocks:
+            c = block.channels
             gamma, beta = params["weight"][c, None, None], params["bias"][c, None, None]
             if training:
-                centered = np.empty_like(ghosts.x) if ghosts.centered is None else ghosts.centered
-                ghosts.weigh()
-                mean = ghosts.mean(ghosts.over_pixels(ghosts.x))  # (C, ghosts)
-                np.subtract(ghosts.x, ghosts.spread(mean), out=centered)
-                squares = np.multiply(centered, centered, out=ghosts.y)
-                variance = ghosts.mean(ghosts.over_pixels(squares))
-                ghosts.moments = mean, variance
-                inverse = ghosts.spread(1 / np.sqrt(variance + self.epsilon))
+                centered = np.empty_like(block.x) if block.centered is None else block.centered
+                mean = weights.mean(weights.over_pixels(block.x))  # (C, ghosts)
+                np.subtract(block.x, weights.spread(mean), out=centered)
+                squares = weights.products_over_pixels(centered, centered, block.y)
+                variance = weights.mean(squares)
+                block.moments = mean, variance
+                inverse = weights.spread(1 / np.sqrt(variance + self.epsilon))
             else:
-                centered = ghosts.y if ghosts.centered is None else ghosts.centered
-                np.subtract(ghosts.x, params["running_mean"][c, None, None], out=centered)
+                centered = block.y if block.centered is None else block.centered
+                np.subtract(block.x, params["running_mean"][c, None, None], out=centered)
                 variance = np.maximum(params["running_variance"][c], 0)[:, None, None]
-                ghosts.moments, inverse = None, 1 / np.sqrt(variance + self.epsilon)
-            ghosts.inverse = inverse = inverse.astype(x.dtype, copy=False)
-            np.multiply(centered, gamma * inverse, out=ghosts.y)
-            ghosts.y += beta
+                block.moments, inverse = None, 1 / np.sqrt(variance + self.epsilon)
+            block.inverse = inverse = inverse.astype(x.dtype, copy=False)
+            np.multiply(centered, gamma * inverse, out=block.y)
+            block.y += beta
 
-    def backward(self, dx, dy, x, y, params, grads, blocks):
+    def backward(self, dx, dy, x, y, params, grads, bound):
         """``dβ = Σ dy``, ``dγ = Σ dy x̂``, ``dx = γ/σ (dy - w (Σ dy + x̂ Σ dy x̂) / Σ w)``.
 
         ``x̂ = (x - μ)/σ`` is the normalized input; the sums in ``dx`` run over
@@ -131,32 +132,32 @@ class BatchNorm(Layer):
         its place is taken by their distance from the moments of each ghost batch,
         times its weight.
         """
-        for ghosts in blocks:
-            c, centered, inverse = ghosts.channels, ghosts.centered, ghosts.inverse
+        weights, blocks = bound
+        for block in blocks:
+            c, centered, inverse = block.channels, block.centered, block.inverse
             gamma = params["weight"][c, None, None]
             if not grads:  # frozen, with the running moments
                 if dx is not None:
-                    np.multiply(ghosts.dy, gamma * inverse, out=ghosts.dx)
+                    np.multiply(block.dy, gamma * inverse, out=block.dx)
                 continue
-            product = np.multiply(ghosts.dy, centered, out=ghosts.product)
-            db = ghosts.over_pixels(ghosts.dy)  # (C, n)
-            dg = ghosts.over_pixels(product) * inverse[:, 0]
+            db = weights.over_pixels(block.dy)  # (C, n), or (C, 1) if all are alike
+            dg = weights.products_over_pixels(block.dy, centered, block.product) * inverse[:, 0]
             np.add.reduce(db, axis=1, out=grads["bias"][c])
             np.add.reduce(dg, axis=1, out=grads["weight"][c])
             grads["running_mean"][c] = grads["running_variance"][c] = 0
-            if ghosts.moments is not None:
-                mean, variance = ghosts.moments
+            if block.moments is not None:
+                mean, variance = block.moments
                 for name, moment in (("running_mean", mean), ("running_variance", variance)):
-                    np.dot(params[name][c, None] - moment, ghosts.weight, out=grads[name][c])
+                    np.dot(params[name][c, None] - moment, weights.weight, out=grads[name][c])
             if dx is None:
                 continue
-            d_centered = ghosts.dy
-            if ghosts.moments is not None:
-                w, numbers = ghosts.w, ghosts.numbers
-                centered *= inverse * (w * ghosts.spread(ghosts.sums(dg) / numbers))
-                centered += w * ghosts.spread(ghosts.sums(db) / numbers)
-                d_centered = np.subtract(ghosts.dy, centered, out=ghosts.dx)
-            np.multiply(d_centered, gamma * inverse, out=ghosts.dx)
+            d_centered = block.dy
+            if block.moments is not None:
+                w, numbers = weights.w, weights.numbers
+                centered *= inverse * (w * weights.spread(weights.sums(dg) / numbers))
+                centered += w * weights.spread(weights.sums(db) / numbers)
+                d_centered = np.subtract(block.dy, centered, out=block.dx)
+            np.multiply(d_centered, gamma * inverse, out=block.dx)
 
 
 def sum_pixels(values: np.ndarray, ones: np.ndarray) -> np.ndarray:
@@ -164,20 +165,13 @@ def sum_pixels(values: np.ndarray, ones: np.ndarray) -> np.ndarray:
     return values[:, 0] if len(ones) == 1 else np.matmul(ones, values)
 
 
-class _Ghosts:
-    """The ghost batches of one batch, for some of the channels, with the pixels on one axis.
+class _Block:
+    """Some of the channels of one batch, with the pixels on one axis.
 
     Attributes
     ----------
     channels : slice
     x, y, dx, dy, centered, product : ndarray of shape (C, H·W, n) or None
-    weight : ndarray of shape (ghosts,)
-        Total weight of each ghost batch.
-    w : ndarray of shape (n,) or (1,)
-        The weights of the samples, but 1 in ghost batches of total weight 0;
-        one number if all are the same.
-    numbers : ndarray of shape (ghosts,)
-        Sum of ``w`` over the samples and pixels of each ghost batch.
     inverse : ndarray of shape (C, 1, n), or (C, 1, 1) if all are normalized together
         ``1 / σ`` of the last forward pass.
     moments : tuple of ndarray or None
@@ -185,34 +179,47 @@ class _Ghosts:
         without training.
     """
 
-    def __init__(
-        self,
-        ghost_size: int,
-        channels: slice,
-        x: Any,
-        y: Any,
-        dx: Any,
-        dy: Any,
-        sample_weight: np.ndarray,
-        scratch: Any,
-    ) -> None:
-        C, n = x[channels].shape[0], x.shape[-1]
+    def __init__(self, channels: slice, arrays: tuple[Any, ...]) -> None:
         self.channels = channels
         self.x, self.y, self.dx, self.dy, self.centered, self.product = (
-            None if array is None else array[channels].reshape(C, -1, n)
-            for array in (x, y, dx, dy, scratch.centered, scratch.product)
+            None if part is None else part.reshape(len(part), -1, part.shape[-1])
+            for part in (None if array is None else array[channels] for array in arrays)
         )
+        self.inverse: Any = None
+        self.moments: Any = None
+
+
+class _Weights:
+    """The ghost batches of one batch, and the weights of their samples.
+
+    Sums over the samples of a ghost batch are weighted by them. If there is only one
+    ghost batch, and its samples weigh the same, its samples are summed with the pixels.
+
+    Attributes
+    ----------
+    weight : ndarray of shape (ghosts,)
+        Total weight of each ghost batch.
+    w : ndarray of shape (n,) or (1,)
+        The weights of the samples, but 1 in ghost batches of total weight 0;
+        one number if all are the same.
+    numbers : ndarray of shape (ghosts,)
+        Sum of ``w`` over the samples and pixels of each ghost batch.
+    alike : bool
+        Whether all samples are summed together.
+    """
+
+    def __init__(self, ghost_size: int, sample_weight: np.ndarray, x: np.ndarray) -> None:
+        n = x.shape[-1]
         starts = list(range(0, n, ghost_size))
         if ghost_size > 1 and len(starts) > 1 and n - starts[-1] == 1:
             starts.pop()
         self._starts, self._sample_weight, self._pixels = starts, sample_weight, prod(x.shape[1:-1])
-        self._ones = np.ones(self._pixels, x.dtype)
+        self._ones = np.ones(self._pixels * n, x.dtype)
         self._ghost_of = np.repeat(np.arange(len(starts)), np.diff([*starts, n]))  # of a sample
-        self.weight = self.w = self.numbers = sample_weight  # until `weigh`
-        self.inverse: Any = None
-        self.moments: Any = None
+        self.weight = self.w = self.numbers = sample_weight  # until `read`
+        self.alike = False
 
-    def weigh(self) -> None:
+    def read(self) -> None:
         """Read the weights of the samples."""
         self.weight = np.add.reduceat(self._sample_weight, self._starts)
         self.w = self._sample_weight
@@ -220,12 +227,23 @@ class _Ghosts:
             self.w = np.where(self.weight[self._ghost_of] > 0, self._sample_weight, 1)
             self.w = self.w.astype(self._sample_weight.dtype, copy=False)
         self.numbers = np.add.reduceat(self.w, self._starts) * self._pixels
-        if (self.w == self.w[0]).all():
+        same = bool((self.w == self.w[0]).all())
+        if same:
             self.w = self.w[:1]
+        self.alike = same and len(self._starts) == 1
 
     def over_pixels(self, values: np.ndarray) -> np.ndarray:
-        """Sums over the pixels, (C, H·W, n) to (C, n)."""
-        return sum_pixels(values, self._ones)
+        """Sums over the pixels, (C, H·W, n) to (C, n), or to (C, 1) over all samples."""
+        if self.alike:
+            return np.dot(values.reshape(len(values), -1), self._ones)[:, np.newaxis]
+        return sum_pixels(values, self._ones[: self._pixels])
+
+    def products_over_pixels(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Sums of ``a * b`` as by `over_pixels`; `out` may be overwritten."""
+        if self.alike:
+            C = len(a)
+            return np.matmul(a.reshape(C, 1, -1), b.reshape(C, -1, 1))[:, :, 0]
+        return self.over_pixels(np.multiply(a, b, out=out))
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Means over ghost batches, from sums over the pixels, (C, n) to (C, ghosts)."""
@@ -233,7 +251,7 @@ class _Ghosts:
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Sums over the samples of each ghost batch, (C, n) to (C, ghosts)."""
-        return np.add.reduceat(values, self._starts, axis=1)
+        return values if self.alike else np.add.reduceat(values, self._starts, axis=1)
 
     def spread(self, values: np.ndarray) -> np.ndarray:
         """The value of each ghost batch at each of its samples, (C, ghosts) to (C, 1, n or 1)."""

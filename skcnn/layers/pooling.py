@@ -4,106 +4,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from skcnn._hyperparameters import check_bool, check_pair
 from skcnn.layers._layer import Layer, Scratch, Shape, Wanted, image_shape
-from skcnn.layers.windows import Frame, Windows, as_runs, sliding_windows
+from skcnn.layers.taps import RunningMaximum, Taps, are_apart
+from skcnn.layers.windows import Windows, sliding_windows
 
-
-class _Taps:
-    """The windows of one batch, as slices of its arrays.
-
-    A window is pooled along its width first, then along its height. Each of the
-    two steps sees its input as one strided slice, a *tap*, for every element of
-    the window: tap ``j`` holds the ``j``-th pixel of all windows. Padding along
-    the width needs a copy of the image; along the height the result of the
-    first step is written between its margins.
-
-    Attributes
-    ----------
-    x, dx : ndarray of shape (KW, C, H, OW, n)
-        Taps along the width. Where there is padding both lie in the same
-        padded image.
-    y : list of ndarray
-        Taps along the height of the first step's result, each (C, OH, OW, n).
-    rows : Frame
-        Result of the first step, (C, H padded, OW, n).
-    columns : Frame or None
-        The image between its margins, (C, H, W padded, n); None without padding
-        along the width.
-    d_image : ndarray or None
-        The image, padded or not, that receives the gradient.
-    scratch : object
-        The scratch arrays as attributes.
-    """
-
-    def __init__(self, height: Windows, width: Windows, x: Any, dx: Any, scratch: Any) -> None:
-        self.scratch = scratch
-        self.rows = Frame(scratch.rows, height.inside, slice(0, width.positions))
-        reach = height.stride * (height.positions - 1) + 1
-        self.y = [scratch.rows[:, k : k + reach : height.stride] for k in range(height.kernel)]
-        self.columns: Frame | None = None
-        if scratch.padded is not None:
-            self.columns = Frame(scratch.padded, slice(0, height.size), width.inside)
-        image, self.d_image = (x, dx) if self.columns is None else 2 * (scratch.padded,)
-        self.x = _along_width(image, width)
-        self.dx: Any = None if dx is None else _along_width(self.d_image, width)
-
-    def pad(self, x: np.ndarray, value: float) -> None:
-        """Fill the padding with `value`."""
-        self.rows.surround(value)
-        if self.columns is not None:
-            self.columns.write(x, around=value)
-
-
-def _along_width(image: np.ndarray, width: Windows) -> np.ndarray:
-    """The taps along the width, (C, H, W, n) as (KW, C, H, OW, n), without a copy."""
-    taps = sliding_window_view(image, width.kernel, axis=2, writeable=True)
-    return taps[:, :, :: width.stride].transpose(4, 0, 1, 2, 3)
-
-
-class _RunningMaximum(_Taps):
-    """The windows of a max-pooling, and the running maximum of each.
-
-    Along the width, taps are many runs as short as the batch. They are copied side
-    by side, run by run, before they are compared. Their gradients are likewise
-    collected side by side if windows do not overlap.
-    """
-
-    def __init__(self, height: Windows, width: Windows, x: Any, dx: Any, scratch: Any) -> None:
-        super().__init__(height, width, x, dx, scratch)
-        self.beside = list(scratch.beside)  # KW times (C, H, OW, n)
-        self._beside, self._x = as_runs(scratch.beside), as_runs(self.x)
-        if dx is not None:
-            self._dx = as_runs(self.dx)
-            # gradients of the taps along the height, kept in the taps if there is no other array
-            self.shares = self.y if scratch.shares is None else list(scratch.shares)
-            self._gapless, self._disjoint = width.gapless, width.disjoint
-
-    def read(self, x: np.ndarray) -> None:
-        """Copy the taps along the width."""
-        self.pad(x, -np.inf)
-        np.copyto(self._beside, self._x)
-
-    def to_rows(self) -> None:
-        """Add the gradients in `shares` to `rows`."""
-        if self.shares is not self.y:
-            self.rows.array[...] = 0
-            for tap, share in zip(self.y, self.shares, strict=True):
-                tap += share
-
-    def to_image(self, dx: np.ndarray) -> None:
-        """Add the gradients in `beside` to the image."""
-        if not self._gapless:
-            self.d_image[...] = 0
-        if self._disjoint:
-            np.copyto(self._dx, self._beside)
-        else:
-            for tap, share in zip(self.dx, self.beside, strict=True):
-                tap += share
-        if self.columns is not None:
-            np.copyto(dx, self.columns.inside)
+BLOCK_BYTES = 2**18
+"""Bytes of the channels that a max-pooling works on together, so that they stay in the cache."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -156,7 +64,7 @@ class _Pool2d(Layer):
         }
 
     def bind(self, x, y, dx, dy, sample_weight, scratch):
-        return _Taps(*self._axes(x.shape[:-1]), x, dx, scratch)
+        return Taps(*self._axes(x.shape[:-1]), x, dx, scratch)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -196,41 +104,52 @@ class MaxPool2d(_Pool2d):
     takes_maximum: ClassVar[bool] = True
 
     def scratch(self, input_shape: Shape, dtype: np.dtype, backward: bool) -> Wanted:
-        height, width = self._axes(input_shape)
-        C, OH, OW = self.output_shape(input_shape)
-        beside, won = (width.kernel, C, height.size, OW), (C, OH, OW)
+        height, width = windows = self._axes(input_shape)
+        won = self.output_shape(input_shape)
         wanted = super().scratch(input_shape, dtype, backward)
-        wanted = {**wanted, "beside": Scratch(beside, dtype, kept=False)}
+        maxima: Shape = (won[0], height.size, width.positions)
+        gathers = height.gapless
+        if are_apart(windows):
+            gathers, maxima = True, (height.kernel, *won)
+            wanted = {**wanted, "rows": Scratch(maxima, dtype, kept=False)}
+        wanted = {**wanted, "beside": Scratch((width.kernel, *maxima), dtype, kept=False)}
         if not backward:
-            return {**wanted, "column_wins": None, "row_wins": None}
-        shares = None if height.gapless else Scratch((height.kernel, *won), dtype, kept=False)
+            return {**wanted, "column_wins": None, "row_wins": None, "shares": None}
+        shares = None if gathers else Scratch((height.kernel, *won), dtype, kept=False)
         return {
             **wanted,
-            "column_wins": Scratch((width.kernel - 1, *beside[1:]), bool),
+            "column_wins": Scratch((width.kernel - 1, *maxima), bool),
             "row_wins": Scratch((height.kernel - 1, *won), bool),
             "shares": shares,
         }
 
     def bind(self, x, y, dx, dy, sample_weight, scratch):
-        return _RunningMaximum(*self._axes(x.shape[:-1]), x, dx, scratch)
+        windows, arrays = self._axes(x.shape[:-1]), (x, y, dx, dy)
+        step = max(1, BLOCK_BYTES // x[0].nbytes)
+        return [
+            RunningMaximum(windows, slice(c, c + step), arrays, scratch)
+            for c in range(0, len(x), step)
+        ]
 
-    def forward(self, x, y, params, taps, training, rng):
+    def forward(self, x, y, params, blocks, training, rng):
         """``y[p] = max x[p·stride + (i, j)]`` over the window's ``(i, j)``.
 
         The running maximum is compared with one tap after another,
         and the winners are recorded. The earlier one wins a tie, so the winner is
         the first maximum of the window in row-major order. Padding is ``-∞``.
         """
-        taps.read(x)
-        _compare(taps.beside, taps.rows.inside, taps.scratch.column_wins)  # (C, H, OW, n)
-        _compare(taps.y, y, taps.scratch.row_wins)
+        for taps in blocks:
+            taps.read()
+            _compare(taps.beside, taps.maxima, taps.scratch.column_wins)
+            _compare(taps.y, taps.output, taps.scratch.row_wins)
 
-    def backward(self, dx, dy, x, y, params, grads, taps):
+    def backward(self, dx, dy, x, y, params, grads, blocks):
         """``dx[p·stride + (i, j)] += dy[p]`` where ``(i, j)`` won window ``p``."""
-        _route_gradient(taps.shares, dy, taps.scratch.row_wins)
-        taps.to_rows()
-        _route_gradient(taps.beside, taps.rows.inside, taps.scratch.column_wins)
-        taps.to_image(dx)
+        for taps in blocks:
+            _route_gradient(taps.shares, taps.d_output, taps.scratch.row_wins)
+            taps.to_rows()
+            _route_gradient(taps.beside, taps.maxima, taps.scratch.column_wins)
+            taps.to_image()
 
 
 def _compare(taps: list, out: np.ndarray, wins: np.ndarray | None) -> None:
@@ -254,7 +173,7 @@ def _route_gradient(dtaps: list, dy: np.ndarray, wins: np.ndarray) -> None:
         dy = kept
 
 
-class _Means(_Taps):
+class _Means(Taps):
     """The windows of a mean-pooling, and the factor that makes means of their sums."""
 
     def __init__(self, layer: "AvgPool2d", x: Any, dx: Any, scratch: Any) -> None:

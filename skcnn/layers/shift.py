@@ -19,7 +19,7 @@ class RandomShift(Layer):
     mean).
 
     It is drawn once for a whole mini-batch. `RandomCrop`, which moves every image
-    on its own, regularises more; but only here is a sample of weight 2 the same
+    on its own, regularizes more; but only here is a sample of weight 2 the same
     as one that occurs twice.
 
     Parameters

@@ -83,7 +83,7 @@ def test_the_more_rows_the_fewer_epochs(repeats, epochs):
     [
         (ScratchCNNClassifier, X, 9_999, 6e-3),
         (ScratchCNNClassifier, X, 10_000, 3e-3),
-        (ScratchCNNClassifier, X, 30_000, 1e-3),
+        (ScratchCNNClassifier, X, 30_000, 5e-4),
         (ScratchCNNClassifier, SIGNALS, 80, 3e-3),
         (ScratchCNNRegressor, X, 80, 3e-3),
     ],

@@ -122,7 +122,9 @@ def test_the_shift_stands_in_front(pixels):
         (16, (32, 64)),
         (17, (24, 48, 96)),
         (32, (24, 48, 96)),
-        (33, (8, 16, 32, 64, 96)),
+        (33, (12, 24, 48, 96)),
+        (63, (12, 24, 48, 96)),
+        (64, (8, 16, 32, 64, 96)),
         (255, (8, 16, 32, 64, 96)),
         (256, (8, 16, 32, 64, 96, 128)),
         (511, (8, 16, 32, 64, 96, 128)),
@@ -135,12 +137,22 @@ def test_the_recipe_goes_by_the_longer_side(size, expected):
         assert found["filters"] == expected
         assert found["random_shift"] == (2 if 16 < size <= 32 else 0)
         assert found["pool_first"] == (size > 16)
+        assert found["global_pool"] == (size > 32)
+        assert found["hidden_layer_sizes"] == (() if size > 32 else (128,))
+        kept = {"random_shift": 0, "global_pool": False, "hidden_layer_sizes": (128,)}
+        assert recipe(shape, keep_position=True) == found | kept
 
 
-@pytest.mark.parametrize("size", [33, 64, 100, 128, 191, 255, 256, 511, 512, 1023, 1024, 4096])
-def test_the_recipe_stays_small(size):
-    network = Network([*cnn(**recipe((3, size, size))), Dense(1000)], (3, size, size))
-    assert network.n_parameters < 2e6
+def test_the_recipe_of_signals_pools_positions_in_any_case():
+    assert recipe((2, 1, 300)) == recipe((2, 1, 300), keep_position=True)
+    assert recipe((2, 1, 300))["global_pool"]
+
+
+@pytest.mark.parametrize("size", [33, 63, 64, 100, 128, 191, 255, 256, 511, 512, 1023, 1024, 4096])
+@pytest.mark.parametrize("keep_position", [False, True])
+def test_the_recipe_stays_small(size, keep_position):
+    layers = cnn(**recipe((3, size, size), keep_position=keep_position))
+    assert Network([*layers, Dense(1000)], (3, size, size)).n_parameters < 2e6
 
 
 def test_global_pooling_takes_the_place_of_the_last_pooling():

@@ -1,4 +1,4 @@
-"""Batch normalisation in training, and the running moments."""
+"""Batch normalization in training, and the running moments."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ GHOSTS = {  # samples -> ghost batches of 4
 
 
 def naive(x, ghosts, gamma, beta, epsilon):
-    """Normalise (n, channels, ...) ghost batch by ghost batch, number by number."""
+    """Normalize (n, channels, ...) ghost batch by ghost batch, number by number."""
     y, moments, start = np.zeros_like(x), [], 0
     for size in ghosts:
         part = x[start : start + size]

@@ -74,10 +74,10 @@ def test_a_photograph_and_a_training_step_within_8_gb(name, size, count, feature
     found = json.loads(done.stdout)
     (logits,) = found["logits"]
     assert len(logits) == 1000
-    # the running moments of an untrained network normalise nothing, and sums of branches grow
+    # the running moments of an untrained network normalize nothing, and sums of branches grow
     assert 0.01 < max(logits) - min(logits) < (100 if not channels else 1e5)
     assert found["dtype"] == "float32"
-    # two classes, and running moments of so many normalised channels
+    # two classes, and running moments of so many normalized channels
     assert found["size"] == count - 998 * (features + 1) + 2 * channels
     assert found["epochs"] == 1
     assert 0 < found["loss"] < 50

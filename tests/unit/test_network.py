@@ -123,6 +123,12 @@ def test_samples_are_cut_evenly_and_in_pairs_where_there_is_work_for_two(filters
     assert network.cost.micro_batch_size(n) == size
 
 
+@pytest.mark.parametrize(("ghost_size", "size"), [(16, 32), (24, 24), (32, 32), (48, 48)])
+def test_samples_that_are_normalized_together_go_through_the_layers_together(ghost_size, size):
+    network = Network([Conv2d(5, 5), BatchNorm(ghost_size), Flatten(), Dense(10)], (1, 28, 28))
+    assert network.cost.micro_batch_size() == size
+
+
 def test_even_micro_batches_hold_whole_ghost_batches_and_what_memory_allows():
     layers = [Conv2d(64, 5), BatchNorm(ghost_size=24), Flatten(), Dense(10)]
     network = Network(layers, (1, 28, 28))
