@@ -17,7 +17,7 @@ __all__ = [
     "__version__",
 ]
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "FixedKernelFeatures": "skcnn.fixed_kernel_features",

@@ -74,7 +74,7 @@ def change_the_recipe(monkeypatch):
         "filters": (2,), "kernel_size": 1, "pool_size": 1, "hidden_layer_sizes": (3,),
         "normalization": None, "global_pool": True, "random_shift": 1, "pool_first": False,
     }  # fmt: skip
-    monkeypatch.setattr(auto, "recipe", lambda image_shape: other)
+    monkeypatch.setattr(auto, "recipe", lambda image_shape, *, keep_position: other)
     monkeypatch.setattr(auto, "EPOCHS", {0: 2})
     monkeypatch.setattr(auto, "STEPS", 3)
     monkeypatch.setattr(auto, "ANNEALED", 1e-5)
@@ -104,7 +104,7 @@ def test_every_released_version_has_stored_models():
     assert set(FOLDERS) == set(re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.MULTILINE))
     for folder in FOLDERS.values():
         of_this = [case for case in FITTED if case.startswith(f"{folder.name} ")]
-        assert sum(path.stat().st_size for path in folder.iterdir()) < 750_000
+        assert sum(path.stat().st_size for path in folder.iterdir()) < 800_000
         told = set(expected(folder / "expected.npz")) - {"X"}
         assert {case.split()[1] for case in of_this} == {name.split()[0] for name in told}
 
@@ -301,7 +301,7 @@ def test_checkpoints_are_resumed_by_their_own_recipe(case, changed, monkeypatch)
 @pytest.mark.parametrize("case", CHECKPOINTS)
 def test_checkpoints_refuse_values_that_are_given_and_others(case):
     path, model, target = CHECKPOINTS[case]
-    with pytest.raises(ValueError, match=r"different weight_decay: 0\.003 there, 0\.004 here"):
+    with pytest.raises(ValueError, match=r"different weight_decay: 0\.00[36] there, 0\.004 here"):
         clone(model).set_params(weight_decay=0.004).resume(path, X, target)
 
 

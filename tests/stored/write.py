@@ -83,7 +83,7 @@ def normalised():
 def various():
     """Every other layer that all versions have, with hyperparameters of their own."""
     return [
-        layers.RandomShift(1), layers.RandomCrop(1), layers.RandomFlip(), layers.RandomScale(0.1),
+        layers.RandomCrop(1), layers.RandomFlip(), layers.RandomScale(0.1),
         layers.RandomRotation(5), layers.Conv2d(4, (3, 2), stride=1, padding="same", groups=1),
         layers.ELU(0.5), layers.LocalResponseNorm(), layers.Conv2d(4, 2, dilation=2, groups=2),
         layers.GELU(), layers.AvgPool2d(2, padding=1), layers.SiLU(), layers.GlobalAvgPool2d(),
@@ -113,6 +113,16 @@ def branches():
     ]
 
 
+def newer():
+    """Layers of 0.3.0."""
+    return [
+        layers.RandomShift(1), layers.GaussianNoise(0.1), layers.Conv2d(4, 3, padding=1),
+        layers.GroupNorm(2), layers.ReLU(), layers.FixedConv("minirocket", dilation=1),
+        layers.Concatenate([layers.PPVPool(2), layers.GlobalMaxPool2d()]), layers.Dense(5),
+        layers.LayerNorm(),
+    ]  # fmt: skip
+
+
 def models():
     """Estimators, and what they are fitted on; those with `partial_fit` in two parts."""
     yield "unfitted", classifier(), None
@@ -137,6 +147,10 @@ def models():
         yield "signals", classifier(image_shape=(1, 16), filters=(2, 3), random_state=1), y
     if HAS_BRANCHES:
         yield "branches", classifier(layers=branches(), warm_start=True), y
+        yield "newer_layers", classifier(layers=newer(), warm_start=True), y
+        few = {"image_shape": (1, 16), "filters": 2, "fixed_features": 300}
+        yield "fixed_features_of_labels", classifier(**few), TWO_LABELS
+        yield "fixed_features_regressor", regressor(**few), X.mean(axis=1)
     if HAS_REGRESSOR:
         yield "untouched_regressor", skcnn.ScratchCNNRegressor(random_state=0), X.mean(axis=1)
         yield "small_regressor", regressor(loss="poisson"), X.mean(axis=1)
