@@ -117,7 +117,10 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("networks", nargs="*", choices=[[], *NAMES], help=f"of {', '.join(NAMES)}")
+    parser.add_argument(
+        "networks", nargs="*", choices=[[], *NAMES], metavar="NETWORK",
+        help=f"{', '.join(NAMES)}; default: all",
+    )  # fmt: skip
     parser.add_argument("--sizes", type=int, nargs="+", default=[16, 32, 64, 128])
     parser.add_argument("--repeats", type=int, default=200, help="passes over 32 images")
     options = parser.parse_args()
