@@ -1,4 +1,4 @@
-"""What specialists of signals reach for; each imports what it needs when it is built."""
+"""Tools of specialists of signals; each imports its package when it is built."""
 
 import importlib
 from typing import Any, Self
