@@ -160,7 +160,7 @@ def test_no_schedule_is_cut_short_by_earlier_calls(schedule):
         assert np.array_equal(whole.weights_, parts.weights_)
 
 
-def test_what_was_settled_is_kept_when_training_goes_on():
+def test_resolved_values_are_kept_when_training_goes_on():
     few = untouched(filters=2, warm_start=True).fit(X[:40], y[:40])
     resolved = {name: few.auto_params_[name] for name in ("batch_size", "max_iter")}
     assert (
