@@ -54,7 +54,8 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         Activation after every convolution and hidden dense layer: "relu",
         "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
     dropout : float, default=0.0
-        Rate of the dropout after every hidden dense layer, in [0, 1).
+        Rate of the dropout after every hidden dense layer or, where there is
+        none, in front of the output layer; in [0, 1).
     fixed_features : "auto" or int, default="auto"
         For signals, about how many features from fixed kernels (see
         `FixedKernelFeatures`) are used beside those that are learned, with

@@ -74,7 +74,8 @@ def cnn(
         Follows every convolution and hidden dense layer: "relu", "leaky_relu",
         "elu", "gelu", "silu", "sigmoid", "tanh", or a layer.
     dropout : float, default=0.0
-        Rate of the dropout after every hidden dense layer, in [0, 1).
+        Rate of the dropout after every hidden dense layer or, where there is
+        none, in front of the output layer; in [0, 1).
     normalization : {"batch", "layer"}, Layer or None, default=None
         Precedes the activation in every block: "batch" for `BatchNorm`, "layer"
         for `LayerNorm`, or a layer. Convolutions followed by a `BatchNorm`,
@@ -151,11 +152,10 @@ def cnn(
         else:
             layers += [*normalized, nonlinearity, *pooling]
     layers += [GlobalAvgPool2d() if global_pool else Flatten()]
+    drop: list[Layer] = [Dropout(dropout)] if dropout > 0 else []
     for width in units:
-        layers += [Dense(width, initializer=start), nonlinearity]
-        if dropout > 0:
-            layers += [Dropout(dropout)]
-    return layers
+        layers += [Dense(width, initializer=start), nonlinearity, *drop]
+    return layers if units else layers + drop
 
 
 def is_signal(image_shape: Shape) -> bool:

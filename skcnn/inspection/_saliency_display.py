@@ -32,10 +32,10 @@ PER_LINE = 6
 class SaliencyDisplay:
     """Samples, and the influence of each of their numbers on an output.
 
-    Images have a heat map below or over them; signals are curves in its colours. Red
-    supports the output, blue opposes it; the strongest colour is the largest number
-    of each sample. The heat map of a colour image is the sum over its channels; other
-    numbers of channels are drawn side by side.
+    Images have a heat map below or over them, signals are coloured curves. Red (in
+    signals, orange) supports the output, blue opposes it; the strongest colour is
+    the largest number of each sample. The heat map of a colour image is the sum over
+    its channels; other numbers of channels are drawn side by side.
 
     It is recommended to use `from_estimator`; all parameters are stored as
     attributes.
@@ -125,8 +125,8 @@ class SaliencyDisplay:
             Whether heat maps are drawn below the images or over them. Signals are
             not affected.
         cmap : str, Colormap or None, default=None
-            Colour map, centred on 0. None is "RdBu_r", or for signals one with a
-            grey middle.
+            Colour map, centred on 0. None is "RdBu_r", or for signals one from blue
+            over grey to orange.
         colorbar : bool, default=True
             Whether to draw the colour scale.
         ax : Axes, array-like of Axes or None, default=None

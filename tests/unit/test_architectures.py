@@ -155,6 +155,14 @@ def test_the_recipe_stays_small(size, keep_position):
     assert Network([*layers, Dense(1000)], (3, size, size)).n_parameters < 2e6
 
 
+def test_dropout_without_a_hidden_layer_is_in_front_of_the_output_layer():
+    for global_pool, last in ((True, GlobalAvgPool2d()), (False, Flatten())):
+        layers = cnn(4, hidden_layer_sizes=(), dropout=0.5, global_pool=global_pool)
+        assert layers[-2:] == [last, Dropout(0.5)]
+    layers = cnn(4, hidden_layer_sizes=(5, 6), dropout=0.5)
+    assert [layer == Dropout(0.5) for layer in layers[-6:]] == [False, False, True] * 2
+
+
 def test_global_pooling_takes_the_place_of_the_last_pooling():
     kinds = [type(layer).__name__ for layer in cnn((4, 8), 3, 4, (), global_pool=True)]
     assert kinds == ["Conv2d", "ReLU", "MaxPool2d", "Conv2d", "ReLU", "GlobalAvgPool2d"]
