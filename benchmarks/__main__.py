@@ -100,13 +100,19 @@ def main() -> None:
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--quick", action="store_true", help="three rounds, no long fits, no search")
     part.add_argument("--long", action="store_true", help="time only the long fits")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds; half as many of long fits")
+    parser.add_argument("--rounds", type=int, help="default: 7; half as many of long fits")
     parser.add_argument("--name", help="name of the machine in the tables")
-    parser.add_argument("--out", type=Path, default=results.FOLDER, help="folder of the stored run")
+    parser.add_argument("--out", type=Path, help="default: benchmarks/results")
     options = parser.parse_args()
+    if options.quick and options.rounds is not None:
+        parser.error("--quick has three rounds, and takes no --rounds")
+    if options.out and (options.quick or options.long):
+        parser.error("--out: only a run of everything is stored, without --quick and --long")
+    if options.rounds is not None and options.rounds < 1:
+        parser.error("--rounds must be at least 1")
     # a single epoch need not converge
     warnings.simplefilter("ignore", ConvergenceWarning)
-    rounds = 3 if options.quick else options.rounds
+    rounds = 3 if options.quick else options.rounds or 7
     run = {"machine": results.describe_machine(options.name), **results.describe_code()}
     print(json.dumps(run), "\n")
 
@@ -125,7 +131,7 @@ def main() -> None:
     if options.quick or options.long:
         print("Not stored: only a run of everything is.")
     else:
-        print(f"Written: {results.write(run, options.out)}")
+        print(f"Written: {results.write(run, options.out or results.FOLDER)}")
 
 
 if __name__ == "__main__":

@@ -105,14 +105,13 @@ def ratio_of_a_pair(
 def main() -> None:
     """Print a ratio for everything that was asked for."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.compare_commit",
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        prog="python -m benchmarks.compare_commit", description=__doc__.splitlines()[0]
     )
     parser.add_argument("commit", help="commit to compare with")
     parser.add_argument(
-        "--batch-sizes", type=int, nargs="+", default=[32, 128], help="batch sizes of training"
-    )
+        "--batch-sizes", type=int, nargs="+", default=[], metavar="SIZE",
+        help="batch sizes of training LeNet; default: 32 and 128",
+    )  # fmt: skip
     parser.add_argument(
         "--untouched", nargs="+", choices=DATA_SETS, default=[], metavar="SET",
         help="data sets for the untouched classifier, instead of LeNet",
@@ -121,13 +120,15 @@ def main() -> None:
         "--predict", type=int, nargs="+", default=[], metavar="ROWS",
         help="time the untouched classifier's predictions of so many rows, instead of its fits",
     )  # fmt: skip
-    parser.add_argument("--pairs", type=int, default=9, help="pairs of processes, at least 1")
-    parser.add_argument("--turns", type=int, default=15, help="turns of each process, at least 1")
+    parser.add_argument("--pairs", type=int, default=9, help="pairs of processes; default: 9")
+    parser.add_argument("--turns", type=int, default=15, help="turns of each process; default: 15")
     options = parser.parse_args()
     if min(options.pairs, options.turns, *options.batch_sizes, *options.predict) < 1:
         parser.error("batch sizes, rows, pairs and turns must be at least 1")
     if options.predict and not options.untouched:
         parser.error("--predict needs --untouched")
+    if options.batch_sizes and options.untouched:
+        parser.error("--batch-sizes are LeNet's, which --untouched does not train")
     now = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as folder:
         then = Path(folder)
@@ -146,7 +147,10 @@ def main() -> None:
                 for rows in options.predict or [0]
             ]
         if not work:
-            work = [(f"LeNet, batch {size}", _LENET, [size]) for size in options.batch_sizes]
+            work = [
+                (f"LeNet, batch {size}", _LENET, [size])
+                for size in options.batch_sizes or [32, 128]
+            ]
         for title, program, arguments in work:
             found = [
                 ratio_of_a_pair(now, then, options.turns, program, *arguments)

@@ -93,12 +93,12 @@ def readme(runs: Sequence[Run]) -> str:
         "| --- | --- | --- |",
         *lines,
         "",
-        f"Machines: {'; '.join(map(_name, shown))}. {_newest(shown)}Measured by",
+        f"Machines: {'; '.join(map(_name, shown))}. {_earlier(shown)}Measured by",
         "`python -m benchmarks`; [Performance](docs/performance.md) has each machine's figures.",
     ])  # fmt: skip
 
 
-def _newest(runs: Sequence[Run]) -> str:
+def _earlier(runs: Sequence[Run]) -> str:
     """Say which figures are of earlier versions."""
     old = [_name(run) for run in runs if "source" in run]
     if not old:

@@ -98,8 +98,8 @@ def show(name: str, sizes: Sequence[int], repeats: int, speed: float) -> None:
         rows = [[t / n for t in times[n][i]] for n in sizes]
         rows.append([product, product * (1 if i == first else 2)])
         totals += rows
-        name = type(step).__name__
-        print(f"{name:16}{' x '.join(map(str, shape)):18}" + "".join(map(_pair, rows)))
+        kind = type(step).__name__
+        print(f"{kind:16}{' x '.join(map(str, shape)):18}" + "".join(map(_pair, rows)))
     print(f"{'all':34}" + "".join(map(_pair, totals)))
     sums = totals.sum(axis=1)
     print(f"{'share of the products':34}" + "".join(f"{sums[-1] / s:15.0%}" for s in sums[:-1]))
@@ -117,7 +117,10 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("networks", nargs="*", choices=[[], *NAMES], help=f"of {', '.join(NAMES)}")
+    parser.add_argument(
+        "networks", nargs="*", choices=[[], *NAMES], metavar="NETWORK",
+        help=f"{', '.join(NAMES)}; default: all",
+    )  # fmt: skip
     parser.add_argument("--sizes", type=int, nargs="+", default=[16, 32, 64, 128])
     parser.add_argument("--repeats", type=int, default=200, help="passes over 32 images")
     options = parser.parse_args()

@@ -29,7 +29,7 @@ from skcnn.inspection import (
 )
 
 FOLDER = Path(__file__).parent / "images"
-RESULTS = json.loads((Path(__file__).parent / "gallery_results.json").read_text())
+RESULTS = json.loads((Path(__file__).parent / "gallery_results.json").read_text(encoding="utf-8"))
 HERE, ELSEWHERE = "#0072B2", "#999999"
 METHODS = ["gradient", "smoothgrad", "integrated_gradients", "grad_cam", "occlusion"]
 

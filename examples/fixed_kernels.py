@@ -98,15 +98,15 @@ ax.set(xscale="log", xlabel="seconds of the fit", ylabel="accuracy")
 ax.legend(frameon=False)
 
 # %%
-# On small sets with clear shapes, the fixed kernels alone do it in a fraction of the
-# time. What the learned branch adds is what no fixed kernel has: it pays with more rows,
-# and the sum has probabilities, which ridge has not. If you need neither, take the
+# On small sets with clear shapes, the fixed kernels alone are enough, in a fraction of the
+# time. The learned branch finds shapes that no fixed kernel has, which pays with more
+# rows, and the sum has probabilities, which ridge lacks. If you need neither, use the
 # transformer.
 #
 # One feature
 # -----------
 #
-# Features can be looked at. This is the one that separates the training signals of
+# A feature can be inspected. This is the one that separates the training signals of
 # GunPoint best, by the difference of the two means in units of the spread.
 
 features = fixed["GunPoint"][0]

@@ -50,7 +50,8 @@ def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
             os.fsync(file.fileno())
         _rename(beside, path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # on Windows, another program may have it open
+            beside.unlink()
         raise
     _flush_folder(path.parent)
 

@@ -54,9 +54,9 @@ class SampleCost:
         Start from 64, or from 128 for small networks, or from 32 if samples are
         normalized together, halve until the arrays fit into the cache, lower that to
         `max_bytes`, and round it to a multiple of the samples that are normalized
-        together. If the number of samples is known,
-        divide them as evenly as whole samples, or whole ghost batches, allow,
-        preferably into an even number of micro-batches if each is worth a thread.
+        together. If the number of samples is known, divide them as evenly as whole
+        samples, or whole ghost batches, allow, preferably into an even number of
+        micro-batches if each is worth a thread.
 
         Parameters
         ----------

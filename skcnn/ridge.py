@@ -295,10 +295,10 @@ def _fit_logistic(z: np.ndarray, targets: np.ndarray, share: np.ndarray) -> tupl
         gradient = A @ (share * (p - targets))
         step = np.linalg.solve((A * (share * p * (1 - p))) @ A.T + LEAST_LEFT * np.eye(2), gradient)
         before = loss(params)
-        while (stays := np.abs(step).max() > LEAST_LEFT) and loss(params - step) > before:
+        while (moves := np.abs(step).max() > LEAST_LEFT) and loss(params - step) > before:
             step /= 2
         params = params - step
-        if not stays:
+        if not moves:
             break
     if params[0] <= 0:
         return constant

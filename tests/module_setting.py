@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from skcnn.layers import Layer
 
 FACTOR = 1.0
-"""What outputs are multiplied with."""
+"""Factor of the outputs."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)

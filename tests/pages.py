@@ -20,7 +20,7 @@ def sections(page):
 
 
 def packages(text):
-    """What the snippets of a text import that the package and Python do not bring."""
+    """Packages that the snippets of a text import, apart from this one and Python's own."""
     tree = ast.parse("".join(example.source for example in PARSER.get_examples(text)))
     names = set()
     for node in ast.walk(tree):

@@ -76,6 +76,10 @@ def main() -> None:
     parser.add_argument("--plot", help="file for a picture of the errors")
     parser.add_argument("--plot-seconds", help="file for a picture of accuracy against seconds")
     arguments = parser.parse_args()
+    if arguments.files and arguments.seeds is not None:
+        parser.error("--seeds: files of --from are shown with all of their seeds")
+    if arguments.seeds is not None and arguments.seeds < 1:
+        parser.error("--seeds must be at least 1")
     if arguments.files:
         results = read(arguments.files)
     else:

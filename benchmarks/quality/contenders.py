@@ -85,7 +85,7 @@ CONTENDERS = {
     "MultiRocket": _aeon("MultiRocketClassifier"),
     "Hydra": _aeon("HydraClassifier", "aeon torch"),
 }
-"""Who takes part unless others are named."""
+"""Contenders unless others are named."""
 
 GIVEN = {
     "learned only": {"fixed_features": 0},

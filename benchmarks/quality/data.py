@@ -101,7 +101,10 @@ def _photograph(name: str) -> np.ndarray:
 
 
 def _pieces(colours: str, size: int, n_train: int, n_test: int) -> Callable[[int], list[Split]]:
-    """Which photograph a square piece is from: learned on the left halves, tested on the right."""
+    """Return a loader of square pieces of photographs, from the left halves and the right ones.
+
+    The class is the photograph; the right halves are for the test.
+    """
 
     def load(seed: int) -> list[Split]:
         rng = np.random.default_rng(seed)

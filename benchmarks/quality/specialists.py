@@ -1,4 +1,4 @@
-"""What specialists of small images reach for; each imports what it needs when it is built."""
+"""Tools of specialists of small images; each imports its package when it is built."""
 
 from typing import Any, Self
 

@@ -1,4 +1,4 @@
-"""What specialists of signals reach for; each imports what it needs when it is built."""
+"""Tools of specialists of signals; each imports its package when it is built."""
 
 import importlib
 from typing import Any, Self
@@ -10,6 +10,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skcnn import FixedKernelFeatures
+
+COMPILED_ROWS = 20
+"""Rows of a regression that are fitted to compile an estimator."""
 
 SHORTEST = 9
 """Points of the shortest signals that aeon takes; shorter ones get zeros at the end."""
@@ -50,7 +53,10 @@ class Aeon(BaseEstimator):
 
     def compile(self, X: np.ndarray, y: np.ndarray) -> None:
         """Fit some rows, so that compilation by numba is no part of a fit."""
-        rows = np.concatenate([np.flatnonzero(y == value)[:2] for value in np.unique(y)])
+        if self.task == "classification":
+            rows = np.concatenate([np.flatnonzero(y == value)[:2] for value in np.unique(y)])
+        else:
+            rows = np.arange(min(len(y), COMPILED_ROWS))
         self.fit(X[rows], y[rows])
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:

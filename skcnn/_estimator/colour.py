@@ -1,4 +1,4 @@
-"""Detection of colour channels in flat rows, and the warning of them."""
+"""Detection of colour channels in flat rows, and a warning about them."""
 
 from math import isqrt
 

@@ -74,9 +74,10 @@ class PreparedFit(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Result of a training: its last good state, why it ended, and whether it learned nothing.
+    """Result of a training: its last good state, the reason it ended, and two findings.
 
-    And the branch of fixed kernels that is added to its network, if there is one.
+    They are None unless it learned nothing, and unless a branch of fixed kernels is
+    added to its network.
     """
 
     state: TrainingState

@@ -49,7 +49,7 @@ class FixedBranch(NamedTuple):
     weight, bias : ndarray of float64 of shape (n_outputs, n_features) and (n_outputs,)
         The output layer.
     share : float
-        What the learned branch is multiplied by.
+        Factor of the learned branch.
     """
 
     network: Network

@@ -33,7 +33,7 @@ LIMITS = (
 IMPORTED_BY = os.getpid()
 """Id of the process that imported this module, which differs in a forked child."""
 
-IS_POSIX = hasattr(signal, "pthread_sigmask") and find_spec("_posixsubprocess") is not None
+CAN_START = hasattr(signal, "pthread_sigmask") and find_spec("_posixsubprocess") is not None
 """Whether Python can start a process that ignores Ctrl-C from the beginning.
 
 It cannot on Windows or in a browser.
@@ -48,7 +48,7 @@ def may_start() -> bool:
 
     That is not the case in workers and forked children, and where Python cannot be started.
     """
-    if os.getpid() != IMPORTED_BY or not IS_POSIX:
+    if os.getpid() != IMPORTED_BY or not CAN_START:
         return False
     if sys.platform == "linux" and not os.path.exists(PROC):
         return False

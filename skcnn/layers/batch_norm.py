@@ -86,10 +86,10 @@ class BatchNorm(Layer):
         }
 
     def bind(self, x, y, dx, dy, sample_weight, scratch):
-        weights = _Weights(self.ghost_size, sample_weight, x)
+        ghosts = _GhostBatches(self.ghost_size, sample_weight, x)
         arrays = x, y, dx, dy, scratch.centered, scratch.product
         step = max(1, BLOCK_BYTES // x[0].nbytes)
-        return weights, [_Block(slice(c, c + step), arrays) for c in range(0, len(x), step)]
+        return ghosts, [_Block(slice(c, c + step), arrays) for c in range(0, len(x), step)]
 
     def forward(self, x, y, params, bound, training, rng):
         """``y = γ (x - μ) / sqrt(σ² + ε) + β``, with the moments of each ghost batch.
@@ -99,21 +99,21 @@ class BatchNorm(Layer):
         batch are 0, they are taken as 1 here; nothing is learned from it.)
         Without `training`, the running moments are used.
         """
-        weights, blocks = bound
-        weights.alike = False
+        ghosts, blocks = bound
+        ghosts.alike = False
         if training:
-            weights.read()
+            ghosts.read()
         for block in blocks:
             c = block.channels
             gamma, beta = params["weight"][c, None, None], params["bias"][c, None, None]
             if training:
                 centered = np.empty_like(block.x) if block.centered is None else block.centered
-                mean = weights.mean(weights.over_pixels(block.x))  # (C, ghosts)
-                np.subtract(block.x, weights.spread(mean), out=centered)
-                squares = weights.products_over_pixels(centered, centered, block.y)
-                variance = weights.mean(squares)
+                mean = ghosts.mean(ghosts.over_pixels(block.x))  # (C, ghosts)
+                np.subtract(block.x, ghosts.spread(mean), out=centered)
+                squares = ghosts.products_over_pixels(centered, centered, block.y)
+                variance = ghosts.mean(squares)
                 block.moments = mean, variance
-                inverse = weights.spread(1 / np.sqrt(variance + self.epsilon))
+                inverse = ghosts.spread(1 / np.sqrt(variance + self.epsilon))
             else:
                 centered = block.y if block.centered is None else block.centered
                 np.subtract(block.x, params["running_mean"][c, None, None], out=centered)
@@ -132,7 +132,7 @@ class BatchNorm(Layer):
         its place is taken by their distance from the moments of each ghost batch,
         times its weight.
         """
-        weights, blocks = bound
+        ghosts, blocks = bound
         for block in blocks:
             c, centered, inverse = block.channels, block.centered, block.inverse
             gamma = params["weight"][c, None, None]
@@ -140,22 +140,22 @@ class BatchNorm(Layer):
                 if dx is not None:
                     np.multiply(block.dy, gamma * inverse, out=block.dx)
                 continue
-            db = weights.over_pixels(block.dy)  # (C, n), or (C, 1) if all are alike
-            dg = weights.products_over_pixels(block.dy, centered, block.product) * inverse[:, 0]
+            db = ghosts.over_pixels(block.dy)  # (C, n), or (C, 1) if all are alike
+            dg = ghosts.products_over_pixels(block.dy, centered, block.product) * inverse[:, 0]
             np.add.reduce(db, axis=1, out=grads["bias"][c])
             np.add.reduce(dg, axis=1, out=grads["weight"][c])
             grads["running_mean"][c] = grads["running_variance"][c] = 0
             if block.moments is not None:
                 mean, variance = block.moments
                 for name, moment in (("running_mean", mean), ("running_variance", variance)):
-                    np.dot(params[name][c, None] - moment, weights.weight, out=grads[name][c])
+                    np.dot(params[name][c, None] - moment, ghosts.weight, out=grads[name][c])
             if dx is None:
                 continue
             d_centered = block.dy
             if block.moments is not None:
-                w, numbers = weights.w, weights.numbers
-                centered *= inverse * (w * weights.spread(weights.sums(dg) / numbers))
-                centered += w * weights.spread(weights.sums(db) / numbers)
+                w, numbers = ghosts.w, ghosts.numbers
+                centered *= inverse * (w * ghosts.spread(ghosts.sums(dg) / numbers))
+                centered += w * ghosts.spread(ghosts.sums(db) / numbers)
                 d_centered = np.subtract(block.dy, centered, out=block.dx)
             np.multiply(d_centered, gamma * inverse, out=block.dx)
 
@@ -189,7 +189,7 @@ class _Block:
         self.moments: Any = None
 
 
-class _Weights:
+class _GhostBatches:
     """The ghost batches of one batch, and the weights of their samples.
 
     Sums over the samples of a ghost batch are weighted by them. If there is only one
@@ -220,7 +220,7 @@ class _Weights:
         self.alike = False
 
     def read(self) -> None:
-        """Read the weights of the samples."""
+        """Read the weights of the samples, which differ from batch to batch."""
         self.weight = np.add.reduceat(self._sample_weight, self._starts)
         self.w = self._sample_weight
         if not self.weight.all():

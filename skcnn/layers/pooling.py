@@ -134,9 +134,9 @@ class MaxPool2d(_Pool2d):
     def forward(self, x, y, params, blocks, training, rng):
         """``y[p] = max x[p·stride + (i, j)]`` over the window's ``(i, j)``.
 
-        The running maximum is compared with one tap after another,
-        and the winners are recorded. The earlier one wins a tie, so the winner is
-        the first maximum of the window in row-major order. Padding is ``-∞``.
+        The running maximum is compared with one tap after another, and the winners
+        are recorded. The earlier one wins a tie, so the winner is the first maximum
+        of the window in row-major order. Padding is ``-∞``.
         """
         for taps in blocks:
             taps.read()
@@ -196,8 +196,8 @@ class AvgPool2d(_Pool2d):
     padding : int, (int, int) or "same", default=0
         Zeros added on each side of an axis, fewer than the window has.
         "same" pads so that there are ``ceil(size / stride)`` windows, with an
-        odd pixel after the image, as in Keras (which
-        leaves padding out of the mean).
+        odd pixel after the image, as in Keras (which leaves padding out of the
+        mean).
     clip : bool, default=False
         Whether to shorten a window that is longer than an axis (padding
         included) to that axis, instead of raising an error; with "same", to

@@ -93,7 +93,7 @@ def _move(image: np.ndarray, out: np.ndarray, down: int, right: int) -> None:
 
 
 def _parts(distance: int, size: int) -> tuple[slice, slice]:
-    """Where the pixels of an axis go to, and where they come from."""
+    """Return the parts of an axis that pixels move to, and that they come from."""
     return (
         slice(max(distance, 0), size + min(distance, 0)),
         slice(max(-distance, 0), size - max(distance, 0)),

@@ -130,7 +130,7 @@ class SharedMemory:
         try:
             about = os.fstat(file)
             if (about.st_dev, about.st_ino) != (key.device, key.inode):
-                raise OSError("the segment was closed, and another file is in its place")
+                raise OSError("the shared memory was closed, and another file is in its place")
             return cls(mmap.mmap(file, about.st_size), key)
         finally:
             os.close(file)

@@ -267,7 +267,7 @@ def test_entries_that_are_arrays_are_to_be_stacked(fitted, kind):
 
 
 class WithGradient:
-    """What PyTorch's tensors do that require a gradient."""
+    """An array that refuses conversion as PyTorch's tensors do if they require a gradient."""
 
     def __init__(self, *shape):
         self.shape = shape

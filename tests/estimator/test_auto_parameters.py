@@ -1,4 +1,4 @@
-"""What "auto" means, and that it means the same as the values it settles on."""
+"""Values that "auto" is resolved to; passing them means the same."""
 
 from math import ceil
 
@@ -160,16 +160,16 @@ def test_no_schedule_is_cut_short_by_earlier_calls(schedule):
         assert np.array_equal(whole.weights_, parts.weights_)
 
 
-def test_what_was_settled_is_kept_when_training_goes_on():
+def test_resolved_values_are_kept_when_training_goes_on():
     few = untouched(filters=2, warm_start=True).fit(X[:40], y[:40])
-    settled = {name: few.auto_params_[name] for name in ("batch_size", "max_iter")}
+    resolved = {name: few.auto_params_[name] for name in ("batch_size", "max_iter")}
     assert (
-        few.fit(np.repeat(X, 40, axis=0), np.repeat(y, 40)).auto_params_ | settled
+        few.fit(np.repeat(X, 40, axis=0), np.repeat(y, 40)).auto_params_ | resolved
         == few.auto_params_
     )
     part = untouched(filters=2).partial_fit(X[:1], y[:1], classes=range(10))
-    settled = part.auto_params_
-    assert part.partial_fit(np.repeat(X, 40, axis=0), np.repeat(y, 40)).auto_params_ == settled
+    resolved = part.auto_params_
+    assert part.partial_fit(np.repeat(X, 40, axis=0), np.repeat(y, 40)).auto_params_ == resolved
 
 
 def test_one_cycle_runs_to_its_end_unless_something_else_is_said():

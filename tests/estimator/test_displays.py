@@ -1,4 +1,4 @@
-"""What the displays of `skcnn.inspection` draw, read off their artists."""
+"""Drawings of the displays of `skcnn.inspection`, read off their artists."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""What only a training that goes on needs can be dropped."""
+"""Dropping the state that only a continued training needs."""
 
 import pickle
 

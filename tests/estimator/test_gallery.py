@@ -46,7 +46,7 @@ def test_has_the_form_of_a_page(script):
 
 @pytest.mark.parametrize("stem", sorted(LONG | WITHOUT_DATA))
 def test_a_page_that_may_not_run_has_a_picture(stem):
-    text = (FOLDER / f"{stem}.py").read_text()
+    text = (FOLDER / f"{stem}.py").read_text(encoding="utf-8")
     (picture,) = re.findall(r'^# sphinx_gallery_thumbnail_path = "(.*)"$', text, re.MULTILINE)
     assert (FOLDER.parent / "docs" / picture).is_file()
 

@@ -1,4 +1,4 @@
-"""What shapes of `X` mean: the order of the axes, signals, readings by `image_shape`."""
+"""Meaning of the shapes of `X`: the order of the axes, signals, readings by `image_shape`."""
 
 import re
 import warnings

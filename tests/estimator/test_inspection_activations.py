@@ -1,4 +1,4 @@
-"""What comes out of a layer, beside the network cut there."""
+"""Activations of a layer, compared with the output of a network that ends there."""
 
 import numpy as np
 import pytest

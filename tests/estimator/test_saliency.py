@@ -36,7 +36,7 @@ def fitted(X, y, layers=SMOOTH, kind=ScratchCNNClassifier, **parameters):
 
 
 def outputs(estimator, X, data_format="channels_first"):
-    """What is explained, by the network itself."""
+    """Outputs that are explained, computed by the network itself."""
     x = np.asarray(X, float)
     if data_format == "channels_last":
         x = np.moveaxis(x, -1, 1)

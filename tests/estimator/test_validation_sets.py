@@ -1,4 +1,4 @@
-"""What early stopping judges by: validation sets of the user's, and scores of the user's."""
+"""Early stopping by the user's own validation sets and scores."""
 
 from functools import partial
 

@@ -43,7 +43,7 @@ def client():
 
 
 def assert_same_search(search, other):
-    """The same scores of every candidate in every fold, and the same best model, to the bit."""
+    """Compare the scores of every candidate in every fold, and the best model, to the bit."""
     scores = [name for name in search.cv_results_ if name.startswith("split")]
     assert scores
     for name in [*scores, "mean_test_score", "rank_test_score"]:

@@ -37,7 +37,7 @@ class Handler(SimpleHTTPRequestHandler):
 
     def do_GET(self):
         if self.path == "/check":
-            self.answer("text/html", CHECK.read_text())
+            self.answer("text/html", CHECK.read_text(encoding="utf-8"))
         elif self.path == "/check/pages":
             root = Path(self.directory)
             pages = sorted(
@@ -105,7 +105,7 @@ def command(profile, *arguments):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """What a browser found on all pages, what it did not load, and what was not there."""
+    """Findings of a browser on all pages, what it refused to load, and what was missing."""
     with serving(SITE) as server:
         address = f"http://127.0.0.1:{server.server_port}/check"
         browser = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What happens where the packages of the extra are not installed."""
+"""ONNX export where the packages of the extra are not installed."""
 
 import subprocess
 import sys

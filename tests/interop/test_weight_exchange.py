@@ -352,7 +352,7 @@ def test_a_network_that_pytorch_trained_predicts_the_same(data):
 
 
 def arguments(module):
-    """What a module of PyTorch was made with, as far as this test uses it."""
+    """Arguments that a module of PyTorch was made with, as far as this test uses them."""
     names = (
         "in_channels", "out_channels", "kernel_size", "stride", "padding", "groups",
         "num_features", "eps", "p", "in_features", "out_features",

@@ -38,12 +38,12 @@ def numpys(libraries):
 
 
 def limit():
-    """What others believe NumPy's BLAS may use."""
+    """Number of threads that others believe NumPy's BLAS may use."""
     return max(library["num_threads"] for library in numpys(threadpool_info()))
 
 
 def really():
-    """What it uses; the C function is asked, past threadpoolctl."""
+    """Number of threads that it uses, from the C function and not from threadpoolctl."""
     (path,) = {library["filepath"] for library in numpys(threadpool_info())}
     return c_function(path, "get")()
 
@@ -62,7 +62,7 @@ def c_function(path, verb):
 
 
 HOOK = {}
-"""What is to be called in the midst of a computation, and how many calls are to go before it."""
+"""Function to call in the midst of a computation, and the number of calls before it."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -143,7 +143,7 @@ def nothing(function=lambda: None):
 
 
 def limited_by_another(compute, other, enters, leaves, n_threads):
-    """What another thread reads, before, in and after a computation, some of it limited."""
+    """Return limits that another thread reads before, in and after a computation."""
     seen, limits = [], []
 
     def step(when):

@@ -1,7 +1,7 @@
 """Processes that join a training: the same bits, whoever computes what.
 
-Hands are threads of this process here, which run the same code; see
-`test_processes` for the real ones.
+Workers are threads of this process here, which run the same code; see
+`test_worker_processes` for real ones.
 """
 
 import errno
@@ -233,7 +233,7 @@ def test_any_number_of_processes_gives_the_same_bits(name, monkeypatch):
 
 @pytest.mark.usefixtures("at_once", "fences")
 @pytest.mark.parametrize("when", [(2,), (3, 5), (1, 6, 9)])
-def test_hands_may_join_at_any_mini_batch(when, monkeypatch):
+def test_workers_may_join_at_any_mini_batch(when, monkeypatch):
     network, settings = network_of(CNN), {"max_grad_norm": 1.0, "weight_decay": 0.01}
     expected = alone(network, settings)
     joins = JoinAt(monkeypatch, *when)
@@ -338,7 +338,7 @@ def test_early_stopping_and_going_on(monkeypatch):
     assert_same(first_, first)
     assert_same(second_, second)
     assert np.array_equal(best, best_)
-    assert first_.weights.base is None  # nothing of a segment is left
+    assert first_.weights.base is None  # nothing of the shared memory is left
 
 
 @pytest.mark.usefixtures("at_once")
@@ -536,7 +536,7 @@ def there_is_no_room(*args):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("in_file", [False, True])
-def test_segments_leave_nothing_behind(in_file, monkeypatch, tmp_path):
+def test_shared_memory_leaves_nothing_behind(in_file, monkeypatch, tmp_path):
     if in_file:
         monkeypatch.delattr("os.memfd_create", raising=False)
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -545,26 +545,26 @@ def test_segments_leave_nothing_behind(in_file, monkeypatch, tmp_path):
         patch.setattr("os.posix_fallocate", there_is_no_room)
         with pytest.raises(OSError, match="cannot reserve"):
             shared_memory.SharedMemory.reserve(1024)
-    segment = shared_memory.SharedMemory.reserve(1024)
-    other = shared_memory.SharedMemory.attach(segment.key)
+    memory = shared_memory.SharedMemory.reserve(1024)
+    other = shared_memory.SharedMemory.attach(memory.key)
     place = shared_memory.ArraySpec(128, (3,), np.dtype(np.float64))
-    segment.array(place)[...] = [1, 2, 3]
-    segment.close()
+    memory.array(place)[...] = [1, 2, 3]
+    memory.close()
     assert other.array(place).tolist() == [1, 2, 3]
     with pytest.raises(OSError):  # noqa: PT011
-        shared_memory.SharedMemory.attach(segment.key)
-    with open(tmp_path / "mine", "wb") as mine:  # which may get the number of the segment's file
+        shared_memory.SharedMemory.attach(memory.key)
+    with open(tmp_path / "mine", "wb") as mine:  # which may get the number of the memory's file
         with pytest.raises(OSError):  # noqa: PT011
-            shared_memory.SharedMemory.attach(segment.key)
+            shared_memory.SharedMemory.attach(memory.key)
         assert mine.tell() == 0
     (tmp_path / "mine").unlink()
-    del segment, other
+    del memory, other
     assert set(os.listdir("/proc/self/fd")) == files
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_segment_in_a_file_is_removed_before_work_begins(monkeypatch, tmp_path):
+def test_shared_memory_in_a_file_is_removed_before_work_begins(monkeypatch, tmp_path):
     monkeypatch.delattr("os.memfd_create", raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     network, left = network_of(CNN), []

@@ -76,7 +76,7 @@ class Census(ReLU):
 
 
 def census(folder, run, least=1):
-    """How many threads have computed in each process while `run` was running.
+    """Count the threads that computed in each process while `run` was running.
 
     Nobody goes on before there are `least` of them, lest one is done before another has begun.
     """

@@ -74,7 +74,7 @@ def at_once(monkeypatch):
 
 @pytest.fixture
 def helped(monkeypatch):
-    """How many mini-batches were learned by how many processes."""
+    """Counts of the mini-batches that several processes trained on, by their number."""
     return count_steps(monkeypatch)
 
 

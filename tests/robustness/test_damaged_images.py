@@ -79,7 +79,7 @@ def damaged(content, rng):
 
 
 def outcomes(kind, seeds, path):
-    """How many of the damaged files were read, and how many refused by name."""
+    """Count the damaged files that were read, and those that were refused by name."""
     read, refused = 0, 0
     for seed in seeds:
         path.write_bytes(damaged(VALID[kind], np.random.default_rng([seed, len(kind)])))

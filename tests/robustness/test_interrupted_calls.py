@@ -15,7 +15,7 @@ PLACES = ("_ufunc_config.py", "numeric.py")
 
 
 class TimedOut(Exception):
-    """What a handler raises, an exception like others."""
+    """Exception of a handler, an exception like others."""
 
 
 class Tracer:

@@ -325,6 +325,18 @@ def test_a_file_that_another_program_has_open_is_replaced_later(refusals, monkey
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_errors_are_not_hidden_by_a_temporary_file_that_cannot_be_removed(monkeypatch, tmp_path):
+    def refuse(*args, **kwargs):
+        raise PermissionError
+
+    def write(file):
+        raise ValueError("the disk is full")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(ValueError, match="the disk is full"):
+        files.replace_file(tmp_path / "file", write)
+
+
 def test_elsewhere_a_file_that_must_not_be_replaced_is_an_error_at_once(monkeypatch, tmp_path):
     def refuse(*args):
         raise PermissionError

@@ -1,4 +1,4 @@
-"""What selecting columns does to images."""
+"""Images whose columns were selected."""
 
 import numpy as np
 import pytest

@@ -20,7 +20,7 @@ OF_OTHER_ROOMS = {  # one name of a room is public, or what a public function re
 
 
 def public_names(module):
-    """What ``__all__`` says, read: some modules import packages that may be absent."""
+    """Read ``__all__`` from the source: some modules import packages that may be absent."""
     path = PACKAGE.parent.joinpath(*module.split("."))
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     for node in ast.parse(path.read_text(encoding="utf-8")).body:

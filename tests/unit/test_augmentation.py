@@ -1,4 +1,4 @@
-"""What the layers that change images by chance do to them."""
+"""Layers that change images at random."""
 
 from contextlib import contextmanager
 from unittest.mock import patch

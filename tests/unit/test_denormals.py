@@ -57,7 +57,7 @@ def samples(dtype):
 
 
 def images_and_labels(dtype):
-    """The same for an estimator."""
+    """Images and labels of `samples`, for an estimator."""
     data = samples(dtype)
     return data.images.X[:, 0], data.targets
 

@@ -32,7 +32,7 @@ def put(folder, **codes):
 
 
 def found(tmp_path, *folders):
-    """What it prints where these folders are the first of the path, and pyenv's are made up."""
+    """Run it with these folders first in the path, and a made-up pyenv; return its output."""
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("bash", "dirname", "sed", "sort", "env"):

@@ -147,7 +147,7 @@ def image_networks(draw):
 
 
 def depends(layers, shape, seed=0):
-    """Which output depends on which pixel, by changing one at a time: (outputs, rows, columns).
+    """Whether outputs depend on pixels, changed one at a time: (outputs, rows, columns).
 
     All weights are positive, so that no two ways from a pixel to an output cancel.
     """

@@ -1,4 +1,4 @@
-"""What users' code raises at random epochs, files that are full, and files that many read."""
+"""Exceptions in users' code at random epochs, full files, and files that many read."""
 
 import signal
 import sys
@@ -65,7 +65,7 @@ def test_scorers_that_raise(error):
 
 
 def test_no_file_may_grow(tmp_path):
-    """What is shared by processes is a file in memory, and the limit of files holds for it."""
+    """Shared memory is a file, too, for which the limit of a file's size holds."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:

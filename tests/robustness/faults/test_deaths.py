@@ -55,7 +55,7 @@ def family(pid):
 
 
 def leave_nothing(process, those):
-    """Who was there has ended, and no segment or semaphore of them is left."""
+    """Wait until all of them have ended, without shared memory or semaphores left behind."""
     wait_until(lambda: not any(alive(pid) for pid in those))
     names = [*Path("/dev/shm").glob(f"*-{process.pid}-*"), *Path("/tmp").glob("skcnn-*")]
     wait_until(lambda: not any(name.exists() for name in names))

@@ -22,7 +22,7 @@ SEED = 0
 
 
 class Raised(Exception):
-    """What the handler raises; nobody else does."""
+    """Exception of the handler, which nothing else raises."""
 
 
 class Alarm:
@@ -37,7 +37,7 @@ class Alarm:
         raise self.error
 
     def call(self, function, seconds):
-        """What it returns, or the class of what is raised."""
+        """Return the function's result, or the class of what it raised."""
         self.rang, value = 0, None
         signal.signal(signal.SIGALRM, self.ring)
         try:

@@ -1,4 +1,4 @@
-"""What a computation could leave behind in its process, and waiting without end."""
+"""Traces that a computation could leave behind in its process, and endless waiting."""
 
 import os
 import signal

@@ -39,7 +39,7 @@ def snapshot(estimator):
 
 
 def changed(estimator, before):
-    """What an error has changed."""
+    """Return what an error has changed, or None."""
     kept, copies = before
     now = vars(estimator)
     if now.keys() != kept.keys():
@@ -64,7 +64,7 @@ def call(estimator, names, action, other=()):
 
 
 def judged(estimator, X, several=False):
-    """What is wrong with a fitted model, asked about good rows."""
+    """Return what is wrong with a fitted model's predictions for good rows, or None."""
     if isinstance(estimator, ScratchCNNRegressor):
         found = estimator.predict(X)
         return None if np.isfinite(found).all() else "predictions are not finite"

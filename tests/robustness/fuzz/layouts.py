@@ -75,7 +75,7 @@ def ambiguous(case):
 
 
 class Misread(Exception):
-    """What is wrong."""
+    """A reading that is wrong, or without the warning it needs."""
 
 
 def fit(X, **parameters):
@@ -96,7 +96,7 @@ def fit(X, **parameters):
 
 
 def cures(message):
-    """What a warning advises, as parameters and the case in which they are right."""
+    """Yield the advice of a warning: parameters, and the case in which they are right."""
     for found in CURE.finditer(message[message.index("Pass ") :]):
         shape, order = found["shape"], found["order"]
         if (shape or order) and not re.search("[a-z]", shape or ""):

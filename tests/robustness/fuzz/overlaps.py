@@ -74,7 +74,7 @@ def other(name, seconds):
 
 
 def limits():
-    """What everybody sees of every BLAS."""
+    """Number of threads of every BLAS, as everybody sees it."""
     return {lib["filepath"]: lib["num_threads"] for lib in threadpool_info()}
 
 

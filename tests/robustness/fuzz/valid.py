@@ -149,7 +149,7 @@ class Trial:
 
 
 def same(left, right):
-    """What differs between two models that should be one."""
+    """Return the difference between two models that should be the same, or None."""
     if not np.array_equal(left.weights_, right.weights_):
         return "other weights"
     return None if left.loss_curve_ == right.loss_curve_ else "another history"

@@ -219,7 +219,7 @@ SAME = {
     "objects": lambda a: a.astype(object),
     "duck": Duck,
 }
-"""What holds the same numbers and must lead to the same model."""
+"""Forms of the same numbers, which must lead to the same model."""
 
 SAME_1D = {
     "series": pd.Series,

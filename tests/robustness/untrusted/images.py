@@ -1,4 +1,4 @@
-"""What must hold of any file of an image: it is read, or refused by name, in little memory."""
+"""Check of any file of an image: it is read, or refused by name, in little memory."""
 
 import io
 import tracemalloc
@@ -13,7 +13,7 @@ MOST_PIXELS = 2**16
 """Of the images that are decoded here; larger ones are refused as Pillow refuses bombs."""
 
 MOST_BYTES = 64 * MOST_PIXELS + 2**22
-"""What decoding and resizing so many pixels, and the buffers of Pillow, may take."""
+"""Bytes that decoding and resizing so many pixels, and Pillow's buffers, may take."""
 
 
 def valid_images():

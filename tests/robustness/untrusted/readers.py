@@ -1,4 +1,4 @@
-"""What must hold of any file: it is read right, or refused by name, in little memory."""
+"""Check of any file: it is read correctly, or refused by name, in little memory."""
 
 import gzip
 import tracemalloc
@@ -10,7 +10,7 @@ from skcnn.datasets import load_idx, load_mnist
 CODES = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
 
 MOST_INFLATION = 1032
-"""What deflate can make of one byte, by zlib's technical details."""
+"""Most bytes that deflate can make of one, by zlib's technical details."""
 
 BUFFERS = 2**18
 """Bytes for what does not depend on the file: buffers, zlib's window, and messages."""
@@ -36,7 +36,7 @@ def valid_files():
 
 
 def measured(read, path, size):
-    """What `read` returns, or its refusal; anything else is a defect."""
+    """Return the result of `read`, or its refusal; anything else is a defect."""
     tracemalloc.start()
     try:
         found = read(path)
