@@ -111,10 +111,10 @@ def read_fitted(X: Any, estimator: Any) -> Images:
                 f"of {thing}s: pass X[np.newaxis]."
             )
         if array.ndim > 2:
-            known = _describe(_in_order(shape, data_format), data_format, signals)
+            fitted = _describe(_in_order(shape, data_format), data_format, signals)
             raise ValueError(
                 f"X holds {_describe(array.shape[1:], data_format, signals)}, but {caller} was "
-                f"fitted on {known}{'' if signals else ', and keeps that order'}."
+                f"fitted on {fitted}{'' if signals else ', and keeps that order'}."
                 f"{_transposed(array, shape, data_format)}"
             )
     if array.ndim == 2:
@@ -206,7 +206,7 @@ def resolve_shape(
     if len(found) == 3:
         _, height, width = found
         if _is_narrow(height, width):
-            _warn_of_signals(f"X has shape {found}, which", height, width, data_format)
+            _warn_of_signals(f"X has shape {found}, which", height, width, data_format=data_format)
         return (1, height, width), order
     features = found[1]
     side = isqrt(features)
@@ -262,7 +262,7 @@ def _is_narrow(height: int, width: int) -> bool:
     return small > 1 and NARROW * small <= large
 
 
-def _warn_of_signals(what: str, height: int, width: int, data_format: str = "auto") -> None:
+def _warn_of_signals(what: str, height: int, width: int, *, data_format: str = "auto") -> None:
     """Warn that `what` is read as one channel although it may be several signals."""
     channels, length = sorted((height, width))
     shape, order = (
