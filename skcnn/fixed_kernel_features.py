@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.auto import is_auto, or_auto
-from skcnn._estimator.images import Input, check_X, read_fitted, read_images
+from skcnn._estimator.images import SIGNALS, Input, check_X, read_fitted, read_images
 from skcnn._estimator.resources import run_in_threads, working_memory
 from skcnn._estimator.sample_weights import check_sample_weight
 from skcnn._estimator.seeds import draw_seed
@@ -30,6 +30,9 @@ class FixedKernelFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     are taken from the training rows. The step at a threshold is softened by a
     ramp, so that features do not jump. Nothing is learned by gradients, and
     `y` plays no part: a linear model on these features is trained in a second.
+
+    In `fit`, flat rows are signals of one channel. Channels are therefore lost
+    behind a step of a pipeline that returns flat rows, such as a `StandardScaler`.
 
     Parameters
     ----------
@@ -126,6 +129,8 @@ class FixedKernelFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         Parameters
         ----------
         X : array-like of shape (n, length) or (n, channels, length)
+            Signals of the fitted shape. Several channels may be flat rows, too, one
+            channel after the other.
 
         Returns
         -------
@@ -152,12 +157,11 @@ class FixedKernelFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
 def _read(X: Any, caller: str) -> Input:
     """Check signals, with their channels first."""
-    array = check_X(X, caller)
+    allowed = SIGNALS["channels_first"]
+    array = check_X(X, caller, signals=allowed)
     channels, length = 1, array.shape[-1]
     if array.ndim > 2:
         channels = array.shape[1]
     if array.ndim == 4 and array.shape[2] > 1:
-        raise ValueError(
-            f"{caller}: X must have shape (n, length) or (n, channels, length), got {array.shape}."
-        )
+        raise ValueError(f"{caller}: X must have shape {allowed}, got {array.shape}.")
     return read_images(X, (channels, 1, length), "channels_first", caller)

@@ -9,7 +9,7 @@ from skcnn.architectures import recipe
 from skcnn.architectures.blocks import is_signal
 from skcnn.layers._layer import Shape
 
-__all__ = ["NETWORK", "is_auto", "or_auto", "recipe_for", "resolve"]
+__all__ = ["NETWORK", "allowing_auto", "is_auto", "or_auto", "recipe_for", "resolve"]
 
 NETWORK = (
     "filters", "kernel_size", "pool_size", "hidden_layer_sizes", "normalization", "global_pool",
@@ -46,7 +46,12 @@ def or_auto(check: Callable, caller: str, name: str, value: Any, *limits: Any, *
     try:
         return check(caller, name, value, *limits, **how)
     except ValueError as error:
-        raise ValueError(f"{error} (Or 'auto'.)") from None
+        raise ValueError(allowing_auto(str(error))) from None
+
+
+def allowing_auto(message: str) -> str:
+    """Return the message of a check with "auto" among the values that are allowed."""
+    return message.replace(", got ", " or 'auto', got ", 1)
 
 
 def recipe_for(

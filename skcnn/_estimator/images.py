@@ -12,12 +12,17 @@ from skcnn._estimator.arrays import as_numbers, check_finite, naming, same
 from skcnn._estimator.colour import warn_of_colour
 from skcnn._estimator.user_warnings import warn_user
 from skcnn._hyperparameters import check_choice, check_int
+from skcnn.architectures.blocks import is_signal
 from skcnn.data import Images, Scaling
 from skcnn.layers._layer import Shape
 
-__all__ = ["Input", "read_fitted", "read_images", "read_like"]
+__all__ = ["SIGNALS", "Input", "read_fitted", "read_images", "read_like"]
 
-FORMS = "(n, features), (n, height, width) or, with the channels first or last, four axes"
+IMAGES = "(n, features), (n, height, width) or, with the channels first or last, four axes"
+SIGNALS = {
+    "channels_first": "(n, length) or (n, channels, length)",
+    "channels_last": "(n, length) or (n, length, channels)",
+}
 AXES = {
     "channels_first": "channels, height, width",
     "channels_last": "height, width, channels",
@@ -75,16 +80,14 @@ def read_images(X: Any, image_shape: Any, data_format: str, caller: str) -> Inpu
 
 def read_like(X: Any, first: Input, name: str, caller: str) -> Input:
     """Check further images, called `name` in errors, against the shape and columns of the first."""
-    array, shape, data_format = (
-        check_X(X, caller, name),
-        first.images.shape,
-        first.images.data_format,
-    )
+    shape, data_format = first.images.shape, first.images.data_format
+    signals = is_signal(shape)
+    array = check_X(X, caller, name, SIGNALS[data_format] if signals else None)
     if not _fits(array.shape[1:], shape, data_format):
+        known = _describe(_in_order(shape, data_format), data_format, signals)
         raise ValueError(
-            f"{caller}: {name} holds {_describe(array, data_format)}, but X images of shape "
-            f"{_in_order(shape, data_format)} ({AXES[data_format]}), which are {prod(shape)} "
-            "features."
+            f"{caller}: {name} holds {_describe(array.shape[1:], data_format, signals)}, but X "
+            f"{known}, which are {prod(shape)} features."
         )
     names = feature_names(X, name, caller)
     if names is not None and first.names is not None and not same(names, first.names):
@@ -98,18 +101,21 @@ def read_fitted(X: Any, estimator: Any) -> Images:
     For flat rows, scikit-learn's own errors name wrong columns and numbers of features.
     """
     caller, data_format = type(estimator).__name__, estimator._data_format
-    array, shape = check_X(X, caller), estimator.image_shape_
+    shape, signals = estimator.image_shape_, is_signal(estimator.image_shape_)
+    array = check_X(X, caller, signals=SIGNALS[data_format] if signals else None)
     if not _fits(array.shape[1:], shape, data_format):
         if array.shape in forms(shape, data_format)[1:]:
+            thing = "signal" if signals else "image"
             raise ValueError(
-                f"X has the shape {array.shape} of a single image, but {caller} takes an array of "
-                "images: pass X[np.newaxis]."
+                f"X has the shape {array.shape} of a single {thing}, but {caller} takes an array "
+                f"of {thing}s: pass X[np.newaxis]."
             )
         if array.ndim > 2:
+            fitted = _describe(_in_order(shape, data_format), data_format, signals)
             raise ValueError(
-                f"X holds {_describe(array, data_format)}, but {caller} was fitted on images of "
-                f"shape {_in_order(shape, data_format)} ({AXES[data_format]}), and keeps that "
-                f"order.{_transposed(array, shape, data_format)}"
+                f"X holds {_describe(array.shape[1:], data_format, signals)}, but {caller} was "
+                f"fitted on {fitted}{'' if signals else ', and keeps that order'}."
+                f"{_transposed(array, shape, data_format)}"
             )
     if array.ndim == 2:
         has_columns = len(getattr(X, "shape", ())) == 2  # false for a polars series of arrays
@@ -118,10 +124,11 @@ def read_fitted(X: Any, estimator: Any) -> Images:
     return Images(array, shape, data_format, Scaling(estimator.input_mean_, estimator.input_scale_))
 
 
-def check_X(X: Any, caller: str, name: str = "X") -> np.ndarray:
+def check_X(X: Any, caller: str, name: str = "X", signals: str | None = None) -> np.ndarray:
     """Return `X`, called `name` in errors, as a finite numeric array of two to four dimensions.
 
-    Arrays are not copied.
+    Arrays are not copied. Where only signals are allowed, `signals` is the forms of `X` that errors
+    name.
 
     Raises
     ------
@@ -134,16 +141,17 @@ def check_X(X: Any, caller: str, name: str = "X") -> np.ndarray:
         # shortcut that takes a third of the time, since predicting a row takes only 0.2 ms
         check_finite(X, name, caller)
         return X
-    array = as_numbers(X, name, caller)
+    array, allowed = as_numbers(X, name, caller), signals or IMAGES
     if array.ndim == 1:
         raise ValueError(
-            f"{caller}: {name} must have shape {FORMS}, got 1 dimension: {array.shape}. Reshape "
-            f"your data: a single image is {name}.reshape(1, -1), signals of one number each are "
-            f"{name}.reshape(-1, 1)."
+            f"{caller}: {name} must have shape {allowed}, got 1 dimension: {array.shape}. Reshape "
+            f"your data: a single {'signal' if signals else 'image'} is {name}.reshape(1, -1), "
+            f"signals of one number each are {name}.reshape(-1, 1)."
         )
     if array.ndim > 4:
         raise ValueError(
-            f"{caller}: {name} must have shape {FORMS}, got {array.ndim} dimensions: {array.shape}."
+            f"{caller}: {name} must have shape {allowed}, got {array.ndim} dimensions: "
+            f"{array.shape}."
         )
     if array.shape[0] == 0 or array.shape[1:] == (0,):
         what = "sample" if array.shape[0] == 0 else "feature"
@@ -152,9 +160,8 @@ def check_X(X: Any, caller: str, name: str = "X") -> np.ndarray:
             "required."
         )
     if 0 in array.shape:
-        raise ValueError(
-            f"{caller}: {name} holds images without pixels, its shape is {array.shape}."
-        )
+        empty = "signals without points" if signals else "images without pixels"
+        raise ValueError(f"{caller}: {name} holds {empty}, its shape is {array.shape}.")
     return array
 
 
@@ -199,7 +206,7 @@ def resolve_shape(
     if len(found) == 3:
         _, height, width = found
         if _is_narrow(height, width):
-            _warn_of_signals(f"X has shape {found}, which", height, width)
+            _warn_of_signals(f"X has shape {found}, which", height, width, data_format=data_format)
         return (1, height, width), order
     features = found[1]
     side = isqrt(features)
@@ -255,14 +262,16 @@ def _is_narrow(height: int, width: int) -> bool:
     return small > 1 and NARROW * small <= large
 
 
-def _warn_of_signals(what: str, height: int, width: int) -> None:
+def _warn_of_signals(what: str, height: int, width: int, *, data_format: str = "auto") -> None:
     """Warn that `what` is read as one channel although it may be several signals."""
     channels, length = sorted((height, width))
-    cure = (
-        f"image_shape=({channels}, 1, {length}) and data_format='channels_first'"
+    shape, order = (
+        ((channels, 1, length), "channels_first")
         if height < width
-        else f"image_shape=(1, {length}, {channels}) and data_format='channels_last'"
+        else ((1, length, channels), "channels_last")
     )
+    settled = _order(shape) == (order, None) if data_format == "auto" else data_format == order
+    cure = f"image_shape={shape}" + ("" if settled else f" and data_format={order!r}")
     warn_user(
         f"{what} is taken as one channel of {height} x {width} pixels. Pass image_shape=({height}, "
         f"{width}) if that is right, or {cure} if they are signals of {channels} channels and "
@@ -301,7 +310,7 @@ def _given_shape(
     else:
         raise ValueError(
             f"{caller}: image_shape={image_shape!r} with data_format={data_format!r} does not "
-            f"match X, whose shape is {found}.{_reshaped(found[1:], sizes)}"
+            f"match X, whose shape is {found}.{_cure(found[1:], sizes, data_format)}"
         )
     if doubt == "order":
         warn_user(
@@ -314,10 +323,14 @@ def _given_shape(
     return shape, order
 
 
-def _reshaped(axes: Shape, sizes: Shape) -> str:
-    """Return the advice to reshape images that have as many values as `sizes`, or nothing."""
+def _cure(axes: Shape, sizes: Shape, data_format: str) -> str:
+    """Return the advice for images that have as many values as an `image_shape`, or nothing."""
     if prod(axes) != prod(sizes):
         return ""
+    if len(axes) == len(sizes) == 3:
+        order = _order(axes)[0] if data_format == "auto" else data_format
+        if _channels_first(axes, order) in [_channels_first(sizes, order) for order in ORDERS]:
+            return f" Pass image_shape={axes}, which is the order of X, or leave it out."
     if sorted(_longer(axes)) == sorted(_longer(sizes)):  # reshape would mix the values
         return " The axes have another order, which np.transpose changes."
     return f" Pass X.reshape{(-1, *sizes)} if the values are in that order."
@@ -354,18 +367,25 @@ def forms(shape: Shape, data_format: str) -> list[Shape]:
     return [(C * H * W,), axes, *shorter]
 
 
-def _describe(array: np.ndarray, data_format: str) -> str:
-    """Describe the images in an array, for errors."""
-    if array.ndim == 2:
-        return f"rows of {array.shape[1]} features"
-    axes = array.shape[1:]
-    if array.ndim == 3:
+def _describe(axes: Shape, data_format: str, signals: bool) -> str:
+    """Describe images with the given axes for errors, if possible as `signals`."""
+    if len(axes) == 1:
+        return f"rows of {axes[0]} features"
+    if len(axes) == 2:
         axes = _in_order((1, *axes), data_format)
+    if signals and 1 in axes:
+        channels, height, width = _channels_first(axes, data_format)
+        length = height * width
+        if min(height, width) > 1:  # an image of one channel, one axis of which has the channels
+            channels, length = _in_order((height, width), data_format)
+        return f"signals of {_channels(channels)} and {length} point{'' if length == 1 else 's'}"
     return f"images of shape {axes} ({AXES[data_format]})"
 
 
 def _transposed(array: np.ndarray, shape: Shape, data_format: str) -> str:
     """Return the advice to transpose an array whose axes are in the other order, or nothing."""
+    if array.ndim == 3 and is_signal(shape) and _fits(array.shape[:0:-1], shape, data_format):
+        return " Pass X.transpose(0, 2, 1)."
     other = next(order for order in ORDERS if order != data_format)
     if array.ndim < 4 or array.shape[1:] != _in_order(shape, other):
         return ""

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from skcnn._estimator.auto import NETWORK, or_auto
+from skcnn._estimator.auto import NETWORK, allowing_auto, or_auto
 from skcnn._estimator.model import TargetEncoder
 from skcnn._estimator.resources import working_memory
 from skcnn._hyperparameters import (
@@ -182,8 +182,8 @@ def bind_layers(
             layers = cnn(**given, pool_first=pool_first)
         except ValueError as error:
             told = str(error).replace("cnn:", f"{caller}:", 1)
-            parameter = told.split()[1].partition("[")[0]
-            raise ValueError(f"{told} (Or 'auto'.)" if parameter in NETWORK else told) from None
+            is_whole = told.split()[1] in NETWORK  # rather than one of its entries
+            raise ValueError(allowing_auto(told) if is_whole else told) from None
     elif isinstance(estimator.layers, (list, tuple)):
         layers = list(estimator.layers)
     else:

@@ -44,8 +44,8 @@ class SaliencyDisplay:
     ----------
     samples : ndarray of shape (n, channels, height, width)
     saliency : ndarray of shape (n, channels, height, width)
-    names : sequence of str or None, default=None
-        Titles of the samples.
+    names : sequence of str or float, or None, default=None
+        Titles of the samples; floats are rounded to three digits.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class SaliencyDisplay:
     """
 
     def __init__(
-        self, samples: np.ndarray, saliency: np.ndarray, *, names: Sequence[str] | None = None
+        self, samples: np.ndarray, saliency: np.ndarray, *, names: Sequence[Any] | None = None
     ) -> None:
         self.samples = samples
         self.saliency = saliency
@@ -82,7 +82,7 @@ class SaliencyDisplay:
     def from_estimator(
         cls, estimator: Any, X: ArrayLike, target: Any = None, *,
         method: str | Method = "gradient", random_state: Any = None,
-        names: Sequence[str] | None = None, kind: str = "beside", cmap: Any = None,
+        names: Sequence[Any] | None = None, kind: str = "beside", cmap: Any = None,
         colorbar: bool = True, ax: Any = None,
     ) -> Self:  # fmt: skip
         """Explain and draw some samples.
@@ -95,8 +95,9 @@ class SaliencyDisplay:
             Images in any of the forms that its ``fit`` takes.
         target, method, random_state
             As in `skcnn.inspection.saliency`.
-        names : sequence of str or None, default=None
-            Titles of the samples; None is the explained output.
+        names : sequence of str or float, or None, default=None
+            Titles of the samples; floats are rounded to three digits, and None is
+            the explained output.
         kind, cmap, colorbar, ax
             As in `plot`.
 
@@ -180,7 +181,7 @@ class SaliencyDisplay:
             over = {"alpha": np.nan_to_num(np.abs(map_) / limit)} if kind == "over" else {}
             self.maps_.append(below.imshow(map_, cmap=cmap, vmin=-limit, vmax=limit, **over))
             if self.names is not None:
-                above.set_title(self.names[k], fontsize="medium")
+                above.set_title(_title(self.names[k]), fontsize="medium")
         self.axes_ = axes.ravel()
 
     def _draw_signals(self, n: int, cmap: Any, ax: Any) -> None:
@@ -205,7 +206,7 @@ class SaliencyDisplay:
             name_channels(axis, curves, offsets)
             self.maps_.append(drawn)
             if self.names is not None:
-                axis.set_title(self.names[k], fontsize="medium", loc="left")
+                axis.set_title(_title(self.names[k]), fontsize="medium", loc="left")
         for axis in self.axes_[:-1]:
             axis.tick_params(labelbottom=False)
         self.axes_[-1].set_xlabel("position")
@@ -219,6 +220,11 @@ class SaliencyDisplay:
         )
         bar.ax.set_yticklabels(["against", "0", "for"])
         bar.ax.tick_params(labelsize="small")
+
+
+def _title(name: Any) -> Any:
+    """Return the title for a name, or for a number such as a target."""
+    return f"{name:.3g}" if isinstance(name, (float, np.floating)) else name
 
 
 def _pieces(curve: np.ndarray) -> np.ndarray:

@@ -192,10 +192,14 @@ def test_a_shape_is_needed_before_anything_is_built():
     with pytest.raises(ValueError, match="filters must be an int"):
         clf.fit(X, y)
     for name in TRAINING - {"n_iter_no_change"}:
-        with pytest.raises(ValueError, match=rf"{name} must be .*got None.*Or 'auto'"):
+        with pytest.raises(ValueError, match=rf"{name} must be .* or 'auto', got None"):
             untouched(**{name: None}).fit(X, y)
     for name in NETWORK:
-        with pytest.raises(ValueError, match=rf"{name} must .*got 'x'.*Or 'auto'"):
+        with pytest.raises(ValueError, match=rf"{name} must .* or 'auto', got 'x'"):
             untouched(**{name: "x"}).fit(X, y)
-    with pytest.raises(ValueError, match=r"n_iter_no_change must be None or an int .*got 0.*auto"):
+    with pytest.raises(
+        ValueError, match=r"n_iter_no_change must be None or an int .*'auto', got 0"
+    ):
         untouched(n_iter_no_change=0).fit(X, y)
+    with pytest.raises(ValueError, match=r"filters\[0\] must be an int of at least 1, got 'auto'"):
+        untouched(filters=("auto",)).fit(X, y)

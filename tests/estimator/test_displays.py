@@ -292,6 +292,17 @@ def test_signals_are_coloured_curves(channels):
     assert no_text_overlaps(display.figure_)
 
 
+@pytest.mark.parametrize("shape", [(1, 6, 5), (1, 1, 16)])
+def test_names_that_are_floats_are_rounded(shape):
+    X, _ = images(shape)
+    reg = ScratchCNNRegressor(layers=[Flatten()], max_iter=1, random_state=0).fit(X, X[:, 0, 0, 0])
+    names = [152.3456, np.float32(1 / 3), 7, "seven"]
+    display = SaliencyDisplay.from_estimator(reg, X[:4], names=names)
+    titles = [axis.get_title() or axis.get_title(loc="left") for axis in display.axes_[:4]]
+    assert titles == ["152", "0.333", "7", "seven"]
+    assert display.names is names
+
+
 @pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
 def test_samples_may_be_rows_of_a_dataframe(data_format):
     X, y = images((2, 5, 6))

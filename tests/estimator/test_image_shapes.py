@@ -181,7 +181,7 @@ def test_image_shape_never_moves_axes(given, axes):
     [
         ((16, 4), (8, 8), r"Pass X\.reshape\(-1, 16, 4\) if the values are in that order\.$"),
         ((100,), (10, 10), r"Pass X\.reshape\(-1, 100\) if "),
-        ((8, 8, 3), (3, 8, 8), r"another order, which np\.transpose changes\.$"),
+        ((8, 8, 4), (8, 4, 8), r"another order, which np\.transpose changes\.$"),
         ((6, 1, 20), (20, 6), r"another order, which np\.transpose changes\.$"),
         ((4, 4), (5, 5), r"whose shape is \(12, 5, 5\)\.$"),
     ],
@@ -194,6 +194,24 @@ def test_an_image_shape_of_other_axes_is_told_its_cure(given, axes, advice):
         quick(image_shape=given).fit(X.reshape(-1, *given), y)
 
 
+@pytest.mark.parametrize("axes", [(9, 7, 3), (3, 9, 7)])
+@pytest.mark.parametrize("data_format", ["auto", "channels_first", "channels_last"])
+def test_an_image_shape_in_the_other_order_is_told_that_of_x(axes, data_format):
+    X = images(*axes)
+    clf = quick(data_format=data_format).fit(X, y)
+    shape = clf.image_shape_
+    advice = f" Pass image_shape={axes}, which is the order of X, or leave it out."
+    for given in {shape, (*shape[1:], shape[0])} - {axes}:
+        with pytest.raises(ValueError, match=re.escape(advice)):
+            quick(image_shape=given, data_format=data_format).fit(X, y)
+    assert_same_model(clf, quick(image_shape=axes, data_format=data_format).fit(X, y))
+
+
+def test_axes_that_data_format_contradicts_are_to_be_transposed():
+    with pytest.raises(ValueError, match=r"which np\.transpose changes\.$"):
+        quick(image_shape=(3, 9, 7), data_format="channels_first").fit(images(9, 7, 3), y)
+
+
 @pytest.mark.parametrize("bad", [(), (1, 2, 3, 4), 300, "300", (0, 5), (2.5, 4)])
 def test_no_shapes(bad):
     with pytest.raises(ValueError, match=r"image_shape"):
@@ -203,7 +221,8 @@ def test_no_shapes(bad):
 @pytest.mark.parametrize("axes", [(9, 7), (3, 9, 7), (9, 7, 3), (6, 1, 20)])
 def test_a_single_image_is_named(axes):
     clf = quick().fit(images(*axes), y)
-    with pytest.raises(ValueError, match=r"shape of a single image|single image.*np.newaxis"):
+    thing = "signal" if 1 in axes else "image"
+    with pytest.raises(ValueError, match=rf"of a single {thing}, .* array of {thing}s.*np.newaxis"):
         clf.predict(images(*axes)[0])
     assert clf.predict(images(*axes)[0][np.newaxis]).shape == (1,)
 
@@ -211,9 +230,11 @@ def test_a_single_image_is_named(axes):
 def cure(warned):
     """The parameters that a warning names for signals, as the user would pass them."""
     shape, order = re.search(
-        r"or image_shape=\((.*?)\) and data_format='(\w+)' if they are signals", str(warned.message)
+        r"or image_shape=\((.*?)\)(?: and data_format='(\w+)')? if they are signals",
+        str(warned.message),
     ).groups()
-    return {"image_shape": tuple(map(int, shape.split(", "))), "data_format": order}
+    found = {"image_shape": tuple(map(int, shape.split(", ")))}
+    return found if order is None else found | {"data_format": order}
 
 
 @pytest.mark.parametrize("before", [(), (1,)])
@@ -263,8 +284,29 @@ def test_three_axes_have_no_channels_whatever_data_format_is():
             quick(data_format=order).fit(images(6, 128), y)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            clf = quick(**cure(caught[0])).fit(images(6, 128), y)
+            clf = quick(**{"data_format": order, **cure(caught[0])}).fit(images(6, 128), y)
         assert clf.image_shape_ == (6, 1, 128)
+
+
+@pytest.mark.parametrize(
+    ("axes", "order"),
+    [
+        ((3, 50), None),
+        ((6, 100), None),
+        # image_shape alone could have the channels first
+        ((50, 3), "channels_last"),
+        ((100, 6), "channels_last"),
+    ],
+)
+def test_data_format_is_named_only_where_image_shape_does_not_settle_it(axes, order):
+    with pytest.warns(UserWarning, match="one channel of") as caught:
+        quick().fit(images(*axes), y)
+    assert cure(caught[0]).get("data_format") == order
+    shape = cure(caught[0])["image_shape"]
+    with warnings.catch_warnings(record=True) as again:
+        warnings.simplefilter("always")
+        quick(image_shape=shape).fit(images(*axes), y)
+    assert len(again) == (order is not None)
 
 
 @pytest.mark.parametrize(
@@ -299,8 +341,42 @@ def test_signals_may_stand():
     expected = clf.predict_proba(X)
     for form in (X[..., np.newaxis], X[:, :, np.newaxis], X[:, np.newaxis], X.reshape(12, -1)):
         assert np.array_equal(clf.predict_proba(form), expected)
-    with pytest.raises(ValueError, match=r"shape \(100, 6, 1\)"):
+    with pytest.raises(ValueError, match=r"of 100 channels and 6 points, but"):
         clf.predict(images(100, 6, 1))
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ((3, 40), "holds signals of 3 channels and 40 points, but"),
+        ((3, 1, 40), "holds signals of 3 channels and 40 points, but"),
+        ((1, 3, 40), "holds signals of 3 channels and 40 points, but"),
+        ((2, 50), "holds signals of 2 channels and 50 points, but"),
+        ((1, 50, 1), "holds signals of 1 channel and 50 points, but"),
+        ((3, 5, 10), r"holds images of shape \(3, 5, 10\) \(channels, height, width\), but"),
+        ((50, 3), r"holds signals of 50 channels and 3 points, but.*Pass X\.transpose\(0, 2, 1\)"),
+    ],
+)
+def test_other_signals_than_those_fitted_are_called_signals(axes, message):
+    clf = quick(image_shape=(3, 1, 50)).fit(images(3, 50), y)
+    fitted = r".* was fitted on signals of 3 channels and 50 points\."
+    with pytest.raises(ValueError, match=f"^X {message.replace(', but', ', but' + fitted)}"):
+        clf.predict(images(*axes))
+
+
+def test_signals_with_the_channels_last_are_called_signals():
+    shape = {"image_shape": (1, 50, 3), "data_format": "channels_last"}
+    clf = quick(**shape).fit(images(50, 3), y)
+    with pytest.raises(ValueError, match=r"of 3 channels and 40 points, .* and 50 points\.$"):
+        clf.predict(images(40, 3))
+    with pytest.raises(ValueError, match=r"of 50 channels and 3 points, .*X\.transpose\(0, 2, 1\)"):
+        clf.predict(images(3, 50))
+    with pytest.raises(ValueError, match=r"shape \(n, length\) or \(n, length, channels\), got 1 "):
+        clf.predict(images(50)[0])
+    with pytest.raises(
+        ValueError, match=r"X_val holds signals of 3 .* 40 .* X signals of 3 .* 50 p"
+    ):
+        quick(early_stopping=True, **shape).fit(images(50, 3), y, X_val=images(40, 3), y_val=y)
 
 
 def test_colour_rows_may_be_signals():

@@ -57,6 +57,29 @@ def test_forms_of_signals(signals):
         FixedKernelFeatures().fit(signals.reshape(30, 3, 6, 10))
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_errors_speak_of_signals(signals, several):
+    X = signals if several else signals[:, 0]
+    fitted, allowed = FixedKernelFeatures(84, 0).fit(X), r"\(n, length\) or \(n, channels, length\)"
+    for call in (fitted.fit, fitted.transform):
+        for bad, message in [
+            (
+                signals[0, 0],
+                rf"shape {allowed}, got 1 dimension: \(60,\).*a single signal is X\.resh",
+            ),
+            (np.zeros((2, 3, 1, 1, 9)), rf"shape {allowed}, got 5 dimensions"),
+            (np.zeros((2, 3, 0)), "signals without points"),
+        ]:
+            with pytest.raises(ValueError, match=message) as caught:
+                call(bad)
+            assert "image" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"of 3 channels and 40 points, .* fitted on signals of"):
+        fitted.transform(signals[..., :40])
+    if several:
+        with pytest.raises(ValueError, match=r"\(3, 60\) of a single signal.*X\[np\.newaxis\]"):
+            fitted.transform(signals[0])
+
+
 def test_units_do_not_matter(signals):
     made = [FixedKernelFeatures(84, 0).fit_transform(X) for X in (signals, 1e5 * signals)]
     np.testing.assert_allclose(*made, atol=1e-9)
