@@ -229,7 +229,9 @@ def test_a_ghost_batch_without_weight_moves_nothing():
     assert np.isfinite(Y).all()
     assert not dX[4:].any()
     alone = network.vjp(X[:4], vector, np.zeros((4, 3)))[2]
-    assert np.array_equal(gradient[network.n_parameters :], alone[network.n_parameters :])
+    moved, expected = gradient[network.n_parameters :], alone[network.n_parameters :]
+    # a ghost batch that is alone is summed in one product, in an order of the processor's own
+    np.testing.assert_allclose(moved, expected, rtol=1e-14)
 
 
 def test_weighted_training_is_training_on_repeated_rows():

@@ -48,7 +48,7 @@ def test_stored_results_can_be_shown():
 
 
 def test_pictures_of_results(tmp_path):
-    plots = pytest.importorskip("benchmarks.quality.plots", exc_type=ImportError)
+    plots = pytest.importorskip("benchmarks.quality.plots")
     results = {"digits": {"skcnn": [GOOD], "SVC": [BAD]}, "faces": {"skcnn": [GOOD], "SVC": [NONE]}}
     for plot in (plots.plot_errors, plots.plot_seconds):
         plot(results, tmp_path / f"{plot.__name__}.png")
