@@ -134,7 +134,7 @@ class ScratchCNNClassifier(ClassifierMixin, BaseScratchCNN):
         its rows, before weight decay); larger gradients are scaled down to it.
         None for no limit.
     batch_size : "auto" or int, default="auto"
-        Number of samples in a mini-batch. "auto" is 32, or 64 from 3,000
+        Number of samples in a mini-batch. "auto" is 32, or 64 from 5,000
         rows on, or 128 from 10,000 rows on.
     max_iter : "auto" or int, default="auto"
         Maximum number of epochs; with `warm_start`, of further epochs. "auto"

@@ -26,7 +26,7 @@ STEPS = 150
 ANNEALED, CONSTANT = 8e-3, 2e-3
 """Learning rates: peak of a schedule that falls to 0, and constant rate."""
 
-BATCH_SIZES = {10_000: 128, 3_000: 64, 0: 32}
+BATCH_SIZES = {10_000: 128, 5_000: 64, 0: 32}
 """Batch size by the least number of rows."""
 
 WEIGHT_DECAY = 3e-3
