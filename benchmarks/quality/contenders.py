@@ -94,6 +94,7 @@ GIVEN = {
     "dropout": {"dropout": 0.3},
     "smoothing": {"label_smoothing": 0.05},
     "no shift": {"random_shift": 0},
+    "hidden layer": {"hidden_layer_sizes": 128, "global_pool": False},
     EARLIER: DEFAULTS_OF_0_1,
 }
 """Parameters of those that are touched, to see what that brings."""
