@@ -132,11 +132,11 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         None for no limit.
     batch_size : "auto" or int, default="auto"
         Number of samples in a mini-batch. "auto" is 32, or 64 from 5,000
-        rows on, or 128 from 10,000 rows on.
+        rows on, or 128 from 10,000 rows on, or 256 from 30,000 images on.
     max_iter : "auto" or int, default="auto"
         Maximum number of epochs; with `warm_start`, of further epochs. "auto"
-        is 14, or 12 from 1,000 rows on, or 11 from 10,000 rows on, or as many
-        as it takes for 150 mini-batches.
+        is 14, or 12 from 1,000 rows on, or 11 from 10,000 rows on, or 10 from
+        30,000 rows on, or as many as it takes for 150 mini-batches.
     shuffle : bool, default=True
         Whether to shuffle the samples before each epoch.
     tol : "auto" or float, default="auto"

@@ -17,7 +17,7 @@ NETWORK = (
 )  # fmt: skip
 """Parameters of the architecture that may be "auto"."""
 
-EPOCHS = {10_000: 11, 1_000: 12, 0: 14}
+EPOCHS = {30_000: 10, 10_000: 11, 1_000: 12, 0: 14}
 """Minimum number of epochs by the least number of rows."""
 
 STEPS = 150
@@ -28,6 +28,9 @@ ANNEALED, CONSTANT = 8e-3, 2e-3
 
 BATCH_SIZES = {10_000: 128, 5_000: 64, 0: 32}
 """Batch size by the least number of rows."""
+
+BATCH_SIZES_OF_IMAGES = {30_000: 256} | BATCH_SIZES
+"""Batch size for images, which gain from larger batches than signals do."""
 
 WEIGHT_DECAY = 3e-3
 """Weight decay for signals; each estimator has its own for images."""
@@ -72,17 +75,16 @@ def recipe_for(
     stored : mapping
         Values in a model or a checkpoint, which take precedence.
     """
+    signals = is_signal(image_shape)
     values = {
         **recipe(image_shape, keep_position=estimator._auto_keeps_position),
         "lr_schedule": "one_cycle",
         "lr": ANNEALED,
         "constant_lr": CONSTANT,
         "weight_decay": (
-            WEIGHT_DECAY
-            if is_signal(image_shape)
-            else _by_rows(estimator._auto_weight_decay, n_rows)
+            WEIGHT_DECAY if signals else _by_rows(estimator._auto_weight_decay, n_rows)
         ),
-        "batch_size": _by_rows(BATCH_SIZES, n_rows),
+        "batch_size": _by_rows(BATCH_SIZES if signals else BATCH_SIZES_OF_IMAGES, n_rows),
         "patience": PATIENCE,
         "tol": estimator._auto_tol,
     }

@@ -97,6 +97,19 @@ def test_few_images_decay_more(kind, data, rows, expected):
     assert np.array_equal(decayed.weights_, explicit.weights_)
 
 
+@pytest.mark.parametrize(
+    ("data", "rows", "batch_size", "epochs"),
+    [
+        (X, 4_999, 32, 12), (X, 5_000, 64, 12), (X, 9_999, 64, 12), (X, 10_000, 128, 11),
+        (X, 29_999, 128, 11), (X, 30_000, 256, 10), (SIGNALS, 30_000, 128, 10),
+    ],
+)  # fmt: skip
+def test_the_more_rows_the_larger_the_batches(data, rows, batch_size, epochs):
+    clf = untouched(layers=[]).fit(np.resize(data, (rows, *data.shape[1:])), np.resize(y, rows))
+    assert clf.auto_params_["batch_size"] == batch_size
+    assert clf.auto_params_["max_iter"] == clf.n_iter_ == epochs
+
+
 def test_decay_is_kept_when_more_rows_come():
     many, labels = np.resize(X, (10_000, 64)), np.resize(y, 10_000)
     fast = {"layers": [], "max_iter": 1}

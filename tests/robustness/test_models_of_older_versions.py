@@ -80,6 +80,7 @@ def change_the_recipe(monkeypatch):
     monkeypatch.setattr(auto, "ANNEALED", 1e-5)
     monkeypatch.setattr(auto, "CONSTANT", 1e-6)
     monkeypatch.setattr(auto, "BATCH_SIZES", {0: 7})
+    monkeypatch.setattr(auto, "BATCH_SIZES_OF_IMAGES", {0: 7})
     monkeypatch.setattr(auto, "WEIGHT_DECAY", 0.5)
     monkeypatch.setattr(auto, "PATIENCE", 1)
     for kind in (ScratchCNNClassifier, ScratchCNNRegressor):
