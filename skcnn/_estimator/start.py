@@ -94,13 +94,20 @@ def start_training(
     recipe = recipe_for(estimator, shape, n_rows, stored)
     completes = not (in_parts or estimator.warm_start)
     resolved = resolve(estimator, recipe, completes=completes)
-    n_fixed = count_fixed_features(estimator, shape, encoder, completes and not continued)
+    n_fixed = count_fixed_features(estimator, shape, encoder, completes)
+    kept = stored.get("fixed_features", 0 if continued else n_fixed)
     if is_auto(estimator.fixed_features):
-        if not continued:
-            n_fixed = stored.get("fixed_features", n_fixed)
-            resolved["fixed_features"] = n_fixed
-        else:  # the model keeps those that it has
-            resolved["fixed_features"] = estimator.auto_params_.get("fixed_features", 0)
+        resolved["fixed_features"] = n_fixed = kept
+    elif continued and n_fixed != kept:
+        raise ValueError(
+            f"{continued_by} can only continue the same network, but it was fitted with "
+            f"fixed_features={kept}, and fixed_features is {n_fixed} now."
+        )
+    elif in_parts and not continued and n_fixed:
+        raise ValueError(
+            f"{type(estimator).__name__}: fixed_features must be 0 or 'auto' in partial_fit, "
+            f"since the branch is solved from all rows at once, got {n_fixed}."
+        )
     recipe["fixed_features"] = n_fixed
     config = bind_config(estimator, resolved, in_parts)
     if continued and _is_built_from(estimator, resolved):

@@ -104,6 +104,28 @@ def test_errors_name_the_parameter(parameters, y, message):
     assert not hasattr(clf, "weights_")
 
 
+def test_a_number_is_not_ignored_in_parts():
+    clf = ScratchCNNClassifier(**QUICK, fixed_features=84)
+    with pytest.raises(ValueError, match=r"must be 0 or 'auto' in partial_fit, .* got 84"):
+        clf.partial_fit(X, Y, classes=[0, 1, 2])
+    assert not hasattr(clf, "weights_")
+
+
+@pytest.mark.parametrize(("before", "after"), [("auto", 84), ("auto", 0), (0, 84), (84, 0)])
+def test_another_number_is_not_ignored_in_going_on(before, after):
+    clf = ScratchCNNClassifier(**QUICK, fixed_features=before).fit(X, Y)
+    weights = clf.weights_.copy()
+    clf.set_params(fixed_features=after, warm_start=True)
+    had = 1000 if before == "auto" else before
+    message = f"was fitted with fixed_features={had}, and fixed_features is {after} now"
+    for go_on in (clf.fit, clf.partial_fit):
+        with pytest.raises(ValueError, match=message):
+            go_on(X, Y)
+    assert np.array_equal(clf.weights_, weights)
+    clf.set_params(fixed_features=before).fit(X, Y)
+    assert clf.n_iter_ == 2 * QUICK["max_iter"]
+
+
 def test_losses_of_regressors_are_named():
     with pytest.raises(ValueError, match="unless loss='squared_error'"):
         ScratchCNNRegressor(loss="poisson", fixed_features=9).fit(X, Y)
