@@ -8,10 +8,11 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._estimator.auto import is_auto, or_auto
-from skcnn._estimator.images import SIGNALS, Input, check_X, read_fitted, read_images
+from skcnn._estimator.images import NARROW, SIGNALS, Input, check_X, read_fitted, read_images
 from skcnn._estimator.resources import run_in_threads, working_memory
 from skcnn._estimator.sample_weights import check_sample_weight
 from skcnn._estimator.seeds import draw_seed
+from skcnn._estimator.user_warnings import warn_user
 from skcnn._hyperparameters import check_int
 from skcnn.architectures.fixed_features import fixed_features
 from skcnn.inference import outputs
@@ -94,6 +95,12 @@ class FixedKernelFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         Returns
         -------
         self
+
+        Warns
+        -----
+        UserWarning
+            If there are at least eight times as many channels as points, so that time
+            may come first.
         """
         caller = type(self).__name__
         wanted = None
@@ -164,4 +171,10 @@ def _read(X: Any, caller: str) -> Input:
         channels = array.shape[1]
     if array.ndim == 4 and array.shape[2] > 1:
         raise ValueError(f"{caller}: X must have shape {allowed}, got {array.shape}.")
+    if array.ndim == 3 and NARROW * length <= channels:
+        warn_user(
+            f"{caller}: X has shape {array.shape}, which is taken as {channels} channels of "
+            f"{length} point(s). Pass X[:, :, np.newaxis] if that is right, or X.transpose(0, 2, 1) "
+            "if the last axis has the channels."
+        )
     return read_images(X, (channels, 1, length), "channels_first", caller)

@@ -16,7 +16,7 @@ from skcnn.architectures.blocks import is_signal
 from skcnn.data import Images, Scaling
 from skcnn.layers._layer import Shape
 
-__all__ = ["SIGNALS", "Input", "read_fitted", "read_images", "read_like"]
+__all__ = ["NARROW", "SIGNALS", "Input", "read_fitted", "read_images", "read_like"]
 
 IMAGES = "(n, features), (n, height, width) or, with the channels first or last, four axes"
 SIGNALS = {

@@ -80,6 +80,19 @@ def test_errors_speak_of_signals(signals, several):
             fitted.transform(signals[0])
 
 
+@pytest.mark.parametrize("channels", [1, 2, 7])
+def test_time_first_is_not_silently_misread(channels):
+    X = np.random.default_rng(0).normal(size=(5, 60, channels))
+    with pytest.warns(UserWarning, match=rf"60 channels of {channels} point.*X\.transpose") as told:
+        misread = FixedKernelFeatures(84, 0).fit(X)
+    assert len(told) == 1
+    assert misread.image_shape_ == (60, 1, channels)
+    # both readings can be had without a warning
+    assert FixedKernelFeatures(84, 0).fit(X[:, :, np.newaxis]).image_shape_ == (60, 1, channels)
+    right = FixedKernelFeatures(84, 0).fit(X.transpose(0, 2, 1))
+    assert right.image_shape_ == (channels, 1, 60)
+
+
 def test_units_do_not_matter(signals):
     made = [FixedKernelFeatures(84, 0).fit_transform(X) for X in (signals, 1e5 * signals)]
     np.testing.assert_allclose(*made, atol=1e-9)
