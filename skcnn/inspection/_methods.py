@@ -184,6 +184,7 @@ class IntegratedGradients(Method):
     Each number's share in the difference of the output to that for a baseline
     ``x'``: the shares sum to ``z(x) - z(x')``. Sundararajan, Taly & Yan (2017),
     "Axiomatic attribution for deep networks", equation 1 and proposition 1.
+    Where gradients are approximate, as those of `PPVPool`, so is the sum.
 
     Parameters
     ----------
