@@ -174,7 +174,7 @@ def _read(X: Any, caller: str) -> Input:
     if array.ndim == 3 and NARROW * length <= channels:
         warn_user(
             f"{caller}: X has shape {array.shape}, which is taken as {channels} channels of "
-            f"{length} point(s). Pass X[:, :, np.newaxis] if that is right, or X.transpose(0, 2, 1) "
-            "if the last axis has the channels."
+            f"{length} point(s). Pass X[:, :, np.newaxis] if that is right, or "
+            "X.transpose(0, 2, 1) if the last axis has the channels."
         )
     return read_images(X, (channels, 1, length), "channels_first", caller)
