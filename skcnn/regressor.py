@@ -60,11 +60,11 @@ class ScratchCNNRegressor(RegressorMixin, BaseScratchCNN):
         For signals, about how many features from fixed kernels (see
         `FixedKernelFeatures`) are used beside those that are learned, with
         ``loss="squared_error"``; 0 for none. Their output layer is solved in
-        closed form, and the fitted network is a weighted sum of both. "auto" is 1,000 below a length of 100 and 2,500
-        from there on; and 0 with `layers`, with `warm_start`, in ``partial_fit``
-        and wherever they cannot be used; a number is an error there, except with
-        `layers` and `warm_start`. Validation scores, history and callbacks see
-        the learned part alone.
+        closed form, and the fitted network is a weighted sum of both. "auto" is
+        1,000 below a length of 100 and 2,500 from there on; and 0 with `layers`,
+        with `warm_start`, in ``partial_fit`` and wherever they cannot be used; a
+        number is an error there, except with `layers` and `warm_start`.
+        Validation scores, history and callbacks see the learned part alone.
     image_shape : tuple of int or None, default=None
         Shape of the images in flat rows: (height, width), (channels, height,
         width) in the order of `data_format`, or (length,) of signals. With a
