@@ -115,7 +115,7 @@ def _measure(make: Callable[[int], RegressorMixin], split: Split, seed: int) -> 
 
 
 def main() -> None:
-    """Measure; print each score, then the means, and how far each is behind the first contender.
+    """Measure; print each score, then means, medians, and the distance to the first contender.
 
     Differences are paired by seed; after ± is their standard error.
     """
@@ -140,13 +140,15 @@ def main() -> None:
                     file=sys.stderr,
                 )
     for name, row in results.items():
-        reference = np.array(row[arguments.contenders[0]])[:, 0]
+        first = np.array(next(iter(row.values())))[:, 0]
         for contender, found in row.items():
             r2, seconds = np.array(found).T
-            print(f"{name:18}{contender:16}R² {r2.mean():7.4f}{seconds.mean():7.2f} s", end="")
-            behind = reference - r2
+            behind = first - r2
             error = behind.std(ddof=1) / np.sqrt(len(behind)) if len(behind) > 1 else np.nan
-            print(f"  behind by {behind.mean():7.4f} ± {error:.4f}")
+            print(
+                f"{name:18}{contender:16}R² {r2.mean():7.4f}, median {np.median(r2):7.4f}, "
+                f"{seconds.mean():5.2f} s, behind by {behind.mean():7.4f} ± {error:.4f}"
+            )
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(results, indent=1))
 
